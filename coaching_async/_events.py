@@ -1,0 +1,140 @@
+"""What happens in a call, as records; statistics, logs and progress are readers of this one stream.
+
+A record holds no secret and no personal data: no path, no query, no body.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import attrs
+
+__all__ = [
+    "TOKEN_OPERATION",
+    "CallFinished",
+    "CallStarted",
+    "Counters",
+    "Emit",
+    "Event",
+    "RequestAnswered",
+    "RequestFailed",
+    "RequestSent",
+    "RetryScheduled",
+    "Stats",
+    "TokenIssued",
+]
+
+TOKEN_OPERATION: Final = "oauth.token"
+"""The name under which requests to the login host appear."""
+
+
+@attrs.frozen
+class CallStarted:
+    """A method of the client was called."""
+
+    operation: str
+
+
+@attrs.frozen
+class RequestSent:
+    """A request goes out. `attempt` counts from 1 within its call."""
+
+    operation: str
+    attempt: int
+
+
+@attrs.frozen
+class RequestAnswered:
+    """An answer came, whatever its status. `elapsed` is in seconds."""
+
+    operation: str
+    attempt: int
+    status: int
+    elapsed: float
+    correlation_id: str | None
+
+
+@attrs.frozen
+class RequestFailed:
+    """No answer came. `error` is the name of the exception's class."""
+
+    operation: str
+    attempt: int
+    error: str
+    elapsed: float
+
+
+@attrs.frozen
+class RetryScheduled:
+    """The request will be sent again after `wait` seconds."""
+
+    operation: str
+    attempt: int
+    wait: float
+    reason: str
+
+
+@attrs.frozen
+class TokenIssued:
+    """The login host gave a token that lives `expires_in` seconds."""
+
+    expires_in: float
+
+
+@attrs.frozen
+class CallFinished:
+    """A call ended. `error` is the name of the exception's class, None where it went well."""
+
+    operation: str
+    attempts: int
+    elapsed: float
+    error: str | None
+
+
+Event: TypeAlias = (
+    CallStarted | RequestSent | RequestAnswered | RequestFailed | RetryScheduled | TokenIssued | CallFinished
+)
+Emit: TypeAlias = Callable[[Event], None]
+
+
+@attrs.frozen(kw_only=True)
+class Stats:
+    """What a client has done so far."""
+
+    calls: int = 0
+    requests: int = 0
+    """Requests to the API host; those to the login host are `tokens` and their retries."""
+    retries: int = 0
+    throttled: int = 0
+    """Answers 429."""
+    tokens: int = 0
+    failed_calls: int = 0
+
+
+class Counters:
+    """A reader of the stream that counts."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case CallStarted():
+                self._counts["calls"] += 1
+            case RequestSent():
+                self._counts["requests"] += event.operation != TOKEN_OPERATION
+            case RequestAnswered(status=429):
+                self._counts["throttled"] += 1
+            case RetryScheduled():
+                self._counts["retries"] += 1
+            case TokenIssued():
+                self._counts["tokens"] += 1
+            case CallFinished():
+                self._counts["failed_calls"] += event.error is not None
+            case _:
+                pass
+
+    def snapshot(self) -> Stats:
+        """The counts so far."""
+        return Stats(**self._counts)

@@ -1,0 +1,205 @@
+"""The way of a request: layers that each add one thing and hand on to the next.
+
+A layer is a class with a `send` field, called with a request. No layer holds a connection while it waits: the engine
+at the bottom has read the whole answer before anybody above sees it.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol, TypeAlias
+
+import anyio
+import attrs
+
+from ._errors import OutcomeUnknown, Processed, TransportError, worse
+from ._events import Emit, RetryScheduled
+from ._rate import Budget
+from ._retry import TABLE, Fault, RetryPolicy, Safety, Then, fault_of, parse_retry_after
+from ._types import Secret
+
+__all__ = [
+    "Authorising",
+    "Call",
+    "ExchangeFailed",
+    "Pacing",
+    "Request",
+    "Response",
+    "Retrying",
+    "Send",
+    "TokenSource",
+]
+
+
+@attrs.define
+class Call:
+    """What is known so far of one call of the user's, over all its requests."""
+
+    operation: str
+    emit: Emit
+    attempts: int = 0
+    processed: Processed = "no"
+
+
+@attrs.frozen
+class Request:
+    """One request, before any HTTP library knows of it. `url` is whole, query included."""
+
+    call: Call
+    method: str
+    url: str
+    safety: Safety
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    content: bytes | None = attrs.field(default=None, repr=False)
+
+    def with_header(self, name: str, value: str) -> "Request":
+        """The same request with one header more."""
+        return attrs.evolve(self, headers={**self.headers, name: value})
+
+
+@attrs.frozen
+class Response:
+    """An answer, read in full. `headers` finds names in any case."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    content: bytes = attrs.field(default=b"", repr=False)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the service asks to wait."""
+        return parse_retry_after(self.headers.get("retry-after"), self.headers.get("date"))
+
+
+Send: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+class ExchangeFailed(Exception):
+    """No answer came. The cause is safe to show: it holds no request and no traceback."""
+
+    def __init__(self, fault: Fault, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.fault = fault
+        self.cause = cause
+
+
+@attrs.define
+class Retrying:
+    """Sends again what may be sent again, as `_retry.TABLE` has it.
+
+    It gives up early where the wait would outlast the deadline, the caller's own tighter one included.
+    """
+
+    send: Send
+    policy: RetryPolicy
+    on_throttle: Callable[[float], None] | None = None
+    """Told the seconds of each 429, to stop everybody else who uses the token."""
+    draw: Callable[[], float] = random.random
+
+    async def __call__(self, request: Request) -> Response:
+        """Send until it is done, refused or hopeless."""
+        call = request.call
+        faults = throttles = 0
+        while True:
+            outcome = await self._attempt(request)
+            fault = outcome.fault if isinstance(outcome, ExchangeFailed) else fault_of(outcome.status)
+            if fault is None:
+                return _settled(request, outcome)
+            verdict = TABLE[fault][request.safety]
+            call.processed = worse(call.processed, verdict.processed)
+            if verdict.then is Then.DONE:
+                return DONE
+            faults += fault is not Fault.THROTTLED
+            throttles += fault is Fault.THROTTLED
+            hint = None if isinstance(outcome, ExchangeFailed) else outcome.retry_after
+            wait = self.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.draw)
+            if fault is Fault.THROTTLED and self.on_throttle is not None:
+                self.on_throttle(self.policy.pause(hint))
+            if verdict.then is Then.STOP or wait is None or _outlasts_deadline(wait):
+                return _given_up(request, outcome)
+            call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
+            await anyio.sleep(wait)
+
+    async def _attempt(self, request: Request) -> "Response | ExchangeFailed":
+        try:
+            return await self.send(request)
+        except ExchangeFailed as failure:
+            return failure.with_traceback(None)  # its frames hold the signed request
+
+
+DONE: Final = Response(204)
+"""Stands for an answer that got lost after the work was done."""
+
+
+def _settled(request: Request, outcome: "Response | ExchangeFailed") -> Response:
+    assert isinstance(outcome, Response)  # noqa: S101 # a failed exchange always has a fault
+    call = request.call
+    if request.safety is Safety.DELETE and call.processed == "maybe" and outcome.status in {404, 410}:
+        return DONE  # it is gone, and most likely by our own hand
+    if outcome.status < 300 and request.safety is not Safety.SAFE:
+        call.processed = "yes"
+    return outcome
+
+
+def _given_up(request: Request, outcome: "Response | ExchangeFailed") -> Response:
+    if isinstance(outcome, Response):
+        return outcome
+    if request.call.processed == "no":
+        raise TransportError(f"no answer: {outcome}") from outcome.cause
+    raise OutcomeUnknown(
+        f"the connection broke after the request may have been carried out: {outcome}. Look before you send it again",
+        processed=request.call.processed,
+    ) from outcome.cause
+
+
+def _outlasts_deadline(wait: float) -> bool:
+    return anyio.current_time() + wait >= anyio.current_effective_deadline()
+
+
+def _reason(outcome: "Response | ExchangeFailed") -> str:
+    return str(outcome.status) if isinstance(outcome, Response) else type(outcome.cause).__name__
+
+
+@attrs.define
+class Pacing:
+    """Keeps one token's requests under its rate limit."""
+
+    send: Send
+    budget: Budget
+
+    async def __call__(self, request: Request) -> Response:
+        """Wait for a permit, then send."""
+        async with self.budget:
+            return await self.send(request)
+
+
+class TokenSource(Protocol):
+    """Anything that gives access tokens."""
+
+    async def token(self, rejected: str | None = None) -> str:
+        """A token to use now; one other than `rejected`, if another can be had."""
+        ...
+
+
+@attrs.define
+class Authorising:
+    """Signs requests; replaces a token that the service rejects, and sends once more.
+
+    A 401 means that nothing was done, so any request may be replayed.
+    """
+
+    send: Send
+    tokens: TokenSource
+
+    async def __call__(self, request: Request) -> Response:
+        """Sign and send."""
+        token = Secret(await self.tokens.token())
+        response = await self.send(_signed(request, token))
+        if response.status == 401:
+            fresh = Secret(await self.tokens.token(rejected=token.reveal()))
+            if fresh != token:
+                response = await self.send(_signed(request, fresh))
+        return response
+
+
+def _signed(request: Request, token: Secret) -> Request:
+    return request.with_header("Authorization", f"Bearer {token.reveal()}")

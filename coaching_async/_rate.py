@@ -1,0 +1,114 @@
+"""Pacing: how many requests one token sends in a window, and when nobody may send."""
+
+from collections import deque
+from types import TracebackType
+
+import anyio
+import attrs
+
+from ._errors import RateLimited
+
+__all__ = ["Budget", "Gate", "RateLimit"]
+
+
+@attrs.frozen
+class RateLimit:
+    """At most `requests` in any window of `per` seconds, for one token."""
+
+    requests: int = attrs.field(default=300, validator=attrs.validators.ge(1))
+    per: float = attrs.field(default=60.0, kw_only=True, validator=attrs.validators.gt(0))
+
+
+class Budget:
+    """A sliding window over one token's requests, as the service sees it.
+
+    A permit is free again `per` seconds after its *answer* came: the service may have counted the request at any moment
+    between sending and answer.
+    """
+
+    def __init__(self, limit: RateLimit) -> None:
+        self._limit = limit
+        self._used: deque[float] = deque()  # when each permit that was used is free again, soonest first
+        self._in_flight = 0
+        self._waiting = 0
+        self._turn = anyio.Lock()  # first come, first served
+        self._answer = anyio.Event()
+
+    async def __aenter__(self) -> None:
+        self._refuse_if_too_late()
+        self._waiting += 1
+        try:
+            async with self._turn:
+                await self._permit()
+        finally:
+            self._waiting -= 1
+        self._in_flight += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._in_flight -= 1
+        self._used.append(anyio.current_time() + self._limit.per)
+        self._answer.set()
+
+    async def _permit(self) -> None:
+        while not self._is_free():
+            if self._used:
+                await anyio.sleep_until(self._used[0])
+            else:
+                self._answer = anyio.Event()
+                await self._answer.wait()
+
+    def _is_free(self) -> bool:
+        while self._used and self._used[0] <= anyio.current_time():
+            self._used.popleft()
+        return self._in_flight + len(self._used) < self._limit.requests
+
+    def _refuse_if_too_late(self) -> None:
+        if self._waiting == 0 and self._is_free():
+            return
+        nth = self._waiting + self._in_flight + len(self._used) - self._limit.requests
+        if nth < 0:
+            return
+        # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds.
+        rounds, nth = divmod(nth, self._limit.requests)
+        soonest = self._used[nth] if nth < len(self._used) else anyio.current_time() + self._limit.per
+        turn = soonest + rounds * self._limit.per
+        _refuse_if_past_deadline(turn)
+
+
+class Gate:
+    """Lets at most `width` exchanges through at once, and none while it is closed.
+
+    Whether it is closed is asked last, with the slot in hand, so that nobody who waited for a slot slips out into a
+    pause; while it is closed no slot is held.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._slots = anyio.Semaphore(width)
+        self._opens_at = float("-inf")
+
+    def close_for(self, seconds: float) -> None:
+        """Let nobody through for that long; a longer pause already told stays."""
+        self._opens_at = max(self._opens_at, anyio.current_time() + seconds)
+
+    async def __aenter__(self) -> None:
+        while True:
+            _refuse_if_past_deadline(self._opens_at)
+            await anyio.sleep_until(self._opens_at)
+            await self._slots.acquire()
+            if anyio.current_time() >= self._opens_at:
+                return
+            self._slots.release()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._slots.release()
+
+
+def _refuse_if_past_deadline(turn: float) -> None:
+    """Waiting for a turn that comes after the deadline helps nobody: say so at once, and when to come back."""
+    if turn > anyio.current_effective_deadline():
+        wait = turn - anyio.current_time()
+        error = RateLimited(f"not sent: the rate limit leaves no room for {wait:.1f} s, which is past the deadline")
+        error.retry_after = wait
+        raise error

@@ -1,0 +1,96 @@
+"""Where a region's API host and login host are."""
+
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from ._errors import ConfigurationError
+
+__all__ = ["REGIONS", "Hosts", "hosts"]
+
+REGIONS: Final = {
+    "us-east-1": "mypurecloud.com",
+    "us-east-2": "use2.us-gov-pure.cloud",
+    "us-west-2": "usw2.pure.cloud",
+    "ca-central-1": "cac1.pure.cloud",
+    "mx-central-1": "mxc1.pure.cloud",
+    "sa-east-1": "sae1.pure.cloud",
+    "eu-west-1": "mypurecloud.ie",
+    "eu-west-2": "euw2.pure.cloud",
+    "eu-central-1": "mypurecloud.de",
+    "eu-central-2": "euc2.pure.cloud",
+    "eusc-de-east-1": "edee1.eusc-pure.cloud",
+    "me-central-1": "mec1.pure.cloud",
+    "ap-south-1": "aps1.pure.cloud",
+    "ap-northeast-1": "mypurecloud.jp",
+    "ap-northeast-2": "apne2.pure.cloud",
+    "ap-northeast-3": "apne3.pure.cloud",
+    "ap-southeast-1": "apse1.pure.cloud",
+    "ap-southeast-2": "mypurecloud.com.au",
+}
+"""AWS name of each region known today → its Genesys domain."""
+
+DEFAULT_REGION: Final = "us-east-1"
+
+
+class Hosts(NamedTuple):
+    """The two base URLs of a client, without a slash at the end."""
+
+    api: str
+    login: str
+
+
+def hosts(
+    region: str | None = None, base_url: str | None = None, login_url: str | None = None, *, allow_http: bool = False
+) -> Hosts:
+    """Resolve what the user gave: a region in any of its spellings, or the URLs themselves."""
+    if base_url is None and login_url is not None:
+        raise ConfigurationError("login_url goes with base_url: give both, or a region alone")
+    if region is not None and base_url is not None:
+        raise ConfigurationError("region and base_url contradict each other: give one of them")
+    if base_url is None:
+        region = (region or DEFAULT_REGION).strip()
+        base_url = region if "://" in region else _region_url(region)
+    base_url = _checked("base_url", base_url, allow_http=allow_http)
+    login_url = _login(base_url) if login_url is None else _checked("login_url", login_url, allow_http=allow_http)
+    return Hosts(base_url, login_url)
+
+
+def _region_url(region: str) -> str:
+    name = region.lower().replace("_", "-")
+    domain = REGIONS.get(name, region.lower())
+    if "." not in domain:
+        raise ConfigurationError(f"unknown region {region!r}: use one of {', '.join(REGIONS)}, or your org's domain")
+    for prefix in ("api.", "login.", "apps."):
+        domain = domain.removeprefix(prefix)
+    return f"https://api.{domain}"
+
+
+def _login(base_url: str) -> str:
+    """`https://api.X` has its login host at `https://login.X`; anything else answers for both itself."""
+    return base_url.replace("://api.", "://login.", 1)
+
+
+def _checked(what: str, url: str, *, allow_http: bool) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where the port is no number
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(f"{what} has to be a URL such as https://api.mypurecloud.com")
+    # A backslash or a userinfo sends some URL parsers to another host than the reader sees.
+    if parts.username is not None or parts.query or parts.fragment or "\\" in url or not url.isprintable():
+        raise ConfigurationError(f"{what} may have a scheme, a host, a port and a path, nothing else")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+        raise ConfigurationError(f"{what} would send the token in the clear: use https, or pass allow_http=True")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,141 @@
+"""Whether and when a request is sent again: one table and pure functions, no clock, no I/O."""
+
+import enum
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+import attrs
+
+from ._errors import Processed
+
+__all__ = ["TABLE", "Fault", "RetryPolicy", "Safety", "Then", "Verdict", "fault_of", "parse_retry_after"]
+
+
+class Safety(enum.Enum):
+    """What sending an operation twice would do."""
+
+    SAFE = "reads only"
+    DELETE = "the second time finds nothing"
+    WRITE = "may do it twice"
+
+
+class Fault(enum.Enum):
+    """What went wrong with one request, as far as its repetition is concerned."""
+
+    UNSENT = "the connection could not be made"
+    REFUSED = "the connection will never be made: certificate, proxy login"
+    LOST = "the connection broke after the request may have left"
+    BODY_LOST = "the service did it, its answer was cut"
+    THROTTLED = "429"
+    UNAVAILABLE = "the service or its gateway failed"
+    ODD = "an answer that the API does not know"
+
+
+class Then(enum.Enum):
+    """What follows."""
+
+    RETRY = "send again"
+    STOP = "raise"
+    DONE = "count it as done"
+
+
+class Verdict(NamedTuple):
+    """One cell of the table: what follows, and whether the service may have carried the request out."""
+
+    then: Then
+    processed: Processed
+
+
+TABLE: Final[Mapping[Fault, Mapping[Safety, Verdict]]] = {
+    Fault.UNSENT: dict.fromkeys(Safety, Verdict(Then.RETRY, "no")),
+    Fault.REFUSED: dict.fromkeys(Safety, Verdict(Then.STOP, "no")),
+    Fault.THROTTLED: dict.fromkeys(Safety, Verdict(Then.RETRY, "no")),
+    Fault.UNAVAILABLE: {
+        Safety.SAFE: Verdict(Then.RETRY, "no"),
+        Safety.DELETE: Verdict(Then.RETRY, "maybe"),
+        Safety.WRITE: Verdict(Then.STOP, "maybe"),
+    },
+    Fault.LOST: {
+        Safety.SAFE: Verdict(Then.RETRY, "no"),
+        Safety.DELETE: Verdict(Then.RETRY, "maybe"),
+        Safety.WRITE: Verdict(Then.STOP, "maybe"),
+    },
+    Fault.BODY_LOST: {
+        Safety.SAFE: Verdict(Then.RETRY, "no"),
+        Safety.DELETE: Verdict(Then.DONE, "yes"),
+        Safety.WRITE: Verdict(Then.STOP, "yes"),
+    },
+    Fault.ODD: {
+        Safety.SAFE: Verdict(Then.STOP, "no"),
+        Safety.DELETE: Verdict(Then.STOP, "maybe"),
+        Safety.WRITE: Verdict(Then.STOP, "maybe"),
+    },
+}
+
+SILENT_THROTTLE: Final = 3.0
+"""Seconds to wait after a 429 that names none: what the vendor's own clients do."""
+
+
+def fault_of(status: int) -> Fault | None:
+    """The fault that an HTTP status stands for; None where the answer is final and plain (2xx, most of 4xx)."""
+    if status == 429:
+        return Fault.THROTTLED
+    if status in {408, 500, 502, 503, 504}:
+        return Fault.UNAVAILABLE
+    return None if 200 <= status < 300 or 400 <= status < 500 else Fault.ODD
+
+
+def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Seconds from a Retry-After header, as a number or as a date; None where it is absent or nonsense.
+
+    A date is measured from the answer's own Date header, so a wrong clock on either side does not matter.
+    """
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        return max(0.0, (then - now).total_seconds())
+    except (TypeError, ValueError):  # no date, or one of the two without a zone
+        return None
+
+
+@attrs.frozen
+class RetryPolicy:
+    """How often and how long a client tries again. Times are in seconds.
+
+    `attempts` counts the first one too; waits for a 429 are counted apart, by `throttle_waits`. A Retry-After above
+    `max_retry_after` is not waited for: the error comes at once and carries it.
+    """
+
+    attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    max_backoff: float = attrs.field(default=20.0, validator=attrs.validators.ge(0))
+    throttle_waits: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    max_retry_after: float = attrs.field(default=180.0, validator=attrs.validators.ge(0))
+
+    def pause(self, retry_after: float | None) -> float:
+        """Seconds for which a 429 stops everybody who uses the token.
+
+        Capped, because a limit of one endpoint's for a day is no reason to stop all the others for a day.
+        """
+        return min(SILENT_THROTTLE if retry_after is None else retry_after, self.max_retry_after)
+
+    def wait(
+        self, fault: Fault, *, faults: int, throttles: int, retry_after: float | None, draw: Callable[[], float]
+    ) -> float | None:
+        """Seconds until the next attempt, or None for no more.
+
+        `faults` and `throttles` count what went wrong so far, this time included; `draw` gives a number in [0, 1).
+        """
+        if fault is Fault.THROTTLED:
+            exhausted = throttles > self.throttle_waits
+            wait = SILENT_THROTTLE if retry_after is None else retry_after
+        else:
+            exhausted = faults >= self.attempts
+            # Full jitter: clients that failed together do not come back together.
+            wait = draw() * min(self.max_backoff, 2.0 ** (faults - 1)) if retry_after is None else retry_after
+        return None if exhausted or wait > self.max_retry_after else wait

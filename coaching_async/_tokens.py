@@ -1,0 +1,222 @@
+"""Where access tokens come from, and the keeper that fetches each of them once."""
+
+import base64
+import copy
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Final, cast
+from urllib.parse import quote_plus, urlencode
+
+import anyio
+import attrs
+
+from ._errors import AuthError, CoachingError
+from ._events import TOKEN_OPERATION, Emit, TokenIssued
+from ._pipeline import Call, Request, Response, Send
+from ._retry import Safety
+from ._types import Secret
+from ._wire import parse_json
+
+__all__ = ["AccessToken", "ClientCredentials", "Grant", "LoginLimit", "TokenKeeper"]
+
+B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+"""RFC 6750 §2.1. Anything else could smuggle a line break into a header, or show up whole in an error about one."""
+
+
+MAX_MARGIN: Final = 300.0
+"""A token is renewed when a tenth of its life is left, or this many seconds."""
+
+RENEWAL_PAUSE: Final = 10.0
+"""Seconds until the next try, when renewing ahead of time failed."""
+
+DEFAULT_LIFE: Final = 3600.0
+"""Seconds a token lives when the login host does not tell (RFC 6749 §5.1 lets it)."""
+
+
+def _secret(text: str) -> Secret:
+    if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError("credentials are non-empty strings")
+    return Secret(text)
+
+
+class Grant(ABC):
+    """A way to ask the login host for a token."""
+
+    @abstractmethod
+    def form(self) -> Mapping[str, str]:
+        """The fields to post."""
+
+    @abstractmethod
+    def basic(self) -> tuple[str, Secret] | None:
+        """Client id and secret, where they travel as HTTP Basic."""
+
+
+@attrs.frozen
+class ClientCredentials(Grant):
+    """The OAuth client of a backend: its own permissions, no user.
+
+    What speaks of *me* (`list_mine`, notifications) needs a user's token instead.
+    """
+
+    client_id: str = attrs.field(validator=attrs.validators.min_len(1))
+    client_secret: Secret = attrs.field(converter=_secret)
+
+    def form(self) -> Mapping[str, str]:
+        """RFC 6749 §4.4.2."""
+        return {"grant_type": "client_credentials"}
+
+    def basic(self) -> tuple[str, Secret]:
+        """RFC 6749 §2.3.1."""
+        return self.client_id, self.client_secret
+
+
+@attrs.frozen
+class AccessToken:
+    """A token that somebody else obtained. It is used as it is; once it is rejected, calls raise `Unauthorized`."""
+
+    _token: Secret = attrs.field(converter=_secret)
+
+    def __attrs_post_init__(self) -> None:
+        if not B64TOKEN.fullmatch(self._token.reveal()):
+            raise ValueError("an access token has only letters, digits and -._~+/")
+
+    async def token(self, rejected: str | None = None) -> str:  # noqa: ARG002 # there is no other
+        """The token."""
+        return self._token.reveal()
+
+
+@attrs.frozen
+class _Token:
+    text: Secret
+    renew_at: float
+    expires_at: float
+
+
+@attrs.define
+class LoginLimit:
+    """Makes the login host speak HTTP: it tells its own rate limit as 400 with a text."""
+
+    send: Send
+
+    async def __call__(self, request: Request) -> Response:
+        """Send; a disguised 429 comes back as one."""
+        response = await self.send(request)
+        if response.status == 400 and _refusal(response)[1].startswith("rate limit exceeded"):
+            return attrs.evolve(response, status=429)
+        return response
+
+
+@attrs.define
+class TokenKeeper:
+    """Keeps one token for everybody; whoever comes first when it is due fetches the next, the others wait for it.
+
+    The fetch runs in that caller's own task and time. When that caller is cancelled the next in line takes over.
+    """
+
+    grant: Grant
+    url: str
+    send: Send
+    emit: Emit
+    _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
+    _current: _Token | None = attrs.field(default=None, init=False)
+    _refused: AuthError | None = attrs.field(default=None, init=False)
+
+    async def token(self, rejected: str | None = None) -> str:
+        """A token to use now: the current one unless it is `rejected` or due."""
+        token = self._usable(rejected)
+        # While one task renews ahead of time, the others go on with what still works.
+        if token is None or (_is_due(token) and not self._lock.locked()):
+            async with self._lock:
+                token = self._usable(rejected)  # somebody else may have been here first
+                if token is None or _is_due(token):
+                    token = await self._renewed(token)
+        return token.text.reveal()
+
+    def _usable(self, rejected: str | None) -> _Token | None:
+        # A late 401 names an older token than the current one, and then discards nothing.
+        if self._current is not None and rejected is not None and self._current.text == Secret(rejected):
+            self._current = None
+        if self._current is not None and anyio.current_time() >= self._current.expires_at:
+            self._current = None
+        return self._current
+
+    async def _renewed(self, old: _Token | None) -> _Token:
+        try:
+            self._current = await self._fetch()
+        except CoachingError:
+            if old is None:
+                raise
+            self._current = attrs.evolve(old, renew_at=anyio.current_time() + RENEWAL_PAUSE)
+        return self._current
+
+    async def _fetch(self) -> _Token:
+        if self._refused is not None:
+            raise copy.copy(self._refused)
+        asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
+        response = await self.send(self._request())
+        if response.status != 200:
+            raise self._refusal(response)
+        life = _parsed(response)
+        if isinstance(life, str):
+            raise AuthError(f"the login host's answer is no token: {life}")
+        text, seconds = life
+        self.emit(TokenIssued(seconds))
+        margin = min(MAX_MARGIN, seconds / 10)
+        return _Token(text, renew_at=asked + seconds - margin, expires_at=asked + seconds)
+
+    def _request(self) -> Request:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if (basic := self.grant.basic()) is not None:
+            headers["Authorization"] = _basic(*basic)
+        content = urlencode(self.grant.form()).encode()
+        return Request(Call(TOKEN_OPERATION, self.emit), "POST", self.url, Safety.SAFE, headers, content)
+
+    def _refusal(self, response: Response) -> AuthError:
+        code, text = _refusal(response)
+        error = AuthError(f"the login host gives no token: {response.status} {code or ''} {text}".rstrip())
+        error.code = code
+        if response.status == 401 or code in {"invalid_client", "invalid_grant", "unauthorized_client"}:
+            self._refused = copy.copy(error)  # the same credentials will not be liked better next time
+        return error
+
+
+def _is_due(token: _Token) -> bool:
+    return anyio.current_time() >= token.renew_at
+
+
+def _basic(client_id: str, client_secret: Secret) -> str:
+    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _refusal(response: Response) -> tuple[str | None, str]:
+    """OAuth error code and text of a refusal, as far as they can be shown: short and printable."""
+    answer = _object(response)
+    code, text = answer.get("error"), answer.get("error_description") or answer.get("description")
+    printable = text if isinstance(text, str) and text.isprintable() else ""
+    return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable[:200]
+
+
+def _parsed(response: Response) -> tuple[Secret, float] | str:
+    """Token and life in seconds, or what is wrong with the answer; never the answer itself."""
+    answer = _object(response)
+    text, kind, life = answer.get("access_token"), answer.get("token_type", "bearer"), answer.get("expires_in")
+    if not isinstance(text, str) or not B64TOKEN.fullmatch(text):
+        return "access_token is missing or not sendable"
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        return "token_type is not bearer"
+    if life is None:
+        life = DEFAULT_LIFE
+    if isinstance(life, bool) or not isinstance(life, int | float) or not 0 < life < math.inf:
+        return "expires_in is no number of seconds"
+    return Secret(text), float(life)
+
+
+def _object(response: Response) -> dict[str, object]:
+    try:
+        answer = parse_json(response.content)
+    except ValueError:
+        return {}
+    return cast("dict[str, object]", answer) if isinstance(answer, dict) else {}

@@ -1,0 +1,221 @@
+"""Between the API's camelCase JSON and the models: one converter, by rule.
+
+No field is named twice: `date_start` travels as `dateStart` because every field does.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast, get_origin
+from urllib.parse import quote, urlencode
+
+import attrs
+from cattrs import Converter, transform_error
+from cattrs.cols import homogenous_tuple_structure_factory
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from ._types import Interval, OpenEnum, aware
+from .models import Appointment, AppointmentReference
+
+__all__ = ["QueryValue", "encode", "from_dict", "parse_json", "path", "query", "to_dict"]
+
+T = TypeVar("T")
+Hook: TypeAlias = Callable[[object, Any], Any]
+
+QueryValue: TypeAlias = str | int | Interval | Iterable[str] | None
+
+
+def to_dict(model: object) -> dict[str, Any]:
+    """A model as the API writes it: camelCase names, times as text, what is absent left out; ready for `json.dumps`."""
+    if not attrs.has(type(model)):
+        raise TypeError(f"a model is needed, not {type(model).__name__}")
+    result: dict[str, Any] = _converter.unstructure(model)
+    return result
+
+
+def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
+    """A model from the API's own JSON, a webhook's or a stored one: the reverse of `to_dict`.
+
+    Unknown fields are dropped, unknown enum values kept. Raises `ValueError`, which names the place, where `data` is
+    no such model.
+    """
+    if not isinstance(data, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] # JSON may be anything
+        raise ValueError(f"no {_name(cls)}: expected an object")  # noqa: TRY004 # it is about the value that came
+    try:
+        return _converter.structure(dict(data), cls)
+    except Exception as error:  # noqa: BLE001 # a converter may meet anything; what it met is told, not shown
+        problem = camel("; ".join(transform_error(error, format_exception=_describe)))
+    raise ValueError(f"no {_name(cls)}: {problem}")
+
+
+def parse_json(content: bytes) -> Any:
+    """The JSON value of a body, by the letter of RFC 8259; anything else is a `ValueError`."""
+    try:
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except RecursionError:
+        problem = "nested too deep"
+    except UnicodeDecodeError:
+        problem = "not UTF-8"
+    except ValueError as error:
+        problem = str(getattr(error, "msg", error))  # JSONDecodeError's str() goes on to quote the place
+    raise ValueError(f"no JSON: {problem}")
+
+
+def encode(body: object) -> bytes:
+    """A request body as JSON, without what only the service sets. `body` is a model, or a dict of fields by our names."""
+    if isinstance(body, dict):
+        body = {camel(name): value for name, value in cast("dict[str, object]", body).items()}
+    return json.dumps(_writable(_converter.unstructure(body)), allow_nan=False, separators=(",", ":")).encode()
+
+
+def query(**filters: QueryValue) -> str:
+    """A query string: names in camelCase, None left out, sequences as repeated parameters."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in filters.items():
+        match value:
+            case None:
+                continue
+            case Interval():
+                texts = [interval(value)]
+            case str() | int():
+                texts = [str(value)]
+            case _:
+                texts = [_item(name, item) for item in value]
+        pairs += [(camel(name), text) for text in texts]
+    return urlencode(pairs, quote_via=quote, safe="")
+
+
+def path(*segments: str) -> str:
+    """Ids and names as a path in which each stays one segment, whatever is in it."""
+    return "".join(f"/{_segment(segment)}" for segment in segments)
+
+
+def timestamp(moment: datetime) -> str:
+    """UTC with milliseconds and Z, the form that the API documents."""
+    return aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def interval(span: Interval) -> str:
+    """`start/end` in UTC."""
+    return f"{timestamp(span.start)}/{timestamp(span.end)}"
+
+
+def camel(name: str) -> str:
+    """`length_in_minutes` → `lengthInMinutes`."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def _segment(text: str) -> str:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"an id is a str, not {type(text).__name__}")
+    # HTTP clients fold these three away, and the request would go to another resource.
+    if text in {"", ".", ".."}:
+        raise ValueError(f"{text!r} is no id")
+    return quote(text, safe="")
+
+
+def _item(name: str, item: str) -> str:
+    if not isinstance(item, str) or not item:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{name}: every item has to be a non-empty str")
+    if "," in item:
+        raise ValueError(f"{name}: an item must not have a comma, the service would read two")
+    return item
+
+
+def _writable(value: object) -> object:
+    """References read from the service carry their address, which it does not take back."""
+    match value:
+        case dict():
+            items = cast("dict[str, object]", value).items()
+            return {key: _writable(inner) for key, inner in items if key != "selfUri"}
+        case list() | tuple():
+            return [_writable(inner) for inner in cast("Sequence[object]", value)]
+        case _:
+            return value
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _name(cls: Any) -> str:
+    return cls.__name__ if isinstance(cls, type) else str(cls).replace(f"{Appointment.__module__}.", "")
+
+
+def _describe(error: BaseException, cls: type | None) -> str:
+    return "required field missing" if isinstance(error, KeyError) else f"expected {_name(cls)}"
+
+
+def _exactly(cls: type[T]) -> Callable[[object], T]:
+    """A value of another type is an error, not something to convert: "3" is no number of minutes, nor is True."""
+    exact = get_origin(cls) or cls
+
+    def check(value: object) -> T:
+        if type(value) is not exact:
+            raise TypeError(exact.__name__)
+        return cast("T", value)
+
+    return check
+
+
+def _is_model(cls: Any) -> bool:
+    return attrs.has(get_origin(cls) or cls)
+
+
+def _is_tuple(cls: Any) -> bool:
+    return get_origin(cls) is tuple
+
+
+def _make_converter() -> Converter:
+    converter = Converter()
+    a_str, an_object, a_list = _exactly(str), _exactly(dict[str, object]), _exactly(list[object])
+
+    def overrides(cls: Any) -> dict[str, Any]:
+        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(get_origin(cls) or cls)
+        return {field.name: override(rename=camel(field.name), struct_hook=_null_is_empty(field)) for field in fields}
+
+    def _null_is_empty(field: "attrs.Attribute[Any]") -> Hook | None:
+        if field.default != ():
+            return None
+        return lambda value, cls: () if value is None else converter.structure(value, cls)
+
+    def model(cls: Any) -> Hook:
+        structure = make_dict_structure_fn(cls, converter, **overrides(cls))
+        return lambda value, _: structure(an_object(value), cls)
+
+    def tuple_of(cls: Any, converter: Converter) -> Hook:
+        structure = homogenous_tuple_structure_factory(cls, converter)
+        return lambda value, _: structure(a_list(value), cls)
+
+    def model_out(cls: Any) -> Callable[[Any], dict[str, Any]]:
+        # What equals its default is left out: UNSET in requests, None in what was read.
+        return make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **overrides(cls))
+
+    def appointment_or_reference(value: object, _: Any) -> Appointment | AppointmentReference | None:
+        if value is None:
+            return None
+        whole = bool(an_object(value).keys() - {"id", "selfUri"})
+        cls: type[Appointment | AppointmentReference] = Appointment if whole else AppointmentReference
+        return converter.structure(value, cls)
+
+    for scalar, exactly in ((str, a_str), (int, _exactly(int)), (bool, _exactly(bool))):
+        converter.register_structure_hook(scalar, lambda value, _, exactly=exactly: exactly(value))
+    converter.register_structure_hook(datetime, lambda value, _: aware(datetime.fromisoformat(a_str(value))))
+    converter.register_structure_hook(date, lambda value, _: date.fromisoformat(a_str(value)))
+    converter.register_structure_hook(Interval, lambda value, _: Interval.parse(a_str(value)))
+    converter.register_structure_hook(OpenEnum, lambda value, cls: cls(a_str(value)))
+    converter.register_structure_hook_func(
+        lambda cls: cls == (Appointment | AppointmentReference | None), appointment_or_reference
+    )
+    converter.register_structure_hook_factory(_is_model, model)
+    converter.register_structure_hook_factory(_is_tuple, tuple_of)
+    converter.register_unstructure_hook_factory(_is_model, model_out)
+    converter.register_unstructure_hook(OpenEnum, lambda value: value.value)
+    converter.register_unstructure_hook(datetime, timestamp)
+    converter.register_unstructure_hook(date, date.isoformat)
+    converter.register_unstructure_hook(Interval, interval)
+    return converter
+
+
+_converter: Final = _make_converter()

@@ -1,0 +1,103 @@
+"""The command `coaching-async`."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from coaching_async import demo as demo_
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="coaching_async")
+def main() -> None:
+    """See the Coaching API client at work (`demo`), or run a sandbox to develop against (`sandbox`)."""
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    default=Path("appointments.jsonl"),
+    show_default=True,
+    help="Where the appointments go, a JSON object a line.",
+)
+def demo(out: Path) -> None:
+    """Export 5,000 appointments from a sandbox, and check that none is lost or doubled.
+
+    The sandbox allows less than the client paces for and its tokens are short-lived, so on the way the client is told to
+    wait (429) and renews its token. Exit code 1 if anything is lost, doubled or altered.
+    """
+    try:
+        complete = demo_.run(out, Console())
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was written", code=130)
+    except OSError as error:
+        _fail(f"cannot write {out}: {error.strerror or error}")
+    if not complete:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen at; 0 takes a free one.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
+@click.option("--appointments", default=200, show_default=True, help="How many appointments there are at first.")
+@click.option("--users", default=10, show_default=True, help="How many users they are of.")
+@click.option("--rate-limit", type=int, help="Requests a minute for one token; unlimited unless given.")
+@click.option("--token-life", default=86400, show_default=True, help="Seconds a token lives.")
+def sandbox(
+    host: str, port: int, seed: int, appointments: int, users: int, rate_limit: int | None, token_life: int
+) -> None:
+    """Run a stand-in for Genesys Cloud until Ctrl-C: the API and /oauth/token on one port."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with Sandbox(
+            host=host,
+            port=port,
+            seed=seed,
+            appointments=appointments,
+            users=users,
+            rate_limit=rate_limit,
+            token_life=token_life,
+        ) as running:
+            click.echo(_how_to_use(running))
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    except (OSError, ValueError) as error:
+        _fail(f"cannot run at {host}:{port}: {error}" if isinstance(error, OSError) else str(error))
+
+
+def _how_to_use(running: Sandbox) -> str:
+    url, user = running.base_url, running.state.user_ids[0]
+    return f"""\
+sandbox at {url}, stopped by Ctrl-C
+
+  client        {CLIENT_ID}, secret {CLIENT_SECRET}: every permission, no user
+  refresh token {REFRESH_TOKEN}: gives a token of the first user, {user}
+
+A token, by hand:
+
+  curl -u {CLIENT_ID}:{CLIENT_SECRET} -d grant_type=client_credentials {url}/oauth/token
+
+A program that configures itself with CoachingClient.from_env() uses it after:
+
+  export GENESYSCLOUD_REGION={url} GENESYSCLOUD_OAUTHCLIENT_ID={CLIENT_ID} GENESYSCLOUD_OAUTHCLIENT_SECRET={CLIENT_SECRET}
+"""
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    click.echo(f"coaching-async: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,285 @@
+"""What the API speaks: one frozen class per schema, named as the field names things.
+
+What is read has `T | None` wherever the service may leave something out, and tuples for lists. What is sent has
+`UNSET` for what is left out; where a field takes `None`, null is sent and the service clears the field.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Generic, TypeVar
+
+import attrs
+
+from ._types import UNSET, OpenEnum, Unset
+
+__all__ = [
+    "AccessType",
+    "Annotation",
+    "Appointment",
+    "AppointmentCreate",
+    "AppointmentReference",
+    "AppointmentStatus",
+    "AppointmentUpdate",
+    "BusinessUnitReference",
+    "ConversationReference",
+    "DocumentReference",
+    "ErrorDetail",
+    "IntervalCondition",
+    "Notification",
+    "NotificationAction",
+    "Page",
+    "Relationship",
+    "SortOrder",
+    "StatusChange",
+    "UserReference",
+    "WfmScheduleReference",
+]
+
+T = TypeVar("T")
+
+
+class AppointmentStatus(OpenEnum):
+    """Progress of an appointment. `INVALID_SCHEDULE` is set by the service alone."""
+
+    SCHEDULED = "Scheduled"
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    INVALID_SCHEDULE = "InvalidSchedule"
+
+
+class AccessType(OpenEnum):
+    """Who may read an annotation: everybody related to the appointment, or its creator and facilitator."""
+
+    PUBLIC = "Public"
+    PRIVATE = "Private"
+
+
+class NotificationAction(OpenEnum):
+    """What happened to the appointment that a notification is about."""
+
+    CREATE = "Create"
+    UPDATE = "Update"
+    DELETE = "Delete"
+    STATUS_CHANGE = "StatusChange"
+    ANNOTATION_ADDED = "AnnotationAdded"
+    ANNOTATION_EDITED = "AnnotationEdited"
+    ANNOTATION_DELETED = "AnnotationDeleted"
+
+
+class Relationship(OpenEnum):
+    """The role of a user in an appointment."""
+
+    ATTENDEE = "Attendee"
+    CREATOR = "Creator"
+    FACILITATOR = "Facilitator"
+
+
+class SortOrder(OpenEnum):
+    """Order of a list of appointments, by due date."""
+
+    ASC = "Asc"
+    DESC = "Desc"
+
+
+class IntervalCondition(OpenEnum):
+    """How a list's interval selects: appointments that start in it, or that overlap it."""
+
+    STARTS_IN = "StartsIn"
+    OVERLAPS = "Overlaps"
+
+
+@attrs.frozen(kw_only=True)
+class _Reference:
+    id: str
+    self_uri: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class UserReference(_Reference):
+    """Points to a user."""
+
+
+@attrs.frozen(kw_only=True)
+class ConversationReference(_Reference):
+    """Points to a conversation."""
+
+
+@attrs.frozen(kw_only=True)
+class DocumentReference(_Reference):
+    """Points to a document of content management."""
+
+
+@attrs.frozen(kw_only=True)
+class AppointmentReference(_Reference):
+    """Points to a coaching appointment."""
+
+
+@attrs.frozen(kw_only=True)
+class BusinessUnitReference(_Reference):
+    """Points to a business unit of workforce management."""
+
+
+@attrs.frozen(kw_only=True)
+class WfmScheduleReference(_Reference):
+    """Points to a week schedule of workforce management. To be sent it needs its business unit and week."""
+
+    business_unit: BusinessUnitReference | None = None
+    week_date: date | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Appointment:
+    """A coaching appointment. Times are aware datetimes, `length_in_minutes` is in minutes."""
+
+    id: str
+    name: str | None = None
+    description: str | None = None
+    date_start: datetime | None = None
+    length_in_minutes: int | None = None
+    status: AppointmentStatus | None = None
+    facilitator: UserReference | None = None
+    attendees: tuple[UserReference, ...] = ()
+    created_by: UserReference | None = None
+    date_created: datetime | None = None
+    modified_by: UserReference | None = None
+    date_modified: datetime | None = None
+    conversations: tuple[ConversationReference, ...] = ()
+    documents: tuple[DocumentReference, ...] = ()
+    is_overdue: bool | None = None
+    wfm_schedule: WfmScheduleReference | None = None
+    date_completed: datetime | None = None
+    external_links: tuple[str, ...] = ()
+    location: str | None = None
+    share_insights_data: bool | None = None
+    self_uri: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Annotation:
+    """A note on an appointment."""
+
+    id: str
+    created_by: UserReference | None = None
+    date_created: datetime | None = None
+    modified_by: UserReference | None = None
+    date_modified: datetime | None = None
+    text: str | None = None
+    is_deleted: bool | None = None
+    access_type: AccessType | None = None
+    self_uri: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StatusChange:
+    """One step in the history of an appointment's status. It has no id."""
+
+    appointment: AppointmentReference | None = None
+    created_by: UserReference | None = None
+    date_created: datetime | None = None
+    status: AppointmentStatus | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Notification:
+    """A message to a user about an appointment.
+
+    `appointment` is a whole `Appointment` when the list or call was made with `expand_appointment=True`, else an
+    `AppointmentReference`.
+    """
+
+    id: str
+    name: str | None = None
+    marked_as_read: bool | None = None
+    action_type: NotificationAction | None = None
+    relationship: Relationship | None = None
+    date_start: datetime | None = None
+    length_in_minutes: int | None = None
+    status: AppointmentStatus | None = None
+    user: UserReference | None = None
+    appointment: Appointment | AppointmentReference | None = None
+    self_uri: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[T]):
+    """One page of a list. `total` counts the entities of all pages, `page_number` starts at 1."""
+
+    entities: tuple[T, ...]
+    page_number: int | None = None
+    page_size: int | None = None
+    page_count: int | None = None
+    total: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ErrorDetail:
+    """What an error answer says about one field."""
+
+    error_code: str | None = None
+    field_name: str | None = None
+    entity_id: str | None = None
+    entity_name: str | None = None
+
+
+def ids(value: str | Iterable[str]) -> tuple[str, ...]:
+    """A lone string is one id, not a sequence of letters."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _ids_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | Unset:
+    return value if isinstance(value, Unset) else ids(value)
+
+
+def settable_status(value: AppointmentStatus | str) -> AppointmentStatus:
+    """A status that a request may carry; `InvalidSchedule` is the service's own."""
+    status = AppointmentStatus.known(value)
+    if status is AppointmentStatus.INVALID_SCHEDULE:
+        raise ValueError("InvalidSchedule is set by the service alone: choose Scheduled, InProgress or Completed")
+    return status
+
+
+def _settable_or_unset(value: AppointmentStatus | str | Unset) -> AppointmentStatus | Unset:
+    return value if isinstance(value, Unset) else settable_status(value)
+
+
+# House rule of request bodies: no default but UNSET, because what equals its default is not sent.
+
+
+@attrs.frozen(kw_only=True)
+class AppointmentCreate:
+    """A new appointment. `date_start` is aware and cut to the minute by the service."""
+
+    name: str
+    description: str
+    date_start: datetime
+    length_in_minutes: int
+    attendee_ids: tuple[str, ...] = attrs.field(converter=ids)
+    facilitator_id: str | Unset = UNSET
+    conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
+    document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
+    wfm_schedule: WfmScheduleReference | Unset = UNSET
+    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
+    location: str | Unset = UNSET
+    share_insights_data: bool | Unset = UNSET
+    add_to_schedule: bool | Unset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class AppointmentUpdate:
+    """What to change of an appointment: what is left out stays, `None` clears, a list is cleared by an empty one.
+
+    Attendees and facilitator of an appointment cannot be changed.
+    """
+
+    name: str | Unset = UNSET
+    description: str | Unset | None = UNSET
+    date_start: datetime | Unset = UNSET
+    length_in_minutes: int | Unset = UNSET
+    conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
+    document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
+    status: AppointmentStatus | Unset = attrs.field(default=UNSET, converter=_settable_or_unset)
+    wfm_schedule: WfmScheduleReference | Unset | None = UNSET
+    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
+    location: str | Unset | None = UNSET
+    share_insights_data: bool | Unset = UNSET
+    add_to_schedule: bool | Unset = UNSET

@@ -1,0 +1,95 @@
+"""A request that has been let in, as the operations see it."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import attrs
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import _bodies as bodies
+from . import _errors as errors
+from ._access import Caller
+from ._filters import asked_for, newest_first
+from ._paging import envelope, links, page_request
+from ._replies import Json
+from ._state import State
+from ._wire import JsonObject, appointment_pointer
+
+LARGEST_BODY = 512_000
+
+
+@attrs.frozen
+class Call:
+    """Who asks, for what, of which state."""
+
+    request: Request
+    path: str
+    ids: Mapping[str, str]
+    caller: Caller
+    state: State
+    page_cap: int
+
+    @property
+    def query(self) -> QueryParams:
+        return self.request.query_params
+
+    @property
+    def by(self) -> str | None:
+        return self.caller.user_id
+
+    @property
+    def appointment_id(self) -> str:
+        return self.ids["appointmentId"]
+
+    @property
+    def appointment(self) -> JsonObject:
+        return self.state.appointment(self.appointment_id)
+
+    async def body(self) -> JsonObject:
+        media_type, _, _ = self.request.headers.get("content-type", "").partition(";")
+        if media_type.strip().lower() != "application/json":
+            raise errors.unsupported_media_type()
+        return bodies.parse(await self._raw_body())
+
+    async def _raw_body(self) -> bytes:
+        raw = bytearray()
+        # Read to its end even when it is too large: who is still sending does not see an answer.
+        async for chunk in self.request.stream():
+            raw += chunk[: LARGEST_BODY + 1 - len(raw)]
+        if len(raw) > LARGEST_BODY:
+            raise errors.too_large()
+        return bytes(raw)
+
+    def appointments_of(self, user_ids: Iterable[str]) -> Response:
+        wanted = asked_for(self.query, user_ids, self.state.clock())
+        found = self.state.appointments_where(*wanted, newest_first=newest_first(self.query))
+        return self.page(found, show=self.state.shown)
+
+    def page(
+        self,
+        entities: Sequence[JsonObject],
+        *,
+        show: Callable[[JsonObject], JsonObject] | None = None,
+        linked: bool = True,
+    ) -> Response:
+        wanted = page_request(self.query, self.page_cap)
+        shown = [show(entity) if show else entity for entity in wanted.cut(entities)]
+        page = envelope(shown, wanted, len(entities))
+        return Json(page | links(self.path, wanted, page["pageCount"]) if linked else page)
+
+    def carry_out(self, appointment_id: str, work: Callable[[], Response]) -> Response:
+        """Do it now, or, where a fault says so, only promise it: then it is done later and its answer is lost."""
+        delay: float | None = getattr(self.request.state, "accepted_for", None)
+        if delay is None:
+            return work()
+        asyncio.get_running_loop().call_later(delay, _quietly, work)
+        return Json(appointment_pointer(appointment_id), 202)
+
+
+def _quietly(work: Callable[[], Response]) -> None:
+    try:
+        work()
+    except errors.ApiError:
+        return  # the appointment changed since the promise

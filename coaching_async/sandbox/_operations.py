@@ -1,0 +1,151 @@
+"""The operations: who may, on what, and the answer."""
+
+from starlette.responses import Response
+
+from . import _access as access
+from . import _bodies as bodies
+from . import _errors as errors
+from . import _query as read
+from ._access import demand, the_user
+from ._call import Call
+from ._replies import Json
+from ._wire import JsonObject
+
+# appointments
+
+
+async def list_appointments(call: Call) -> Response:
+    demand(call.caller, access.LIST_APPOINTMENTS)
+    if not (user_ids := read.texts(call.query, "userIds")):
+        raise errors.missing_parameter("userIds")
+    return call.appointments_of(user_ids)
+
+
+async def list_my_appointments(call: Call) -> Response:
+    return call.appointments_of([the_user(call.caller)])
+
+
+async def get_appointment(call: Call) -> Response:
+    demand(call.caller, access.VIEW_APPOINTMENT, about=call.appointment)
+    return Json(call.state.shown(call.appointment))
+
+
+async def create_appointment(call: Call) -> Response:
+    demand(call.caller, access.ADD_APPOINTMENT)
+    body = bodies.created_appointment(await call.body())
+    appointment_id = call.state.new_id()
+
+    def create() -> Response:
+        return Json(call.state.shown(call.state.create(appointment_id, body, call.by)), 201)
+
+    return call.carry_out(appointment_id, create)
+
+
+async def update_appointment(call: Call) -> Response:
+    demand(call.caller, access.EDIT_APPOINTMENT, about=call.appointment)
+    body = bodies.updated_appointment(await call.body())
+
+    def update() -> Response:
+        return Json(call.state.shown(call.state.update(call.appointment_id, body, call.by)))
+
+    return call.carry_out(call.appointment_id, update)
+
+
+async def delete_appointment(call: Call) -> Response:
+    demand(call.caller, access.DELETE_APPOINTMENT, about=call.appointment)
+
+    def delete() -> Response:
+        call.state.delete(call.appointment_id, call.by)
+        return Response(status_code=204)
+
+    return call.carry_out(call.appointment_id, delete)
+
+
+async def list_statuses(call: Call) -> Response:
+    demand(call.caller, access.VIEW_STATUSES, about=call.appointment)
+    return call.page(call.state.history(call.appointment_id), linked=False)
+
+
+async def set_status(call: Call) -> Response:
+    demand(call.caller, access.EDIT_STATUS, about=call.appointment)
+    status = bodies.set_status(await call.body())
+    return Json(call.state.set_status(call.appointment_id, status, call.by))
+
+
+# annotations
+
+
+def _annotation(call: Call, rules: dict[str, access.Rule]) -> JsonObject:
+    annotation = call.state.annotation(call.appointment_id, call.ids["annotationId"])
+    demand(call.caller, _rule(rules, annotation), about=call.appointment)
+    return annotation
+
+
+def _rule(rules: dict[str, access.Rule], annotation: JsonObject) -> access.Rule:
+    return rules["Private" if annotation["accessType"] == "Private" else "Public"]
+
+
+async def list_annotations(call: Call) -> Response:
+    demand(call.caller, *access.VIEW_ANNOTATION.values(), about=call.appointment)
+    return call.page(
+        [
+            annotation
+            for annotation in call.state.annotations_of(call.appointment_id)
+            if _rule(access.VIEW_ANNOTATION, annotation).allows(call.caller, call.appointment)
+        ]
+    )
+
+
+async def get_annotation(call: Call) -> Response:
+    return Json(_annotation(call, access.VIEW_ANNOTATION))
+
+
+async def create_annotation(call: Call) -> Response:
+    demand(call.caller, *access.ADD_ANNOTATION.values(), about=call.appointment)
+    body = bodies.created_annotation(await call.body())
+    demand(call.caller, _rule(access.ADD_ANNOTATION, body), about=call.appointment)
+    return Json(call.state.add_annotation(call.appointment_id, body, call.by), 201)
+
+
+async def update_annotation(call: Call) -> Response:
+    annotation = _annotation(call, access.EDIT_ANNOTATION)
+    text = bodies.updated_annotation(await call.body())
+    return Json(call.state.edit_annotation(call.appointment_id, annotation["id"], text, call.by))
+
+
+async def delete_annotation(call: Call) -> Response:
+    annotation = _annotation(call, access.DELETE_ANNOTATION)
+    call.state.delete_annotation(call.appointment_id, annotation["id"], call.by)
+    return Response(status_code=204)
+
+
+# notifications
+
+
+def _expands(call: Call) -> bool:
+    return "appointment" in read.choices(call.query, "expand", ("appointment",))
+
+
+def _owns(call: Call, notification: JsonObject) -> bool:
+    return bool(notification["user"]["id"] == call.by)
+
+
+async def list_notifications(call: Call) -> Response:
+    mine = call.state.notifications_of(the_user(call.caller))
+    return call.page(mine, show=call.state.expanded if _expands(call) else None)
+
+
+async def get_notification(call: Call) -> Response:
+    notification = call.state.notification(call.ids["notificationId"])
+    if not _owns(call, notification):
+        demand(call.caller, access.VIEW_NOTIFICATION)
+    return Json(call.state.expanded(notification) if _expands(call) else notification)
+
+
+async def update_notification(call: Call) -> Response:
+    the_user(call.caller)
+    notification = call.state.notification(call.ids["notificationId"])
+    if not _owns(call, notification):
+        raise errors.not_authorized()
+    read_now = bodies.updated_notification(await call.body())
+    return Json(call.state.mark(notification["id"], read=read_now))

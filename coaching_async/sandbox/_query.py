@@ -1,0 +1,56 @@
+"""Query parameters, read or refused."""
+
+import re
+from collections.abc import Collection
+from datetime import datetime
+from typing import TypeAlias
+
+from starlette.datastructures import QueryParams
+
+from . import _errors as errors
+from ._wire import moment
+
+Interval: TypeAlias = tuple[datetime, datetime]
+
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,8}")
+
+
+def texts(query: QueryParams, name: str) -> tuple[str, ...]:
+    """Read an array: repeated parameters, comma-joined ones, or a mixture."""
+    return tuple(text for joined in query.getlist(name) for text in joined.split(",") if text)
+
+
+def choices(query: QueryParams, name: str, allowed: Collection[str]) -> frozenset[str]:
+    chosen = texts(query, name)
+    for text in chosen:
+        if text not in allowed:
+            raise errors.invalid_parameter(name, text)
+    return frozenset(chosen)
+
+
+def choice(query: QueryParams, name: str, allowed: Collection[str], default: str) -> str:
+    chosen = query.get(name, default)
+    if chosen not in allowed:
+        raise errors.invalid_parameter(name, chosen)
+    return chosen
+
+
+def interval(query: QueryParams, name: str) -> Interval | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    start, _, end = text.partition("/")
+    try:
+        read = moment(start), moment(end)
+    except ValueError as error:
+        raise errors.invalid_parameter(name, text) from error
+    if read[1] < read[0]:
+        raise errors.invalid_parameter(name, text)
+    return read
+
+
+def positive(query: QueryParams, name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not _NUMBER.fullmatch(text):
+        raise errors.invalid_parameter(name, text)
+    return int(text)

@@ -1,0 +1,36 @@
+"""What arrived and what was answered."""
+
+import itertools
+from datetime import datetime
+
+import attrs
+
+
+@attrs.frozen
+class Arrival:
+    """A request; `status` is None while it has no answer, and for ever where none was sent."""
+
+    method: str
+    path: str
+    query: str
+    at: datetime
+    status: int | None = None
+
+
+@attrs.define(eq=False)
+class RequestLog:
+    """Written by the server's thread alone; a list of it is a copy."""
+
+    _arrivals: dict[int, Arrival] = attrs.field(factory=dict, init=False, repr=False)
+    _numbers: "itertools.count[int]" = attrs.field(factory=itertools.count, init=False, repr=False)
+
+    def arrived(self, method: str, path: str, query: str, at: datetime) -> int:
+        number = next(self._numbers)
+        self._arrivals[number] = Arrival(method, path, query, at)
+        return number
+
+    def answered(self, number: int, status: int) -> None:
+        self._arrivals[number] = attrs.evolve(self._arrivals[number], status=status)
+
+    def all(self) -> list[Arrival]:
+        return list(self._arrivals.values())

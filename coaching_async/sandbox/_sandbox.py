@@ -1,0 +1,116 @@
+"""The public face: options in, a running service out."""
+
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from ._app import Service
+from ._faults import Faults
+from ._limits import SlidingWindow
+from ._oauth import OAuth
+from ._requests import Arrival, RequestLog
+from ._seed import seeded_state
+from ._server import Server
+
+
+class Sandbox:
+    """A stand-in for Genesys Cloud that speaks the Coaching API on a real socket.
+
+    Enter it with `with`, or with `async with` on asyncio or trio. The same `seed` gives the same data. What may be
+    done to it while it runs: read and change `state`, order `faults`, look at `requests`, revoke tokens and add
+    clients with `oauth`.
+
+    A page holds `page_cap` items at most, whatever is asked for; a token may make `rate_limit` requests in any
+    `rate_window` seconds and lives for `token_life` seconds; every answer of the API waits for `latency` seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        appointments: int = 200,
+        users: int = 10,
+        seed: int = 1,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        page_cap: int = 100,
+        rate_limit: int | None = None,
+        rate_window: float = 60.0,
+        token_life: int = 86400,
+        latency: float = 0.0,
+    ) -> None:
+        _at_least(0, appointments=appointments, port=port, latency=latency)
+        _at_least(1, users=users, page_cap=page_cap, token_life=token_life)
+        if rate_limit is not None:
+            _at_least(1, rate_limit=rate_limit)
+        if not rate_window > 0:
+            raise ValueError(f"rate_window must be more than 0, not {rate_window!r}")
+        if port > 65535:
+            raise ValueError(f"port must be 65535 at most, not {port!r}")
+        self.state = seeded_state(appointments, users, seed, clock=lambda: datetime.now(UTC))
+        self.oauth = OAuth(self.state.user_ids[0], token_life, time.monotonic)
+        self.faults = Faults()
+        self._log = RequestLog()
+        self._service = Service(
+            self.state,
+            self.oauth,
+            self.faults,
+            self._log,
+            SlidingWindow(rate_limit, rate_window, time.monotonic) if rate_limit is not None else None,
+            page_cap,
+            latency,
+        )
+        self._host, self._port = host, port
+        self._server: Server | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, without a path."""
+        if self._server is None:
+            raise RuntimeError("the sandbox is not running; enter it first")
+        return self._server.address
+
+    @property
+    def login_url(self) -> str:
+        """Where tokens are given out: the same host."""
+        return self.base_url
+
+    @property
+    def requests(self) -> list[Arrival]:
+        """What has arrived up to now, oldest first."""
+        return self._log.all()
+
+    def __enter__(self) -> Self:
+        if self._server is not None:
+            raise RuntimeError("the sandbox is running already")
+        self._server = Server.start(self._service, self._host, self._port)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()  # it waits for nothing
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.ask_to_stop()
+            try:
+                with anyio.CancelScope(shield=True):
+                    # Polled: a worker thread to join it from would itself outlive the sandbox (trio keeps them).
+                    while self._server.running:  # noqa: ASYNC110 - a thread has no event to await
+                        await anyio.sleep(0.002)
+            finally:
+                self.__exit__(kind, error, trace)
+
+
+def _at_least(least: int, **values: float) -> None:
+    for name, value in values.items():
+        if not value >= least:
+            raise ValueError(f"{name} must be {least} or more, not {value!r}")

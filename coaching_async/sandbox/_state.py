@@ -1,0 +1,236 @@
+"""The state in memory and what may be done to it.
+
+Everything is kept as it travels, but for `isOverdue`, which the clock decides when an appointment is shown.
+Objects are replaced and never changed in place, so another thread sees the old one or the new one, whole;
+that, and dictionary steps being atomic, is why there is no lock.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from . import _errors as errors
+from ._appointment import due, is_overdue, related
+from ._filters import Predicate
+from ._wire import (
+    NOTIFICATIONS,
+    JsonObject,
+    appointment_pointer,
+    conversation_pointer,
+    document_pointer,
+    moment,
+    pointer,
+    schedule_pointer,
+    timestamp,
+    user_pointer,
+)
+
+
+@attrs.define(eq=False)
+class State:
+    """Annotations and statuses are kept per appointment id; `by` is the user who acts, None for a client of its own."""
+
+    user_ids: tuple[str, ...]
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    appointments: dict[str, JsonObject] = attrs.field(factory=dict)
+    statuses: dict[str, list[JsonObject]] = attrs.field(factory=dict)
+    annotations: dict[str, dict[str, JsonObject]] = attrs.field(factory=dict)
+    notifications: dict[str, JsonObject] = attrs.field(factory=dict)
+
+    # appointments
+
+    def appointment(self, appointment_id: str) -> JsonObject:
+        return _found(self.appointments, "appointment", appointment_id)
+
+    def appointments_where(self, *predicates: Predicate, newest_first: bool = False) -> Sequence[JsonObject]:
+        found: Iterable[JsonObject] = list(self.appointments.values())
+        for predicate in predicates:
+            found = filter(predicate, found)
+        return sorted(found, key=due, reverse=newest_first)
+
+    def shown(self, appointment: JsonObject) -> JsonObject:
+        return {**appointment, "isOverdue": is_overdue(appointment, self.clock())}
+
+    def create(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
+        appointment: JsonObject = {"id": appointment_id, **_fields(body), "status": "Scheduled"}
+        appointment |= {"dateCreated": timestamp(self.clock()), **_if_user("createdBy", by)}
+        appointment["selfUri"] = appointment_pointer(appointment_id)["selfUri"]
+        self.appointments[appointment_id] = appointment
+        self._remember_status(appointment, by)
+        self._notify(appointment, "Create", by)
+        return appointment
+
+    def update(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
+        appointment = self.appointment(appointment_id)
+        changes = {name: value for name, value in body.items() if name != "status"}
+        if changes and appointment["status"] == "Completed":
+            raise errors.conflict("A completed appointment can't be changed, but for its status.")
+        if changes:
+            appointment = self._replace(appointment, _fields(changes), by)
+            self._notify(appointment, "Update", by)
+        if "status" in body:
+            self.set_status(appointment_id, body["status"], by)
+        return self.appointment(appointment_id)
+
+    def delete(self, appointment_id: str, by: str | None) -> None:
+        appointment = self.appointment(appointment_id)
+        for kept in (self.appointments, self.annotations, self.statuses):
+            kept.pop(appointment_id, None)
+        self._notify(appointment, "Delete", by)
+
+    def set_status(self, appointment_id: str, status: str, by: str | None) -> JsonObject:
+        """Answer the newest line of the history; a status that is already set adds none."""
+        appointment = self.appointment(appointment_id)
+        if appointment["status"] != status:
+            completed = timestamp(self.clock()) if status == "Completed" else None
+            appointment = self._replace(appointment, {"status": status, "dateCompleted": completed}, by)
+            self._remember_status(appointment, by)
+            self._notify(appointment, "StatusChange", by)
+        return self.history(appointment_id)[-1]
+
+    def history(self, appointment_id: str) -> list[JsonObject]:
+        self.appointment(appointment_id)
+        return self.statuses.setdefault(appointment_id, [])
+
+    # annotations
+
+    def annotation(self, appointment_id: str, annotation_id: str) -> JsonObject:
+        return _found(self._annotations(appointment_id), "annotation", annotation_id)
+
+    def annotations_of(self, appointment_id: str) -> Sequence[JsonObject]:
+        return list(self._annotations(appointment_id).values())
+
+    def add_annotation(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
+        appointment = self.appointment(appointment_id)
+        named = pointer(f"{appointment['selfUri']}/annotations", self.new_id())
+        annotation: JsonObject = {
+            "id": named["id"],
+            **_if_user("createdBy", by),
+            "dateCreated": timestamp(self.clock()),
+            "text": body["text"],
+            "isDeleted": False,
+            "accessType": body["accessType"],
+            "selfUri": named["selfUri"],
+        }
+        self._annotations(appointment_id)[named["id"]] = annotation
+        self._notify(appointment, "AnnotationAdded", by)
+        return annotation
+
+    def edit_annotation(self, appointment_id: str, annotation_id: str, text: str, by: str | None) -> JsonObject:
+        annotation = {**self.annotation(appointment_id, annotation_id), "text": text, **self._modified(by)}
+        self.annotations[appointment_id][annotation_id] = annotation
+        self._notify(self.appointment(appointment_id), "AnnotationEdited", by)
+        return annotation
+
+    def delete_annotation(self, appointment_id: str, annotation_id: str, by: str | None) -> None:
+        self.annotation(appointment_id, annotation_id)
+        del self.annotations[appointment_id][annotation_id]
+        self._notify(self.appointment(appointment_id), "AnnotationDeleted", by)
+
+    # notifications
+
+    def notification(self, notification_id: str) -> JsonObject:
+        return _found(self.notifications, "notification", notification_id)
+
+    def notifications_of(self, user_id: str) -> Sequence[JsonObject]:
+        return [each for each in list(self.notifications.values()) if each["user"]["id"] == user_id]
+
+    def expanded(self, notification: JsonObject) -> JsonObject:
+        """Show the whole appointment, where it still exists."""
+        appointment = self.appointments.get(notification["appointment"]["id"])
+        return {**notification, "appointment": self.shown(appointment)} if appointment else notification
+
+    def mark(self, notification_id: str, *, read: bool) -> JsonObject:
+        notification = {**self.notification(notification_id), "markedAsRead": read}
+        self.notifications[notification_id] = notification
+        return notification
+
+    # what comes of it
+
+    def _annotations(self, appointment_id: str) -> dict[str, JsonObject]:
+        self.appointment(appointment_id)
+        return self.annotations.setdefault(appointment_id, {})
+
+    def _replace(self, appointment: JsonObject, changes: Mapping[str, Any], by: str | None) -> JsonObject:
+        merged = {**appointment, **changes, **self._modified(by)}
+        replaced = {name: value for name, value in merged.items() if value is not None}
+        self.appointments[appointment["id"]] = replaced
+        return replaced
+
+    def _modified(self, by: str | None) -> JsonObject:
+        return {**_if_user("modifiedBy", by), "dateModified": timestamp(self.clock())}
+
+    def _remember_status(self, appointment: JsonObject, by: str | None) -> None:
+        self.history(appointment["id"]).append(status_line(appointment, appointment["status"], self.clock(), by))
+
+    def _notify(self, appointment: JsonObject, action: str, by: str | None) -> None:
+        for user_id, relationship in related(appointment).items():
+            if user_id != by:
+                told = notification(self.new_id(), appointment, action, user_id, relationship)
+                self.notifications[told["id"]] = told
+
+
+def status_line(appointment: JsonObject, status: str, at: datetime, by: str | None) -> JsonObject:
+    return {
+        "appointment": appointment_pointer(appointment["id"]),
+        **_if_user("createdBy", by),
+        "dateCreated": timestamp(at),
+        "status": status,
+    }
+
+
+def notification(
+    notification_id: str, appointment: JsonObject, action: str, user_id: str, relationship: str
+) -> JsonObject:
+    return {
+        "id": notification_id,
+        "name": appointment["name"],
+        "markedAsRead": False,
+        "actionType": action,
+        "relationship": relationship,
+        "dateStart": appointment["dateStart"],
+        "lengthInMinutes": appointment["lengthInMinutes"],
+        "status": appointment["status"],
+        "user": user_pointer(user_id),
+        "appointment": appointment_pointer(appointment["id"]),
+        "selfUri": pointer(NOTIFICATIONS, notification_id)["selfUri"],
+    }
+
+
+def _found(kept: Mapping[str, JsonObject], name: str, entity_id: str) -> JsonObject:
+    if (found := kept.get(entity_id)) is None:
+        raise errors.not_found(name, entity_id)
+    return found
+
+
+def _if_user(field: str, user_id: str | None) -> JsonObject:
+    return {} if user_id is None else {field: user_pointer(user_id)}
+
+
+_SHOWN_AS: Mapping[str, tuple[str, Callable[[Any], Any]]] = MappingProxyType(
+    {
+        "dateStart": ("dateStart", lambda text: timestamp(moment(text).replace(second=0, microsecond=0))),
+        "facilitatorId": ("facilitator", user_pointer),
+        "attendeeIds": ("attendees", lambda ids: [user_pointer(each) for each in ids]),
+        "conversationIds": ("conversations", lambda ids: [conversation_pointer(each) for each in ids]),
+        "documentIds": ("documents", lambda ids: [document_pointer(each) for each in ids]),
+        "wfmSchedule": (
+            "wfmSchedule",
+            lambda given: given and schedule_pointer(given["id"], given["businessUnit"]["id"], given["weekDate"]),
+        ),
+    }
+)
+
+
+def _fields(body: JsonObject) -> JsonObject:
+    """Turn what is sent into what is shown."""
+    shown: JsonObject = {}
+    for name, value in body.items():
+        if name != "addToSchedule":
+            field, convert = _SHOWN_AS.get(name, (name, lambda same: same))
+            shown[field] = convert(value)
+    return shown

@@ -1,0 +1,52 @@
+"""What all tests share: both backends, and a clock that jumps instead of making anybody wait."""
+
+import asyncio
+import json
+import selectors
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+DATA = Path(__file__).parent / "data"
+
+
+class JumpingSelector(selectors.DefaultSelector):
+    """Where the loop would sleep until a timer is due, time is set to then."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0 if timeout else timeout)
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """asyncio's counterpart of trio's MockClock."""
+
+    def __init__(self) -> None:
+        self._jumping = JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Both backends, on a virtual clock; on the real one for tests marked `real_time`, which talk over sockets."""
+    if request.node.get_closest_marker("real_time"):
+        return request.param, {}
+    if request.param == "trio":
+        return "trio", {"clock": MockClock(autojump_threshold=0)}
+    return "asyncio", {"loop_factory": VirtualLoop}
+
+
+@pytest.fixture
+def example() -> Callable[[str], Any]:
+    """An example answer of the contract, by its file's name."""
+    return lambda name: json.loads((DATA / "examples" / f"{name}.json").read_text())

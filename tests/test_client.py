@@ -1,0 +1,174 @@
+import re
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from coaching_async import (
+    AccessToken,
+    ClientCredentials,
+    ClientMisuse,
+    CoachingClient,
+    ConfigurationError,
+    Stats,
+)
+
+from .support import TOKEN, Service, answer
+
+pytestmark = pytest.mark.anyio
+
+CREDENTIALS = {"GENESYSCLOUD_OAUTHCLIENT_ID": "id", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "s3cret"}
+BAD_OPTIONS: list[dict[str, Any]] = [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"max_concurrency": 0}]
+
+
+async def test_a_borrowed_client_is_used_and_left_open():
+    service = Service([answer({"id": "1"})])
+
+    async with service.client() as client:
+        assert (await client.appointments.get("1")).id == "1"
+
+    assert not service.http.is_closed
+    assert "authorization" not in service.http.headers
+    await service.http.aclose()
+
+
+async def test_an_own_client_is_closed_at_the_end_and_may_be_closed_twice():
+    client = CoachingClient(AccessToken(TOKEN))
+    await client.aclose()
+    await client.aclose()
+
+    assert client._http.is_closed
+
+
+async def test_a_closed_client_says_so_at_once():
+    service = Service([answer({"id": "1"})])
+    async with service.client() as client:
+        pass
+
+    with pytest.raises(ClientMisuse, match="this client is closed") as caught:
+        await client.appointments.get("1")
+
+    assert caught.value.processed == "no"
+    assert service.requests == []
+    await service.http.aclose()
+
+
+async def test_an_own_client_follows_nothing_and_keeps_no_cookies():
+    async with CoachingClient(AccessToken(TOKEN)) as client:
+        http = client._http
+        http.cookies.extract_cookies(
+            httpx.Response(
+                200, headers={"Set-Cookie": "a=b"}, request=httpx.Request("GET", "https://api.mypurecloud.com")
+            )
+        )
+        assert dict(http.cookies) == {}
+        assert not http.follow_redirects
+
+
+async def test_the_token_is_fetched_from_the_login_host_and_used_at_the_api_host():
+    token = answer({"access_token": "t1", "token_type": "bearer", "expires_in": 1000})
+    service = Service(lambda request: token if request.url.path.endswith("/token") else answer({"id": "1"}))
+
+    async with service.client(ClientCredentials("id", "s3cret")) as client, service.http:
+        for _ in range(3):
+            await client.appointments.get("1")
+
+    assert [(request.url.host, request.url.path) for request in service.requests[:2]] == [
+        ("login.test", "/oauth/token"),
+        ("api.test", "/api/v2/coaching/appointments/1"),
+    ]
+    assert len(service.requests) == 4
+    assert client.stats() == Stats(calls=3, requests=3, tokens=1)
+
+
+async def test_at_most_max_concurrency_requests_are_under_way():
+    inside = most = 0
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            await anyio.sleep(1)
+            inside -= 1
+            return answer({"id": "1"})
+
+    async with httpx.AsyncClient(transport=Slow()) as http:
+        client = CoachingClient(AccessToken(TOKEN), http_client=http, max_concurrency=3)
+        async with client, anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(client.appointments.get, "1")
+
+    assert most == 3
+
+
+async def test_a_gateways_path_goes_before_ours():
+    service = Service([answer({"id": "1"})])
+    client = CoachingClient(
+        AccessToken(TOKEN), base_url="https://gw.test/gc/", login_url="https://gw.test/login", http_client=service.http
+    )
+
+    async with client, service.http:
+        await client.appointments.get("1")
+
+    assert str(service.requests[0].url) == "https://gw.test/gc/api/v2/coaching/appointments/1"
+
+
+@pytest.mark.parametrize("wrong", BAD_OPTIONS)
+def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]):
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        CoachingClient(AccessToken(TOKEN), **wrong)
+
+
+def url_of(client: CoachingClient) -> str:
+    return client.appointments._api.base_url
+
+
+def test_the_environment_configures_a_client():
+    client = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": "eu_central_1"})
+    assert url_of(client) == "https://api.mypurecloud.de"
+    assert url_of(CoachingClient.from_env(CREDENTIALS)) == "https://api.mypurecloud.com"
+    assert url_of(CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": ""})) == "https://api.mypurecloud.com"
+    local = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": "http://127.0.0.1:8080"})
+    assert url_of(local) == "http://127.0.0.1:8080"
+
+
+def test_the_real_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch):
+    for name in ("GENESYSCLOUD_REGION", "GENESYSCLOUD_ACCESS_TOKEN", *CREDENTIALS):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError):
+        CoachingClient.from_env()
+    monkeypatch.setenv("GENESYSCLOUD_ACCESS_TOKEN", "abc")
+    CoachingClient.from_env()
+
+
+async def test_an_access_token_in_the_environment_wins():
+    client = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_ACCESS_TOKEN": "abc"})
+
+    assert "AccessToken" in repr(client._send)
+    assert "abc" not in repr(client._send)
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "given, missing",
+    [
+        ({}, "GENESYSCLOUD_OAUTHCLIENT_ID and GENESYSCLOUD_OAUTHCLIENT_SECRET"),
+        ({"GENESYSCLOUD_OAUTHCLIENT_ID": "id"}, "lacks GENESYSCLOUD_OAUTHCLIENT_SECRET;"),
+        (
+            {"GENESYSCLOUD_OAUTHCLIENT_SECRET": "s", "GENESYSCLOUD_OAUTHCLIENT_ID": ""},
+            "lacks GENESYSCLOUD_OAUTHCLIENT_ID;",
+        ),
+    ],
+)
+def test_what_the_environment_lacks_is_named(given: dict[str, str], missing: str):
+    with pytest.raises(ConfigurationError, match=re.escape(missing)) as caught:
+        CoachingClient.from_env(given)
+    assert "GENESYSCLOUD_ACCESS_TOKEN instead" in str(caught.value)
+
+
+def test_secrets_are_not_in_the_repr_of_anything_a_client_is_made_of():
+    client = CoachingClient(ClientCredentials("id", "s3cret"))
+
+    assert "s3cret" not in f"{client!r} {client.appointments!r} {vars(client)!r}"

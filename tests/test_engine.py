@@ -1,0 +1,289 @@
+"""The bottom: what each failure means, and that cancelling leaves everything usable."""
+
+import asyncio
+import contextlib
+import random
+import ssl
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpx
+import pytest
+
+from coaching_async import AccessToken, CoachingClient, TransportError
+from coaching_async._engine import Engine, own_client
+from coaching_async._pipeline import ExchangeFailed
+from coaching_async._rate import Gate
+from coaching_async._retry import Fault, Safety
+
+from .support import TOKEN, request_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Failing(httpx.AsyncBaseTransport):
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise self.error
+
+
+class Body(httpx.AsyncByteStream):
+    """Half a body, then a failure."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b'{"id": '
+        raise httpx.ReadError("cut")
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class HalfAnswer(httpx.AsyncBaseTransport):
+    def __init__(self, status: int) -> None:
+        self.status, self.body = status, Body()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(self.status, stream=self.body)
+
+
+def engine(transport: httpx.AsyncBaseTransport, *, borrowed: bool = False) -> Engine:
+    return Engine(httpx.AsyncClient(transport=transport), Gate(1), borrowed)
+
+
+def tls_error() -> httpx.ConnectError:
+    try:
+        try:
+            raise ssl.SSLCertVerificationError(1, "certificate verify failed")
+        except ssl.SSLError as cause:
+            raise httpx.ConnectError("certificate verify failed") from cause
+    except httpx.ConnectError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "error, borrowed, fault",
+    [
+        (httpx.ConnectError("refused"), False, Fault.UNSENT),
+        (httpx.ConnectError("refused"), True, Fault.UNSENT),
+        (httpx.ConnectTimeout("slow"), False, Fault.UNSENT),
+        (httpx.ConnectTimeout("slow"), True, Fault.LOST),
+        (httpx.PoolTimeout("full"), False, Fault.UNSENT),
+        (tls_error(), False, Fault.REFUSED),
+        (httpx.ProxyError("407 Proxy Authentication Required"), False, Fault.REFUSED),
+        (httpx.ProxyError("502 Bad Gateway"), False, Fault.UNSENT),
+        (httpx.UnsupportedProtocol("ftp"), False, Fault.REFUSED),
+        (httpx.LocalProtocolError("bad header"), False, Fault.REFUSED),
+        (httpx.ReadError("cut"), False, Fault.LOST),
+        (httpx.WriteError("cut"), False, Fault.LOST),
+        (httpx.ReadTimeout("slow"), False, Fault.LOST),
+        (httpx.WriteTimeout("slow"), False, Fault.LOST),
+        (httpx.RemoteProtocolError("garbage"), False, Fault.LOST),
+    ],
+)
+async def test_each_failure_has_its_meaning(error: Exception, borrowed: bool, fault: Fault):
+    with pytest.raises(ExchangeFailed) as caught:
+        await engine(Failing(error), borrowed=borrowed)(request_of())
+
+    assert caught.value.fault is fault
+    assert type(caught.value.cause) is type(error)
+    assert str(caught.value.cause) == str(error)
+    assert caught.value.cause.__traceback__ is None
+    assert caught.value.cause._request is None  # type: ignore[attr-defined]
+
+
+async def test_a_tls_failure_keeps_its_cause():
+    with pytest.raises(ExchangeFailed) as caught:
+        await engine(Failing(tls_error()))(request_of())
+
+    cause = caught.value.cause.__cause__
+    assert isinstance(cause, ssl.SSLCertVerificationError)
+    assert cause.__traceback__ is cause.__context__ is None
+
+
+@pytest.mark.parametrize("safety", Safety)
+async def test_a_cut_body_of_a_success_is_told_apart(safety: Safety):
+    transport = HalfAnswer(200)
+
+    with pytest.raises(ExchangeFailed) as caught:
+        await engine(transport)(request_of(safety))
+
+    assert caught.value.fault is Fault.BODY_LOST
+    assert transport.body.closed
+
+
+async def test_of_an_error_the_status_is_enough():
+    transport = HalfAnswer(404)
+
+    response = await engine(transport)(request_of())
+
+    assert (response.status, response.content) == (404, b"")
+    assert transport.body.closed
+
+
+async def test_while_a_write_is_under_way_it_may_have_been_carried_out():
+    request, seen = request_of(Safety.WRITE), list[str]()
+
+    class Looking(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+            seen.append(request.call.processed)
+            return httpx.Response(400)
+
+    await engine(Looking())(request)
+
+    assert seen == ["maybe"]
+    assert (request.call.processed, request.call.attempts) == ("no", 1)
+
+
+class Interrupt(BaseException):
+    """Stands for KeyboardInterrupt, which would end the test run."""
+
+
+async def test_an_interrupt_comes_out_as_itself():
+    class Interrupting(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise Interrupt
+
+    with pytest.raises(Interrupt):
+        await engine(Interrupting())(request_of())
+
+
+# Over real sockets
+
+
+class Server:
+    """Answers every request after a moment; everything else is up to the client."""
+
+    def __init__(self, delay: float) -> None:
+        self.delay = delay
+        self.url = ""
+
+    async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        self.url = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+        async with listener:
+            task_status.started()
+            await listener.serve(self.handle)
+
+    async def handle(self, stream: anyio.abc.SocketStream) -> None:
+        body = b'{"id": "1"}'
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        async with stream:
+            try:
+                while True:
+                    buffer = b""
+                    while b"\r\n\r\n" not in buffer:
+                        buffer += await stream.receive()
+                    await anyio.sleep(self.delay)
+                    await stream.send(answer)
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server(0.002)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(server.serve)
+        yield server
+        tasks.cancel_scope.cancel()
+
+
+async def by_scope(call: Any, seconds: float) -> None:
+    with anyio.move_on_after(seconds):
+        await call()
+
+
+async def by_task_cancel(call: Any, seconds: float) -> None:
+    task = asyncio.create_task(call())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def by_two_cancels(call: Any, seconds: float) -> None:
+    task = asyncio.create_task(call())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def by_timeout(call: Any, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await call()
+
+
+async def by_wait_for(call: Any, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(call(), seconds)
+
+
+NATIVE = [by_task_cancel, by_two_cancels, by_timeout, by_wait_for]
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("cancel", [by_scope, *NATIVE], ids=lambda cancel: cancel.__name__)
+async def test_after_many_cancelled_calls_the_client_is_as_good_as_new(
+    cancel: Any, server: Server, anyio_backend_name: str
+):
+    if cancel in NATIVE and anyio_backend_name == "trio":
+        pytest.skip("asyncio's own ways to cancel")
+    chance = random.Random(1)
+
+    async with CoachingClient(AccessToken(TOKEN), base_url=server.url, max_concurrency=5) as client:
+
+        async def call() -> None:
+            await client.appointments.get("1")
+
+        for _ in range(15):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(cancel, call, chance.random() * 0.01)
+
+        with anyio.fail_after(10):
+            for _ in range(40):
+                await call()
+        pool = client._http._transport._pool  # type: ignore[attr-defined]
+        assert not [connection for connection in pool.connections if not connection.is_idle()]
+        assert not pool._requests
+
+
+@pytest.mark.real_time
+async def test_nothing_is_left_when_the_client_is_closed(server: Server):
+    before = threading.active_count()
+
+    async with CoachingClient(AccessToken(TOKEN), base_url=server.url) as client:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(client.appointments.get, "1")
+        pool = client._http._transport._pool  # type: ignore[attr-defined]
+
+    assert pool.connections == []
+    assert threading.active_count() == before
+
+
+@pytest.mark.real_time
+async def test_a_port_where_nobody_listens_is_a_transport_error():
+    async with CoachingClient(AccessToken(TOKEN), base_url="http://127.0.0.1:1", timeout=0.3) as client:
+        with pytest.raises(TransportError, match="no answer") as caught:
+            await client.appointments.get("1")
+
+    assert caught.value.processed == "no"
+    assert isinstance(caught.value.__cause__, httpx.ConnectError)
+
+
+async def test_an_own_client_takes_proxies_from_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+
+    async with own_client(connections=1) as http:
+        assert any("proxy" in type(mount._pool).__name__.lower() for mount in http._mounts.values() if mount)  # type: ignore[union-attr]

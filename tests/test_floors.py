@@ -1,0 +1,62 @@
+"""The shape of the package: imports point down, and the names it shows are exactly those it promises."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import coaching_async
+
+PACKAGE = Path(coaching_async.__file__).parent
+
+FLOORS = [
+    {"_types", "_version"},
+    {"models", "_events"},
+    {"_errors"},
+    {"_regions", "_retry", "_rate", "_wire"},
+    {"_pipeline", "_listing"},
+    {"_engine", "_tokens", "_api"},
+    {"_appointments", "_annotations", "_notifications"},
+    {"_client"},
+    {"__init__"},
+]
+FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+BESIDE = {"cli", "demo"}  # they use only the public surface, and the core never imports them
+
+
+def imports(path: Path) -> set[str]:
+    """The package's own modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            found |= {node.module} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("coaching_async"):
+            found.add((node.module or "").partition(".")[2] or "__init__")
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("coaching_async")}
+    return found
+
+
+def test_every_module_has_a_floor():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == FLOOR_OF.keys() | BESIDE
+
+
+@pytest.mark.parametrize("module", FLOOR_OF)
+def test_imports_point_down(module: str):
+    for imported in imports(PACKAGE / f"{module}.py"):
+        assert FLOOR_OF[imported] < FLOOR_OF[module], f"{module} imports {imported}"
+
+
+def test_what_stands_beside_the_core_uses_only_its_public_surface():
+    for path in [*(PACKAGE / f"{name}.py" for name in BESIDE), *(PACKAGE / "sandbox").glob("*.py")]:
+        ours = {name for name in imports(path) if FLOOR_OF.get(name, 0) != FLOOR_OF["__init__"]}
+        inside = (
+            {child.stem for child in (PACKAGE / "sandbox").glob("*.py")} if path.parent.name == "sandbox" else BESIDE
+        )
+        assert ours <= inside | {"sandbox"}, path
+
+
+def test_only_the_engine_and_the_client_know_the_http_library():
+    knowing = {path.stem for path in PACKAGE.glob("*.py") if "import httpx" in path.read_text()}
+
+    assert knowing == {"_engine", "_client"}

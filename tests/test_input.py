@@ -1,0 +1,115 @@
+"""Bad input is refused before a socket opens."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from coaching_async import AppointmentCreate, AppointmentUpdate, CoachingClient, Interval
+
+from .support import Service, answer
+
+pytestmark = pytest.mark.anyio
+
+NAIVE = datetime(2026, 11, 20)  # noqa: DTZ001
+AWARE = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+async def untouched() -> AsyncIterator[CoachingClient]:
+    service = Service([answer({})])
+    async with service.client() as client:
+        yield client
+    assert service.requests == []
+    await service.http.aclose()
+
+
+def create(**fields: Any) -> AppointmentCreate:
+    given = {"name": "n", "description": "d", "date_start": AWARE, "length_in_minutes": 30, "attendee_ids": ["u"]}
+    return AppointmentCreate(**given | fields)
+
+
+LISTS: dict[str, Callable[[CoachingClient], Any]] = {
+    "no users": lambda c: c.appointments.list([]),
+    "an empty user": lambda c: c.appointments.list([""]),
+    "a comma in a user": lambda c: c.appointments.list(["a,b"]),
+    "no page": lambda c: c.appointments.list("u", page_size=0),
+    "a negative page": lambda c: c.appointments.list_mine(page_size=-1),
+    "a naive interval": lambda c: c.appointments.list("u", interval=(NAIVE, AWARE)),
+    "a backward interval": lambda c: c.appointments.list("u", interval=(AWARE, AWARE.replace(year=2025))),
+    "an empty interval": lambda c: c.appointments.list_mine(completion_interval=(AWARE, AWARE)),
+    "an unknown status": lambda c: c.appointments.list("u", statuses=["Gone"]),
+    "an unknown order": lambda c: c.appointments.list("u", sort_order="asc"),
+    "an unknown relationship": lambda c: c.appointments.list_mine(relationships="Owner"),
+    "an unknown condition": lambda c: c.appointments.list("u", interval_condition="Within"),
+    "statuses of no id": lambda c: c.appointments.list_statuses(""),
+    "annotations of no id": lambda c: c.annotations.list(".."),
+    "no page of notifications": lambda c: c.notifications.list(page_size=0),
+    "an interval that ends before it starts": lambda _: Interval(AWARE, AWARE.replace(year=2025)),
+}
+
+
+@pytest.mark.parametrize("wrong", LISTS)
+async def test_a_list_refuses_bad_arguments_when_it_is_made(wrong: str, untouched: CoachingClient):
+    with pytest.raises(ValueError, match=r"\w"):
+        LISTS[wrong](untouched)
+
+
+CALLS: dict[str, Callable[[CoachingClient, str], Any]] = {
+    "get": lambda c, bad: c.appointments.get(bad),
+    "update": lambda c, bad: c.appointments.update(bad, AppointmentUpdate()),
+    "delete": lambda c, bad: c.appointments.delete(bad),
+    "set_status": lambda c, bad: c.appointments.set_status(bad, "Completed"),
+    "annotations.get": lambda c, bad: c.annotations.get(bad, "1"),
+    "annotations.get 2": lambda c, bad: c.annotations.get("1", bad),
+    "annotations.create": lambda c, bad: c.annotations.create(bad, "text", access_type="Public"),
+    "annotations.update": lambda c, bad: c.annotations.update("1", bad, "text"),
+    "annotations.delete": lambda c, bad: c.annotations.delete("1", bad),
+    "notifications.get": lambda c, bad: c.notifications.get(bad),
+    "notifications.mark_read": lambda c, bad: c.notifications.mark_read(bad),
+}
+
+
+@pytest.mark.parametrize("bad", ["", ".", ".."])
+@pytest.mark.parametrize("call", CALLS)
+async def test_an_id_that_leads_elsewhere_is_refused(call: str, bad: str, untouched: CoachingClient):
+    with pytest.raises(ValueError, match="is no id"):
+        await CALLS[call](untouched, bad)
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda c: c.appointments.set_status("1", "InvalidSchedule"), "service alone"),
+        (lambda c: c.appointments.set_status("1", "Gone"), "is no AppointmentStatus"),
+        (lambda c: c.annotations.create("1", "text", access_type="Secret"), "is no AccessType"),
+        (lambda c: c.appointments.create(create(date_start=NAIVE)), "no time zone"),
+        (lambda c: c.appointments.update("1", AppointmentUpdate(date_start=NAIVE)), "no time zone"),
+        (lambda c: c.appointments.create(create(length_in_minutes=float("inf"))), "JSON compliant"),
+    ],
+)
+async def test_a_value_that_cannot_be_sent_is_refused(call: Any, says: str, untouched: CoachingClient):
+    with pytest.raises(ValueError, match=says):
+        await call(untouched)
+
+
+@pytest.mark.parametrize("odd", ["a/b", "a?x=1", "a#b", "a b", "é", "../../users", "a\r\nb", "%2e%2e"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_an_odd_id_stays_one_segment_on_the_wire(call: str, odd: str):
+    plain, service = Service([answer({}, 404)]), Service([answer({}, 404)])
+
+    for each, given in ((plain, "plain"), (service, odd)):
+        async with each.client() as client:
+            with pytest.raises(Exception, match="404"):
+                await CALLS[call](client, given)
+        await each.http.aclose()
+
+    def raw(request: httpx.Request) -> list[bytes]:
+        path, _, query = request.url.raw_path.partition(b"?")
+        assert not query
+        return path.split(b"/")
+
+    expected, sent = raw(plain.requests[0]), raw(service.requests[0])
+    assert [a for a, b in zip(expected, sent, strict=True) if a != b] == [b"plain"]

@@ -1,0 +1,210 @@
+import anyio
+import httpx
+import pytest
+
+from coaching_async import OutcomeUnknown, RateLimit, RetryPolicy, TransportError
+from coaching_async._events import RetryScheduled
+from coaching_async._pipeline import Authorising, ExchangeFailed, Pacing, Request, Response, Retrying
+from coaching_async._rate import Budget
+from coaching_async._retry import TABLE, Fault, Safety, Then
+
+from .support import Outcome, Script, failure, request_of, throttled
+
+pytestmark = pytest.mark.anyio
+
+
+def retrying(script: Script, policy: RetryPolicy | None = None, **options) -> Retrying:
+    return Retrying(script, policy or RetryPolicy(), draw=lambda: 0.5, **options)
+
+
+def outcome(fault: Fault) -> Outcome:
+    by_status = {Fault.THROTTLED: throttled("1"), Fault.UNAVAILABLE: 503, Fault.ODD: 302}
+    return by_status.get(fault) or failure(fault)
+
+
+@pytest.mark.parametrize("safety", Safety)
+@pytest.mark.parametrize("fault", Fault)
+async def test_the_loop_does_what_the_table_says(fault: Fault, safety: Safety):
+    script, request = Script(outcome(fault), 200), request_of(safety)
+    verdict = TABLE[fault][safety]
+
+    if verdict.then is Then.STOP and isinstance(outcome(fault), ExchangeFailed):
+        with pytest.raises(TransportError) as caught:
+            await retrying(script)(request)
+        assert isinstance(caught.value, OutcomeUnknown) == (verdict.processed != "no")
+        assert isinstance(caught.value.__cause__, httpx.ReadError)
+        assert caught.value.__context__ is None
+    else:
+        stopped = outcome(fault)  # a status
+        status = (await retrying(script)(request)).status
+        assert status == {Then.RETRY: 200, Then.DONE: 204, Then.STOP: stopped}[verdict.then]
+
+    assert len(script.sent) == (2 if verdict.then is Then.RETRY else 1)
+    if verdict.then is not Then.RETRY:
+        assert request.call.processed == verdict.processed
+
+
+async def test_it_gives_up_after_as_many_attempts_as_the_policy_has():
+    script = Script(failure(Fault.LOST))
+    with pytest.raises(TransportError, match="no answer: cut"):
+        await retrying(script, RetryPolicy(attempts=4))(request_of())
+    assert len(script.sent) == 4
+
+    script = Script(503)
+    assert (await retrying(script, RetryPolicy(attempts=2))(request_of())).status == 503
+    assert len(script.sent) == 2
+
+
+async def test_it_waits_between_attempts_and_says_so():
+    events: list[object] = []
+    start = anyio.current_time()
+
+    await retrying(Script(503, failure(Fault.LOST), 200))(request_of(events=events))
+
+    assert anyio.current_time() - start == pytest.approx(0.5 + 1.0)
+    assert events == [
+        RetryScheduled("tests.call", 0, 0.5, "503"),
+        RetryScheduled("tests.call", 0, 1.0, "ReadError"),
+    ]
+
+
+async def test_429s_are_waited_for_apart_from_faults_and_told_to_everybody():
+    told: list[float] = []
+    script = Script(throttled("3"), throttled(), throttled("3"), 503, 200)
+    start = anyio.current_time()
+
+    response = await retrying(script, RetryPolicy(attempts=2), on_throttle=told.append)(request_of(Safety.WRITE))
+
+    assert response.status == 503  # a write is not sent again after that
+    assert anyio.current_time() - start == pytest.approx(9)
+    assert told == [3, 3, 3]
+
+
+async def test_an_endless_429_ends():
+    script = Script(throttled("1"))
+
+    assert (await retrying(script)(request_of())).status == 429
+    assert len(script.sent) == 6
+
+
+@pytest.mark.parametrize("header", ["86400", "999999999999999999999"])
+async def test_a_429_for_a_day_is_not_waited_for(header: str):
+    told: list[float] = []
+    start = anyio.current_time()
+
+    response = await retrying(Script(throttled(header)), on_throttle=told.append)(request_of())
+
+    assert (response.status, anyio.current_time() - start) == (429, 0)
+    assert told == [180]
+
+
+async def test_no_wait_is_begun_that_the_deadline_would_cut():
+    script = Script(throttled("10"))
+    start = anyio.current_time()
+
+    with anyio.fail_after(5):
+        assert (await retrying(script)(request_of())).status == 429
+
+    assert anyio.current_time() == start
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("unclear", [failure(Fault.LOST), 503, 408])
+@pytest.mark.parametrize("gone", [404, 410])
+async def test_a_delete_that_finds_nothing_after_an_unclear_attempt_is_done(unclear: Outcome, gone: int):
+    assert (await retrying(Script(unclear, gone))(request_of(Safety.DELETE))).status == 204
+
+
+async def test_a_delete_that_finds_nothing_at_first_is_not():
+    assert (await retrying(Script(404))(request_of(Safety.DELETE))).status == 404
+    assert (await retrying(Script(throttled("1"), failure(Fault.UNSENT), 404))(request_of(Safety.DELETE))).status == 404
+
+
+async def test_a_lost_delete_stays_unclear_whatever_comes_after():
+    script = Script(failure(Fault.LOST), failure(Fault.UNSENT))
+
+    with pytest.raises(OutcomeUnknown, match="Look before you send it again") as caught:
+        await retrying(script)(request_of(Safety.DELETE))
+
+    assert caught.value.processed == "maybe"
+    assert len(script.sent) == 4
+
+
+async def test_a_write_that_was_answered_was_carried_out():
+    request = request_of(Safety.WRITE)
+    await retrying(Script(201))(request)
+    assert request.call.processed == "yes"
+
+    request = request_of(Safety.WRITE)
+    await retrying(Script(400))(request)
+    assert request.call.processed == "no"
+
+
+class Tokens:
+    """Gives t1, then, when that is rejected, t2, and no other."""
+
+    def __init__(self) -> None:
+        self.rejected: list[str] = []
+
+    async def token(self, rejected: str | None = None) -> str:
+        self.rejected += [rejected] if rejected else []
+        return "t2" if self.rejected else "t1"
+
+
+def signatures(script: Script) -> list[str]:
+    return [request.headers["Authorization"] for request in script.sent]
+
+
+async def test_a_request_is_signed():
+    script = Script(200)
+
+    await Authorising(script, Tokens())(request_of())
+
+    assert signatures(script) == ["Bearer t1"]
+
+
+async def test_a_rejected_token_is_replaced_and_the_request_sent_once_more_a_write_too():
+    script, tokens = Script(401, 200), Tokens()
+
+    response = await Authorising(script, tokens)(request_of(Safety.WRITE))
+
+    assert response.status == 200
+    assert signatures(script) == ["Bearer t1", "Bearer t2"]
+    assert tokens.rejected == ["t1"]
+
+
+async def test_a_second_401_goes_to_the_caller():
+    script = Script(401)
+
+    assert (await Authorising(script, Tokens())(request_of())).status == 401
+    assert len(script.sent) == 2
+
+
+async def test_without_another_token_there_is_no_second_try():
+    class OneToken:
+        async def token(self, rejected: str | None = None) -> str:
+            return "only"
+
+    script = Script(401)
+
+    assert (await Authorising(script, OneToken())(request_of())).status == 401
+    assert len(script.sent) == 1
+
+
+async def test_pacing_takes_a_permit_for_each_request():
+    paced = Pacing(Script(200), Budget(RateLimit(2, per=10.0)))
+    start = anyio.current_time()
+
+    for _ in range(3):
+        await paced(request_of())
+
+    assert anyio.current_time() - start == pytest.approx(10)
+
+
+async def test_nothing_of_a_request_or_an_answer_shows_but_what_may():
+    request = request_of().with_header("Authorization", "Bearer s3cret")
+    response = Response(200, httpx.Headers({"x": "s3cret"}), b"s3cret")
+
+    assert "s3cret" not in f"{request!r} {response!r}"
+    assert isinstance(request, Request)
+    assert ExchangeFailed(Fault.LOST, httpx.ReadError("cut")).args == ("cut",)

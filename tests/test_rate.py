@@ -1,0 +1,200 @@
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coaching_async import RateLimit, RateLimited
+from coaching_async._rate import Budget, Gate
+
+from .conftest import VirtualLoop
+
+pytestmark = pytest.mark.anyio
+
+
+async def use(budget: Budget, seconds: float = 0.0) -> float:
+    async with budget:
+        sent = anyio.current_time()
+        await anyio.sleep(seconds)
+        return sent
+
+
+async def test_a_burst_goes_out_at_once_and_the_rest_when_the_window_has_passed():
+    budget = Budget(RateLimit(3, per=10.0))
+    start = anyio.current_time()
+
+    sent = [await use(budget) - start for _ in range(7)]
+
+    assert sent == pytest.approx([0, 0, 0, 10, 10, 10, 20])
+
+
+async def test_a_permit_is_free_again_a_window_after_its_answer():
+    budget = Budget(RateLimit(1, per=10.0))
+    start = anyio.current_time()
+
+    await use(budget, seconds=4.0)
+
+    assert await use(budget) - start == pytest.approx(14)
+
+
+async def test_while_all_permits_are_in_flight_the_next_waits_for_an_answer():
+    budget = Budget(RateLimit(1, per=10.0))
+    start = anyio.current_time()
+    sent: list[float] = []
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(use, budget, 5.0)
+        await anyio.sleep(1)
+        sent.append(await use(budget) - start)
+
+    assert sent == pytest.approx([15])
+
+
+async def test_permits_are_given_in_the_order_of_asking():
+    budget = Budget(RateLimit(1, per=1.0))
+    order: list[int] = []
+
+    async def ask(number: int) -> None:
+        async with budget:
+            order.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(ask, number)
+            await anyio.sleep(0.01)
+
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_cancelled_waiter_takes_no_permit():
+    budget = Budget(RateLimit(1, per=10.0))
+    start = anyio.current_time()
+    await use(budget)
+
+    with anyio.move_on_after(100) as scope:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(use, budget)
+            await anyio.sleep(1)
+            tasks.cancel_scope.cancel()
+
+    assert not scope.cancelled_caught
+    assert await use(budget) - start == pytest.approx(10)
+
+
+async def test_a_turn_that_comes_after_the_deadline_is_refused_at_once():
+    budget = Budget(RateLimit(1, per=10.0))
+    await use(budget)
+    await anyio.sleep(4)
+
+    with anyio.fail_after(5), pytest.raises(RateLimited, match=r"leaves no room for 6\.0 s") as caught:
+        await use(budget)
+
+    assert caught.value.retry_after == pytest.approx(6)
+    assert (caught.value.processed, caught.value.status) == ("no", 0)
+
+
+async def test_a_turn_behind_others_is_counted_from_theirs():
+    budget = Budget(RateLimit(1, per=10.0))
+    await use(budget)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(use, budget)
+        await anyio.sleep(1)
+        with anyio.fail_after(12), pytest.raises(RateLimited):
+            await use(budget)  # after the one that waits already, so not before second 20
+
+
+async def test_a_refused_turn_leaves_the_others_alone():
+    budget = Budget(RateLimit(2, per=10.0))
+    start = anyio.current_time()
+    await use(budget)
+    await use(budget)
+    with anyio.fail_after(1), pytest.raises(RateLimited):
+        await use(budget)
+
+    assert await use(budget) - start == pytest.approx(10)
+
+
+def test_no_window_has_more_requests_than_the_limit_however_long_the_answers_take():
+    @settings(max_examples=100, deadline=None)
+    @given(
+        limit=st.integers(1, 5),
+        per=st.sampled_from([1.0, 7.5, 60.0]),
+        calls=st.lists(st.tuples(st.floats(0, 20), st.floats(0, 90)), min_size=1, max_size=25),
+    )
+    def law(limit: int, per: float, calls: list[tuple[float, float]]) -> None:
+        counted: list[tuple[float, float]] = []
+
+        async def one(budget: Budget, delay: float, seconds: float) -> None:
+            await anyio.sleep(delay)
+            sent = await use(budget, seconds)
+            counted.append((sent, anyio.current_time()))
+
+        async def main() -> None:
+            budget = Budget(RateLimit(limit, per=per))
+            async with anyio.create_task_group() as tasks:
+                for delay, seconds in calls:
+                    tasks.start_soon(one, budget, delay, seconds)
+
+        anyio.run(main, backend_options={"loop_factory": VirtualLoop})
+        # The service may count a request anywhere between sending and answer, so take the worst: any two sent-or-counted
+        # moments within one window.
+        assert len(counted) == len(calls)
+        for _, answered in counted:
+            inside = [1 for sent, done in counted if done >= answered and sent < answered + per]
+            assert len(inside) <= limit
+
+    law()
+
+
+async def test_the_gate_lets_its_width_through_and_no_more():
+    gate, inside, most = Gate(2), 0, 0
+
+    async def pass_through() -> None:
+        nonlocal inside, most
+        async with gate:
+            inside += 1
+            most = max(most, inside)
+            await anyio.sleep(1)
+            inside -= 1
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(pass_through)
+
+    assert most == 2
+
+
+async def test_a_closed_gate_lets_nobody_through_not_even_who_waits_for_a_slot():
+    gate, start, passed = Gate(1), anyio.current_time(), list[float]()
+
+    async def pass_through() -> None:
+        async with gate:
+            passed.append(anyio.current_time() - start)
+            await anyio.sleep(1)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(pass_through)
+        await anyio.sleep(0.5)
+        gate.close_for(10)
+        gate.close_for(2)  # the longer pause stays
+
+    assert passed == pytest.approx([0, 10.5, 11.5])
+
+
+async def test_a_gate_that_opens_after_the_deadline_is_told_at_once():
+    gate = Gate(1)
+    gate.close_for(10)
+
+    with anyio.fail_after(5), pytest.raises(RateLimited) as caught:
+        async with gate:
+            pass
+
+    assert caught.value.retry_after == pytest.approx(10)
+
+
+@pytest.mark.parametrize("wrong", [(0, 60.0), (300, 0.0), (-1, 60.0)])
+def test_a_limit_that_makes_no_sense_is_refused(wrong: tuple[int, float]):
+    with pytest.raises(ValueError, match="must be"):
+        RateLimit(wrong[0], per=wrong[1])

@@ -1,0 +1,275 @@
+"""The client against the sandbox, over real sockets: what a user's program does."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from coaching_async import (
+    AccessToken,
+    AccessType,
+    Appointment,
+    AppointmentCreate,
+    AppointmentReference,
+    AppointmentStatus,
+    AppointmentUpdate,
+    AuthError,
+    BadRequest,
+    ClientCredentials,
+    CoachingClient,
+    Conflict,
+    Forbidden,
+    Interval,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    RetryPolicy,
+    from_dict,
+)
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
+
+ME = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Sandbox]:
+    with Sandbox(appointments=300, users=8, seed=7) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(started: Sandbox) -> Iterator[Sandbox]:
+    yield started
+    assert started.faults.pending == ()
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[CoachingClient]:
+    auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
+    async with CoachingClient(auth, base_url=sandbox.base_url, retry=RetryPolicy(max_backoff=0.01)) as client:
+        yield client
+
+
+@pytest.fixture
+async def mine(sandbox: Sandbox) -> AsyncIterator[CoachingClient]:
+    """A client with a user's token."""
+    async with httpx.AsyncClient() as http:
+        form = {"grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN}
+        answer = await http.post(f"{sandbox.login_url}/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET))
+    async with CoachingClient(AccessToken(answer.json()["access_token"]), base_url=sandbox.base_url) as client:
+        yield client
+
+
+def new(sandbox: Sandbox, **fields: object) -> AppointmentCreate:
+    given = {
+        "name": "Call opening",
+        "description": "The first thirty seconds.",
+        "date_start": datetime.now(UTC) + timedelta(days=1),
+        "length_in_minutes": 30,
+        "attendee_ids": sandbox.state.user_ids[1:3],
+        "facilitator_id": ME,
+    }
+    return AppointmentCreate(**given | fields)  # type: ignore[arg-type]
+
+
+async def test_a_walk_hands_out_what_the_service_has_each_once(client: CoachingClient, sandbox: Sandbox):
+    listing = client.appointments.list(sandbox.state.user_ids, page_size=40)
+
+    ids = [appointment.id async for appointment in listing]
+
+    assert len(ids) == len(set(ids))
+    assert set(ids) == set(sandbox.state.appointments)
+    assert await listing.total() == len(ids)
+
+
+async def test_a_page_size_that_the_service_caps_loses_nothing(client: CoachingClient, sandbox: Sandbox):
+    listing = client.appointments.list(sandbox.state.user_ids, page_size=5000)
+
+    pages = [page async for page in listing.pages()]
+
+    assert {page.page_size for page in pages} == {100}
+    assert sum(len(page.entities) for page in pages) == len(sandbox.state.appointments)
+
+
+async def test_filters_select(client: CoachingClient, sandbox: Sandbox):
+    november = Interval.month(2026, 11)
+    listing = client.appointments.list(
+        sandbox.state.user_ids, interval=november, statuses="Completed", sort_order="Desc", overdue=False
+    )
+
+    found = await listing.collect()
+
+    starts = [appointment.date_start for appointment in found if appointment.date_start]
+    assert found
+    assert {appointment.status for appointment in found} == {AppointmentStatus.COMPLETED}
+    assert starts == sorted(starts, reverse=True)
+    assert all(november.start <= start < november.end for start in starts)
+
+
+async def test_an_appointment_lives_from_create_to_delete(client: CoachingClient, sandbox: Sandbox):
+    created = await client.appointments.create(new(sandbox, location="Room 4"))
+    assert await client.appointments.get(created.id) == created
+    assert created.facilitator is not None
+    assert (created.location, created.facilitator.id) == ("Room 4", ME)
+
+    changed = await client.appointments.update(created.id, AppointmentUpdate(name="Wrap-up", location=None))
+    assert (changed.name, changed.location, changed.description) == ("Wrap-up", None, created.description)
+
+    assert (await client.appointments.set_status(created.id, "InProgress")).status is AppointmentStatus.IN_PROGRESS
+    await client.appointments.set_status(created.id, "Completed")
+    history = await client.appointments.list_statuses(created.id).collect()
+    assert [change.status for change in history] == ["Scheduled", "InProgress", "Completed"]
+    with pytest.raises(Conflict):
+        await client.appointments.update(created.id, AppointmentUpdate(name="Too late"))
+
+    assert await client.appointments.delete(created.id) == AppointmentReference(
+        id=created.id, self_uri=f"/api/v2/coaching/appointments/{created.id}"
+    )
+    with pytest.raises(NotFound):
+        await client.appointments.get(created.id)
+
+
+async def test_an_annotation_lives_from_create_to_delete(client: CoachingClient, sandbox: Sandbox):
+    appointment = await client.appointments.create(new(sandbox))
+    note = await client.annotations.create(appointment.id, "Slow down.", access_type="Private")
+    assert note.access_type is AccessType.PRIVATE
+    assert await client.annotations.get(appointment.id, note.id) == note
+    assert (await client.annotations.update(appointment.id, note.id, "Slower.")).text == "Slower."
+    assert [each.text async for each in client.annotations.list(appointment.id)] == ["Slower."]
+
+    await client.annotations.delete(appointment.id, note.id)
+
+    assert await client.annotations.list(appointment.id).collect() == []
+    with pytest.raises(NotFound):
+        await client.annotations.get(appointment.id, note.id)
+
+
+async def test_a_user_sees_what_is_the_users(mine: CoachingClient, sandbox: Sandbox):
+    appointments = await mine.appointments.list_mine().collect()
+    notifications = await mine.notifications.list(expand_appointment=True).collect()
+
+    assert appointments
+    assert all(ME in str(appointment) for appointment in appointments)
+    assert notifications
+    assert {notification.user.id for notification in notifications if notification.user} == {ME}
+    assert any(isinstance(notification.appointment, Appointment) for notification in notifications)
+    one = notifications[0].id
+    assert (await mine.notifications.mark_read(one)).marked_as_read is True
+    assert (await mine.notifications.get(one)).marked_as_read is True
+    assert (await mine.notifications.mark_read(one, read=False)).marked_as_read is False
+
+
+async def test_what_a_token_may_not_do_is_said_in_words(client: CoachingClient, mine: CoachingClient, sandbox: Sandbox):
+    with pytest.raises(BadRequest, match="needs a user's token"):
+        await client.notifications.list().first()
+    with pytest.raises(Forbidden, match="coaching:appointment:view"):
+        await mine.appointments.list(sandbox.state.user_ids[1]).first()
+    with pytest.raises(NotFound):
+        await client.appointments.get("no/such?id#é ..")
+
+
+async def test_a_wrong_secret_is_an_auth_error(sandbox: Sandbox):
+    async with CoachingClient(ClientCredentials(CLIENT_ID, "wrong"), base_url=sandbox.base_url) as client:
+        with pytest.raises(AuthError, match="400 invalid_client") as caught:
+            await client.appointments.get("1")
+
+    assert caught.value.code == "invalid_client"
+    assert "wrong" not in str(caught.value)
+
+
+async def test_tokens_that_were_revoked_are_replaced_without_notice(client: CoachingClient, sandbox: Sandbox):
+    one = next(iter(sandbox.state.appointments))
+    await client.appointments.get(one)
+    sandbox.oauth.revoke_all()
+
+    await client.appointments.get(one)
+
+    assert client.stats().tokens == 2
+    assert client.stats().failed_calls == 0
+
+
+async def test_a_create_cut_after_the_work_creates_once(client: CoachingClient, sandbox: Sandbox):
+    before = len(sandbox.state.appointments)
+    sandbox.faults.add(Fault("drop_after", "POST", "appointments$"))
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.appointments.create(new(sandbox))
+
+    assert caught.value.processed == "maybe"
+    assert len(sandbox.state.appointments) == before + 1
+
+
+async def test_a_create_cut_in_its_answer_was_created_once(client: CoachingClient, sandbox: Sandbox):
+    before = len(sandbox.state.appointments)
+    sandbox.faults.add(Fault("half_body", "POST", "appointments$"))
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.appointments.create(new(sandbox))
+
+    assert caught.value.processed == "yes"
+    assert len(sandbox.state.appointments) == before + 1
+
+
+async def test_a_create_that_fails_on_a_gateway_creates_at_most_once(client: CoachingClient, sandbox: Sandbox):
+    before = len(sandbox.state.appointments)
+    sandbox.faults.add(Fault("status", "POST", "appointments$", status=503, retry_after=0))
+
+    with pytest.raises(Exception, match="503"):
+        await client.appointments.create(new(sandbox))
+
+    assert len(sandbox.state.appointments) == before
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "half_body"])
+async def test_a_read_survives_what_a_network_does(kind: str, client: CoachingClient, sandbox: Sandbox):
+    sandbox.faults.add(Fault(kind, "GET", "appointments/", times=2))  # type: ignore[arg-type]
+    one = next(iter(sandbox.state.appointments))
+
+    assert (await client.appointments.get(one)).id == one
+
+    assert client.stats().retries == 2
+
+
+async def test_a_delete_cut_after_the_work_is_done(client: CoachingClient, sandbox: Sandbox):
+    created = await client.appointments.create(new(sandbox))
+    sandbox.faults.add(Fault("drop_after", "DELETE", "appointments/"))
+
+    assert (await client.appointments.delete(created.id)).id == created.id
+
+    assert created.id not in sandbox.state.appointments
+
+
+async def test_what_is_accepted_for_later_comes_back_whole(client: CoachingClient, sandbox: Sandbox):
+    sandbox.faults.add(Fault("accepted", "POST", "appointments$", delay=0.3))
+
+    created = await client.appointments.create(new(sandbox))
+
+    assert created.name == "Call opening"
+    assert created == from_dict(Appointment, sandbox.state.shown(sandbox.state.appointments[created.id]))
+
+
+async def test_a_silent_service_is_left_at_the_deadline(sandbox: Sandbox):
+    sandbox.faults.add(Fault("stall", "GET", "appointments/"))
+    auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
+    async with CoachingClient(auth, base_url=sandbox.base_url, timeout=0.3) as client:
+        with pytest.raises(TimeoutError, match=r"no answer within 0.3 s; nothing was changed"):
+            await client.appointments.get("1")
+
+
+async def test_a_rate_limit_is_obeyed_and_nothing_is_lost():
+    with Sandbox(appointments=60, users=4, rate_limit=3, rate_window=1.0, page_cap=10) as sandbox:
+        auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
+        async with CoachingClient(auth, base_url=sandbox.base_url) as client:
+            found = await client.appointments.list(sandbox.state.user_ids).collect()
+            hasty = RetryPolicy(throttle_waits=0)
+            async with CoachingClient(auth, base_url=sandbox.base_url, retry=hasty) as impatient:
+                with pytest.raises(RateLimited) as caught:
+                    await impatient.appointments.list(sandbox.state.user_ids).collect()
+
+    assert {appointment.id for appointment in found} == set(sandbox.state.appointments)
+    assert client.stats().throttled >= 1
+    assert caught.value.retry_after == 1
+    assert caught.value.status == 429

@@ -1,0 +1,85 @@
+import pytest
+
+from coaching_async import ConfigurationError
+from coaching_async._regions import REGIONS, Hosts, hosts
+
+IRELAND = Hosts("https://api.mypurecloud.ie", "https://login.mypurecloud.ie")
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_every_region_has_its_two_hosts(name: str):
+    domain = REGIONS[name]
+
+    assert hosts(name) == (f"https://api.{domain}", f"https://login.{domain}")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "eu-west-1",
+        "eu_west_1",
+        "EU-West-1",
+        " eu-west-1 ",
+        "mypurecloud.ie",
+        "MyPureCloud.IE",
+        "api.mypurecloud.ie",
+        "login.mypurecloud.ie",
+        "apps.mypurecloud.ie",
+        "https://api.mypurecloud.ie",
+        "https://api.mypurecloud.ie/",
+        "HTTPS://API.mypurecloud.ie",
+    ],
+)
+def test_a_region_may_be_spelled_in_many_ways(spelling: str):
+    assert hosts(spelling) == IRELAND
+
+
+def test_without_a_region_it_is_us_east_1():
+    assert hosts() == Hosts("https://api.mypurecloud.com", "https://login.mypurecloud.com")
+
+
+def test_a_domain_of_tomorrow_is_accepted_and_an_unknown_name_is_not():
+    assert hosts("xyz9.pure.cloud").api == "https://api.xyz9.pure.cloud"
+    with pytest.raises(ConfigurationError, match="unknown region 'eu-west-99': use one of us-east-1"):
+        hosts("eu-west-99")
+
+
+def test_a_host_without_an_api_prefix_answers_for_the_login_too():
+    assert hosts(base_url="http://127.0.0.1:8080/") == ("http://127.0.0.1:8080", "http://127.0.0.1:8080")
+    assert hosts(base_url="http://[::1]:8080").login == "http://[::1]:8080"
+    assert hosts("http://localhost:8080").login == "http://localhost:8080"
+
+
+def test_a_gateway_has_paths_of_its_own():
+    gateway = hosts(base_url="https://gw.example/genesys/api/", login_url="https://gw.example/genesys/login")
+
+    assert gateway == ("https://gw.example/genesys/api", "https://gw.example/genesys/login")
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        ({"region": "eu-west-1", "base_url": "https://api.mypurecloud.ie"}, "contradict each other"),
+        ({"login_url": "https://login.mypurecloud.ie"}, "give both"),
+        ({"base_url": "api.mypurecloud.ie"}, "has to be a URL"),
+        ({"base_url": "ftp://api.mypurecloud.ie"}, "has to be a URL"),
+        ({"base_url": "https://"}, "has to be a URL"),
+        ({"base_url": "https://api.test:http"}, "has to be a URL"),
+        ({"base_url": "https://[::1"}, "has to be a URL"),
+        ({"base_url": "https://api.mypurecloud.com@evil.example"}, "nothing else"),
+        ({"base_url": "https://api.mypurecloud.com\\@evil.example"}, "nothing else"),
+        ({"base_url": "https://api.mypurecloud.com?x=1"}, "nothing else"),
+        ({"base_url": "https://api.mypurecloud.com#x"}, "nothing else"),
+        ({"base_url": "https://api.mypurecloud.com/\x00"}, "nothing else"),
+        ({"base_url": "http://api.mypurecloud.com"}, "in the clear"),
+        ({"base_url": "https://api.test", "login_url": "http://login.test"}, "in the clear"),
+        ({"region": "http://127.0.0.1.evil.example"}, "in the clear"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: dict[str, str], says: str):
+    with pytest.raises(ConfigurationError, match=says):
+        hosts(**given)
+
+
+def test_plain_http_elsewhere_takes_a_word():
+    assert hosts(base_url="http://sandbox.internal", allow_http=True).api == "http://sandbox.internal"
