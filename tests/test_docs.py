@@ -1,0 +1,64 @@
+"""Every Python block of the documentation runs, and says nothing that is not so."""
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from coaching_async import CoachingClient
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "GENESYSCLOUD_REGION": sandbox.base_url,
+        "GENESYSCLOUD_OAUTHCLIENT_ID": CLIENT_ID,
+        "GENESYSCLOUD_OAUTHCLIENT_SECRET": CLIENT_SECRET,
+    }
+
+
+def test_the_program_in_the_readme_runs_as_it_stands(tmp_path: Path):
+    (program,) = BLOCK.findall((ROOT / "README.md").read_text())
+
+    with Sandbox(appointments=100) as sandbox:
+        command = [sys.executable, "-W", "error", "-X", "dev", "-W", "ignore::ResourceWarning", "-c", program]
+        subprocess.run(command, cwd=tmp_path, env=os.environ | environment(sandbox), check=True, timeout=20)
+
+    assert (tmp_path / "appointments.jsonl").read_text().count("\n") > 1
+
+
+@pytest.mark.anyio
+@pytest.mark.real_time
+async def test_every_block_of_the_tour_runs_one_after_the_other(monkeypatch: pytest.MonkeyPatch):
+    blocks = BLOCK.findall((ROOT / "docs" / "tour.md").read_text())
+    assert len(blocks) >= 10
+
+    async with Sandbox(appointments=200) as sandbox:
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
+        async with httpx.AsyncClient() as http:
+            form = {"grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN}
+            answer = await http.post(f"{sandbox.login_url}/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET))
+        names = {"users_token": answer.json()["access_token"], "sandbox_url": sandbox.base_url}
+        async with CoachingClient.from_env() as client:
+            for number, block in enumerate(blocks, 1):
+                code = compile(block, f"docs/tour.md, block {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                result = eval(code, names)
+                if inspect.isawaitable(result):
+                    await result
+                names["client"] = client  # the blocks take it to be open
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")], ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
