@@ -1,8 +1,7 @@
 """An async client for the Genesys Cloud Coaching API."""
 
-from ._client import (
-    CoachingClient,
-)
+from ._appointments import AppointmentFilters
+from ._client import CoachingClient
 from ._errors import (
     AuthError,
     BadRequest,
@@ -38,15 +37,9 @@ from ._listing import (
     PageWalk,
     Walk,
 )
-from ._pipeline import (
-    TokenSource,
-)
-from ._rate import (
-    RateLimit,
-)
-from ._retry import (
-    RetryPolicy,
-)
+from ._pipeline import TokenSource
+from ._rate import RateLimit
+from ._retry import RetryPolicy
 from ._tokens import (
     AccessToken,
     ClientCredentials,
@@ -91,6 +84,7 @@ __all__ = [
     "Annotation",
     "Appointment",
     "AppointmentCreate",
+    "AppointmentFilters",
     "AppointmentReference",
     "AppointmentStatus",
     "AppointmentUpdate",

@@ -1,8 +1,8 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 import anyio
 import attrs
@@ -10,8 +10,8 @@ import attrs
 from ._api import ROOT, Api
 from ._errors import NotFound
 from ._listing import Listing
-from ._types import Interval
-from ._wire import path, query
+from ._types import Interval, OpenEnum
+from ._wire import QueryValue, path, query
 from .models import (
     Appointment,
     AppointmentCreate,
@@ -27,9 +27,28 @@ from .models import (
     settable_status,
 )
 
-__all__ = ["Appointments"]
+__all__ = ["AppointmentFilters", "Appointments"]
 
 Span: TypeAlias = Interval | tuple[datetime, datetime]
+
+
+class AppointmentFilters(TypedDict, total=False):
+    """What a list of appointments may be narrowed by; None is as good as leaving out."""
+
+    interval: Span | None
+    """When they take place; the end is excluded."""
+    statuses: Iterable[AppointmentStatus | str] | AppointmentStatus | str | None
+    facilitator_ids: Iterable[str] | str | None
+    sort_order: SortOrder | str | None
+    """By due date."""
+    relationships: Iterable[Relationship | str] | Relationship | str | None
+    """The roles that the users have in them."""
+    completion_interval: Span | None
+    """When they became Completed; the end is excluded."""
+    overdue: bool | None
+    """True gives only overdue ones, False only others."""
+    interval_condition: IntervalCondition | str | None
+    """Whether `interval` wants them to start in it, or to overlap it."""
 
 
 @attrs.frozen
@@ -43,23 +62,13 @@ class Appointments:
     _api: Api = attrs.field(repr=False)
 
     def list(
-        self,
-        user_ids: str | Iterable[str],
-        *,
-        interval: Span | None = None,
-        statuses: Iterable[AppointmentStatus | str] | AppointmentStatus | str | None = None,
-        facilitator_ids: str | Iterable[str] | None = None,
-        sort_order: SortOrder | str | None = None,
-        relationships: Iterable[Relationship | str] | Relationship | str | None = None,
-        completion_interval: Span | None = None,
-        overdue: bool | None = None,
-        interval_condition: IntervalCondition | str | None = None,
-        page_size: int = 100,
+        self, user_ids: str | Iterable[str], *, page_size: int = 100, **filters: Unpack[AppointmentFilters]
     ) -> Listing[Appointment]:
         """The appointments of users, in whatever role they have in them.
 
-        `interval` and `completion_interval` exclude their end; `sort_order` is by due date; `overdue` True gives only
-        overdue ones, False only others, None both. `page_size` counts appointments; the service may cap it.
+        The filters are `interval`, `statuses`, `facilitator_ids`, `sort_order`, `relationships`, `completion_interval`,
+        `overdue` and `interval_condition`: see `AppointmentFilters`. `page_size` counts appointments; the service may cap
+        it.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
@@ -68,34 +77,15 @@ class Appointments:
         wanted = ids(user_ids)
         if not wanted:
             raise ValueError("user_ids is empty: name at least one user")
-        filters = _filters(
-            user_ids=wanted,
-            interval=interval,
-            statuses=statuses,
-            facilitator_ids=facilitator_ids,
-            sort_order=sort_order,
-            relationships=relationships,
-            completion_interval=completion_interval,
-            overdue=overdue,
-            interval_condition=interval_condition,
-        )
         return self._api.listing(
-            Page[Appointment], "appointments.list", "appointments", page_size=page_size, filters=filters
+            Page[Appointment],
+            "appointments.list",
+            "appointments",
+            page_size=page_size,
+            filters=query(user_ids=wanted, **_converted(filters)),
         )
 
-    def list_mine(
-        self,
-        *,
-        interval: Span | None = None,
-        statuses: Iterable[AppointmentStatus | str] | AppointmentStatus | str | None = None,
-        facilitator_ids: str | Iterable[str] | None = None,
-        sort_order: SortOrder | str | None = None,
-        relationships: Iterable[Relationship | str] | Relationship | str | None = None,
-        completion_interval: Span | None = None,
-        overdue: bool | None = None,
-        interval_condition: IntervalCondition | str | None = None,
-        page_size: int = 100,
-    ) -> Listing[Appointment]:
+    def list_mine(self, *, page_size: int = 100, **filters: Unpack[AppointmentFilters]) -> Listing[Appointment]:
         """The appointments of the user whose token this is. Filters as in `list`.
 
         HTTP: GET /api/v2/coaching/appointments/me
@@ -103,18 +93,13 @@ class Appointments:
         Raises: `ValueError` now for bad arguments; `BadRequest` with code `not.a.user` when walked with a client's own
         token.
         """
-        filters = _filters(
-            interval=interval,
-            statuses=statuses,
-            facilitator_ids=facilitator_ids,
-            sort_order=sort_order,
-            relationships=relationships,
-            completion_interval=completion_interval,
-            overdue=overdue,
-            interval_condition=interval_condition,
-        )
         return self._api.listing(
-            Page[Appointment], "appointments.list_mine", "appointments", "me", page_size=page_size, filters=filters
+            Page[Appointment],
+            "appointments.list_mine",
+            "appointments",
+            "me",
+            page_size=page_size,
+            filters=query(**_converted(filters)),
         )
 
     async def get(self, appointment_id: str) -> Appointment:
@@ -213,30 +198,34 @@ class Appointments:
         )
 
 
-def _filters(
-    *,
-    user_ids: tuple[str, ...] | None = None,
-    interval: Span | None,
-    statuses: Iterable[AppointmentStatus | str] | str | None,
-    facilitator_ids: str | Iterable[str] | None,
-    sort_order: str | None,
-    relationships: Iterable[Relationship | str] | str | None,
-    completion_interval: Span | None,
-    overdue: bool | None,
-    interval_condition: str | None,
-) -> str:
-    return query(
-        user_ids=user_ids,
-        interval=_interval(interval),
-        statuses=None if statuses is None else [AppointmentStatus.known(value) for value in ids(statuses)],
-        facilitator_ids=None if facilitator_ids is None else ids(facilitator_ids),
-        sort_order=None if sort_order is None else SortOrder.known(sort_order),
-        relationships=None if relationships is None else [Relationship.known(value) for value in ids(relationships)],
-        completion_interval=_interval(completion_interval),
-        overdue=None if overdue is None else str(bool(overdue)),
-        interval_condition=None if interval_condition is None else IntervalCondition.known(interval_condition),
-    )
+def _converted(filters: AppointmentFilters) -> dict[str, QueryValue]:
+    if unknown := filters.keys() - _CONVERT.keys():
+        raise TypeError(f"no such filter: {', '.join(sorted(unknown))}; there are {', '.join(_CONVERT)}")
+    return {name: _CONVERT[name](value) for name, value in filters.items() if value is not None}
 
 
-def _interval(span: Span | None) -> Interval | None:
-    return span if span is None or isinstance(span, Interval) else Interval(*span)
+def _interval(span: Span) -> Interval:
+    return span if isinstance(span, Interval) else Interval(*span)
+
+
+def _several(values: Iterable[str] | str) -> tuple[str, ...]:
+    several = ids(values)
+    if not several:  # sent as nothing, it would select everything
+        raise ValueError("a filter is an empty list: leave it out to get everything")
+    return several
+
+
+def _known(enum: type[OpenEnum]) -> Callable[[Any], QueryValue]:
+    return lambda values: [enum.known(value) for value in _several(values)]
+
+
+_CONVERT: Final[Mapping[str, Callable[[Any], QueryValue]]] = {
+    "interval": _interval,
+    "statuses": _known(AppointmentStatus),
+    "facilitator_ids": _several,
+    "sort_order": SortOrder.known,
+    "relationships": _known(Relationship),
+    "completion_interval": _interval,
+    "overdue": lambda wanted: str(bool(wanted)),  # the API wants the word, capitalised
+    "interval_condition": IntervalCondition.known,
+}

@@ -41,6 +41,8 @@ LISTS: dict[str, Callable[[CoachingClient], Any]] = {
     "a backward interval": lambda c: c.appointments.list("u", interval=(AWARE, AWARE.replace(year=2025))),
     "an empty interval": lambda c: c.appointments.list_mine(completion_interval=(AWARE, AWARE)),
     "an unknown status": lambda c: c.appointments.list("u", statuses=["Gone"]),
+    "no status": lambda c: c.appointments.list("u", statuses=[]),
+    "no facilitator": lambda c: c.appointments.list_mine(facilitator_ids=[]),
     "an unknown order": lambda c: c.appointments.list("u", sort_order="asc"),
     "an unknown relationship": lambda c: c.appointments.list_mine(relationships="Owner"),
     "an unknown condition": lambda c: c.appointments.list("u", interval_condition="Within"),
@@ -55,6 +57,11 @@ LISTS: dict[str, Callable[[CoachingClient], Any]] = {
 async def test_a_list_refuses_bad_arguments_when_it_is_made(wrong: str, untouched: CoachingClient):
     with pytest.raises(ValueError, match=r"\w"):
         LISTS[wrong](untouched)
+
+
+async def test_a_filter_that_there_is_not_is_refused_by_name(untouched: CoachingClient):
+    with pytest.raises(TypeError, match="no such filter: state; there are interval, statuses"):
+        untouched.appointments.list_mine(state="Completed")  # type: ignore[call-arg]
 
 
 CALLS: dict[str, Callable[[CoachingClient, str], Any]] = {
