@@ -8,7 +8,7 @@ import attrs
 from . import _errors as errors
 
 
-@attrs.frozen
+@attrs.define
 class SlidingWindow:
     """Counts what was let through; what was refused costs nothing."""
 
