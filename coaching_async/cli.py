@@ -6,11 +6,14 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-import click
-from rich.console import Console
+try:
+    import click
+    from rich.console import Console
 
-from coaching_async import demo as demo_
-from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
+    from coaching_async import demo as demo_
+    from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
+except ModuleNotFoundError as missing:  # the script is installed without the extra, too
+    sys.exit(f"coaching-async: {missing.name} is missing; install the command with: pip install 'coaching_async[cli]'")
 
 __all__ = ["main"]
 

@@ -87,7 +87,7 @@ def progress(console: Console) -> Generator[Callable[[Tally, int | None, Stats],
 
 
 def _troubles(stats: Stats) -> str:
-    return f"{stats.throttled} times told to wait (429), {stats.tokens} tokens"
+    return f"{stats.throttled} of the answers 429, {stats.tokens} tokens minted"
 
 
 def closing_table(tally: Tally, stats: Stats) -> Table:

@@ -29,3 +29,9 @@ def test_installed_alone_it_brings_four_libraries_and_imports(tmp_path: Path):
         "coaching_async.CoachingClient(coaching_async.AccessToken('t'))"
     )
     subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=tmp_path)
+
+    command = subprocess.run([tmp_path / "bin" / "coaching-async"], check=False, capture_output=True, text=True)
+    assert command.returncode == 1
+    assert command.stderr == (
+        "coaching-async: click is missing; install the command with: pip install 'coaching_async[cli]'\n"
+    )
