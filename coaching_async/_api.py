@@ -1,8 +1,9 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
@@ -12,14 +13,19 @@ from ._events import CallFinished, CallStarted, Emit
 from ._listing import Listing
 from ._pipeline import Call, Request, Response, Send
 from ._retry import Safety
-from ._wire import encode, from_dict, parse_json, path, query
+from ._wire import QueryValue, encode, from_dict, parse_json, parse_object, path, query
 from .models import AppointmentReference, ErrorDetail, Page
 
 __all__ = ["ROOT", "Api"]
 
 T = TypeVar("T")
 
+Filters: TypeAlias = Mapping[str, QueryValue]
+
+NONE: Final[Filters] = MappingProxyType({})
 ROOT: Final = "/api/v2/coaching"
+LONGEST_URL: Final = 60_000
+"""The HTTP library takes 65,536 characters, path and query together."""
 
 
 @attrs.frozen
@@ -31,25 +37,21 @@ class Api:
     emit: Emit
     timeout: float
 
-    async def read(self, cls: type[T], operation: str, *segments: str, filters: str = "") -> T:
+    async def read(self, cls: type[T], operation: str, *segments: str, filters: Filters = NONE) -> T:
         """GET a `cls`."""
         url = self._url(segments, filters)
-
-        async def exchange(call: Call) -> T:
-            response = await self.send(Request(call, "GET", url, Safety.SAFE))
-            return _decoded(cls, response, call)
-
-        return await self._bounded(operation, exchange)
+        return await self._bounded(operation, lambda call: self._get(call, cls, url))
 
     def listing(
-        self, cls: type[Page[T]], operation: str, *segments: str, page_size: int, filters: str = ""
+        self, cls: type[Page[T]], operation: str, *segments: str, page_size: int, filters: Filters = NONE
     ) -> Listing[T]:
         """A list whose pages are read when they are needed. Bad arguments are refused now."""
         self._url(segments, filters)
 
         async def fetch(number: int, size: int) -> Page[T]:
-            paging = query(page_size=size, page_number=number)
-            return await self.read(cls, operation, *segments, filters=f"{filters}&{paging}" if filters else paging)
+            return await self.read(
+                cls, operation, *segments, filters={**filters, "page_size": size, "page_number": number}
+            )
 
         return Listing(fetch, page_size)
 
@@ -60,11 +62,12 @@ class Api:
         method: str,
         *segments: str,
         body: object,
-        accepted: Callable[[AppointmentReference], Awaitable[T]] | None = None,
+        accepted: Callable[[Callable[[str], Awaitable[T]], str], Awaitable[T]] | None = None,
     ) -> T:
         """POST or PATCH `body`, for a `cls`.
 
-        Where the API may answer 202, `accepted` turns its reference into what was asked for, before the same deadline.
+        Where the API may answer 202, `accepted` turns the id that it names into what was asked for, before the same
+        deadline. It is given a function that reads the `cls` of an id.
         """
         url, content = self._url(segments), encode(body)
         reference: AppointmentReference | None = None
@@ -77,8 +80,8 @@ class Api:
             call.processed = "maybe"  # accepted is not yet done
             reference = _decoded(AppointmentReference, attrs.evolve(response, status=200), call)
             try:
-                return await accepted(reference)
-            except CoachingError as error:
+                return await accepted(lambda id_: self._get(call, cls, self._url((segments[0], id_))), reference.id)
+            except (CoachingError, ValueError) as error:
                 problem = str(error)
             raise OutcomeUnknown(
                 f"{operation}: accepted for later (202), but what became of it cannot be read: {problem}",
@@ -102,8 +105,14 @@ class Api:
 
         await self._bounded(operation, exchange)
 
-    def _url(self, segments: tuple[str, ...], filters: str = "") -> str:
-        return f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{filters}"
+    async def _get(self, call: Call, cls: type[T], url: str) -> T:
+        return _decoded(cls, await self.send(Request(call, "GET", url, Safety.SAFE)), call)
+
+    def _url(self, segments: tuple[str, ...], filters: Filters = NONE) -> str:
+        url = f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{query(**filters)}"
+        if len(url) > LONGEST_URL:
+            raise ValueError(f"this would be a URL of {len(url)} characters: ask for fewer ids at once")
+        return url
 
     async def _bounded(self, operation: str, exchange: Callable[[Call], Awaitable[T]]) -> T:
         """Run one call: its events, and what its errors say about it."""
@@ -115,10 +124,9 @@ class Api:
             return await self._in_time(call, exchange)
         except CoachingError as error:
             failure = type(error).__name__
-            if error.operation is None:  # else it has its facts from a call inside this one
-                error.operation = operation
-                error.attempts = call.attempts
-                error.processed = worse(error.processed, call.processed)
+            error.operation = operation
+            error.attempts = call.attempts
+            error.processed = worse(error.processed, call.processed)
             raise
         except BaseException as error:
             failure = type(error).__name__
@@ -167,28 +175,30 @@ def _decoded(cls: type[T], response: Response, call: Call) -> T:
     if call.processed != "no":
         raise OutcomeUnknown(text, processed=call.processed)
     failure = DecodeError(text)
-    failure.status, failure.correlation_id = response.status, response.headers.get("inin-correlation-id")
+    failure.status, failure.correlation_id = response.status, response.correlation_id
     raise failure
 
 
 def _response_error(response: Response, call: Call) -> ResponseError:
-    try:
-        body = _object(response.content)
-    except ValueError:
-        body = {}  # a gateway's page, or nothing
+    body = parse_object(response.content)  # a gateway sends a page, or nothing
     code, message = _text(body, "code"), _text(body, "message")
     parts = [f"{call.operation}: {response.status}"]
     if code:
-        parts.append(code)
+        parts.append(_showable(code))
     if message:
-        parts.append(f"({PERSONAL.sub('…', ' '.join(message.split()))[:200]})")
+        parts.append(f"({_showable(message)})")
     hint = f": {HINTS[code]}" if code in HINTS else ""
-    error = ResponseError.of_status(response.status)(f"{' '.join(parts)}{hint}{_correlation(response, body)}")
+    error = ResponseError.of_status(response.status)(f"{' '.join(parts)}{hint}{_correlation(response)}")
     error.status, error.code, error.message = response.status, code, message
-    error.correlation_id = response.headers.get("inin-correlation-id") or _text(body, "contextId")
+    error.correlation_id = response.correlation_id
     error.retry_after = response.retry_after
     error.details = _details(body.get("details"))
     return error
+
+
+def _showable(text: str) -> str:
+    """One short line without ids and addresses."""
+    return PERSONAL.sub("…", " ".join(text.split()))[:200]
 
 
 def _details(value: object) -> tuple[ErrorDetail, ...]:
@@ -198,18 +208,10 @@ def _details(value: object) -> tuple[ErrorDetail, ...]:
         return ()  # an error about an error helps nobody
 
 
-def _correlation(response: Response, body: dict[str, object] | None = None) -> str:
-    found = response.headers.get("inin-correlation-id") or _text(body or {}, "contextId")
-    return f" (correlation id {found})" if found else ""
+def _correlation(response: Response) -> str:
+    return f" (correlation id {response.correlation_id})" if response.correlation_id else ""
 
 
 def _text(body: dict[str, object], name: str) -> str | None:
     value = body.get(name)
     return value if isinstance(value, str) else None
-
-
-def _object(content: bytes) -> dict[str, object]:
-    value = parse_json(content)
-    if not isinstance(value, dict):
-        raise ValueError("a JSON object is expected")  # noqa: TRY004 # it is about the value that came
-    return cast("dict[str, object]", value)

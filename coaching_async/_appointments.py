@@ -1,6 +1,6 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
@@ -11,7 +11,7 @@ from ._api import ROOT, Api
 from ._errors import NotFound
 from ._listing import Listing
 from ._types import Interval, OpenEnum
-from ._wire import QueryValue, path, query
+from ._wire import QueryValue, path
 from .models import (
     Appointment,
     AppointmentCreate,
@@ -30,6 +30,17 @@ from .models import (
 __all__ = ["AppointmentFilters", "Appointments"]
 
 Span: TypeAlias = Interval | tuple[datetime, datetime]
+
+
+async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
+    """Read a new appointment until it is there; the deadline of the call ends the loop."""
+    wait = 0.25
+    while True:
+        try:
+            return await read(appointment_id)
+        except NotFound:
+            await anyio.sleep(wait)
+            wait = min(2 * wait, 4.0)
 
 
 class AppointmentFilters(TypedDict, total=False):
@@ -82,7 +93,7 @@ class Appointments:
             "appointments.list",
             "appointments",
             page_size=page_size,
-            filters=query(user_ids=wanted, **_converted(filters)),
+            filters={"user_ids": wanted, **_converted(filters)},
         )
 
     def list_mine(self, *, page_size: int = 100, **filters: Unpack[AppointmentFilters]) -> Listing[Appointment]:
@@ -99,7 +110,7 @@ class Appointments:
             "appointments",
             "me",
             page_size=page_size,
-            filters=query(**_converted(filters)),
+            filters=_converted(filters),
         )
 
     async def get(self, appointment_id: str) -> Appointment:
@@ -122,18 +133,8 @@ class Appointments:
         where it was accepted and does not appear in time.
         """
         return await self._api.write(
-            Appointment, "appointments.create", "POST", "appointments", body=appointment, accepted=self._appeared
+            Appointment, "appointments.create", "POST", "appointments", body=appointment, accepted=_appeared
         )
-
-    async def _appeared(self, reference: AppointmentReference) -> Appointment:
-        """The deadline of the call around it ends the loop."""
-        wait = 0.25
-        while True:
-            try:
-                return await self.get(reference.id)
-            except NotFound:
-                await anyio.sleep(wait)
-                wait = min(2 * wait, 4.0)
 
     async def update(self, appointment_id: str, changes: AppointmentUpdate) -> Appointment:
         """Change what `changes` sets; leave the rest. A completed appointment cannot be changed.
@@ -151,7 +152,7 @@ class Appointments:
             "appointments",
             appointment_id,
             body=changes,
-            accepted=lambda _: self.get(appointment_id),
+            accepted=lambda read, _: read(appointment_id),
         )
 
     async def delete(self, appointment_id: str) -> AppointmentReference:
@@ -204,8 +205,21 @@ def _converted(filters: AppointmentFilters) -> dict[str, QueryValue]:
     return {name: _CONVERT[name](value) for name, value in filters.items() if value is not None}
 
 
-def _interval(span: Span) -> Interval:
-    return span if isinstance(span, Interval) else Interval(*span)
+def _interval(span: Any) -> Interval:
+    match span:
+        case Interval():
+            return span
+        case (start, end):
+            return Interval(start, end)
+        case _:
+            raise TypeError(f"an interval is an Interval or two datetimes, not {type(span).__name__}")
+
+
+def _word(wanted: object) -> str:
+    """`True` or `False`, as the API spells them."""
+    if not isinstance(wanted, bool):
+        raise TypeError(f"overdue is True, False or None, not {type(wanted).__name__}")
+    return str(wanted)
 
 
 def _several(values: Iterable[str] | str) -> tuple[str, ...]:
@@ -226,6 +240,6 @@ _CONVERT: Final[Mapping[str, Callable[[Any], QueryValue]]] = {
     "sort_order": SortOrder.known,
     "relationships": _known(Relationship),
     "completion_interval": _interval,
-    "overdue": lambda wanted: str(bool(wanted)),  # the API wants the word, capitalised
+    "overdue": _word,
     "interval_condition": IntervalCondition.known,
 }

@@ -9,13 +9,14 @@ import anyio
 import attrs
 import httpx
 
+from ._errors import ClientMisuse
 from ._events import RequestAnswered, RequestFailed, RequestSent
 from ._pipeline import ExchangeFailed, Request, Response
 from ._rate import Gate
 from ._retry import Fault, Safety
 from ._version import VERSION
 
-__all__ = ["Engine", "own_client"]
+__all__ = ["Engine", "close", "own_client"]
 
 T = TypeVar("T")
 
@@ -35,7 +36,14 @@ def own_client(*, connections: int) -> httpx.AsyncClient:
         keepalive_expiry=5.0,  # below any load balancer's idle time: else it may close just as we send
     )
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(limits=limits, cookies=no_cookies, follow_redirects=False)
+    # Whatever the environment says: what stays on this machine needs no proxy, and may be plain http.
+    direct: dict[str, None] = dict.fromkeys(["all://localhost", "all://127.0.0.1", "all://[::1]"])
+    return httpx.AsyncClient(limits=limits, cookies=no_cookies, mounts=direct, follow_redirects=False)
+
+
+async def close(http: httpx.AsyncClient) -> None:
+    """Close its connections, all of them, also when the caller is cancelled in the middle."""
+    await _in_child_task(http.aclose)
 
 
 @attrs.define
@@ -53,6 +61,8 @@ class Engine:
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
         async with self.gate:
+            if self.http.is_closed:
+                raise ClientMisuse("the HTTP client that this client was given is closed")
             call = request.call
             call.attempts += 1
             attempt, before = call.attempts, call.processed
@@ -66,12 +76,11 @@ class Engine:
             if isinstance(answer, ExchangeFailed):
                 call.emit(RequestFailed(call.operation, attempt, type(answer.cause).__name__, elapsed))
                 raise answer
-            correlation_id = answer.headers.get("inin-correlation-id")
-            call.emit(RequestAnswered(call.operation, attempt, answer.status, elapsed, correlation_id))
+            call.emit(RequestAnswered(call.operation, attempt, answer.status, elapsed, answer.correlation_id))
             return answer
 
     async def _exchange(self, request: Request) -> Response | ExchangeFailed:
-        status = None
+        answer: httpx.Response | None = None
         try:
             outgoing = self.http.build_request(
                 request.method,
@@ -86,17 +95,19 @@ class Engine:
                 ),
             )
             answer = await self.http.send(outgoing, stream=True, auth=None, follow_redirects=False)
-            status = answer.status_code
             try:
                 content = await answer.aread()
             finally:
                 await answer.aclose()
-            return Response(status, answer.headers, content)
+            return Response(answer.status_code, answer.headers, content)
+        except httpx.HTTPStatusError as error:  # a borrowed client may raise by itself
+            answer = error.response
+            return Response(answer.status_code, answer.headers, answer.content if answer.is_stream_consumed else b"")
         except httpx.RequestError as error:
             failure = error
-        if status is not None and not 200 <= status < 300:
-            return Response(status)  # what matters of it arrived
-        fault = _fault(failure, borrowed=self.borrowed) if status is None else Fault.BODY_LOST
+        if answer is not None and not 200 <= answer.status_code < 300:
+            return Response(answer.status_code, answer.headers)  # what matters of it arrived
+        fault = _fault(failure, borrowed=self.borrowed) if answer is None else Fault.BODY_LOST
         return ExchangeFailed(fault, _bare(failure))
 
 
@@ -117,6 +128,8 @@ async def _in_child_task(function: Callable[[], Awaitable[T]]) -> T:
         tasks.start_soon(child)
     if errors:
         raise errors.pop()
+    if not values:
+        raise RuntimeError("the HTTP client cancelled a request by itself")
     return values.pop()
 
 
@@ -148,7 +161,9 @@ def _tls_cause(error: BaseException) -> ssl.SSLError | None:
 
 def _bare(error: httpx.RequestError) -> httpx.RequestError:
     """The same error without request, traceback and context, which hold the token and the form."""
-    copy = type(error)(str(error))
+    cls = next(each for each in type(error).__mro__ if each.__module__ == httpx.__name__)
+    # An error about what could not be sent quotes it.
+    copy: httpx.RequestError = cls("" if isinstance(error, httpx.LocalProtocolError) else str(error))
     if tls := _tls_cause(error):
         copy.__cause__ = type(tls)(*tls.args)
     return copy

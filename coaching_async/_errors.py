@@ -56,13 +56,9 @@ class CoachingError(Exception):
     partial: Sequence[object] = ()
     """What `Listing.collect` had read before it failed."""
 
-    def __init__(
-        self, message: str, *, processed: Processed = "no", attempts: int = 0, operation: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, processed: Processed = "no") -> None:
         super().__init__(message)
         self.processed = processed
-        self.attempts = attempts
-        self.operation = operation
 
     # An exception pickles as cls(*args); ours carry more than their text.
     def __reduce__(self) -> tuple[Any, ...]:
@@ -103,8 +99,9 @@ class DeadlineExceeded(CoachingError, TimeoutError):
 
 
 class AuthError(CoachingError):
-    """The login host gives no token. `code` is its OAuth error code, where it sent one."""
+    """The login host gives no token. `status` and `code` are its HTTP status and OAuth error code, where it sent them."""
 
+    status: int | None = None
     code: str | None = None
 
 

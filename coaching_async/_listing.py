@@ -25,8 +25,8 @@ class Listing(Generic[T]):
     _page_size: int
 
     def __attrs_post_init__(self) -> None:
-        if self._page_size < 1:
-            raise ValueError("page_size has to be at least 1")
+        if not isinstance(self._page_size, int) or self._page_size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError("page_size has to be a whole number, at least 1")
 
     def __aiter__(self) -> "Walk[T]":
         """Walk the items, one page at a time. `break` needs no cleanup."""
@@ -73,6 +73,7 @@ class PageWalk(AsyncIterator[Page[T]]):
         self._fetch = fetch
         self._page_size = page_size
         self._number = 1
+        self._count = 0
         self._read: set[tuple[object, ...]] = set()
         self._ended = False
 
@@ -86,7 +87,11 @@ class PageWalk(AsyncIterator[Page[T]]):
             self._ended = True
             raise StopAsyncIteration
         self._read.add(ids)
-        self._ended = page.page_count is not None and self._number >= page.page_count
+        self._count += len(ids)
+        if page.page_count is not None:
+            self._ended = self._number >= page.page_count
+        else:
+            self._ended = page.total is not None and self._count >= page.total
         self._number += 1
         return page
 

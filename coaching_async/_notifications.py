@@ -4,7 +4,7 @@ import attrs
 
 from ._api import Api
 from ._listing import Listing
-from ._wire import query
+from ._wire import QueryValue
 from .models import Notification, Page
 
 __all__ = ["Notifications"]
@@ -54,15 +54,17 @@ class Notifications:
         Permission: none, but a user's token: the recipient's
         Raises: `BadRequest`, `NotFound`, `Forbidden`; `OutcomeUnknown` when it may have been marked.
         """
+        if not isinstance(read, bool):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+            raise TypeError(f"read is True or False, not {type(read).__name__}")
         return await self._api.write(
             Notification,
             "notifications.mark_read",
             "PATCH",
             "notifications",
             notification_id,
-            body={"marked_as_read": bool(read)},
+            body={"marked_as_read": read},
         )
 
 
-def _expand(appointment: bool) -> str:
-    return query(expand=["appointment"] if appointment else None)
+def _expand(appointment: bool) -> dict[str, QueryValue]:
+    return {"expand": ["appointment"]} if appointment else {}

@@ -5,17 +5,19 @@ at the bottom has read the whole answer before anybody above sees it.
 """
 
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeAlias
 
 import anyio
 import attrs
 
-from ._errors import OutcomeUnknown, Processed, TransportError, worse
+from ._errors import AuthError, OutcomeUnknown, Processed, RateLimited, TransportError, worse
 from ._events import Emit, RetryScheduled
 from ._rate import Budget
 from ._retry import TABLE, Fault, RetryPolicy, Safety, Then, fault_of, parse_retry_after
-from ._types import Secret
+from ._types import B64TOKEN, Secret
+from ._wire import parse_object
 
 __all__ = [
     "Authorising",
@@ -65,10 +67,18 @@ class Response:
     content: bytes = attrs.field(default=b"", repr=False)
 
     @property
+    def correlation_id(self) -> str | None:
+        """The id to quote to support, from the header or else the body; None where it is no such id."""
+        found = self.headers.get("inin-correlation-id") or parse_object(self.content).get("contextId")
+        return found if isinstance(found, str) and CORRELATION_ID.fullmatch(found) else None
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds that the service asks to wait."""
         return parse_retry_after(self.headers.get("retry-after"), self.headers.get("date"))
 
+
+CORRELATION_ID: Final = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -77,7 +87,7 @@ class ExchangeFailed(Exception):
     """No answer came. The cause is safe to show: it holds no request and no traceback."""
 
     def __init__(self, fault: Fault, cause: Exception) -> None:
-        super().__init__(str(cause))
+        super().__init__(str(cause) or type(cause).__name__)
         self.fault = fault
         self.cause = cause
 
@@ -124,6 +134,14 @@ class Retrying:
             return await self.send(request)
         except ExchangeFailed as failure:
             return failure.with_traceback(None)  # its frames hold the signed request
+        except RateLimited:
+            if request.call.processed == "no":
+                raise
+        raise OutcomeUnknown(
+            f"{request.call.operation}: an attempt may have been carried out, and the rate limit leaves no room for "
+            "another. Look before you send it again",
+            processed=request.call.processed,
+        )
 
 
 DONE: Final = Response(204)
@@ -144,9 +162,10 @@ def _given_up(request: Request, outcome: "Response | ExchangeFailed") -> Respons
     if isinstance(outcome, Response):
         return outcome
     if request.call.processed == "no":
-        raise TransportError(f"no answer: {outcome}") from outcome.cause
+        raise TransportError(f"{request.call.operation}: no answer: {outcome}") from outcome.cause
     raise OutcomeUnknown(
-        f"the connection broke after the request may have been carried out: {outcome}. Look before you send it again",
+        f"{request.call.operation}: the connection broke after the request may have been carried out: {outcome}. "
+        "Look before you send it again",
         processed=request.call.processed,
     ) from outcome.cause
 
@@ -168,8 +187,12 @@ class Pacing:
 
     async def __call__(self, request: Request) -> Response:
         """Wait for a permit, then send."""
-        async with self.budget:
+        await self.budget.acquire()
+        before = request.call.attempts
+        try:
             return await self.send(request)
+        finally:
+            self.budget.release(request.call.attempts - before)
 
 
 class TokenSource(Protocol):
@@ -192,13 +215,22 @@ class Authorising:
 
     async def __call__(self, request: Request) -> Response:
         """Sign and send."""
-        token = Secret(await self.tokens.token())
+        token = _checked(await self.tokens.token())
         response = await self.send(_signed(request, token))
         if response.status == 401:
-            fresh = Secret(await self.tokens.token(rejected=token.reveal()))
+            fresh = _checked(await self.tokens.token(rejected=token.reveal()))
             if fresh != token:
                 response = await self.send(_signed(request, fresh))
         return response
+
+
+def _checked(token: object) -> Secret:
+    """Keep out what a header cannot carry: the error about it would quote it."""
+    secret = Secret(token) if isinstance(token, str) and B64TOKEN.fullmatch(token) else None
+    del token
+    if secret is None:
+        raise AuthError("the token source gave no access token: it has only letters, digits and -._~+/")
+    return secret
 
 
 def _signed(request: Request, token: Secret) -> Request:

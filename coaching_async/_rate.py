@@ -1,12 +1,11 @@
 """Pacing: how many requests one token sends in a window, and when nobody may send."""
 
 from collections import deque
-from types import TracebackType
 
 import anyio
 import attrs
 
-from ._errors import RateLimited
+from ._errors import ClientMisuse, RateLimited
 
 __all__ = ["Budget", "Gate", "RateLimit"]
 
@@ -34,7 +33,8 @@ class Budget:
         self._turn = anyio.Lock()  # first come, first served
         self._answer = anyio.Event()
 
-    async def __aenter__(self) -> None:
+    async def acquire(self) -> None:
+        """Wait for a permit. Raises `RateLimited` at once when it would come after the deadline."""
         self._refuse_if_too_late()
         self._waiting += 1
         try:
@@ -44,18 +44,17 @@ class Budget:
             self._waiting -= 1
         self._in_flight += 1
 
-    async def __aexit__(self, *_: object) -> None:
+    def release(self, sent: int) -> None:
+        """Give a permit back after `sent` requests: none where it came to nothing, two where a 401 was replayed."""
         self._in_flight -= 1
-        self._used.append(anyio.current_time() + self._limit.per)
+        self._used.extend([anyio.current_time() + self._limit.per] * sent)
         self._answer.set()
 
     async def _permit(self) -> None:
         while not self._is_free():
-            if self._used:
-                await anyio.sleep_until(self._used[0])
-            else:
-                self._answer = anyio.Event()
-                await self._answer.wait()
+            self._answer = anyio.Event()
+            with anyio.move_on_after(self._used[0] - anyio.current_time() if self._used else None):
+                await self._answer.wait()  # one that was not used is free at once
 
     def _is_free(self) -> bool:
         while self._used and self._used[0] <= anyio.current_time():
@@ -63,10 +62,9 @@ class Budget:
         return self._in_flight + len(self._used) < self._limit.requests
 
     def _refuse_if_too_late(self) -> None:
-        if self._waiting == 0 and self._is_free():
-            return
+        free = self._is_free()
         nth = self._waiting + self._in_flight + len(self._used) - self._limit.requests
-        if nth < 0:
+        if nth < 0 or (free and not self._waiting):
             return
         # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds.
         rounds, nth = divmod(nth, self._limit.requests)
@@ -85,23 +83,33 @@ class Gate:
     def __init__(self, width: int) -> None:
         self._slots = anyio.Semaphore(width)
         self._opens_at = float("-inf")
+        self._shut = False
 
     def close_for(self, seconds: float) -> None:
         """Let nobody through for that long; a longer pause already told stays."""
         self._opens_at = max(self._opens_at, anyio.current_time() + seconds)
+
+    def shut(self) -> None:
+        """Let nobody through any more."""
+        self._shut = True
+
+    def refuse_if_shut(self) -> None:
+        """Raise `ClientMisuse` after `shut`."""
+        if self._shut:
+            raise ClientMisuse("this client is closed: make a new one, or call inside its `async with` block")
 
     async def __aenter__(self) -> None:
         while True:
             _refuse_if_past_deadline(self._opens_at)
             await anyio.sleep_until(self._opens_at)
             await self._slots.acquire()
-            if anyio.current_time() >= self._opens_at:
+            if self._shut or anyio.current_time() < self._opens_at:
+                self._slots.release()
+                self.refuse_if_shut()
+            else:
                 return
-            self._slots.release()
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._slots.release()
 
 

@@ -32,6 +32,9 @@ REGIONS: Final = {
 
 DEFAULT_REGION: Final = "us-east-1"
 
+PREFIXES: Final = ("api.", "login.", "apps.")
+HOST_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
+
 
 class Hosts(NamedTuple):
     """The two base URLs of a client, without a slash at the end."""
@@ -49,38 +52,45 @@ def hosts(
     if region is not None and base_url is not None:
         raise ConfigurationError("region and base_url contradict each other: give one of them")
     if base_url is None:
-        region = (region or DEFAULT_REGION).strip()
-        base_url = region if "://" in region else _region_url(region)
+        base_url = _region_url(region or DEFAULT_REGION)
     base_url = _checked("base_url", base_url, allow_http=allow_http)
     login_url = _login(base_url) if login_url is None else _checked("login_url", login_url, allow_http=allow_http)
     return Hosts(base_url, login_url)
 
 
 def _region_url(region: str) -> str:
-    name = region.lower().replace("_", "-")
-    domain = REGIONS.get(name, region.lower())
-    if "." not in domain:
+    """The API's URL of a region by its AWS name, its domain, or any of its hosts; another URL stays as it is."""
+    name = region.strip().lower().rstrip("/")
+    if "://" in name and not name.startswith(tuple(f"https://{prefix}" for prefix in PREFIXES)):
+        return region
+    name = name.removeprefix("https://")
+    domain = REGIONS.get(name.replace("_", "-"), name)
+    if "." not in domain or not set(domain) <= HOST_CHARACTERS:
         raise ConfigurationError(f"unknown region {region!r}: use one of {', '.join(REGIONS)}, or your org's domain")
-    for prefix in ("api.", "login.", "apps."):
+    for prefix in PREFIXES:
         domain = domain.removeprefix(prefix)
     return f"https://api.{domain}"
 
 
 def _login(base_url: str) -> str:
-    """`https://api.X` has its login host at `https://login.X`; anything else answers for both itself."""
-    return base_url.replace("://api.", "://login.", 1)
+    """`https://api.X` has its login host at `https://login.X`; a host of another name answers for both itself."""
+    scheme, host = base_url.split("://", 1)
+    if "/" in host:
+        raise ConfigurationError("base_url has a path, so it is a gateway: give its login_url too")
+    return f"{scheme}://login.{host.removeprefix('api.')}" if host.startswith("api.") else base_url
 
 
 def _checked(what: str, url: str, *, allow_http: bool) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where the port is no number
+        (parts.hostname or "").encode("idna")  # raises where a label is empty or too long
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"{what} has to be a URL such as https://api.mypurecloud.com")
     # A backslash or a userinfo sends some URL parsers to another host than the reader sees.
-    if parts.username is not None or parts.query or parts.fragment or "\\" in url or not url.isprintable():
+    if parts.username is not None or parts.query or parts.fragment or set(url) & set("\\ ") or not url.isprintable():
         raise ConfigurationError(f"{what} may have a scheme, a host, a port and a path, nothing else")
     if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
         raise ConfigurationError(f"{what} would send the token in the clear: use https, or pass allow_http=True")

@@ -1,12 +1,12 @@
 """Where access tokens come from, and the keeper that fetches each of them once."""
 
 import base64
+import contextlib
 import copy
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 import anyio
@@ -16,13 +16,10 @@ from ._errors import AuthError, CoachingError
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
 from ._pipeline import Call, Request, Response, Send
 from ._retry import Safety
-from ._types import Secret
-from ._wire import parse_json
+from ._types import B64TOKEN, Secret
+from ._wire import parse_object
 
 __all__ = ["AccessToken", "ClientCredentials", "Grant", "LoginLimit", "TokenKeeper"]
-
-B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-"""RFC 6750 §2.1. Anything else could smuggle a line break into a header, or show up whole in an error about one."""
 
 
 MAX_MARGIN: Final = 300.0
@@ -30,6 +27,15 @@ MAX_MARGIN: Final = 300.0
 
 RENEWAL_PAUSE: Final = 10.0
 """Seconds until the next try, when renewing ahead of time failed."""
+
+RENEWAL_PATIENCE: Final = 5.0
+"""Seconds that the one call that renews ahead of time spends on it."""
+
+FAILURE_MEMORY: Final = 3.0
+"""Seconds for which a failure to get a token is told to everybody without asking again."""
+
+LASTING: Final = {"invalid_client", "invalid_grant", "unauthorized_client"}
+"""Refusals that the same credentials will meet again: they are not offered a second time."""
 
 DEFAULT_LIFE: Final = 3600.0
 """Seconds a token lives when the login host does not tell (RFC 6749 §5.1 lets it)."""
@@ -121,43 +127,56 @@ class TokenKeeper:
     emit: Emit
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
     _current: _Token | None = attrs.field(default=None, init=False)
-    _refused: AuthError | None = attrs.field(default=None, init=False)
+    _failure: tuple[CoachingError | None, float] = attrs.field(default=(None, 0.0), init=False)
 
     async def token(self, rejected: str | None = None) -> str:
         """A token to use now: the current one unless it is `rejected` or due."""
-        token = self._usable(rejected)
+        bad = None if rejected is None else Secret(rejected)
+        del rejected  # an error's frames must not show it
+        token = self._usable(bad)
         # While one task renews ahead of time, the others go on with what still works.
         if token is None or (_is_due(token) and not self._lock.locked()):
             async with self._lock:
-                token = self._usable(rejected)  # somebody else may have been here first
+                token = self._usable(bad)  # somebody else may have been here first
                 if token is None or _is_due(token):
                     token = await self._renewed(token)
         return token.text.reveal()
 
-    def _usable(self, rejected: str | None) -> _Token | None:
+    def _usable(self, bad: Secret | None) -> _Token | None:
         # A late 401 names an older token than the current one, and then discards nothing.
-        if self._current is not None and rejected is not None and self._current.text == Secret(rejected):
+        if self._current is not None and self._current.text == bad:
             self._current = None
         if self._current is not None and anyio.current_time() >= self._current.expires_at:
             self._current = None
         return self._current
 
     async def _renewed(self, old: _Token | None) -> _Token:
-        try:
+        if old is None:
+            self._current = await self._fetch_once()
+            return self._current
+        # Ahead of time nothing depends on it: a login host that stalls or refuses must not cost a call.
+        self._current = attrs.evolve(old, renew_at=anyio.current_time() + RENEWAL_PAUSE)
+        with anyio.move_on_after(RENEWAL_PATIENCE), contextlib.suppress(CoachingError):
             self._current = await self._fetch()
-        except CoachingError:
-            if old is None:
-                raise
-            self._current = attrs.evolve(old, renew_at=anyio.current_time() + RENEWAL_PAUSE)
         return self._current
 
+    async def _fetch_once(self) -> _Token:
+        """Fetch, unless that failed a moment ago: those who waited for it all get that answer."""
+        failure, until = self._failure
+        if failure is not None and anyio.current_time() < until:
+            raise copy.copy(failure)
+        try:
+            return await self._fetch()
+        except CoachingError as error:
+            lasting = isinstance(error, AuthError) and (error.status == 401 or error.code in LASTING)
+            self._failure = copy.copy(error), math.inf if lasting else anyio.current_time() + FAILURE_MEMORY
+            raise
+
     async def _fetch(self) -> _Token:
-        if self._refused is not None:
-            raise copy.copy(self._refused)
         asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
         response = await self.send(self._request())
         if response.status != 200:
-            raise self._refusal(response)
+            raise _auth_error(response)
         life = _parsed(response)
         if isinstance(life, str):
             raise AuthError(f"the login host's answer is no token: {life}")
@@ -173,14 +192,6 @@ class TokenKeeper:
         content = urlencode(self.grant.form()).encode()
         return Request(Call(TOKEN_OPERATION, self.emit), "POST", self.url, Safety.SAFE, headers, content)
 
-    def _refusal(self, response: Response) -> AuthError:
-        code, text = _refusal(response)
-        error = AuthError(f"the login host gives no token: {response.status} {code or ''} {text}".rstrip())
-        error.code = code
-        if response.status == 401 or code in {"invalid_client", "invalid_grant", "unauthorized_client"}:
-            self._refused = copy.copy(error)  # the same credentials will not be liked better next time
-        return error
-
 
 def _is_due(token: _Token) -> bool:
     return anyio.current_time() >= token.renew_at
@@ -191,9 +202,16 @@ def _basic(client_id: str, client_secret: Secret) -> str:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
+def _auth_error(response: Response) -> AuthError:
+    code, text = _refusal(response)
+    error = AuthError(f"the login host gives no token: {response.status} {code or ''} {text}".rstrip())
+    error.status, error.code = response.status, code
+    return error
+
+
 def _refusal(response: Response) -> tuple[str | None, str]:
     """OAuth error code and text of a refusal, as far as they can be shown: short and printable."""
-    answer = _object(response)
+    answer = parse_object(response.content)
     code, text = answer.get("error"), answer.get("error_description") or answer.get("description")
     printable = text if isinstance(text, str) and text.isprintable() else ""
     return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable[:200]
@@ -201,7 +219,7 @@ def _refusal(response: Response) -> tuple[str | None, str]:
 
 def _parsed(response: Response) -> tuple[Secret, float] | str:
     """Token and life in seconds, or what is wrong with the answer; never the answer itself."""
-    answer = _object(response)
+    answer = parse_object(response.content)
     text, kind, life = answer.get("access_token"), answer.get("token_type", "bearer"), answer.get("expires_in")
     if not isinstance(text, str) or not B64TOKEN.fullmatch(text):
         return "access_token is missing or not sendable"
@@ -209,14 +227,6 @@ def _parsed(response: Response) -> tuple[Secret, float] | str:
         return "token_type is not bearer"
     if life is None:
         life = DEFAULT_LIFE
-    if isinstance(life, bool) or not isinstance(life, int | float) or not 0 < life < math.inf:
+    if isinstance(life, bool) or not isinstance(life, int | float) or not 0 < life < 1e12:
         return "expires_in is no number of seconds"
     return Secret(text), float(life)
-
-
-def _object(response: Response) -> dict[str, object]:
-    try:
-        answer = parse_json(response.content)
-    except ValueError:
-        return {}
-    return cast("dict[str, object]", answer) if isinstance(answer, dict) else {}

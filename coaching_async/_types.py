@@ -2,12 +2,13 @@
 
 import enum
 import hmac
+import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final, NoReturn, Self
 
 import attrs
 
-__all__ = ["UNSET", "Interval", "OpenEnum", "Secret", "Unset", "aware"]
+__all__ = ["B64TOKEN", "UNSET", "Interval", "OpenEnum", "Secret", "Unset", "aware", "timestamp"]
 
 
 class Unset(enum.Enum):
@@ -44,7 +45,7 @@ class OpenEnum(enum.StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether this release has a name for the value."""
-        return self._name_ in type(self)._member_map_
+        return type(self)._member_map_.get(self._name_) is self  # a value may look like another's name
 
     @classmethod
     def known(cls, value: str) -> Self:
@@ -64,6 +65,17 @@ def aware(moment: datetime) -> datetime:
     return moment
 
 
+def timestamp(moment: datetime) -> str:
+    """UTC with milliseconds and Z, the form that the API documents; such texts sort as the times do."""
+    try:
+        utc = aware(moment).astimezone(UTC)
+    except OverflowError:
+        utc = None
+    if utc is None:
+        raise ValueError("the datetime is out of range in UTC")
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
 def _aware(_: object, __: object, moment: datetime) -> None:
     aware(moment)
 
@@ -76,7 +88,8 @@ class Interval:
     end: datetime = attrs.field(validator=_aware)
 
     def __attrs_post_init__(self) -> None:
-        if self.end <= self.start:
+        # As it will be sent: where clocks are turned back, two times of one zone compare by what they look like.
+        if timestamp(self.end) <= timestamp(self.start):
             raise ValueError("an interval has to end after it starts")
 
     @classmethod
@@ -92,6 +105,10 @@ class Interval:
         if not slash:
             raise ValueError("an interval is written start/end, for example 2026-11-01T00:00Z/2026-12-01T00:00Z")
         return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+"""What an access token is made of, RFC 6750 §2.1. Anything else could smuggle a line break into a header."""
 
 
 class Secret:

@@ -6,8 +6,8 @@ No field is named twice: `date_start` travels as `dateStart` because every field
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast, get_origin
+from datetime import date, datetime
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -15,10 +15,10 @@ from cattrs import Converter, transform_error
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from ._types import Interval, OpenEnum, aware
+from ._types import Interval, OpenEnum, Unset, aware, timestamp
 from .models import Appointment, AppointmentReference
 
-__all__ = ["QueryValue", "encode", "from_dict", "parse_json", "path", "query", "to_dict"]
+__all__ = ["QueryValue", "encode", "from_dict", "parse_json", "parse_object", "path", "query", "to_dict"]
 
 T = TypeVar("T")
 Hook: TypeAlias = Callable[[object, Any], Any]
@@ -62,6 +62,15 @@ def parse_json(content: bytes) -> Any:
     raise ValueError(f"no JSON: {problem}")
 
 
+def parse_object(content: bytes) -> dict[str, object]:
+    """The JSON object of a body, empty where there is none: for answers whose status says enough."""
+    try:
+        value = parse_json(content)
+    except ValueError:
+        return {}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
 def encode(body: object) -> bytes:
     """A request body as JSON, without what only the service sets. `body` is a model, or a dict of fields by our names."""
     if isinstance(body, dict):
@@ -89,11 +98,6 @@ def query(**filters: QueryValue) -> str:
 def path(*segments: str) -> str:
     """Ids and names as a path in which each stays one segment, whatever is in it."""
     return "".join(f"/{_segment(segment)}" for segment in segments)
-
-
-def timestamp(moment: datetime) -> str:
-    """UTC with milliseconds and Z, the form that the API documents."""
-    return aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def interval(span: Interval) -> str:
@@ -135,6 +139,10 @@ def _writable(value: object) -> object:
             return value
 
 
+def _refuse() -> NoReturn:
+    raise ValueError
+
+
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number")
 
@@ -173,12 +181,18 @@ def _make_converter() -> Converter:
 
     def overrides(cls: Any) -> dict[str, Any]:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(get_origin(cls) or cls)
-        return {field.name: override(rename=camel(field.name), struct_hook=_null_is_empty(field)) for field in fields}
+        return {field.name: override(rename=camel(field.name), struct_hook=exception(field)) for field in fields}
 
-    def _null_is_empty(field: "attrs.Attribute[Any]") -> Hook | None:
-        if field.default != ():
-            return None
-        return lambda value, cls: () if value is None else converter.structure(value, cls)
+    def exception(field: "attrs.Attribute[Any]") -> Hook | None:
+        if field.name == "id":
+            return lambda value, _: a_str(value) or _refuse()  # an empty id points to nothing
+        if field.default == ():
+            return lambda value, cls: () if value is None else converter.structure(value, cls)
+        return None
+
+    def settable(cls: Any) -> Hook:
+        present: Any = Union[tuple(each for each in get_args(cls) if each is not Unset)]  # noqa: UP007 # built at run time
+        return lambda value, _: converter.structure(value, present)
 
     def model(cls: Any) -> Hook:
         structure = make_dict_structure_fn(cls, converter, **overrides(cls))
@@ -195,7 +209,7 @@ def _make_converter() -> Converter:
     def appointment_or_reference(value: object, _: Any) -> Appointment | AppointmentReference | None:
         if value is None:
             return None
-        whole = bool(an_object(value).keys() - {"id", "selfUri"})
+        whole = any(inner is not None for name, inner in an_object(value).items() if name not in {"id", "selfUri"})
         cls: type[Appointment | AppointmentReference] = Appointment if whole else AppointmentReference
         return converter.structure(value, cls)
 
@@ -208,6 +222,7 @@ def _make_converter() -> Converter:
     converter.register_structure_hook_func(
         lambda cls: cls == (Appointment | AppointmentReference | None), appointment_or_reference
     )
+    converter.register_structure_hook_factory(lambda cls: Unset in get_args(cls), settable)
     converter.register_structure_hook_factory(_is_model, model)
     converter.register_structure_hook_factory(_is_tuple, tuple_of)
     converter.register_unstructure_hook_factory(_is_model, model_out)

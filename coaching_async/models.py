@@ -6,11 +6,11 @@ What is read has `T | None` wherever the service may leave something out, and tu
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
-from ._types import UNSET, OpenEnum, Unset
+from ._types import UNSET, OpenEnum, Unset, aware
 
 __all__ = [
     "AccessType",
@@ -173,10 +173,10 @@ class Annotation:
 class StatusChange:
     """One step in the history of an appointment's status. It has no id."""
 
+    status: AppointmentStatus
     appointment: AppointmentReference | None = None
     created_by: UserReference | None = None
     date_created: datetime | None = None
-    status: AppointmentStatus | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -223,7 +223,10 @@ class ErrorDetail:
 
 def ids(value: str | Iterable[str]) -> tuple[str, ...]:
     """A lone string is one id, not a sequence of letters."""
-    return (value,) if isinstance(value, str) else tuple(value)
+    several = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(each, str) and each for each in several):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError("every id has to be a non-empty str")
+    return several
 
 
 def _ids_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | Unset:
@@ -242,6 +245,16 @@ def _settable_or_unset(value: AppointmentStatus | str | Unset) -> AppointmentSta
     return value if isinstance(value, Unset) else settable_status(value)
 
 
+def _start(_: object, __: object, value: Any) -> None:
+    if value is not UNSET:
+        aware(value)
+
+
+def _minutes(_: object, __: object, value: Any) -> None:
+    if value is not UNSET and (type(value) is not int or value < 1):
+        raise ValueError("length_in_minutes has to be a whole number, at least 1")
+
+
 # House rule of request bodies: no default but UNSET, because what equals its default is not sent.
 
 
@@ -251,8 +264,8 @@ class AppointmentCreate:
 
     name: str
     description: str
-    date_start: datetime
-    length_in_minutes: int
+    date_start: datetime = attrs.field(validator=_start)
+    length_in_minutes: int = attrs.field(validator=_minutes)
     attendee_ids: tuple[str, ...] = attrs.field(converter=ids)
     facilitator_id: str | Unset = UNSET
     conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
@@ -273,8 +286,8 @@ class AppointmentUpdate:
 
     name: str | Unset = UNSET
     description: str | Unset | None = UNSET
-    date_start: datetime | Unset = UNSET
-    length_in_minutes: int | Unset = UNSET
+    date_start: datetime | Unset = attrs.field(default=UNSET, validator=_start)
+    length_in_minutes: int | Unset = attrs.field(default=UNSET, validator=_minutes)
     conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
     document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_ids_or_unset)
     status: AppointmentStatus | Unset = attrs.field(default=UNSET, converter=_settable_or_unset)

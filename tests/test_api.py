@@ -11,12 +11,17 @@ import httpx
 import pytest
 
 from coaching_async import (
+    AccessToken,
     AppointmentCreate,
     AppointmentReference,
     AppointmentUpdate,
+    AuthError,
     BadRequest,
     CallFinished,
     CallStarted,
+    ClientCredentials,
+    ClientMisuse,
+    CoachingClient,
     CoachingError,
     DeadlineExceeded,
     DecodeError,
@@ -134,6 +139,16 @@ async def test_ids_and_addresses_are_not_in_the_text():
     assert len(str(error)) < 300
 
 
+async def test_what_is_no_code_and_no_correlation_id_does_not_flood_the_text():
+    body = {"code": "x\ny" + "z" * 5000, "contextId": "c\n" + "d" * 5000}
+    error = await failed(Service([answer(body, 400)]), get)
+
+    assert isinstance(error, ResponseError)
+    assert len(str(error)) < 300
+    assert "\n" not in str(error)
+    assert error.correlation_id is None
+
+
 async def test_a_call_that_needs_a_user_says_so():
     body = {"message": "No user.", "code": "not.a.user", "status": 400}
 
@@ -248,7 +263,9 @@ async def test_a_create_that_may_not_be_read_is_unknown_and_names_its_reference(
 
     assert type(error) is OutcomeUnknown
     assert error.reference is not None
-    assert f"accepted for later (202), but what became of it cannot be read: appointments.get: {status}" in str(error)
+    assert f"accepted for later (202), but what became of it cannot be read: appointments.create: {status}" in str(
+        error
+    )
     assert error.__context__ is None
 
 
@@ -257,6 +274,20 @@ async def test_a_202_that_names_nothing_is_unknown():
 
     assert type(error) is OutcomeUnknown
     assert error.reference is None
+
+
+@pytest.mark.parametrize("id_", ["", ".", ".."])
+async def test_a_202_that_names_an_odd_id_is_unknown(id_: str):
+    assert type(await failed(Service([answer({"id": id_}, 202)]), create)) is OutcomeUnknown
+
+
+async def test_looking_for_what_was_accepted_is_one_call():
+    service = Service([answer(REFERENCE, 202), answer(status=404), answer(WHOLE)])
+
+    async with service.client() as client, service.http:
+        await client.appointments.create(NEW)
+
+    assert (client.stats().calls, client.stats().requests, client.stats().failed_calls) == (1, 3, 0)
 
 
 async def test_an_update_that_is_accepted_is_read_once():
@@ -379,6 +410,70 @@ async def test_a_write_that_ends_at_its_deadline_is_unknown(call: Any):
     assert error.processed == "maybe"
 
 
+async def test_a_wrong_secret_costs_no_permits():
+    refused = answer({"error": "invalid_client"}, 400)
+    service = Service([refused])
+
+    async with (
+        service.client(ClientCredentials("id", "wrong"), rate_limit=RateLimit(2, per=60)) as client,
+        service.http,
+    ):
+        for _ in range(10):
+            with pytest.raises(AuthError):
+                await client.appointments.get("1")
+
+    assert len(service.requests) == 1
+
+
+async def test_cancelled_calls_that_never_left_cost_no_permits():
+    inside = 0
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal inside
+            inside += 1
+            await anyio.sleep(5 if inside <= 2 else 0)
+            return answer(WHOLE)
+
+    async with httpx.AsyncClient(transport=Slow()) as http:
+        client = CoachingClient(
+            AccessToken(TOKEN),
+            base_url="https://api.test",
+            http_client=http,
+            max_concurrency=2,
+            rate_limit=RateLimit(20, per=60),
+        )
+        with anyio.move_on_after(1):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(client.appointments.get, "1")
+
+        with anyio.fail_after(1):
+            await client.appointments.get("1")
+    assert inside == 3
+
+
+async def test_a_call_that_waits_when_the_client_is_closed_is_told_so():
+    service = Service([answer(status=429, Retry_After="10"), answer(WHOLE)])
+    told: list[BaseException] = []
+
+    async def call(client: CoachingClient) -> None:
+        try:
+            await client.appointments.create(NEW)
+        except ClientMisuse as error:
+            told.append(error)
+
+    async with anyio.create_task_group() as tasks, service.http:
+        client = service.client()
+        tasks.start_soon(call, client)
+        await anyio.sleep(1)
+        await client.aclose()
+        await anyio.sleep(30)
+
+    assert len(told) == 1
+    assert len(service.requests) == 1
+
+
 async def test_a_deadline_covers_the_wait_for_the_token():
     class SlowToken:
         async def token(self, rejected: str | None = None) -> str:
@@ -476,6 +571,17 @@ async def test_a_failed_call_is_told_with_its_error():
         async with silent().client(on_event=events.append) as client:
             await client.appointments.get("an-id")
     assert events[-1].error in {"CancelledError", "Cancelled"}
+
+
+async def test_an_event_hook_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture):
+    def hook(_: object) -> None:
+        raise ZeroDivisionError
+
+    service = Service([answer(WHOLE, 201)])
+    async with service.client(on_event=hook) as client, service.http:
+        assert (await client.appointments.create(NEW)).name == "n"
+
+    assert "on_event failed on CallFinished" in caplog.text
 
 
 async def test_what_is_not_ours_passes_unwrapped():

@@ -1,4 +1,6 @@
 import re
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -19,7 +21,13 @@ from .support import TOKEN, Service, answer
 pytestmark = pytest.mark.anyio
 
 CREDENTIALS = {"GENESYSCLOUD_OAUTHCLIENT_ID": "id", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "s3cret"}
-BAD_OPTIONS: list[dict[str, Any]] = [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"max_concurrency": 0}]
+BAD_OPTIONS: list[dict[str, Any]] = [
+    {"timeout": 0},
+    {"timeout": None},
+    {"timeout": -1},
+    {"timeout": float("nan")},
+    {"max_concurrency": 0},
+]
 
 
 async def test_a_borrowed_client_is_used_and_left_open():
@@ -166,6 +174,32 @@ def test_what_the_environment_lacks_is_named(given: dict[str, str], missing: str
     with pytest.raises(ConfigurationError, match=re.escape(missing)) as caught:
         CoachingClient.from_env(given)
     assert "GENESYSCLOUD_ACCESS_TOKEN instead" in str(caught.value)
+
+
+def test_a_bad_token_in_the_environment_is_a_configuration_error_that_does_not_show_it():
+    given = CREDENTIALS | {"GENESYSCLOUD_ACCESS_TOKEN": "s3cret token"}
+
+    with pytest.raises(ConfigurationError, match="GENESYSCLOUD_ACCESS_TOKEN: an access token has only") as caught:
+        CoachingClient.from_env(given)
+
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_bad_region_in_the_environment_shows_no_secret_in_any_frame():
+    with pytest.raises(ConfigurationError, match="unknown region") as caught:
+        CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": "nowhere"})
+
+    frames = [frame for frame in walk(caught.value) if "coaching_async" in frame.f_code.co_filename]
+    assert frames
+    assert "s3cret" not in repr([frame.f_locals for frame in frames])
+
+
+def walk(error: BaseException) -> Iterator[FrameType]:
+    traceback = error.__traceback__
+    while traceback:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
 
 
 def test_secrets_are_not_in_the_repr_of_anything_a_client_is_made_of():

@@ -13,7 +13,7 @@ import anyio.abc
 import httpx
 import pytest
 
-from coaching_async import AccessToken, CoachingClient, TransportError
+from coaching_async import AccessToken, ClientMisuse, CoachingClient, TransportError
 from coaching_async._engine import Engine, own_client
 from coaching_async._pipeline import ExchangeFailed
 from coaching_async._rate import Gate
@@ -94,7 +94,7 @@ async def test_each_failure_has_its_meaning(error: Exception, borrowed: bool, fa
 
     assert caught.value.fault is fault
     assert type(caught.value.cause) is type(error)
-    assert str(caught.value.cause) == str(error)
+    assert str(caught.value.cause) == ("" if isinstance(error, httpx.LocalProtocolError) else str(error))
     assert caught.value.cause.__traceback__ is None
     assert caught.value.cause._request is None  # type: ignore[attr-defined]
 
@@ -126,6 +126,54 @@ async def test_of_an_error_the_status_is_enough():
 
     assert (response.status, response.content) == (404, b"")
     assert transport.body.closed
+
+
+async def test_of_an_error_whose_body_is_cut_the_headers_are_kept():
+    class Throttling(HalfAnswer):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(429, headers={"Retry-After": "30"}, stream=self.body)
+
+    assert (await engine(Throttling(429))(request_of())).retry_after == 30
+
+
+async def test_a_borrowed_client_that_raises_for_a_status_by_itself_is_understood():
+    async def raise_for_status(response: httpx.Response) -> None:
+        response.raise_for_status()
+
+    def service(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, json={"code": "not.found"})
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(service), event_hooks={"response": [raise_for_status]})
+    response = await Engine(http, Gate(1), borrowed=True)(request_of())
+
+    assert response.status == 404
+
+
+async def test_a_borrowed_client_that_was_closed_is_a_misuse():
+    http = httpx.AsyncClient()
+    await http.aclose()
+
+    with pytest.raises(ClientMisuse, match="was given is closed"):
+        await Engine(http, Gate(1), borrowed=True)(request_of())
+
+
+async def test_an_error_of_a_transports_own_kind_is_understood():
+    class Odd(httpx.ReadError):
+        def __init__(self) -> None:
+            super().__init__("odd")
+
+    with pytest.raises(ExchangeFailed) as caught:
+        await engine(Failing(Odd()))(request_of())
+
+    assert type(caught.value.cause) is httpx.ReadError
+
+
+async def test_a_transport_that_cancels_itself_is_told_in_words(anyio_backend_name: str):
+    if anyio_backend_name == "trio":
+        pytest.skip("trio does not let anybody raise Cancelled")
+
+    with pytest.raises(RuntimeError, match="cancelled a request by itself"):
+        await engine(Failing(asyncio.CancelledError()))(request_of())  # type: ignore[arg-type]
 
 
 async def test_while_a_write_is_under_way_it_may_have_been_carried_out():
@@ -273,6 +321,26 @@ async def test_nothing_is_left_when_the_client_is_closed(server: Server):
 
 
 @pytest.mark.real_time
+async def test_closing_closes_every_connection_also_when_it_is_cancelled(server: Server, anyio_backend_name: str):
+    if anyio_backend_name == "trio":
+        pytest.skip("asyncio's own way to cancel")
+    client = CoachingClient(AccessToken(TOKEN), base_url=server.url)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(client.appointments.get, "1")
+    pool = client._http._transport._pool  # type: ignore[attr-defined]
+    connections = list(pool.connections)
+
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+
+    assert connections
+    assert all(connection.is_closed() for connection in connections)
+
+
+@pytest.mark.real_time
 async def test_a_port_where_nobody_listens_is_a_transport_error():
     async with CoachingClient(AccessToken(TOKEN), base_url="http://127.0.0.1:1", timeout=0.3) as client:
         with pytest.raises(TransportError, match="no answer") as caught:
@@ -282,8 +350,15 @@ async def test_a_port_where_nobody_listens_is_a_transport_error():
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
 
 
-async def test_an_own_client_takes_proxies_from_the_environment(monkeypatch: pytest.MonkeyPatch):
+async def test_an_own_client_takes_proxies_from_the_environment_but_not_to_loopback(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
 
     async with own_client(connections=1) as http:
-        assert any("proxy" in type(mount._pool).__name__.lower() for mount in http._mounts.values() if mount)  # type: ignore[union-attr]
+
+        def is_proxied(url: str) -> bool:
+            return "proxy" in type(http._transport_for_url(httpx.URL(url))._pool).__name__.lower()  # type: ignore[attr-defined]
+
+        assert is_proxied("https://api.mypurecloud.com")
+        for host in ("127.0.0.1:8080", "localhost:8080", "[::1]:8080"):
+            assert not is_proxied(f"http://{host}/x")

@@ -27,7 +27,8 @@ CLASSES = [
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_error_pickles_and_copies_with_all_it_carries(cls: type[CoachingError]):
-    error = cls("something happened", processed="maybe", attempts=3, operation="appointments.get")
+    error = cls("something happened", processed="maybe")
+    error.attempts, error.operation = 3, "appointments.get"
     error.partial = (Appointment(id="1"),)
     error.add_note("a note")
 

@@ -35,6 +35,8 @@ LISTS: dict[str, Callable[[CoachingClient], Any]] = {
     "no users": lambda c: c.appointments.list([]),
     "an empty user": lambda c: c.appointments.list([""]),
     "a comma in a user": lambda c: c.appointments.list(["a,b"]),
+    "two thousand users": lambda c: c.appointments.list(["u" * 36] * 2000),
+    "half a page": lambda c: c.appointments.list("u", page_size=2.5),  # type: ignore[arg-type]
     "no page": lambda c: c.appointments.list("u", page_size=0),
     "a negative page": lambda c: c.appointments.list_mine(page_size=-1),
     "a naive interval": lambda c: c.appointments.list("u", interval=(NAIVE, AWARE)),
@@ -57,6 +59,17 @@ LISTS: dict[str, Callable[[CoachingClient], Any]] = {
 async def test_a_list_refuses_bad_arguments_when_it_is_made(wrong: str, untouched: CoachingClient):
     with pytest.raises(ValueError, match=r"\w"):
         LISTS[wrong](untouched)
+
+
+@pytest.mark.parametrize("wrong", [{"overdue": "False"}, {"interval": "2026-11-01/2026-12-01"}, {"interval": 5}])
+async def test_a_filter_of_another_type_is_refused(wrong: Any, untouched: CoachingClient):
+    with pytest.raises(TypeError, match=r"an interval is an|overdue is True"):
+        untouched.appointments.list("u", **wrong)
+
+
+async def test_a_mark_of_another_type_is_refused(untouched: CoachingClient):
+    with pytest.raises(TypeError, match="read is True or False, not str"):
+        await untouched.notifications.mark_read("1", read="false")  # type: ignore[arg-type]
 
 
 async def test_a_filter_that_there_is_not_is_refused_by_name(untouched: CoachingClient):
@@ -94,7 +107,7 @@ async def test_an_id_that_leads_elsewhere_is_refused(call: str, bad: str, untouc
         (lambda c: c.annotations.create("1", "text", access_type="Secret"), "is no AccessType"),
         (lambda c: c.appointments.create(create(date_start=NAIVE)), "no time zone"),
         (lambda c: c.appointments.update("1", AppointmentUpdate(date_start=NAIVE)), "no time zone"),
-        (lambda c: c.appointments.create(create(length_in_minutes=float("inf"))), "JSON compliant"),
+        (lambda c: c.appointments.create(create(length_in_minutes=float("inf"))), "whole number"),
     ],
 )
 async def test_a_value_that_cannot_be_sent_is_refused(call: Any, says: str, untouched: CoachingClient):

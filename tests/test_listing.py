@@ -2,10 +2,12 @@ from typing import Any
 
 import pytest
 
-from coaching_async import Listing, NotFound, Page, StatusChange, TransportError
+from coaching_async import AppointmentStatus, Listing, NotFound, Page, StatusChange, TransportError
 from coaching_async.models import UserReference
 
 pytestmark = pytest.mark.anyio
+
+DONE = AppointmentStatus.COMPLETED
 
 
 def users(*ids: str) -> tuple[UserReference, ...]:
@@ -95,9 +97,16 @@ async def test_an_item_that_moved_to_the_next_page_comes_once():
 
 
 async def test_items_without_an_id_are_all_handed_out_however_alike():
-    fetch = Pages(*[Page(entities=(StatusChange(),), page_count=3)] * 3)
+    fetch = Pages(*[Page(entities=(StatusChange(status=DONE),), page_count=3)] * 3)
 
-    assert [item async for item in Listing(fetch, 1)] == [StatusChange()] * 3
+    assert [item async for item in Listing(fetch, 1)] == [StatusChange(status=DONE)] * 3
+
+
+async def test_without_a_page_count_and_ids_the_total_ends_the_walk():
+    fetch = Pages(*[Page(entities=(StatusChange(status=DONE),), total=2)] * 5)
+
+    assert len([item async for item in Listing(fetch, 1)]) == 2
+    assert fetch.numbers == [1, 2]
 
 
 async def test_after_an_error_the_walk_goes_on_at_the_same_item():
@@ -169,5 +178,5 @@ async def test_when_collecting_fails_what_was_read_is_on_the_error():
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_page_size_below_one_is_refused(size: int):
-    with pytest.raises(ValueError, match="page_size has to be at least 1"):
+    with pytest.raises(ValueError, match="page_size has to be a whole number, at least 1"):
         Listing(Pages(), size)

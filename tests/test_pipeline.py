@@ -2,7 +2,7 @@ import anyio
 import httpx
 import pytest
 
-from coaching_async import OutcomeUnknown, RateLimit, RetryPolicy, TransportError
+from coaching_async import AuthError, OutcomeUnknown, RateLimit, RateLimited, RetryPolicy, TransportError
 from coaching_async._events import RetryScheduled
 from coaching_async._pipeline import Authorising, ExchangeFailed, Pacing, Request, Response, Retrying
 from coaching_async._rate import Budget
@@ -46,7 +46,7 @@ async def test_the_loop_does_what_the_table_says(fault: Fault, safety: Safety):
 
 async def test_it_gives_up_after_as_many_attempts_as_the_policy_has():
     script = Script(failure(Fault.LOST))
-    with pytest.raises(TransportError, match="no answer: cut"):
+    with pytest.raises(TransportError, match=r"tests\.call: no answer: cut"):
         await retrying(script, RetryPolicy(attempts=4))(request_of())
     assert len(script.sent) == 4
 
@@ -192,13 +192,52 @@ async def test_without_another_token_there_is_no_second_try():
 
 
 async def test_pacing_takes_a_permit_for_each_request():
-    paced = Pacing(Script(200), Budget(RateLimit(2, per=10.0)))
+    class Counting(Script):
+        async def __call__(self, request: Request) -> Response:
+            request.call.attempts += 1
+            return await super().__call__(request)
+
+    paced = Pacing(Counting(200), Budget(RateLimit(2, per=10.0)))
     start = anyio.current_time()
 
     for _ in range(3):
         await paced(request_of())
 
     assert anyio.current_time() - start == pytest.approx(10)
+
+
+async def test_pacing_charges_nothing_for_what_was_not_sent():
+    paced = Pacing(Script(AuthError("no")), Budget(RateLimit(2, per=10.0)))
+
+    with anyio.fail_after(1):
+        for _ in range(10):
+            with pytest.raises(AuthError):
+                await paced(request_of())
+
+
+@pytest.mark.parametrize("token", ["", "a\n", "é", "a b", None, 5])
+async def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(token: object):
+    class Source:
+        async def token(self, rejected: str | None = None) -> str:
+            return token  # type: ignore[return-value]
+
+    script = Script(200)
+    with pytest.raises(AuthError, match="the token source gave no access token") as caught:
+        await Authorising(script, Source())(request_of())
+
+    assert script.sent == []
+    assert not token or str(token) not in str(caught.value)
+
+
+async def test_a_delete_that_finds_no_room_for_another_attempt_is_unclear():
+    script = Script(failure(Fault.LOST), RateLimited("no room"))
+
+    with pytest.raises(OutcomeUnknown, match="an attempt may have been carried out") as caught:
+        await retrying(script)(request_of(Safety.DELETE))
+    assert (caught.value.processed, caught.value.__context__) == ("maybe", None)
+
+    with pytest.raises(RateLimited):
+        await retrying(Script(RateLimited("no room")))(request_of(Safety.DELETE))
 
 
 async def test_nothing_of_a_request_or_an_answer_shows_but_what_may():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coaching_async import RateLimit, RateLimited
+from coaching_async import ClientMisuse, RateLimit, RateLimited
 from coaching_async._rate import Budget, Gate
 
 from .conftest import VirtualLoop
@@ -12,10 +12,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def use(budget: Budget, seconds: float = 0.0) -> float:
-    async with budget:
-        sent = anyio.current_time()
+    await budget.acquire()
+    sent = anyio.current_time()
+    try:
         await anyio.sleep(seconds)
-        return sent
+    finally:
+        budget.release(1)
+    return sent
 
 
 async def test_a_burst_goes_out_at_once_and_the_rest_when_the_window_has_passed():
@@ -54,8 +57,9 @@ async def test_permits_are_given_in_the_order_of_asking():
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        async with budget:
-            order.append(number)
+        await budget.acquire()
+        order.append(number)
+        budget.release(1)
 
     async with anyio.create_task_group() as tasks:
         for number in range(5):
@@ -102,6 +106,32 @@ async def test_a_turn_behind_others_is_counted_from_theirs():
         await anyio.sleep(1)
         with anyio.fail_after(12), pytest.raises(RateLimited):
             await use(budget)  # after the one that waits already, so not before second 20
+
+
+async def test_a_permit_that_was_not_used_is_free_at_once_and_a_replay_takes_two():
+    budget = Budget(RateLimit(2, per=10.0))
+    start = anyio.current_time()
+    for _ in range(5):
+        await budget.acquire()
+        budget.release(0)
+    await budget.acquire()
+    budget.release(2)
+
+    assert await use(budget) - start == pytest.approx(10)
+
+
+async def test_who_waits_behind_a_permit_that_was_not_used_goes_at_once():
+    budget = Budget(RateLimit(2, per=100.0))
+    start = anyio.current_time()
+    await use(budget)
+    await budget.acquire()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(use, budget)
+        await anyio.sleep(5)
+        budget.release(0)
+
+    assert anyio.current_time() - start == pytest.approx(5)
 
 
 async def test_a_refused_turn_leaves_the_others_alone():
@@ -181,6 +211,27 @@ async def test_a_closed_gate_lets_nobody_through_not_even_who_waits_for_a_slot()
         gate.close_for(2)  # the longer pause stays
 
     assert passed == pytest.approx([0, 10.5, 11.5])
+
+
+async def test_a_gate_that_is_shut_lets_nobody_through_not_even_who_waits():
+    gate, told = Gate(1), list[str]()
+
+    async def pass_through() -> None:
+        try:
+            async with gate:
+                await anyio.sleep(1)
+        except ClientMisuse as error:
+            told.append(str(error))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(pass_through)
+        await anyio.sleep(0.5)
+        gate.shut()
+
+    assert len(told) == 2
+    with pytest.raises(ClientMisuse, match="this client is closed"):
+        gate.refuse_if_shut()
 
 
 async def test_a_gate_that_opens_after_the_deadline_is_told_at_once():

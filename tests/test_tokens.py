@@ -161,6 +161,55 @@ async def test_when_renewing_ahead_of_time_fails_the_old_one_serves_on_and_the_n
     assert await shared.token() == "t2"
 
 
+async def test_a_login_host_that_stalls_ahead_of_time_costs_no_call():
+    class Stalling(Script):
+        async def __call__(self, request) -> Response:
+            if self.sent:
+                await anyio.sleep(3600)
+            return await super().__call__(request)
+
+    shared = keeper(Stalling(token_answer("t1", expires_in=1000)))
+    await shared.token()
+    await anyio.sleep(901)
+
+    with anyio.fail_after(6):
+        assert await shared.token() == "t1"
+    with anyio.fail_after(0.1):
+        assert await shared.token() == "t1"
+
+
+async def test_a_refusal_ahead_of_time_is_not_held_against_the_credentials():
+    script = Script(token_answer("t1", expires_in=1000), refusal("invalid_client"), token_answer("t2"))
+    shared = keeper(script)
+    await shared.token()
+    await anyio.sleep(901)
+    assert await shared.token() == "t1"
+
+    await anyio.sleep(100)
+
+    assert await shared.token() == "t2"
+
+
+async def test_a_failure_is_told_to_all_who_wait_and_forgotten_soon():
+    script = Login(refusal("server_error", status=500), token_answer("t1"))
+    shared, failures = keeper(script), list[AuthError]()
+
+    async def ask() -> None:
+        try:
+            await shared.token()
+        except AuthError as error:
+            failures.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(30):
+            tasks.start_soon(ask)
+
+    assert len(failures) == 30
+    assert len(script.sent) == 1
+    await anyio.sleep(4)
+    assert await shared.token() == "t1"
+
+
 async def test_an_expired_token_is_not_served_whatever_happens():
     script = Script(token_answer("t1", expires_in=10), refusal("server_error", status=503))
     shared = keeper(script)
@@ -191,6 +240,7 @@ async def test_credentials_that_are_refused_are_not_offered_again(answer: Respon
     shared = keeper(script)
 
     for _ in range(10):
+        await anyio.sleep(3600)
         with pytest.raises(AuthError, match="the login host gives no token") as caught:
             await shared.token()
 
@@ -238,6 +288,7 @@ def httpx_cut():
         token_answer(expires_in="abc"),
         token_answer(expires_in=1e999 if False else True),
         Response(200, content=b'{"access_token": "s3cret", "expires_in": 1e999}'),
+        Response(200, content=b'{"access_token": "s3cret", "expires_in": 1' + b"0" * 400 + b"}"),
     ],
 )
 async def test_an_answer_that_is_no_token_is_refused_without_being_shown(answer: Response):

@@ -1,6 +1,7 @@
 import copy
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -33,6 +34,12 @@ def test_an_enum_value_of_another_type_is_refused():
         AppointmentStatus(3)
 
 
+def test_a_members_name_is_no_value():
+    assert not AppointmentStatus("COMPLETED").is_known
+    with pytest.raises(ValueError, match="'COMPLETED' is no AppointmentStatus"):
+        AppointmentStatus.known("COMPLETED")
+
+
 def test_asking_for_a_known_value_lists_the_choices():
     assert AppointmentStatus.known("Completed") is AppointmentStatus.COMPLETED
     with pytest.raises(ValueError, match="'completed' is no AppointmentStatus: choose one of Scheduled, InProgress"):
@@ -62,6 +69,23 @@ def test_an_interval_reads_what_it_is_written_as():
 def test_an_interval_that_does_not_end_after_it_starts_is_refused(end: datetime):
     with pytest.raises(ValueError, match="has to end after it starts"):
         Interval(NOON, end)
+
+
+def test_an_interval_is_compared_as_it_is_sent():
+    berlin = ZoneInfo("Europe/Berlin")  # turns its clocks back at 03:00 on 2026-10-25
+    before = datetime(2026, 10, 25, 2, 30, tzinfo=berlin)
+    after = datetime(2026, 10, 25, 2, 15, tzinfo=berlin, fold=1)
+
+    Interval(before, after)  # 45 minutes
+    with pytest.raises(ValueError, match="has to end after it starts"):
+        Interval(after, before)
+    with pytest.raises(ValueError, match="has to end after it starts"):
+        Interval(NOON, NOON + timedelta(microseconds=900))
+
+
+def test_a_time_that_utc_has_not_is_refused():
+    with pytest.raises(ValueError, match="out of range in UTC"):
+        Interval(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9))), NOON)
 
 
 def test_a_naive_datetime_is_refused():
