@@ -101,18 +101,19 @@ class Walk(AsyncIterator[T]):
 
     def __init__(self, pages: PageWalk[T]) -> None:
         self._pages = pages
-        self._page: tuple[T, ...] = ()
         self._next = 0
         self._seen: set[str] = set()
+        self.page: Page[T] = Page(entities=())
+        """The page that was read last: its `total` tells how far the walk has to go."""
 
     async def __anext__(self) -> T:
         while True:
-            while self._next < len(self._page):
-                item = self._page[self._next]
+            while self._next < len(self.page.entities):
+                item = self.page.entities[self._next]
                 self._next += 1
                 if self._is_new(item):
                     return item
-            self._page, self._next = (await anext(self._pages)).entities, 0
+            self.page, self._next = await anext(self._pages), 0
 
     def _is_new(self, item: T) -> bool:
         """When the list grows under the walk, what was last on one page comes again on the next."""

@@ -1,16 +1,22 @@
 """The command `coaching-async`."""
 
+import re
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
+
+import anyio
 
 try:
     import click
     from rich.console import Console
 
+    from coaching_async import AppointmentFilters, CoachingClient, CoachingError, Interval
     from coaching_async import demo as demo_
+    from coaching_async.export import FORMATS, export, replaced_at_the_end
+    from coaching_async.progress import progress
     from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 except ModuleNotFoundError as missing:  # the script is installed without the extra, too
     sys.exit(f"coaching-async: {missing.name} is missing; install the command with: pip install 'coaching_async[cli]'")
@@ -21,7 +27,12 @@ __all__ = ["main"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="coaching_async")
 def main() -> None:
-    """See the Coaching API client at work (`demo`), or run a sandbox to develop against (`sandbox`)."""
+    """Work with the Genesys Cloud Coaching API, or with a sandbox of it.
+
+    Start with `coaching-async demo`. Then run `coaching-async sandbox` and develop against it; what it prints makes
+    `coaching-async export`, and every program that uses CoachingClient.from_env(), talk to it. With the environment of a
+    real org they talk to that.
+    """
 
 
 @main.command()
@@ -46,6 +57,59 @@ def demo(out: Path) -> None:
         _fail(f"cannot write {out}: {error.strerror or error}")
     if not complete:
         sys.exit(1)
+
+
+@main.command(
+    name="export",
+    epilog="For example: coaching-async export --user-id 1111… --user-id 2222… --interval 2026-11 --out november.jsonl",
+)
+@click.option(
+    "--user-id", "user_ids", multiple=True, required=True, help="Whose appointments; give it again for more users."
+)
+@click.option(
+    "--interval", help="Only those in it: start/end in ISO 8601, both with a time zone, or a month such as 2026-11."
+)
+@click.option("--status", "statuses", multiple=True, help="Only those with it; give it again for more.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="jsonl", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
+def export_(user_ids: tuple[str, ...], interval: str | None, statuses: tuple[str, ...], form: str, out: Path) -> None:
+    """Write the appointments of users to a file.
+
+    The org is in the environment: GENESYSCLOUD_REGION (an AWS region, a domain or a URL), and
+    GENESYSCLOUD_OAUTHCLIENT_ID with GENESYSCLOUD_OAUTHCLIENT_SECRET, or GENESYSCLOUD_ACCESS_TOKEN. The file gets its name
+    when it is complete; an interrupted export leaves nothing.
+    """
+    filters: AppointmentFilters = {"interval": _interval(interval), "statuses": statuses or None}
+    console = Console(stderr=True)
+
+    async def work(client: CoachingClient, file: IO[str]) -> None:
+        async with client:
+            listing = client.appointments.list(user_ids, **filters)
+            with progress(console, client) as on_item:
+                items, _ = await export(listing, file, form, on_item)
+            console.print(f"{out}: {items} appointments")
+
+    try:
+        client = CoachingClient.from_env()
+        with replaced_at_the_end(out) as file:
+            anyio.run(work, client, file)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was written", code=130)
+    except (CoachingError, ValueError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"cannot write {out}: {error.strerror or error}")
+
+
+def _interval(text: str | None) -> Interval | None:
+    if text is None:
+        return None
+    try:
+        if month := re.fullmatch(r"(\d{4})-(\d\d)", text):
+            return Interval.month(int(month[1]), int(month[2]))
+        return Interval.parse(text)
+    except ValueError as error:
+        _fail(f"--interval {text}: {error}")
 
 
 @main.command()

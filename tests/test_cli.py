@@ -1,5 +1,6 @@
 """The command line as a user runs it: processes, signals, files."""
 
+import csv
 import json
 import os
 import re
@@ -12,6 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
+
+ME = "11111111-1111-4111-8111-111111111111"
 
 COMMAND = [sys.executable, "-W", "error", "-c", "from coaching_async.cli import main; main()"]
 
@@ -69,6 +74,98 @@ def test_a_demo_that_cannot_write_says_so(tmp_path: Path):
     assert errors == "coaching-async: cannot write no/such/folder/x.jsonl: No such file or directory\n"
 
 
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox that the environment points to."""
+    with Sandbox(appointments=300, users=3) as sandbox:
+        monkeypatch.setenv("GENESYSCLOUD_REGION", sandbox.base_url)
+        monkeypatch.setenv("GENESYSCLOUD_OAUTHCLIENT_ID", CLIENT_ID)
+        monkeypatch.setenv("GENESYSCLOUD_OAUTHCLIENT_SECRET", CLIENT_SECRET)
+        yield sandbox
+
+
+def exported(*arguments: str, cwd: Path) -> tuple[int, str]:
+    with started("export", *arguments, cwd=cwd) as process:
+        said, errors = process.communicate()
+    assert said == ""
+    return process.returncode, errors
+
+
+def test_an_export_writes_every_appointment_as_a_line_of_json(sandbox: Sandbox, tmp_path: Path):
+    users = [option for user in sandbox.state.user_ids for option in ("--user-id", user)]
+
+    code, said = exported(*users, "--out", "all.jsonl", cwd=tmp_path)
+
+    assert (code, said.splitlines()[-1]) == (0, "all.jsonl: 300 appointments")
+    lines = (tmp_path / "all.jsonl").read_text().splitlines()
+    assert {json.loads(line)["id"] for line in lines} == set(sandbox.state.appointments)
+    assert [file.name for file in tmp_path.iterdir()] == ["all.jsonl"]
+
+
+def test_an_export_may_be_narrowed_and_written_as_csv(sandbox: Sandbox, tmp_path: Path):
+    options = ["--user-id", ME, "--interval", "2026-11", "--status", "Completed", "--format", "csv", "--out", "n.csv"]
+
+    assert exported(*options, cwd=tmp_path)[0] == 0
+
+    with (tmp_path / "n.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert {row["status"] for row in rows} == {"Completed"}
+    assert all(row["date_start"].startswith("2026-11-") for row in rows)
+    assert set(rows[0]["attendees"].split()) <= set(sandbox.state.user_ids)
+
+
+MY_EXPORT = ["--user-id", ME, "--out", "x.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "arguments, environment, says",
+    [
+        (MY_EXPORT, {"GENESYSCLOUD_REGION": "nowhere"}, "unknown region 'nowhere': use one of us-east-1"),
+        (MY_EXPORT, {"GENESYSCLOUD_OAUTHCLIENT_ID": ""}, "the environment lacks GENESYSCLOUD_OAUTHCLIENT_ID"),
+        (MY_EXPORT, {"GENESYSCLOUD_OAUTHCLIENT_SECRET": "wrong"}, "the login host gives no token: 400 invalid_client"),
+        ([*MY_EXPORT, "--interval", "november"], {}, "--interval november: an interval is written start/end"),
+        ([*MY_EXPORT, "--interval", "2026-13"], {}, "--interval 2026-13: month must be in 1..12"),
+        ([*MY_EXPORT, "--interval", "2026-11-02T00:00Z/2026-11-01T00:00Z"], {}, "has to end after it starts"),
+        ([*MY_EXPORT, "--interval", "2026-11-01/2026-11-02"], {}, "has no time zone"),
+        ([*MY_EXPORT, "--status", "Gone"], {}, "'Gone' is no AppointmentStatus: choose one of Scheduled"),
+        (["--user-id", ME, "--out", "no/such/x.jsonl"], {}, "cannot write no/such/x.jsonl: No such file or directory"),
+        (["--user-id", "", "--out", "x.jsonl"], {}, "every id has to be a non-empty str"),
+    ],
+)
+def test_what_stops_an_export_is_said_in_one_line(
+    arguments: list[str],
+    environment: dict[str, str],
+    says: str,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    code, said = exported(*arguments, cwd=tmp_path)
+
+    assert code == 2
+    assert said.startswith("coaching-async: ")
+    assert says in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_export_leaves_nothing_under_its_name(sandbox: Sandbox, tmp_path: Path):
+    sandbox.faults.add(Fault("stall", path="pageNumber=2"))
+
+    with started("export", "--user-id", ME, "--out", "x.jsonl", cwd=tmp_path) as process:
+        while not any("pageNumber=2" in arrival.query for arrival in sandbox.requests):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (130, "coaching-async: interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_sandbox_runs_until_it_is_told_to_stop(stop: signal.Signals, tmp_path: Path):
     with started("sandbox", "--port", "0", "--appointments", "5", cwd=tmp_path) as process:
@@ -104,5 +201,4 @@ def test_help_names_the_commands(tmp_path: Path):
         said, _ = process.communicate()
 
     assert process.returncode == 0
-    assert "demo" in said
-    assert "sandbox" in said
+    assert {"demo", "export", "sandbox"} <= set(said.split())
