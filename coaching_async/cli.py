@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 import anyio
 
@@ -118,44 +118,50 @@ def _interval(text: str | None) -> Interval | None:
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
 @click.option("--appointments", default=200, show_default=True, help="How many appointments there are at first.")
 @click.option("--users", default=10, show_default=True, help="How many users they are of.")
-@click.option("--rate-limit", type=int, help="Requests a minute for one token; unlimited unless given.")
+@click.option("--page-cap", default=100, show_default=True, help="The most entities on a page, whatever is asked for.")
+@click.option("--rate-limit", type=int, help="Requests in a window for one token; unlimited unless given.")
+@click.option("--rate-window", default=60.0, show_default=True, help="Seconds of that window.")
 @click.option("--token-life", default=86400, show_default=True, help="Seconds a token lives.")
-def sandbox(
-    host: str, port: int, seed: int, appointments: int, users: int, rate_limit: int | None, token_life: int
-) -> None:
+@click.option("--latency", default=0.0, show_default=True, help="Seconds that each answer of the API waits.")
+def sandbox(**options: Any) -> None:
     """Run a stand-in for Genesys Cloud until Ctrl-C: the API and /oauth/token on one port."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Sandbox(
-            host=host,
-            port=port,
-            seed=seed,
-            appointments=appointments,
-            users=users,
-            rate_limit=rate_limit,
-            token_life=token_life,
-        ) as running:
+        with Sandbox(**options) as running:
             click.echo(_how_to_use(running))
             threading.Event().wait()
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
-    except (OSError, ValueError) as error:
-        _fail(f"cannot run at {host}:{port}: {error}" if isinstance(error, OSError) else str(error))
+    except ValueError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"cannot run at {options['host']}:{options['port']}: {error}")
 
 
 def _how_to_use(running: Sandbox) -> str:
     url, user = running.base_url, running.state.user_ids[0]
+    token = (
+        f"curl -s -u {CLIENT_ID}:{CLIENT_SECRET} -d grant_type=client_credentials {url}/oauth/token"
+        """ | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+    )
+    program = (
+        f'import asyncio, coaching_async as ca; auth = ca.ClientCredentials("{CLIENT_ID}", "{CLIENT_SECRET}"); '
+        f'client = ca.CoachingClient(auth, base_url="{url}"); '
+        f'print(asyncio.run(client.appointments.list("{user}").collect(limit=3)))'
+    )
     return f"""\
 sandbox at {url}, stopped by Ctrl-C
 
   client        {CLIENT_ID}, secret {CLIENT_SECRET}: every permission, no user
   refresh token {REFRESH_TOKEN}: gives a token of the first user, {user}
 
-A token, by hand:
+Try it:
 
-  curl -u {CLIENT_ID}:{CLIENT_SECRET} -d grant_type=client_credentials {url}/oauth/token
+  curl -s -H "Authorization: Bearer $({token})" "{url}/api/v2/coaching/appointments?userIds={user}&pageSize=3"
 
-A program that configures itself with CoachingClient.from_env() uses it after:
+  python3 -c '{program}'
+
+Whatever configures itself with CoachingClient.from_env(), and coaching-async export, talks to it after:
 
   export GENESYSCLOUD_REGION={url} GENESYSCLOUD_OAUTHCLIENT_ID={CLIENT_ID} GENESYSCLOUD_OAUTHCLIENT_SECRET={CLIENT_SECRET}
 """

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,30 @@ def test_the_sandbox_runs_until_it_is_told_to_stop(stop: signal.Signals, tmp_pat
         _, errors = process.communicate()
 
     assert (process.returncode, errors) == (0, "stopped\n")
+
+
+@pytest.mark.parametrize("tool", ["curl", "python3"])
+def test_what_the_sandbox_prints_to_try_works_as_printed(tool: str, tmp_path: Path):
+    if not shutil.which(tool):
+        pytest.skip(f"there is no {tool} here")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with started("sandbox", "--port", "0", cwd=tmp_path) as process:
+        line = line_with(process, f"  {tool} -")
+        tried = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=os.environ | {"PATH": path})
+
+    assert (tried.returncode, tried.stderr) == (0, "")
+    assert tried.stdout.count(ME) >= 3
+
+
+@pytest.mark.parametrize(
+    "option, says",
+    [("--page-cap=0", "page_cap must be 1 or more, not 0"), ("--latency=-1", "latency must be 0 or more, not -1.0")],
+)
+def test_an_option_that_makes_no_sense_is_said_in_one_line(option: str, says: str, tmp_path: Path):
+    with started("sandbox", option, cwd=tmp_path) as process:
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (2, f"coaching-async: {says}\n")
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path):
