@@ -1,24 +1,35 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
 
-from ._errors import CoachingError, DeadlineExceeded, DecodeError, OutcomeUnknown, ResponseError, worse
+from ._errors import CoachingError, DeadlineExceeded, DecodeError, NotFound, OutcomeUnknown, ResponseError, worse
 from ._events import CallFinished, CallStarted, Emit
 from ._listing import Listing
 from ._pipeline import Call, Request, Response, Send
 from ._retry import Safety
 from ._wire import QueryValue, encode, from_dict, parse_json, parse_object, path, query
-from .models import AppointmentReference, ErrorDetail, Page
+from .models import AppointmentReference, Page
+from .models_errors import ErrorDetail
 
-__all__ = ["ROOT", "Api"]
+__all__ = ["ROOT", "Api", "pauses"]
+
+
+class Identified(Protocol):
+    """Something on the service."""
+
+    @property
+    def id(self) -> str: ...
+
 
 T = TypeVar("T")
+J = TypeVar("J", bound=Identified)
 
 Filters: TypeAlias = Mapping[str, QueryValue]
 
@@ -37,10 +48,12 @@ class Api:
     emit: Emit
     timeout: float
 
-    async def read(self, cls: type[T], operation: str, *segments: str, filters: Filters = NONE) -> T:
-        """GET a `cls`."""
-        url = self._url(segments, filters)
-        return await self._bounded(operation, lambda call: self._get(call, cls, url))
+    async def read(
+        self, cls: type[T], operation: str, *segments: str, filters: Filters = NONE, body: object = None
+    ) -> T:
+        """GET a `cls`; where the question is too long for a URL, POST it as `body`."""
+        url, content = self._url(segments, filters), None if body is None else encode(body)
+        return await self._bounded(operation, lambda call: self._get(call, cls, url, content))
 
     def listing(
         self, cls: type[Page[T]], operation: str, *segments: str, page_size: int, filters: Filters = NONE
@@ -74,11 +87,11 @@ class Api:
 
         async def exchange(call: Call) -> T:
             nonlocal reference
-            response = await self.send(Request(call, method, url, Safety.WRITE, JSON, content))
+            response = await self.send(_request(call, method, url, Safety.WRITE, content))
             if response.status != 202 or accepted is None:
                 return _decoded(cls, response, call)
             call.processed = "maybe"  # accepted is not yet done
-            reference = _decoded(AppointmentReference, attrs.evolve(response, status=200), call)
+            reference = _decoded(AppointmentReference, response, call, {202})
             try:
                 return await accepted(lambda id_: self._get(call, cls, self._url((segments[0], id_))), reference.id)
             except (CoachingError, ValueError) as error:
@@ -94,19 +107,46 @@ class Api:
             error.reference = reference
             raise
 
+    async def submit(
+        self, cls: type[J], operation: str, *segments: str, body: object, ready: Callable[[J], bool] = lambda _: True
+    ) -> J:
+        """POST a job, which a 202 answers with its first state, and read that until it is `ready`.
+
+        What was last read of the job is the error's `partial` where one comes after it was started.
+        """
+        url, content = self._url(segments), encode(body)
+        job: J | None = None
+
+        async def exchange(call: Call) -> J:
+            nonlocal job
+            job = _decoded(cls, await self.send(_request(call, "POST", url, Safety.WRITE, content)), call, {202})
+            wait = pauses()
+            while not ready(job):
+                await anyio.sleep(next(wait))
+                with suppress(NotFound):  # accepted is not yet there
+                    job = await self._get(call, cls, self._url((*segments, job.id)))
+            return job
+
+        try:
+            return await self._bounded(operation, exchange)
+        except CoachingError as error:
+            error.partial = error.partial if job is None else (job,)
+            raise
+
     async def delete(self, operation: str, *segments: str) -> None:
         """DELETE; any 2xx is as good as another."""
         url = self._url(segments)
 
         async def exchange(call: Call) -> None:
-            response = await self.send(Request(call, "DELETE", url, Safety.DELETE))
+            response = await self.send(_request(call, "DELETE", url, Safety.DELETE))
             if not 200 <= response.status < 300:
                 raise _response_error(response, call)
 
         await self._bounded(operation, exchange)
 
-    async def _get(self, call: Call, cls: type[T], url: str) -> T:
-        return _decoded(cls, await self.send(Request(call, "GET", url, Safety.SAFE)), call)
+    async def _get(self, call: Call, cls: type[T], url: str, question: bytes | None = None) -> T:
+        method = "GET" if question is None else "POST"
+        return _decoded(cls, await self.send(_request(call, method, url, Safety.SAFE, question)), call)
 
     def _url(self, segments: tuple[str, ...], filters: Filters = NONE) -> str:
         url = f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{query(**filters)}"
@@ -141,7 +181,16 @@ class Api:
         raise _deadline_error(call, self.timeout)
 
 
+def pauses() -> Iterator[float]:
+    """Seconds between one look and the next at what the service does in its own time: a quarter, growing to four."""
+    wait = 0.25
+    while True:
+        yield wait
+        wait = min(2 * wait, 4.0)
+
+
 JSON: Final = {"Content-Type": "application/json"}
+DONE: Final = frozenset({200, 201})
 
 HINTS: Final = {
     "not.a.user": "it speaks of the caller, so it needs a user's token; a client's own token has no user",
@@ -150,6 +199,10 @@ HINTS: Final = {
 
 PERSONAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S+@\S+")
 """What has no business in a log: ids and addresses that the service's text may quote."""
+
+
+def _request(call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Request:
+    return Request(call, method, url, safety, {} if content is None else JSON, content)
 
 
 def _deadline_error(call: Call, timeout: float) -> CoachingError:
@@ -162,11 +215,11 @@ def _deadline_error(call: Call, timeout: float) -> CoachingError:
     )
 
 
-def _decoded(cls: type[T], response: Response, call: Call) -> T:
+def _decoded(cls: type[T], response: Response, call: Call, expected: Collection[int] = DONE) -> T:
     if not 200 <= response.status < 300:
         raise _response_error(response, call)
     problem = f"status {response.status} is not among the answers of this operation"
-    if response.status in {200, 201}:
+    if response.status in expected:
         try:
             return from_dict(cls, parse_json(response.content))
         except ValueError as error:

@@ -1,16 +1,16 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
-from typing import Any, Final, TypeAlias, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 import anyio
 import attrs
 
-from ._api import ROOT, Api
+from ._api import ROOT, Api, pauses
+from ._convert import Several, Span, an_id, ids, members, span
 from ._errors import NotFound
 from ._listing import Listing
-from ._types import Interval, OpenEnum
+from ._types import OpenEnum
 from ._wire import QueryValue, path
 from .models import (
     Appointment,
@@ -18,29 +18,37 @@ from .models import (
     AppointmentReference,
     AppointmentStatus,
     AppointmentUpdate,
+    ConversationLink,
     IntervalCondition,
     Page,
     Relationship,
     SortOrder,
     StatusChange,
-    ids,
     settable_status,
+)
+from .models_aggregates import (
+    AggregateClause,
+    AggregateDimension,
+    AggregateFilter,
+    AggregateFilterType,
+    AggregateGroupBy,
+    AggregatePredicate,
+    AggregateQuery,
+    AppointmentAggregates,
+    AppointmentMetric,
 )
 
 __all__ = ["AppointmentFilters", "Appointments"]
 
-Span: TypeAlias = Interval | tuple[datetime, datetime]
-
 
 async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
     """Read a new appointment until it is there; the deadline of the call ends the loop."""
-    wait = 0.25
+    wait = pauses()
     while True:
         try:
             return await read(appointment_id)
         except NotFound:
-            await anyio.sleep(wait)
-            wait = min(2 * wait, 4.0)
+            await anyio.sleep(next(wait))
 
 
 class AppointmentFilters(TypedDict, total=False):
@@ -48,11 +56,11 @@ class AppointmentFilters(TypedDict, total=False):
 
     interval: Span | None
     """When they take place; the end is excluded."""
-    statuses: Iterable[AppointmentStatus | str] | AppointmentStatus | str | None
+    statuses: Several[AppointmentStatus] | None
     facilitator_ids: Iterable[str] | str | None
     sort_order: SortOrder | str | None
     """By due date."""
-    relationships: Iterable[Relationship | str] | Relationship | str | None
+    relationships: Several[Relationship] | None
     """The roles that the users have in them."""
     completion_interval: Span | None
     """When they became Completed; the end is excluded."""
@@ -198,21 +206,68 @@ class Appointments:
             body={"status": settable_status(status)},
         )
 
+    async def add_conversation(self, appointment_id: str, conversation_id: str) -> ConversationLink:
+        """Link a conversation to an appointment.
+
+        HTTP: POST /api/v2/coaching/appointments/{appointmentId}/conversations
+        Permission: coaching:appointment:edit or coaching:appointmentConversation:add, or being its creator or facilitator
+        Raises: `BadRequest`, `NotFound`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been linked.
+        """
+        return await self._api.write(
+            ConversationLink,
+            "appointments.add_conversation",
+            "POST",
+            "appointments",
+            appointment_id,
+            "conversations",
+            body={"conversation_id": an_id(conversation_id)},
+        )
+
+    async def aggregate(
+        self,
+        *,
+        interval: Span,
+        metrics: Several[AppointmentMetric] = (),
+        group_by: Several[AggregateGroupBy] = (),
+        attendee_ids: Iterable[str] | str | None = None,
+        facilitator_ids: Iterable[str] | str | None = None,
+        statuses: Several[AppointmentStatus] | None = None,
+        filter: AggregateFilter | None = None,  # noqa: A002 # its name in the field
+    ) -> AppointmentAggregates:
+        """Count the appointments of `interval`, its end excluded: by every metric, unless some are named.
+
+        Counted are those that have one of the attendees, one of the facilitators and one of the statuses, as far as these
+        are given; `filter` stands instead of the three where something else is wanted.
+
+        HTTP: POST /api/v2/coaching/appointments/aggregates/query
+        Permission: coaching:appointment:view
+        Raises: `BadRequest`, `Forbidden`.
+        """
+        simple = {
+            AggregateDimension.ATTENDEE_ID: attendee_ids,
+            AggregateDimension.FACILITATOR_ID: facilitator_ids,
+            AggregateDimension.STATUS: None if statuses is None else members(AppointmentStatus, statuses),
+        }
+        clauses = [_clause(dimension, values) for dimension, values in simple.items() if values is not None]
+        if filter is not None and clauses:
+            raise ValueError(
+                "filter stands instead of attendee_ids, facilitator_ids and statuses: give it, or some of them"
+            )
+        query = AggregateQuery(
+            interval=interval,
+            metrics=metrics,
+            group_by=group_by,
+            filter=filter or AggregateFilter(type=AggregateFilterType.AND, clauses=clauses),
+        )
+        return await self._api.read(
+            AppointmentAggregates, "appointments.aggregate", "appointments", "aggregates", "query", body=query
+        )
+
 
 def _converted(filters: AppointmentFilters) -> dict[str, QueryValue]:
     if unknown := filters.keys() - _CONVERT.keys():
         raise TypeError(f"no such filter: {', '.join(sorted(unknown))}; there are {', '.join(_CONVERT)}")
     return {name: _CONVERT[name](value) for name, value in filters.items() if value is not None}
-
-
-def _interval(span: Any) -> Interval:
-    match span:
-        case Interval():
-            return span
-        case (start, end):
-            return Interval(start, end)
-        case _:
-            raise TypeError(f"an interval is an Interval or two datetimes, not {type(span).__name__}")
 
 
 def _word(wanted: object) -> str:
@@ -230,16 +285,22 @@ def _several(values: Iterable[str] | str) -> tuple[str, ...]:
 
 
 def _known(enum: type[OpenEnum]) -> Callable[[Any], QueryValue]:
-    return lambda values: [enum.known(value) for value in _several(values)]
+    return lambda values: members(enum, _several(values))
+
+
+def _clause(dimension: AggregateDimension, values: Iterable[str] | str) -> AggregateClause:
+    """`dimension` has to be one of `values`."""
+    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in _several(values)]
+    return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)
 
 
 _CONVERT: Final[Mapping[str, Callable[[Any], QueryValue]]] = {
-    "interval": _interval,
+    "interval": span,
     "statuses": _known(AppointmentStatus),
     "facilitator_ids": _several,
     "sort_order": SortOrder.known,
     "relationships": _known(Relationship),
-    "completion_interval": _interval,
+    "completion_interval": span,
     "overdue": _word,
     "interval_condition": IntervalCondition.known,
 }

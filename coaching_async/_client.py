@@ -19,6 +19,7 @@ from ._pipeline import Authorising, Pacing, Request, Response, Retrying, Send, T
 from ._rate import Budget, Gate, RateLimit
 from ._regions import hosts
 from ._retry import RetryPolicy
+from ._schedule_slots import ScheduleSlots
 from ._tokens import AccessToken, ClientCredentials, Grant, LoginLimit, TokenKeeper
 from ._types import Secret
 
@@ -47,6 +48,7 @@ class CoachingClient:
     appointments: Appointments
     annotations: Annotations
     notifications: Notifications
+    schedule_slots: ScheduleSlots
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class CoachingClient:
         self.appointments = Appointments(api)
         self.annotations = Annotations(api)
         self.notifications = Notifications(api)
+        self.schedule_slots = ScheduleSlots(api)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:

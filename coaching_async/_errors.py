@@ -19,7 +19,8 @@ All of them pickle and copy. None holds a secret, a request or a foreign traceba
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from .models import AppointmentReference, ErrorDetail
+from .models import AppointmentReference
+from .models_errors import ErrorDetail
 
 __all__ = [
     "AuthError",
@@ -54,7 +55,7 @@ class CoachingError(Exception):
     operation: str | None = None
     """The method called, for example "appointments.get"."""
     partial: Sequence[object] = ()
-    """What `Listing.collect` had read before it failed."""
+    """What `Listing.collect` had read before it failed, or the job as `schedule_slots.find` last saw it."""
 
     def __init__(self, message: str, *, processed: Processed = "no") -> None:
         super().__init__(message)

@@ -1,9 +1,11 @@
 """Between the API's camelCase JSON and the models: one converter, by rule.
 
-No field is named twice: `date_start` travels as `dateStart` because every field does.
+No field is named twice: `date_start` travels as `dateStart` because every field does. What the service spells otherwise
+says so at its field, in `metadata["wire"]`.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -15,6 +17,7 @@ from cattrs import Converter, transform_error
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from ._convert import EMPTY
 from ._types import Interval, OpenEnum, Unset, aware, timestamp
 from .models import Appointment, AppointmentReference
 
@@ -24,6 +27,9 @@ T = TypeVar("T")
 Hook: TypeAlias = Callable[[object, Any], Any]
 
 QueryValue: TypeAlias = str | int | Interval | Iterable[str] | None
+
+FOLDED: Final = frozenset({"", ".", ".."})
+"""No ids: HTTP clients fold these path segments away, and the request would go to another resource."""
 
 
 def to_dict(model: object) -> dict[str, Any]:
@@ -113,8 +119,7 @@ def camel(name: str) -> str:
 def _segment(text: str) -> str:
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
         raise TypeError(f"an id is a str, not {type(text).__name__}")
-    # HTTP clients fold these three away, and the request would go to another resource.
-    if text in {"", ".", ".."}:
+    if text in FOLDED:
         raise ValueError(f"{text!r} is no id")
     return quote(text, safe="")
 
@@ -167,6 +172,14 @@ def _exactly(cls: type[T]) -> Callable[[object], T]:
     return check
 
 
+def _a_number(value: object) -> float:
+    """JSON has one kind of number, so 1 is as good as 1.0; 1e999 is none."""
+    if type(value) not in {int, float}:
+        raise TypeError("float")
+    number = float(cast("float", value))
+    return number if math.isfinite(number) else _refuse()
+
+
 def _is_model(cls: Any) -> bool:
     return attrs.has(get_origin(cls) or cls)
 
@@ -181,13 +194,17 @@ def _make_converter() -> Converter:
 
     def overrides(cls: Any) -> dict[str, Any]:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(get_origin(cls) or cls)
-        return {field.name: override(rename=camel(field.name), struct_hook=exception(field)) for field in fields}
+        return {field.name: override(rename=wire_name(field), struct_hook=exception(field)) for field in fields}
+
+    def wire_name(field: "attrs.Attribute[Any]") -> str:
+        name: str = field.metadata.get("wire") or camel(field.name)
+        return name
 
     def exception(field: "attrs.Attribute[Any]") -> Hook | None:
         if field.name == "id":
-            return lambda value, _: a_str(value) or _refuse()  # an empty id points to nothing
-        if field.default == ():
-            return lambda value, cls: () if value is None else converter.structure(value, cls)
+            return lambda value, _: _refuse() if a_str(value) in FOLDED else value  # it would point to something else
+        if field.default in ((), EMPTY):
+            return lambda value, cls: field.default if value is None else converter.structure(value, cls)
         return None
 
     def settable(cls: Any) -> Hook:
@@ -215,6 +232,7 @@ def _make_converter() -> Converter:
 
     for scalar, exactly in ((str, a_str), (int, _exactly(int)), (bool, _exactly(bool))):
         converter.register_structure_hook(scalar, lambda value, _, exactly=exactly: exactly(value))
+    converter.register_structure_hook(float, lambda value, _: _a_number(value))
     converter.register_structure_hook(datetime, lambda value, _: aware(datetime.fromisoformat(a_str(value))))
     converter.register_structure_hook(date, lambda value, _: date.fromisoformat(a_str(value)))
     converter.register_structure_hook(Interval, lambda value, _: Interval.parse(a_str(value)))

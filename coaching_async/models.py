@@ -10,7 +10,9 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from ._convert import ids
 from ._types import UNSET, OpenEnum, Unset, aware
+from .models_errors import ErrorDetail
 
 __all__ = [
     "AccessType",
@@ -21,6 +23,7 @@ __all__ = [
     "AppointmentStatus",
     "AppointmentUpdate",
     "BusinessUnitReference",
+    "ConversationLink",
     "ConversationReference",
     "DocumentReference",
     "ErrorDetail",
@@ -89,38 +92,40 @@ class IntervalCondition(OpenEnum):
 
 
 @attrs.frozen(kw_only=True)
-class _Reference:
+class Reference:
+    """Points to something on the service."""
+
     id: str
     self_uri: str | None = None
 
 
 @attrs.frozen(kw_only=True)
-class UserReference(_Reference):
+class UserReference(Reference):
     """Points to a user."""
 
 
 @attrs.frozen(kw_only=True)
-class ConversationReference(_Reference):
+class ConversationReference(Reference):
     """Points to a conversation."""
 
 
 @attrs.frozen(kw_only=True)
-class DocumentReference(_Reference):
+class DocumentReference(Reference):
     """Points to a document of content management."""
 
 
 @attrs.frozen(kw_only=True)
-class AppointmentReference(_Reference):
+class AppointmentReference(Reference):
     """Points to a coaching appointment."""
 
 
 @attrs.frozen(kw_only=True)
-class BusinessUnitReference(_Reference):
+class BusinessUnitReference(Reference):
     """Points to a business unit of workforce management."""
 
 
 @attrs.frozen(kw_only=True)
-class WfmScheduleReference(_Reference):
+class WfmScheduleReference(Reference):
     """Points to a week schedule of workforce management. To be sent it needs its business unit and week."""
 
     business_unit: BusinessUnitReference | None = None
@@ -152,6 +157,14 @@ class Appointment:
     location: str | None = None
     share_insights_data: bool | None = None
     self_uri: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ConversationLink:
+    """A conversation, and the appointment that it was added to."""
+
+    conversation: ConversationReference | None = None
+    appointment: AppointmentReference | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -209,24 +222,6 @@ class Page(Generic[T]):
     page_size: int | None = None
     page_count: int | None = None
     total: int | None = None
-
-
-@attrs.frozen(kw_only=True)
-class ErrorDetail:
-    """What an error answer says about one field."""
-
-    error_code: str | None = None
-    field_name: str | None = None
-    entity_id: str | None = None
-    entity_name: str | None = None
-
-
-def ids(value: str | Iterable[str]) -> tuple[str, ...]:
-    """A lone string is one id, not a sequence of letters."""
-    several = (value,) if isinstance(value, str) else tuple(value)
-    if not all(isinstance(each, str) and each for each in several):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError("every id has to be a non-empty str")
-    return several
 
 
 def _ids_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | Unset:

@@ -11,12 +11,14 @@ PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
     {"_types", "_version"},
-    {"models", "_events"},
-    {"_errors"},
+    {"_convert", "_events"},
+    {"models_aggregates", "models_errors", "models_socket"},
+    {"models"},
+    {"models_slots", "_errors"},
     {"_regions", "_retry", "_rate", "_wire"},
     {"_pipeline", "_listing"},
     {"_engine", "_tokens", "_api"},
-    {"_appointments", "_annotations", "_notifications"},
+    {"_appointments", "_annotations", "_notifications", "_schedule_slots"},
     {"_client"},
     {"__init__"},
 ]

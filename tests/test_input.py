@@ -1,13 +1,21 @@
 """Bad input is refused before a socket opens."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from coaching_async import AppointmentCreate, AppointmentUpdate, CoachingClient, Interval
+from coaching_async import (
+    AggregateClause,
+    AggregateFilter,
+    AggregatePredicate,
+    AppointmentCreate,
+    AppointmentUpdate,
+    CoachingClient,
+    Interval,
+)
 
 from .support import Service, answer
 
@@ -15,6 +23,8 @@ pytestmark = pytest.mark.anyio
 
 NAIVE = datetime(2026, 11, 20)  # noqa: DTZ001
 AWARE = datetime(2026, 11, 20, tzinfo=UTC)
+DAY = Interval(AWARE, AWARE.replace(day=21))
+EVERYTHING = AggregateFilter(type="And", clauses=[])
 
 
 @pytest.fixture
@@ -29,6 +39,20 @@ async def untouched() -> AsyncIterator[CoachingClient]:
 def create(**fields: Any) -> AppointmentCreate:
     given = {"name": "n", "description": "d", "date_start": AWARE, "length_in_minutes": 30, "attendee_ids": ["u"]}
     return AppointmentCreate(**given | fields)
+
+
+def aggregate(client: CoachingClient, **given: Any) -> Awaitable[Any]:
+    return client.appointments.aggregate(**{"interval": DAY} | given)
+
+
+def query(client: CoachingClient, **given: Any) -> Awaitable[Any]:
+    fields = {"interval": DAY, "length_in_minutes": 30, "attendee_ids": "u"}
+    return client.schedule_slots.query(**fields | given)
+
+
+def find(client: CoachingClient, **given: Any) -> Awaitable[Any]:
+    fields = {"intervals": DAY, "length_in_minutes": 30, "attendee_ids": "u", "activity_code_id": "5"}
+    return client.schedule_slots.find(**fields | given)
 
 
 LISTS: dict[str, Callable[[CoachingClient], Any]] = {
@@ -89,6 +113,8 @@ CALLS: dict[str, Callable[[CoachingClient, str], Any]] = {
     "annotations.delete": lambda c, bad: c.annotations.delete("1", bad),
     "notifications.get": lambda c, bad: c.notifications.get(bad),
     "notifications.mark_read": lambda c, bad: c.notifications.mark_read(bad),
+    "add_conversation": lambda c, bad: c.appointments.add_conversation(bad, "1"),
+    "schedule_slots.get_job": lambda c, bad: c.schedule_slots.get_job(bad),
 }
 
 
@@ -108,11 +134,62 @@ async def test_an_id_that_leads_elsewhere_is_refused(call: str, bad: str, untouc
         (lambda c: c.appointments.create(create(date_start=NAIVE)), "no time zone"),
         (lambda c: c.appointments.update("1", AppointmentUpdate(date_start=NAIVE)), "no time zone"),
         (lambda c: c.appointments.create(create(length_in_minutes=float("inf"))), "whole number"),
+        (lambda c: c.appointments.add_conversation("1", ""), "every id has to be"),
+        (lambda c: aggregate(c, interval=(NAIVE, AWARE)), "no time zone"),
+        (lambda c: aggregate(c, interval=(AWARE, AWARE)), "has to end after"),
+        (lambda c: aggregate(c, metrics="nothing"), "is no AppointmentMetric: choose one of nActivities, "),
+        (lambda c: aggregate(c, group_by=["facilitatorId"]), "is no AggregateGroupBy"),
+        (lambda c: aggregate(c, attendee_ids=[]), "a filter is an empty list"),
+        (lambda c: aggregate(c, facilitator_ids=[""]), "every id has to be"),
+        (lambda c: aggregate(c, statuses=[]), "a filter is an empty list"),
+        (lambda c: aggregate(c, statuses="Gone"), "is no AppointmentStatus"),
+        (lambda c: aggregate(c, statuses="Completed", filter=EVERYTHING), "filter stands instead of"),
+        *[
+            (lambda c, call=call, fields=fields: call(c, **fields), says)
+            for call in (lambda c, **fields: query(c, **fields), lambda c, **fields: find(c, **fields))
+            for fields, says in (
+                ({"length_in_minutes": 20}, "a multiple of 15"),
+                ({"length_in_minutes": 0}, "a multiple of 15"),
+                ({"length_in_minutes": -15}, "a multiple of 15"),
+                ({"length_in_minutes": 30.0}, "a multiple of 15"),
+                ({"length_in_minutes": True}, "a multiple of 15"),
+                ({"attendee_ids": []}, "attendee_ids is empty"),
+                ({"attendee_ids": ["a", ""]}, "every id has to be"),
+                ({"facilitator_ids": [None]}, "every id has to be"),
+            )
+        ],
+        (lambda c: query(c, length_in_minutes=75), "at most 60"),
+        (lambda c: query(c, interval=(NAIVE, AWARE)), "no time zone"),
+        (lambda c: query(c, interruptible_appointment_ids=[""]), "every id has to be"),
+        (lambda c: find(c, intervals=[]), "intervals is empty"),
+        (lambda c: find(c, intervals=[(NAIVE, AWARE)]), "no time zone"),
+        (lambda c: find(c, intervals=(AWARE, AWARE)), "has to end after"),
+        (lambda c: find(c, activity_code_id=""), "every id has to be"),
+        (lambda c: find(c, slots_type="WorstTime"), "is no SlotsType"),
+        (lambda _: AggregateFilter(type="Not", clauses=[]), "is no AggregateFilterType"),
+        (lambda _: AggregateClause(type="Nor", predicates=[]), "is no AggregateFilterType"),
+        (lambda _: AggregatePredicate(dimension="teamId", value="1"), "is no AggregateDimension"),
+        (lambda _: AggregatePredicate(dimension="status", value=""), "every id has to be"),
     ],
 )
 async def test_a_value_that_cannot_be_sent_is_refused(call: Any, says: str, untouched: CoachingClient):
     with pytest.raises(ValueError, match=says):
         await call(untouched)
+
+
+@pytest.mark.parametrize("intervals", ["2026-11-20/2026-11-21", [AWARE], [(AWARE,)], [5]])
+async def test_an_interval_of_another_type_is_refused(intervals: Any, untouched: CoachingClient):
+    with pytest.raises(TypeError, match="an interval is an Interval or two datetimes, not "):
+        await find(untouched, intervals=intervals)
+
+
+async def test_what_a_job_must_be_told_and_may_not_be_told_is_said_by_name(untouched: CoachingClient):
+    with pytest.raises(TypeError, match="'attendee_ids'"):
+        await untouched.schedule_slots.start_job(  # type: ignore[call-arg]
+            intervals=DAY, length_in_minutes=30, activity_code_id="5"
+        )
+    with pytest.raises(TypeError, match="'interval'"):
+        await find(untouched, interval=DAY)
 
 
 @pytest.mark.parametrize("odd", ["a/b", "a?x=1", "a#b", "a b", "é", "../../users", "a\r\nb", "%2e%2e"])

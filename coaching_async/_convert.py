@@ -1,0 +1,87 @@
+"""What a caller may give, turned into what a model holds."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias, TypeVar
+
+from ._types import Interval, OpenEnum
+
+__all__ = ["EMPTY", "FrozenDict", "Several", "Span", "an_id", "ids", "members", "span", "spans"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=OpenEnum)
+
+Span: TypeAlias = Interval | tuple[datetime, datetime]
+Several: TypeAlias = Iterable[T | str] | T | str
+"""Members of an enum or their values; a lone one too."""
+
+
+def ids(value: str | Iterable[str]) -> tuple[str, ...]:
+    """A lone string is one id, not a sequence of letters."""
+    several = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(each, str) and each for each in several):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError("every id has to be a non-empty str")
+    return several
+
+
+def an_id(value: str) -> str:
+    """One id, and nothing else."""
+    return ids((value,))[0]
+
+
+def members(enum: type[E], values: Iterable[str] | str) -> tuple[E, ...]:
+    """The members of these values; a `ValueError` lists the choices where there is none."""
+    return tuple(enum.known(value) for value in ids(values))
+
+
+def span(value: Span) -> Interval:
+    """An interval, also from its two ends."""
+    match value:
+        case Interval():
+            return value
+        case (start, end):
+            return Interval(start, end)
+        case _:  # pyright: ignore[reportUnnecessaryComparison] # callers without a type checker
+            raise TypeError(f"an interval is an Interval or two datetimes, not {type(value).__name__}")
+
+
+def spans(value: Span | Iterable[Span]) -> tuple[Interval, ...]:
+    """Intervals; a lone one is one, not a sequence of its two ends."""
+    several: Any = (value,) if _is_span(value) else value
+    return tuple(span(each) for each in several)
+
+
+def _is_span(value: object) -> bool:
+    match value:
+        case Interval() | (datetime(), datetime()):
+            return True
+        case _:
+            return False
+
+
+class FrozenDict(Mapping[str, Any]):
+    """A mapping that nobody can change, and so part of a key like the model that holds it."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, Any]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+EMPTY: Final = FrozenDict({})
+"""What a model holds where the service sent no mapping."""
