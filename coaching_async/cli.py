@@ -122,14 +122,23 @@ def _interval(text: str | None) -> Interval | None:
 @click.option("--rate-limit", type=int, help="Requests in a window for one token; unlimited unless given.")
 @click.option("--rate-window", default=60.0, show_default=True, help="Seconds of that window.")
 @click.option("--token-life", default=86400, show_default=True, help="Seconds a token lives.")
+@click.option("--login-rate-limit", type=int, help="Requests in that window for tokens; unlimited unless given.")
 @click.option("--latency", default=0.0, show_default=True, help="Seconds that each answer of the API waits.")
-def sandbox(**options: Any) -> None:
-    """Run a stand-in for Genesys Cloud until Ctrl-C: the API and /oauth/token on one port."""
+@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the data in this JSON file.")
+def sandbox(state: Path | None, **options: Any) -> None:
+    """Run a stand-in for Genesys Cloud until Ctrl-C: the API and /oauth/token on one port.
+
+    With --state the data are loaded from that file, if it is there, and saved to it at the end.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Sandbox(**options) as running:
-            click.echo(_how_to_use(running))
-            threading.Event().wait()
+        with Sandbox(**options, state=state if state and state.exists() else None) as running:
+            try:
+                click.echo(_how_to_use(running))
+                threading.Event().wait()
+            finally:
+                if state is not None:
+                    running.save(state)
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
     except ValueError as error:
@@ -160,6 +169,8 @@ Try it:
   curl -s -H "Authorization: Bearer $({token})" "{url}/api/v2/coaching/appointments?userIds={user}&pageSize=3"
 
   python3 -c '{program}'
+
+The API can be browsed, and tried, at {url}/docs; POST {url}/_sandbox/faults orders what shall go wrong.
 
 Whatever configures itself with CoachingClient.from_env(), and coaching-async export, talks to it after:
 

@@ -210,6 +210,26 @@ def test_an_option_that_makes_no_sense_is_said_in_one_line(option: str, says: st
     assert (process.returncode, errors) == (2, f"coaching-async: {says}\n")
 
 
+def test_a_sandbox_keeps_its_data_in_a_file(tmp_path: Path):
+    options = ["sandbox", "--port", "0", "--state", "state.json", "--appointments", "3", "--seed"]
+    contents: list[bytes] = []
+    for seed in ("1", "2"):
+        with started(*options, seed, cwd=tmp_path) as process:
+            line_with(process, "sandbox at")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "stopped\n")
+        contents.append((tmp_path / "state.json").read_bytes())
+    assert contents[0] == contents[1]
+
+    (tmp_path / "state.json").write_text("{}")
+    with started(*options, "1", cwd=tmp_path) as process:
+        _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "state.json" in errors
+    assert errors.count("\n") == 1
+
+
 def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path):
     with started("sandbox", "--port", "0", cwd=tmp_path) as first:
         port = re.search(r":(\d+),", line_with(first, "sandbox at"))[1]  # type: ignore[index]

@@ -341,6 +341,8 @@ def test_an_interrupt_tears_everything_down_and_nothing_is_printed():
         {"users": 0},
         {"page_cap": 0},
         {"rate_limit": 0},
+        {"login_rate_limit": 0},
+        {"requests_kept": 0},
         {"rate_window": 0},
         {"rate_window": math.nan},
         {"token_life": 0},
@@ -908,8 +910,9 @@ def test_a_fault_that_makes_no_sense_is_refused(arguments: dict[str, Any]):
 
 
 def test_a_bug_in_the_sandbox_is_a_500_that_is_logged(sandbox: Sandbox, api: Api, caplog: pytest.LogCaptureFixture):
-    sandbox.state.appointments["broken"] = {}
-    assert api.get(f"{APPOINTMENTS}/broken").json()["code"] == "internal.server.error"
+    broken, appointment = next(iter(sandbox.state.appointments.items()))
+    appointment.clear()
+    assert api.get(f"{APPOINTMENTS}/{broken}").json()["code"] == "internal.server.error"
     assert "KeyError" in caplog.text
 
 

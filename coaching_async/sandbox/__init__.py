@@ -5,8 +5,20 @@ with Sandbox() as sandbox:
 """
 
 from ._faults import Fault
-from ._oauth import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Client, UserGrant
+from ._oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
 from ._requests import Arrival
 from ._sandbox import Sandbox
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "Arrival", "Client", "Fault", "Sandbox", "UserGrant"]
+__all__ = [
+    "ASSERTION",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "CODE",
+    "ORG_NAME",
+    "REFRESH_TOKEN",
+    "Arrival",
+    "Client",
+    "Fault",
+    "Sandbox",
+    "UserGrant",
+]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 import attrs
@@ -16,7 +16,9 @@ from starlette.types import Receive, Scope, Send
 from . import _errors as errors
 from . import _operations as operations
 from ._call import Call
-from ._faults import KINDS, Exchange, Faults
+from ._control import Page
+from ._faults import Faults
+from ._kinds import KINDS, Exchange
 from ._limits import SlidingWindow
 from ._oauth import OAuth, OAuthError
 from ._replies import Json, login_refused, refused
@@ -25,6 +27,8 @@ from ._state import State
 from ._wire import APPOINTMENTS, NOTIFICATIONS
 
 TOKEN_PATH = "/oauth/token"
+
+T = TypeVar("T")
 
 Operation: TypeAlias = Callable[[Call], Awaitable[Response]]
 
@@ -67,6 +71,12 @@ def route(raw_path: str) -> tuple[Mapping[str, Operation], dict[str, str]]:
     raise errors.no_such_path()
 
 
+def _of(methods: Mapping[str, T], method: str) -> T:
+    if (found := methods.get(method)) is None:
+        raise errors.method_not_allowed(methods)
+    return found
+
+
 @attrs.frozen
 class Service:
     """The ASGI application."""
@@ -76,12 +86,17 @@ class Service:
     faults: Faults
     requests: RequestLog
     limit: SlidingWindow | None
+    login_limit: SlidingWindow | None
     page_cap: int
     latency: float
+    pages: Mapping[str, Mapping[str, Page]]  # of the sandbox itself: no token, no fault, no limit, not recorded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         path, query = scope["raw_path"].decode("ascii"), scope["query_string"].decode("latin-1")
+        if pages := self.pages.get(path):
+            await (await self._show(pages, request))(scope, receive, send)
+            return
         arrival = self.requests.arrived(request.method, path, query, self.state.clock())
         context_id = str(uuid.uuid4())
 
@@ -91,16 +106,22 @@ class Service:
         def note_status(status: int) -> None:
             self.requests.answered(arrival, status)
 
-        exchange = Exchange(request, send, scope["state"]["transport"], context_id, work, note_status)
+        exchange = Exchange(request, send, scope["state"]["transport"], context_id, self.oauth, work, note_status)
         if fault := self.faults.take(request.method, path, query):
             await KINDS[fault.kind](exchange, fault)
         else:
             await exchange.deliver(await work())
 
+    async def _show(self, pages: Mapping[str, Page], request: Request) -> Response:
+        try:
+            return await _of(pages, request.method)(request)
+        except errors.ApiError as why:
+            return refused(why, str(uuid.uuid4()))
+
     async def _work(self, request: Request, path: str, context_id: str) -> Response:
         try:
             if path == TOKEN_PATH:
-                return await self._token(request)
+                return await _of({"POST": self._token}, request.method)(request)
             response = await self._operate(request, path)
         except errors.ApiError as why:
             response = refused(why, context_id)
@@ -114,17 +135,16 @@ class Service:
 
     async def _operate(self, request: Request, path: str) -> Response:
         methods, ids = route(path)
-        if (operation := methods.get(request.method)) is None:
-            raise errors.method_not_allowed(methods)
+        operation = _of(methods, request.method)
         caller = self.oauth.caller(request.headers.get("authorization"))
-        if self.limit is not None:
-            self.limit.admit(caller.token)
+        if self.limit and (wait := self.limit.wait(caller.token)):
+            raise errors.too_many_requests(wait, self.limit.limit)
         return await operation(Call(request, path, ids, caller, self.state, self.page_cap))
 
     async def _token(self, request: Request) -> Response:
-        if request.method != "POST":
-            raise errors.method_not_allowed(["POST"])
         form = dict(parse_qsl((await request.body()).decode("latin-1")))
+        if self.login_limit and self.login_limit.wait():
+            return login_refused(OAuthError("invalid_request", "rate limit exceeded; wait a little"))
         try:
             return Json(self.oauth.grant(request.headers.get("authorization"), form))
         except OAuthError as why:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import attrs
 from starlette.datastructures import QueryParams
@@ -11,11 +12,14 @@ from starlette.responses import Response
 from . import _bodies as bodies
 from . import _errors as errors
 from ._access import Caller
-from ._filters import asked_for, newest_first
+from ._disturbances import Disturbance
+from ._filters import asked_for
 from ._paging import envelope, links, page_request
 from ._replies import Json
 from ._state import State
 from ._wire import JsonObject, appointment_pointer
+
+T = TypeVar("T")
 
 LARGEST_BODY = 512_000
 
@@ -64,18 +68,16 @@ class Call:
 
     def appointments_of(self, user_ids: Iterable[str]) -> Response:
         wanted = asked_for(self.query, user_ids, self.state.clock())
-        found = self.state.appointments_where(*wanted, newest_first=newest_first(self.query))
-        return self.page(found, show=self.state.shown)
+        table = self.state.appointments
+        disturb: Disturbance | None = getattr(self.request.state, "disturb", None)
+        with table.lock:  # what is listed is still there when it is shown
+            if disturb and (listed := self.state.appointments_wanted(wanted)):
+                disturb(self.state, listed, wanted.newest_first)
+            return self.page(self.state.appointments_wanted(wanted), lambda each: self.state.shown(table[each]))
 
-    def page(
-        self,
-        entities: Sequence[JsonObject],
-        *,
-        show: Callable[[JsonObject], JsonObject] | None = None,
-        linked: bool = True,
-    ) -> Response:
+    def page(self, entities: Sequence[T], show: Callable[[T], JsonObject], *, linked: bool = True) -> Response:
         wanted = page_request(self.query, self.page_cap)
-        shown = [show(entity) if show else entity for entity in wanted.cut(entities)]
+        shown = [show(entity) for entity in wanted.cut(entities)]
         page = envelope(shown, wanted, len(entities))
         return Json(page | links(self.path, wanted, page["pageCount"]) if linked else page)
 

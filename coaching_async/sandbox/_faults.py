@@ -1,20 +1,12 @@
-"""Faults on order: what goes wrong, for which requests, how often.
+"""Faults on order: what goes wrong, for which requests, how often."""
 
-A new kind is one coroutine function in `KINDS`.
-"""
-
-import asyncio
 import re
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Send
 
-from ._replies import failure
+from ._kinds import KINDS
 
 
 def _known(_: object, __: object, kind: str) -> None:
@@ -26,10 +18,28 @@ def _known(_: object, __: object, kind: str) -> None:
 class Fault:
     """Something that shall go wrong.
 
-    `drop_before` cuts the connection before the work is done and `drop_after` after it; `status` answers that status
-    instead of doing the work (with `retry_after` and `body` if given); `stall` never answers; `half_body` does the work
-    and cuts its answer in two; `accepted` answers a create, update or delete of an appointment with 202, and its work
-    is seen after `delay` seconds.
+    Instead of the work:
+
+    * `drop_before` cuts the connection; `stall` never answers; `garbage` answers what is no HTTP;
+    * `status` answers that `status` (with `retry_after` and `body` if given); `html` answers 200 with a page for people;
+      `redirect` answers 307 to `location`; `revoke` makes all access tokens useless and answers 401;
+    * `gzip_bomb` answers 200 with blanks, few as they travel and `size` bytes when they are unpacked.
+
+    After the work:
+
+    * `drop_after` cuts the connection; `half_body` cuts the answer in two;
+    * `drip` sends the answer's body a byte at a time, `delay` seconds apart;
+    * `wrong_shape` answers 200 and JSON that is not what was promised: `entities` is no list, and what should be an
+      object is a list.
+
+    `accepted` answers a create, update or delete of an appointment with 202, and its work is seen after `delay` seconds.
+
+    Before the work, where it is to list appointments and there are any; all that the request asks for is listed, and not
+    its page alone:
+
+    * `insert` adds a twin of the first one listed, which is listed before it;
+    * `delete` deletes the first one;
+    * `reorder` gives the first one the date of the last.
 
     It applies to requests of that `method` whose path (or path and query) has a match for the regular expression
     `path`: to `times` of them (`math.inf` for all), after it let the first `after` pass.
@@ -44,14 +54,20 @@ class Fault:
     retry_after: float | str | None = attrs.field(default=None, kw_only=True)
     body: Any = attrs.field(default=None, kw_only=True)
     delay: float = attrs.field(default=0.0, kw_only=True, validator=attrs.validators.ge(0))
+    size: int = attrs.field(default=2**28, kw_only=True, validator=attrs.validators.ge(1))
+    location: str | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if (self.kind == "status") is not (self.status is not None):
-            raise ValueError("status belongs to the kind 'status', and that needs it")
+        for kind, name in (("status", "status"), ("redirect", "location")):
+            if (self.kind == kind) is not (getattr(self, name) is not None):
+                raise ValueError(f"{name} belongs to the kind {kind!r}, and that needs it")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError(f"status must be between 200 and 599, not {self.status}")
         if self.path is not None:
-            re.compile(self.path)
+            try:
+                re.compile(self.path)
+            except re.error as error:
+                raise ValueError(f"path must be a regular expression: {error}") from error
 
     def matches(self, method: str, path: str, query: str) -> bool:
         if self.method is not None and self.method.upper() != method:
@@ -100,82 +116,3 @@ class Faults:
                     self._orders.remove(order)
                 return order.fault
         return None
-
-
-@attrs.frozen
-class Exchange:
-    """One request, how to do its work, and the connection that waits for the answer."""
-
-    request: Request
-    send: Send
-    transport: asyncio.Transport
-    context_id: str
-    work: Callable[[], Awaitable[Response]]
-    note_status: Callable[[int], None]
-
-    def sign(self, response: Response) -> Response:
-        """Mark as the answer, before the first byte leaves: who has read it finds it in the log."""
-        response.headers["ININ-Correlation-Id"] = self.context_id
-        self.note_status(response.status_code)
-        return response
-
-    async def deliver(self, response: Response) -> None:
-        await self.sign(response)(self.request.scope, self.request.receive, self.send)
-
-    async def cut(self) -> None:
-        self.transport.abort()
-        await self.gone()
-
-    async def gone(self) -> None:
-        while (await self.request.receive())["type"] != "http.disconnect":
-            pass
-
-
-async def _drop_before(exchange: Exchange, _: Fault) -> None:
-    await exchange.cut()
-
-
-async def _drop_after(exchange: Exchange, _: Fault) -> None:
-    await exchange.work()
-    await exchange.cut()
-
-
-async def _status(exchange: Exchange, fault: Fault) -> None:
-    oauth = exchange.request.scope["path"].startswith("/oauth/")
-    response = failure(fault.status or 500, fault.body, exchange.context_id, oauth=oauth)
-    if fault.retry_after is not None:
-        response.headers["Retry-After"] = str(fault.retry_after)
-    await exchange.deliver(response)
-
-
-async def _stall(exchange: Exchange, _: Fault) -> None:
-    await exchange.gone()
-
-
-async def _half_body(exchange: Exchange, _: Fault) -> None:
-    response = exchange.sign(await exchange.work())
-    body = bytes(response.body)
-    await exchange.send(
-        {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
-    )
-    await exchange.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-    # Closed, not aborted: the half that was written has to arrive.
-    exchange.transport.close()
-    await exchange.gone()
-
-
-async def _accepted(exchange: Exchange, fault: Fault) -> None:
-    exchange.request.state.accepted_for = fault.delay
-    await exchange.deliver(await exchange.work())
-
-
-Kind: TypeAlias = Callable[[Exchange, Fault], Awaitable[None]]
-
-KINDS: Mapping[str, Kind] = {
-    "drop_before": _drop_before,
-    "drop_after": _drop_after,
-    "status": _status,
-    "stall": _stall,
-    "half_body": _half_body,
-    "accepted": _accepted,
-}

@@ -1,11 +1,9 @@
-"""So many requests per token in any stretch of time."""
+"""So many requests in any stretch of time."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
 
 import attrs
-
-from . import _errors as errors
 
 
 @attrs.define
@@ -17,10 +15,12 @@ class SlidingWindow:
     now: Callable[[], float]
     _admitted: defaultdict[str, deque[float]] = attrs.field(factory=lambda: defaultdict(deque), init=False)
 
-    def admit(self, token: str) -> None:
-        admitted, now = self._admitted[token], self.now()
+    def wait(self, whose: str = "") -> float:
+        """Let one more through and answer 0, or answer in how many seconds the next is let through."""
+        admitted, now = self._admitted[whose], self.now()
         while admitted and admitted[0] <= now - self.seconds:
             admitted.popleft()
         if len(admitted) >= self.limit:
-            raise errors.too_many_requests(admitted[0] + self.seconds - now, self.limit)
+            return admitted[0] + self.seconds - now
         admitted.append(now)
+        return 0

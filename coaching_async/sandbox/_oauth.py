@@ -1,7 +1,11 @@
-"""The login host: clients, grants and the tokens given out."""
+"""The login host: clients, grants and the tokens given out.
+
+What is written here as a constant is accepted any number of times; the sandbox prints it in its own documentation.
+"""
 
 import base64
 import binascii
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote_plus
@@ -13,8 +17,13 @@ from ._access import EVERY_PERMISSION, Caller
 from ._wire import JsonObject
 
 CLIENT_ID = "sandbox-id"
-CLIENT_SECRET = "sandbox-secret"  # the sandbox prints it in its own documentation
+CLIENT_SECRET = "sandbox-secret"
 REFRESH_TOKEN = "sandbox-refresh"
+CODE = "sandbox-code"
+ORG_NAME = "sandbox-org"
+ASSERTION = "sandbox-assertion"
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 @attrs.frozen
@@ -27,12 +36,17 @@ class Client:
 
 @attrs.frozen
 class UserGrant:
-    """What a refresh token stands for; a standing one may be used again and again."""
+    """What a refresh token stands for; a standing one may be used again and again.
+
+    All that descends from one sign-in is a `family`; one that is `public` was got without the client's secret.
+    """
 
     client_id: str
     user_id: str
     permissions: frozenset[str] = frozenset()
     standing: bool = False
+    public: bool = False
+    family: str | None = None
 
 
 @attrs.define(eq=False)
@@ -51,6 +65,7 @@ class OAuthError(Exception):
 class _Issued:
     caller: Caller
     expires: float
+    family: str | None
 
 
 @attrs.define(eq=False)
@@ -62,6 +77,7 @@ class OAuth:
     now: Callable[[], float]
     clients: dict[str, Client] = attrs.field(factory=lambda: {CLIENT_ID: Client(CLIENT_SECRET)}, init=False)
     refresh_tokens: dict[str, UserGrant] = attrs.field(init=False)
+    _used: dict[str, UserGrant] = attrs.field(factory=dict, init=False, repr=False)
     _issued: dict[str, _Issued] = attrs.field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -81,14 +97,21 @@ class OAuth:
         return issued.caller
 
     def grant(self, authorization: str | None, form: Mapping[str, str]) -> JsonObject:
-        client_id = self._client(authorization)
+        public = authorization is None and "client_id" in form
+        client_id = self._public_client(form) if public else self._client(authorization)
         match form.get("grant_type"):
             case None | "":
                 raise OAuthError("invalid_request", "grant_type is missing")
+            case "refresh_token":
+                return self._refresh(client_id, form.get("refresh_token", ""), public)
+            case "authorization_code":
+                return self._code(client_id, form, public)
+            case "client_credentials" | "urn:ietf:params:oauth:grant-type:saml2-bearer" if public:
+                raise OAuthError("invalid_client", "client credentials are missing")
             case "client_credentials":
                 return self._issue(self.clients[client_id].permissions)
-            case "refresh_token":
-                return self._refresh(client_id, form.get("refresh_token", ""))
+            case "urn:ietf:params:oauth:grant-type:saml2-bearer":
+                return self._assertion(form)
             case other:
                 raise OAuthError("unsupported_grant_type", f"unsupported grant type {other}")
 
@@ -99,20 +122,58 @@ class OAuth:
             raise OAuthError("invalid_client", "unknown client")
         return client_id
 
-    def _refresh(self, client_id: str, refresh_token: str) -> JsonObject:
-        grant = self.refresh_tokens.get(refresh_token)
-        if grant is None or grant.client_id != client_id:
+    def _public_client(self, form: Mapping[str, str]) -> str:
+        if form["client_id"] not in self.clients:
+            raise OAuthError("invalid_client", "unknown client")
+        return form["client_id"]
+
+    def _code(self, client_id: str, form: Mapping[str, str], public: bool) -> JsonObject:
+        if form.get("code") != CODE:
+            raise OAuthError("invalid_grant", "unknown code")
+        if not form.get("redirect_uri"):
+            raise OAuthError("invalid_request", "redirect_uri is missing")
+        if (public or "code_verifier" in form) and not _VERIFIER.fullmatch(form.get("code_verifier", "")):
+            raise OAuthError("invalid_request", "code_verifier must be 43 to 128 unreserved characters")
+        return self._sign_in(UserGrant(client_id, self.first_user_id, public=public))
+
+    def _assertion(self, form: Mapping[str, str]) -> JsonObject:
+        if (form.get("orgName"), form.get("assertion")) != (ORG_NAME, ASSERTION):
+            raise OAuthError("invalid_grant", "unknown organisation or assertion")
+        return self._issue(frozenset(), self.first_user_id)
+
+    def _refresh(self, client_id: str, token: str, public: bool) -> JsonObject:
+        grant = self.refresh_tokens.get(token)
+        if grant is None and (used := self._used.get(token)) and used.client_id == client_id:
+            # Two hold the same token, and one of them has stolen it: neither may go on (RFC 9700, 4.14.2).
+            self._end(used.family)
+        if grant is None or grant.client_id != client_id or (public and not grant.public):
             raise OAuthError("invalid_grant", "unknown refresh token")
         if not grant.standing:
-            del self.refresh_tokens[refresh_token]
-        rotated = secrets.token_urlsafe(32)
-        self.refresh_tokens[rotated] = attrs.evolve(grant, standing=False)
-        return self._issue(grant.permissions, grant.user_id) | {"refresh_token": rotated}
+            grant = self._used[token] = attrs.evolve(grant, family=grant.family or token)
+            del self.refresh_tokens[token]
+        return self._sign_in(grant)
 
-    def _issue(self, permissions: frozenset[str], user_id: str | None = None) -> JsonObject:
+    def _sign_in(self, grant: UserGrant) -> JsonObject:
+        refresh_token = secrets.token_urlsafe(32)
+        grant = attrs.evolve(grant, standing=False, family=grant.family or refresh_token)
+        self.refresh_tokens[refresh_token] = grant
+        return self._issue(grant.permissions, grant.user_id, grant.family) | {"refresh_token": refresh_token}
+
+    def _end(self, family: str | None) -> None:
+        for refresh_token in [each for each, grant in list(self.refresh_tokens.items()) if grant.family == family]:
+            del self.refresh_tokens[refresh_token]
+        self._withdraw(lambda issued: issued.family == family)
+
+    def _issue(self, permissions: frozenset[str], user_id: str | None = None, family: str | None = None) -> JsonObject:
+        now = self.now()
+        self._withdraw(lambda issued: issued.expires <= now)
         token = secrets.token_urlsafe(48)
-        self._issued[token] = _Issued(Caller(token, permissions, user_id), self.now() + self.token_life)
+        self._issued[token] = _Issued(Caller(token, permissions, user_id), now + self.token_life, family)
         return {"access_token": token, "token_type": "bearer", "expires_in": self.token_life}
+
+    def _withdraw(self, which: Callable[[_Issued], bool]) -> None:
+        for token in [each for each, issued in list(self._issued.items()) if which(issued)]:
+            self._issued.pop(token, None)
 
 
 def _basic(authorization: str) -> tuple[str, str]:

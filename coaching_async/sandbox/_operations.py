@@ -11,6 +11,11 @@ from ._call import Call
 from ._replies import Json
 from ._wire import JsonObject
 
+
+def _as_it_is(entity: JsonObject) -> JsonObject:
+    return entity
+
+
 # appointments
 
 
@@ -63,7 +68,7 @@ async def delete_appointment(call: Call) -> Response:
 
 async def list_statuses(call: Call) -> Response:
     demand(call.caller, access.VIEW_STATUSES, about=call.appointment)
-    return call.page(call.state.history(call.appointment_id), linked=False)
+    return call.page(call.state.history(call.appointment_id), _as_it_is, linked=False)
 
 
 async def set_status(call: Call) -> Response:
@@ -92,7 +97,8 @@ async def list_annotations(call: Call) -> Response:
             annotation
             for annotation in call.state.annotations_of(call.appointment_id)
             if _rule(access.VIEW_ANNOTATION, annotation).allows(call.caller, call.appointment)
-        ]
+        ],
+        _as_it_is,
     )
 
 
@@ -132,7 +138,7 @@ def _owns(call: Call, notification: JsonObject) -> bool:
 
 async def list_notifications(call: Call) -> Response:
     mine = call.state.notifications_of(the_user(call.caller))
-    return call.page(mine, show=call.state.expanded if _expands(call) else None)
+    return call.page(mine, call.state.expanded if _expands(call) else _as_it_is)
 
 
 async def get_notification(call: Call) -> Response:

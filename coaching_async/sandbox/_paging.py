@@ -1,12 +1,15 @@
 """Pages and the envelope they come in."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import attrs
 from starlette.datastructures import QueryParams
 
 from . import _query as read
 from ._wire import JsonObject
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -16,7 +19,7 @@ class PageRequest:
     number: int
     size: int
 
-    def cut(self, entities: Sequence[JsonObject]) -> Sequence[JsonObject]:
+    def cut(self, entities: Sequence[T]) -> Sequence[T]:
         return entities[(self.number - 1) * self.size : self.number * self.size]
 
 

@@ -5,6 +5,8 @@ from datetime import datetime
 
 import attrs
 
+from ._wire import JsonObject, timestamp
+
 
 @attrs.frozen
 class Arrival:
@@ -16,21 +18,27 @@ class Arrival:
     at: datetime
     status: int | None = None
 
+    def as_json(self) -> JsonObject:
+        return attrs.asdict(self) | {"at": timestamp(self.at)}
+
 
 @attrs.define(eq=False)
 class RequestLog:
-    """Written by the server's thread alone; a list of it is a copy."""
+    """The newest `kept` requests. Written by the server's thread alone; a list of it is a copy."""
 
+    kept: int
     _arrivals: dict[int, Arrival] = attrs.field(factory=dict, init=False, repr=False)
     _numbers: "itertools.count[int]" = attrs.field(factory=itertools.count, init=False, repr=False)
 
     def arrived(self, method: str, path: str, query: str, at: datetime) -> int:
         number = next(self._numbers)
         self._arrivals[number] = Arrival(method, path, query, at)
+        self._arrivals.pop(number - self.kept, None)
         return number
 
     def answered(self, number: int, status: int) -> None:
-        self._arrivals[number] = attrs.evolve(self._arrivals[number], status=status)
+        if number in self._arrivals:
+            self._arrivals[number] = attrs.evolve(self._arrivals[number], status=status)
 
     def all(self) -> list[Arrival]:
         return list(self._arrivals.values())

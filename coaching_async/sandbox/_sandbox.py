@@ -2,13 +2,18 @@
 
 import time
 from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
 
 from ._app import Service
+from ._control import Control
+from ._document import docs, openapi
 from ._faults import Faults
+from ._file import load, save
 from ._limits import SlidingWindow
 from ._oauth import OAuth
 from ._requests import Arrival, RequestLog
@@ -19,12 +24,14 @@ from ._server import Server
 class Sandbox:
     """A stand-in for Genesys Cloud that speaks the Coaching API on a real socket.
 
-    Enter it with `with`, or with `async with` on asyncio or trio. The same `seed` gives the same data. What may be
+    Enter it with `with`, or with `async with` on asyncio or trio. The same `seed` gives the same data; `state`, a file
+    that `save` has written, takes its place, and that of `appointments` and `users`. What may be
     done to it while it runs: read and change `state`, order `faults`, look at `requests`, revoke tokens and add
     clients with `oauth`.
 
     A page holds `page_cap` items at most, whatever is asked for; a token may make `rate_limit` requests in any
-    `rate_window` seconds and lives for `token_life` seconds; every answer of the API waits for `latency` seconds.
+    `rate_window` seconds and lives for `token_life` seconds; the login host allows `login_rate_limit` requests in all; every answer of the API waits for `latency` seconds.
+    Of `requests`, the newest `requests_kept` are remembered.
     """
 
     def __init__(
@@ -33,34 +40,44 @@ class Sandbox:
         appointments: int = 200,
         users: int = 10,
         seed: int = 1,
+        state: str | PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         page_cap: int = 100,
         rate_limit: int | None = None,
+        login_rate_limit: int | None = None,
         rate_window: float = 60.0,
         token_life: int = 86400,
         latency: float = 0.0,
+        requests_kept: int = 10_000,
     ) -> None:
         _at_least(0, appointments=appointments, port=port, latency=latency)
-        _at_least(1, users=users, page_cap=page_cap, token_life=token_life)
-        if rate_limit is not None:
-            _at_least(1, rate_limit=rate_limit)
+        _at_least(1, users=users, page_cap=page_cap, token_life=token_life, requests_kept=requests_kept)
+        for name, limit in (("rate_limit", rate_limit), ("login_rate_limit", login_rate_limit)):
+            if limit is not None:
+                _at_least(1, **{name: limit})
         if not rate_window > 0:
             raise ValueError(f"rate_window must be more than 0, not {rate_window!r}")
         if port > 65535:
             raise ValueError(f"port must be 65535 at most, not {port!r}")
-        self.state = seeded_state(appointments, users, seed, clock=lambda: datetime.now(UTC))
+        self.state = load(Path(state), _now) if state is not None else seeded_state(appointments, users, seed, _now)
         self.oauth = OAuth(self.state.user_ids[0], token_life, time.monotonic)
         self.faults = Faults()
-        self._log = RequestLog()
+        self._log = RequestLog(requests_kept)
         self._service = Service(
             self.state,
             self.oauth,
             self.faults,
             self._log,
-            SlidingWindow(rate_limit, rate_window, time.monotonic) if rate_limit is not None else None,
+            _limit(rate_limit, rate_window),
+            _limit(login_rate_limit, rate_window),
             page_cap,
             latency,
+            {
+                **Control(self.faults, self._log).pages(),
+                "/openapi.json": {"GET": openapi},
+                "/docs": {"GET": docs},
+            },
         )
         self._host, self._port = host, port
         self._server: Server | None = None
@@ -79,8 +96,12 @@ class Sandbox:
 
     @property
     def requests(self) -> list[Arrival]:
-        """What has arrived up to now, oldest first."""
+        """What has arrived up to now, oldest first; the newest `requests_kept` of it."""
         return self._log.all()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the whole state to a file for `Sandbox(state=path)`; tokens, faults and requests are no part of it."""
+        save(self.state, Path(path))
 
     def __enter__(self) -> Self:
         if self._server is not None:
@@ -108,6 +129,14 @@ class Sandbox:
                         await anyio.sleep(0.002)
             finally:
                 self.__exit__(kind, error, trace)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _limit(requests: int | None, window: float) -> SlidingWindow | None:
+    return SlidingWindow(requests, window, time.monotonic) if requests is not None else None
 
 
 def _at_least(least: int, **values: float) -> None:

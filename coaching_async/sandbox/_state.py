@@ -1,20 +1,23 @@
 """The state in memory and what may be done to it.
 
 Everything is kept as it travels, but for `isOverdue`, which the clock decides when an appointment is shown.
-Objects are replaced and never changed in place, so another thread sees the old one or the new one, whole;
-that, and dictionary steps being atomic, is why there is no lock.
+Objects are replaced and never changed in place, so another thread sees the old one or the new one, whole. Whoever
+wants all of the state as it is between two changes holds the lock.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import wraps
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import attrs
 
 from . import _errors as errors
 from ._appointment import due, is_overdue, related
-from ._filters import Predicate
+from ._filters import BEGINNING, Predicate, Wanted
+from ._tables import Appointments, Table
 from ._wire import (
     NOTIFICATIONS,
     JsonObject,
@@ -28,6 +31,20 @@ from ._wire import (
     user_pointer,
 )
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _whole(change: "Callable[Concatenate[State, P], R]") -> "Callable[Concatenate[State, P], R]":
+    """Nobody who holds the lock sees it half done."""
+
+    @wraps(change)
+    def locked(state: "State", /, *arguments: P.args, **named: P.kwargs) -> R:
+        with state.lock:
+            return change(state, *arguments, **named)
+
+    return locked
+
 
 @attrs.define(eq=False)
 class State:
@@ -36,10 +53,15 @@ class State:
     user_ids: tuple[str, ...]
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
-    appointments: dict[str, JsonObject] = attrs.field(factory=dict)
+    appointments: Appointments = attrs.field(factory=Appointments)
     statuses: dict[str, list[JsonObject]] = attrs.field(factory=dict)
     annotations: dict[str, dict[str, JsonObject]] = attrs.field(factory=dict)
-    notifications: dict[str, JsonObject] = attrs.field(factory=dict)
+    notifications: Table = attrs.field(factory=lambda: Table(lambda told: (told["user"]["id"],)))
+    lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        names = ("appointments", "statuses", "annotations", "notifications")
+        return {name: getattr(self, name) for name in names}
 
     # appointments
 
@@ -52,9 +74,32 @@ class State:
             found = filter(predicate, found)
         return sorted(found, key=due, reverse=newest_first)
 
+    def appointments_wanted(self, wanted: Wanted) -> Sequence[str]:
+        """The ids of what `appointments_where` all its predicates hold, without asking them of everything."""
+        table = self.appointments
+        with table.lock:
+            found = table.of(wanted.user_ids, wanted.relationships)
+            if wanted.facilitator_ids:
+                found &= table.of(wanted.facilitator_ids, ["Facilitator"])
+            if wanted.statuses:
+                found &= table.under(wanted.statuses)
+            if wanted.overdue is not None:
+                late = self._overdue(found, wanted.now)
+                found = late if wanted.overdue else found - late
+            ids = table.in_order(found, wanted.starts_within(table.longest))
+            for predicate in wanted.not_indexed():
+                ids = [each for each in ids if predicate(table[each])]
+        return ids[::-1] if wanted.newest_first else ids
+
+    def _overdue(self, ids: set[str], now: datetime) -> set[str]:
+        table = self.appointments
+        begun = table.in_order(ids - table.under(["Completed"]), (BEGINNING, now))
+        return {each for each in begun if is_overdue(table[each], now)}
+
     def shown(self, appointment: JsonObject) -> JsonObject:
         return {**appointment, "isOverdue": is_overdue(appointment, self.clock())}
 
+    @_whole
     def create(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
         appointment: JsonObject = {"id": appointment_id, **_fields(body), "status": "Scheduled"}
         appointment |= {"dateCreated": timestamp(self.clock()), **_if_user("createdBy", by)}
@@ -64,6 +109,7 @@ class State:
         self._notify(appointment, "Create", by)
         return appointment
 
+    @_whole
     def update(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
         appointment = self.appointment(appointment_id)
         changes = {name: value for name, value in body.items() if name != "status"}
@@ -76,12 +122,14 @@ class State:
             self.set_status(appointment_id, body["status"], by)
         return self.appointment(appointment_id)
 
+    @_whole
     def delete(self, appointment_id: str, by: str | None) -> None:
         appointment = self.appointment(appointment_id)
         for kept in (self.appointments, self.annotations, self.statuses):
             kept.pop(appointment_id, None)
         self._notify(appointment, "Delete", by)
 
+    @_whole
     def set_status(self, appointment_id: str, status: str, by: str | None) -> JsonObject:
         """Answer the newest line of the history; a status that is already set adds none."""
         appointment = self.appointment(appointment_id)
@@ -104,6 +152,7 @@ class State:
     def annotations_of(self, appointment_id: str) -> Sequence[JsonObject]:
         return list(self._annotations(appointment_id).values())
 
+    @_whole
     def add_annotation(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
         appointment = self.appointment(appointment_id)
         named = pointer(f"{appointment['selfUri']}/annotations", self.new_id())
@@ -120,12 +169,14 @@ class State:
         self._notify(appointment, "AnnotationAdded", by)
         return annotation
 
+    @_whole
     def edit_annotation(self, appointment_id: str, annotation_id: str, text: str, by: str | None) -> JsonObject:
         annotation = {**self.annotation(appointment_id, annotation_id), "text": text, **self._modified(by)}
         self.annotations[appointment_id][annotation_id] = annotation
         self._notify(self.appointment(appointment_id), "AnnotationEdited", by)
         return annotation
 
+    @_whole
     def delete_annotation(self, appointment_id: str, annotation_id: str, by: str | None) -> None:
         self.annotation(appointment_id, annotation_id)
         del self.annotations[appointment_id][annotation_id]
@@ -137,13 +188,14 @@ class State:
         return _found(self.notifications, "notification", notification_id)
 
     def notifications_of(self, user_id: str) -> Sequence[JsonObject]:
-        return [each for each in list(self.notifications.values()) if each["user"]["id"] == user_id]
+        return self.notifications.rows_under(user_id)
 
     def expanded(self, notification: JsonObject) -> JsonObject:
         """Show the whole appointment, where it still exists."""
         appointment = self.appointments.get(notification["appointment"]["id"])
         return {**notification, "appointment": self.shown(appointment)} if appointment else notification
 
+    @_whole
     def mark(self, notification_id: str, *, read: bool) -> JsonObject:
         notification = {**self.notification(notification_id), "markedAsRead": read}
         self.notifications[notification_id] = notification

@@ -1,0 +1,200 @@
+"""How many requests the sandbox bears, and whether its memory stays flat.
+
+The sandbox runs in a process of its own. This one asks at a steady rate, however long the answers take, over a few
+connections; a time is counted from the moment at which the request was due.
+"""
+
+import argparse
+import asyncio
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+
+import attrs
+import httpx
+
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
+
+APPOINTMENTS = "/api/v2/coaching/appointments"
+# Few requests are kept: what grows by design would hide what leaks.
+SERVER = """
+import sys
+from coaching_async.sandbox import Sandbox
+with Sandbox(appointments=int(sys.argv[1]), users=int(sys.argv[2]), requests_kept=1000) as sandbox:
+    print(sandbox.base_url, *sandbox.state.user_ids, flush=True)
+    sys.stdin.read()
+"""
+FILTERS = (
+    {"statuses": ["Completed", "InProgress"]},
+    {"overdue": "True"},
+    {"interval": "2026-11-01T00:00:00Z/2026-12-01T00:00:00Z"},
+    {"interval": "2026-11-01T00:00:00Z/2026-12-01T00:00:00Z", "intervalCondition": "Overlaps"},
+    {"completionInterval": "2026-11-01T00:00:00Z/2026-12-01T00:00:00Z"},
+    {"relationships": "Attendee", "sortOrder": "Desc"},
+)
+
+
+@attrs.frozen
+class Service:
+    """A running sandbox."""
+
+    url: str
+    user_ids: list[str]
+    pid: int
+
+    def rss(self) -> str:
+        """Resident memory of its process, where the system tells."""
+        status = Path(f"/proc/{self.pid}/status")
+        if not status.exists():
+            return "?"
+        kib = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+        return f"{int(kib) / 1024:.0f} MiB"
+
+    def cpu(self) -> float:
+        """Seconds that its process has computed."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        if not stat.exists():
+            return math.nan
+        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def running(appointments: int, users: int) -> Iterator[Service]:
+    """Start a sandbox in a process of its own; it ends with the block."""
+    command = [sys.executable, "-c", SERVER, str(appointments), str(users)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout  # noqa: S101
+        url, *user_ids = process.stdout.readline().split()
+        try:
+            yield Service(url, user_ids, process.pid)
+        finally:
+            process.communicate()
+
+
+@attrs.define
+class Load:
+    """The requests, drawn by chance, and what came of them."""
+
+    service: Service
+    http: httpx.AsyncClient
+    writes: float
+    chance: random.Random = attrs.field(factory=lambda: random.Random(1))  # noqa: S311
+    known: list[str] = attrs.field(factory=list)
+    times: list[float] = attrs.field(factory=list)
+    errors: int = 0
+
+    def draw(self) -> httpx.Request:
+        """One request of the mixture."""
+        kind = self.chance.choices(
+            ("list", "get", "create", "update"),
+            (0.6 * (100 - self.writes), 0.4 * (100 - self.writes), self.writes / 2, self.writes / 2),
+        )[0]
+        if kind == "list" or not self.known:
+            query = {
+                "userIds": self.chance.sample(self.service.user_ids, self.chance.randint(1, 40)),
+                "pageSize": self.chance.randint(25, 100),
+                "pageNumber": self.chance.randint(1, 3),
+            }
+            return self.http.build_request(
+                "GET", APPOINTMENTS, params=query | self.chance.choice(({},) * len(FILTERS) + FILTERS)
+            )
+        if kind == "create":
+            body = {
+                "name": "Load",
+                "description": "",
+                "dateStart": f"2026-12-{self.chance.randint(1, 31):02}T{self.chance.randrange(24):02}:00:00Z",
+                "lengthInMinutes": 30,
+                "facilitatorId": self.chance.choice(self.service.user_ids),
+                "attendeeIds": [self.chance.choice(self.service.user_ids)],
+            }
+            return self.http.build_request("POST", APPOINTMENTS, json=body)
+        one = f"{APPOINTMENTS}/{self.chance.choice(self.known)}"
+        if kind == "get":
+            return self.http.build_request("GET", one)
+        return self.http.build_request(
+            "PATCH", one, json={"status": self.chance.choice(("Scheduled", "InProgress", "Completed"))}
+        )
+
+    async def ask(self, request: httpx.Request, due: float) -> None:
+        """Send it, and note what came of it."""
+        try:
+            response = await self.http.send(request)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            self.errors += 1
+            print(f"{request.method} {request.url.path}: {error!r}", file=sys.stderr)  # noqa: T201
+            return
+        self.times.append(time.perf_counter() - due)
+        if request.method == "POST":
+            self.known.append(response.json()["id"])
+        elif request.url.path == APPOINTMENTS:
+            self.known += [each["id"] for each in response.json()["entities"][:5]]
+        del self.known[:-5000]
+
+
+async def load(service: Service, seconds: float, rate: float, connections: int, writes: float) -> list[tuple[str, str]]:
+    """Send the mixture at this rate, and tell what it took."""
+    limits = httpx.Limits(max_connections=connections)
+    async with httpx.AsyncClient(base_url=service.url, limits=limits, timeout=30, trust_env=False) as http:
+        answer = await http.post(
+            "/oauth/token", data={"grant_type": "client_credentials"}, auth=(CLIENT_ID, CLIENT_SECRET)
+        )
+        http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        work = Load(service, http, writes)
+        memory, cpu = [service.rss()], service.cpu()
+        began = time.perf_counter()
+        every_due = ((number, began + number / rate) for number in range(int(seconds * rate)))
+
+        # As many workers as connections: a queue in the client's pool would be slower the longer it gets.
+        async def keep_asking() -> None:
+            for number, due in every_due:
+                await asyncio.sleep(due - time.perf_counter())
+                await work.ask(work.draw(), due)
+                if number == int(10 * rate):
+                    memory.append(service.rss())
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(connections):
+                tasks.create_task(keep_asking())
+        took = time.perf_counter() - began
+    percentiles = quantiles(work.times, n=100)
+    return [
+        ("requests", str(len(work.times) + work.errors)),
+        ("errors", str(work.errors)),
+        ("rate", f"{len(work.times) / took:.1f} /s"),
+        ("p50", f"{percentiles[49] * 1000:.1f} ms"),
+        ("p99", f"{percentiles[98] * 1000:.1f} ms"),
+        ("CPU of the sandbox", f"{(service.cpu() - cpu) / len(work.times) * 1000:.1f} ms a request"),
+        ("RSS at start, after 10 s, at end", ", ".join([*memory, service.rss()])),
+    ]
+
+
+def main() -> None:
+    """Run it and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=200, help="requests a second")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--writes", type=float, default=20, help="of a hundred requests; what they leave is kept")
+    parser.add_argument("--appointments", type=int, default=20_000)
+    parser.add_argument("--users", type=int, default=200)
+    options = parser.parse_args()
+    began = time.perf_counter()
+    with running(options.appointments, options.users) as service:
+        rows = [("start-up", f"{time.perf_counter() - began:.1f} s")]
+        rows += asyncio.run(load(service, options.seconds, options.rate, options.connections, options.writes))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The contract as an OpenAPI document, and a page to browse it and try it out."""
+
+import json
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from ._app import OPERATIONS, TOKEN_PATH
+from ._replies import Json
+from ._wire import JsonObject
+
+_HERE = Path(__file__)
+
+
+async def openapi(request: Request) -> Response:
+    return Json(served_at(str(request.base_url).rstrip("/")))
+
+
+async def docs(_: Request) -> Response:
+    return HTMLResponse(_HERE.with_name("docs.html").read_text(encoding="utf-8"))
+
+
+def served_at(url: str) -> JsonObject:
+    """The document with this address in place of those of Genesys Cloud; `x-served` tells what the sandbox speaks."""
+    document: JsonObject = json.loads(_HERE.with_name("openapi.json").read_text(encoding="utf-8"))
+    document["servers"] = [{"url": url}]
+    for path, operations in document["paths"].items():
+        operations.pop("servers", None)  # the login host is another only there
+        for method, operation in operations.items():
+            operation["x-served"] = path == TOKEN_PATH or method.upper() in OPERATIONS.get(path, ())
+    for flow in document["components"]["securitySchemes"]["GenesysOAuth"]["flows"].values():
+        for name in ("tokenUrl", "refreshUrl"):
+            if name in flow:
+                flow[name] = f"{url}/oauth/token"
+    return document
