@@ -3,12 +3,14 @@
 import asyncio
 import json
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trio.testing import MockClock
+
+from .validation import Witness, witnessing
 
 DATA = Path(__file__).parent / "data"
 
@@ -34,6 +36,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+
+@pytest.fixture(scope="session")
+def witness() -> Iterator[Witness]:
+    with witnessing() as witness:
+        yield witness
+
+
+@pytest.fixture(autouse=True)
+def every_answer_of_a_sandbox_is_one_that_the_contract_allows(witness: Witness) -> Iterator[None]:
+    yield
+    witness.judge()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

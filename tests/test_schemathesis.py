@@ -1,0 +1,145 @@
+"""Schemathesis makes up requests from the contract, allowed and forbidden ones; no answer of the sandbox breaks it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+import textwrap
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import httpx
+import pytest
+
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, UserGrant
+
+from .validation import DOCUMENT, operation, resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Json: TypeAlias = Any
+
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
+
+LOGIN = "/oauth/token"
+OPERATIONS = [
+    (path, method, each)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, each in methods.items()
+    if "operationId" in each and (each["x-seed"] or path == LOGIN)
+]
+EACH = 8
+# Not positive_data_acceptance: what is allowed by its form may be refused for what it says.
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+    "allow_header_conformance",
+)
+# The command line of schemathesis, taught what an interval is.
+PROGRAM = """
+    from hypothesis import strategies as st
+    from schemathesis import openapi
+    from schemathesis.cli import schemathesis
+
+    moments = st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='milliseconds')}Z")
+    openapi.format("interval", st.lists(moments, min_size=2, max_size=2).map(lambda ends: "/".join(sorted(ends))))
+    schemathesis()
+"""
+# What the contract does not say, though everybody would: without it most of the requests are refused at the door.
+FIRM = {
+    "parameters/pageNumber/schema": {"minimum": 1},
+    "parameters/pageSize/schema": {"minimum": 1},
+    "parameters/userIds/schema": {"minItems": 1},
+    "schemas/CreateCoachingAppointmentRequest/properties/lengthInMinutes": {"minimum": 1},
+    "schemas/UpdateCoachingAppointmentRequest/properties/lengthInMinutes": {"minimum": 1},
+}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(appointments=300, users=5) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> str:
+    """Of a user who may do everything: no operation is refused for want of a permission or of a user."""
+    permissions = {name for *_, each in OPERATIONS for name in each.get("x-permissions", {}).get("permissions", ())}
+    sandbox.oauth.refresh_tokens["all"] = UserGrant(CLIENT_ID, sandbox.state.user_ids[0], frozenset(permissions))
+    form = {"grant_type": "refresh_token", "refresh_token": "all"}
+    answer = httpx.post(f"{sandbox.login_url}{LOGIN}", data=form, auth=(CLIENT_ID, CLIENT_SECRET), trust_env=False)
+    return answer.json()["access_token"]
+
+
+def document(sandbox: Sandbox) -> Json:
+    """The contract for what the sandbox speaks of it.
+
+    Its ids exist (but for one), and each operation has appointments of its own, so that none deletes another's.
+    """
+    state, notes = sandbox.state, [f"note-{number}" for number in range(EACH)]
+    for kept in state.annotations.values():
+        kept.update({each: {"id": each, "text": "t", "accessType": "Public"} for each in notes})
+    told = [each["id"] for each in state.notifications_of(state.user_ids[0])[:EACH]]
+    appointments = iter(state.appointments)
+    narrowed = copy.deepcopy(DOCUMENT)
+    for place, firm in FIRM.items():
+        resolved({"$ref": f"#/components/{place}"}, narrowed).update(firm)
+    for each in narrowed["components"]["parameters"].values():
+        if allowed := each["schema"].get("items", {}).get("enum"):
+            allowed.append("")  # an empty list, joined by commas
+    narrowed["paths"] = {}
+    for path, method, each in OPERATIONS:
+        known = {"appointmentId": [*islice(appointments, EACH)], "annotationId": notes, "notificationId": told}
+        parameters = [resolved(parameter, narrowed) for parameter in each.get("parameters", ())]
+        named = [with_ids(parameter, known | {"userIds": list(state.user_ids)}) for parameter in parameters]
+        narrowed["paths"].setdefault(path, {})[method] = each | {"parameters": named}
+    del narrowed["servers"]
+    return narrowed
+
+
+def with_ids(parameter: Json, known: dict[str, list[str]]) -> Json:
+    if (ids := known.get(parameter["name"])) is None:
+        return parameter
+    one = {"type": "string", "enum": [*ids, "unknown"]}
+    schema = parameter["schema"]
+    return parameter | {"schema": schema | {"items": one} if schema["type"] == "array" else one}
+
+
+def schemathesis(url: str, document: Json, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "contract.json").write_text(json.dumps(document))
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), "run", "contract.json", "--url", url, "--no-color"]
+    settings = f"--checks {','.join(CHECKS)} --phases coverage,fuzzing --max-examples 50 --generation-deterministic"
+    return subprocess.run(
+        [*command, *settings.split(), *options], capture_output=True, text=True, check=False, cwd=folder
+    )
+
+
+def test_no_request_to_the_api_is_answered_against_the_contract(sandbox: Sandbox, token: str, tmp_path: Path):
+    header = f"Authorization: Bearer {token}"
+    found = schemathesis(sandbox.base_url, document(sandbox), tmp_path, "--exclude-path", LOGIN, "--header", header)
+    assert found.returncode == 0, found.stdout + found.stderr
+    answered = answers(sandbox)
+    assert {name for name, status in answered if status < 300} == {each["operationId"] for *_, each in OPERATIONS}
+    assert {status for _, status in answered} >= {200, 201, 204, 400, 404, 409, 415}
+
+
+def test_no_request_for_a_token_is_answered_against_the_contract(sandbox: Sandbox, tmp_path: Path):
+    credentials = f"{CLIENT_ID}:{CLIENT_SECRET}"
+    found = schemathesis(sandbox.login_url, document(sandbox), tmp_path, "--include-path", LOGIN, "--auth", credentials)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert {status for _, status in answers(sandbox)} == {200, 400}
+
+
+def answers(sandbox: Sandbox) -> set[tuple[str, int]]:
+    """Which operations were answered with which statuses."""
+    asked = [(operation(each.method, each.path), each.status) for each in sandbox.requests]
+    return {(found["operationId"], status) for found, status in asked if found and status}
