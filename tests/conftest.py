@@ -42,6 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 def witness() -> Iterator[Witness]:
     with witnessing() as witness:
         yield witness
+        witness.judge()
 
 
 @pytest.fixture(autouse=True)

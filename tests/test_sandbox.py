@@ -921,3 +921,9 @@ def wait_for(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < until
         time.sleep(0.005)
+
+
+def test_the_largest_page_size_that_the_contract_has_is_capped_like_any_other(sandbox: Sandbox, api: Api):
+    answer = api.get(APPOINTMENTS, params={"userIds": sandbox.state.user_ids, "pageSize": 2**31 - 1})
+
+    assert answer.json()["pageSize"] == 100

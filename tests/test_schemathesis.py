@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -14,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpx
 import pytest
 
-from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, UserGrant
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, UserGrant
 
-from .validation import DOCUMENT, operation, resolved
+from .validation import DOCUMENT, Answer, operation, resolved, witnessing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,8 +120,14 @@ def schemathesis(url: str, document: Json, folder: Path, *options: str) -> subpr
     (folder / "contract.json").write_text(json.dumps(document))
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), "run", "contract.json", "--url", url, "--no-color"]
     settings = f"--checks {','.join(CHECKS)} --phases coverage,fuzzing --max-examples 50 --generation-deterministic"
+    environment = os.environ | {"NO_PROXY": "127.0.0.1", "PYTHONUTF8": "1"}
     return subprocess.run(
-        [*command, *settings.split(), *options], capture_output=True, text=True, check=False, cwd=folder
+        [*command, *settings.split(), *options],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        cwd=folder,
+        env=environment,
     )
 
 
@@ -143,3 +151,57 @@ def answers(sandbox: Sandbox) -> set[tuple[str, int]]:
     """Which operations were answered with which statuses."""
     asked = [(operation(each.method, each.path), each.status) for each in sandbox.requests]
     return {(found["operationId"], status) for found, status in asked if found and status}
+
+
+# the witness that reads every answer of every test
+
+
+ONE = "/api/v2/coaching/appointments/x"
+REFUSAL = {"status": 404, "contextId": "c"}
+
+
+def answer(body: Json, status: int = 200, method: str = "GET", path: str = ONE, **headers: str) -> Answer:
+    sent = {"content-type": "application/json", "inin-correlation-id": "c"} | headers
+    return Answer(
+        method, path, status, tuple(sent.items()), body if isinstance(body, bytes) else json.dumps(body).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong, complaint",
+    [
+        (answer({}, 418), "no status 418"),
+        (answer({"id": "x", "surprise": 1}), "surprise"),
+        (answer({"facilitator": {"id": "u", "surprise": 1}}), "surprise"),
+        (answer({"id": 1}), r"\$\.id: 1 is not of type 'string'"),
+        (answer({"name": None}), r"\$\.name: None"),
+        (answer({"dateStart": "soon"}), r"\$\.dateStart: 'soon' is not a 'date-time'"),
+        (answer({"lengthInMinutes": 2**31}), "int32"),
+        (answer(b"{"), "no JSON"),
+        (answer({}, **{"content-type": "text/html"}), "content type text/html"),
+        (answer(b"", 204, "DELETE"), None),
+        (answer({}, 204, "DELETE"), "no body for 204"),
+        (answer(REFUSAL, 404), None),
+        (answer(REFUSAL | {"status": 400}, 404), "speaks of status 400"),
+        (answer(REFUSAL | {"contextId": "d"}, 404), "contextId"),
+        (answer(REFUSAL, 404, **{"inin-correlation-id": ""}), "contextId"),
+        (answer({"x": 1}, path="/elsewhere"), None),
+    ],
+)
+def test_the_witness_names_what_is_against_the_contract(wrong: Answer, complaint: str | None):
+    found = list(wrong.violations())
+
+    assert bool(found) is (complaint is not None), found
+    assert all(re.search(str(complaint), each) for each in found)
+
+
+def test_the_witness_sees_every_answer_but_those_that_were_spoiled_on_order(sandbox: Sandbox, token: str):
+    headers = {"Authorization": f"Bearer {token}"}
+    with witnessing() as witness, httpx.Client(base_url=sandbox.base_url, headers=headers, trust_env=False) as client:
+        client.get(ONE)
+        client.get("/elsewhere")
+        sandbox.faults.add(Fault("status", status=418), Fault("accepted", "DELETE"))
+        assert client.get(ONE).status_code == 418
+        assert client.delete(f"{ONE.removesuffix('x')}{next(iter(sandbox.state.appointments))}").status_code == 202
+        witness.judge()
+    assert witness.judged == 3

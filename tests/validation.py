@@ -153,7 +153,7 @@ class Witness:
                     self._answers.append(answer_of(scope, start[0], b"".join(body)))  # before anybody can have read it
             await send(message)
 
-        struck: list[Fault] = []
+        struck: list[Fault] = scope.setdefault("struck", [])  # one for all who watch this request
         token = STRUCK.set(struck)
         try:
             await serve(service, scope, receiving, sending)

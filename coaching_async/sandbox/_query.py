@@ -12,7 +12,8 @@ from ._wire import moment
 
 Interval: TypeAlias = tuple[datetime, datetime]
 
-_NUMBER = re.compile(r"0*[1-9][0-9]{0,8}")
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,9}")
+_INT32 = range(1, 2**31)
 
 
 def texts(query: QueryParams, name: str) -> tuple[str, ...]:
@@ -51,6 +52,6 @@ def interval(query: QueryParams, name: str) -> Interval | None:
 
 def positive(query: QueryParams, name: str, default: int) -> int:
     text = query.get(name, str(default))
-    if not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text) or int(text) not in _INT32:
         raise errors.invalid_parameter(name, text)
     return int(text)
