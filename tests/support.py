@@ -12,6 +12,9 @@ from coaching_async._retry import Fault, Safety
 
 TOKEN = "a-token-for-tests"
 
+CUT = (httpx.RemoteProtocolError, httpx.ReadError)
+"""What a cut connection looks like: which of them depends on what was on its way at that moment."""
+
 Outcome = Response | Exception | int
 
 
