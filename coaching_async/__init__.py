@@ -1,6 +1,5 @@
 """An async client for the Genesys Cloud Coaching API."""
 
-from ._appointments import AppointmentFilters
 from ._client import CoachingClient
 from ._errors import (
     AuthError,
@@ -32,6 +31,7 @@ from ._events import (
     Stats,
     TokenIssued,
 )
+from ._filters import AppointmentFilters
 from ._listing import (
     Listing,
     PageWalk,

@@ -1,17 +1,17 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, TypedDict, Unpack
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Unpack
 
 import anyio
 import attrs
 
 from ._api import ROOT, Api, pauses
-from ._convert import Several, Span, an_id, ids, members, span
+from ._convert import Several, Span, an_id, ids, members
 from ._errors import NotFound
+from ._filters import AppointmentFilters, as_query, at_least_one
 from ._listing import Listing
-from ._types import OpenEnum
-from ._wire import QueryValue, path
+from ._wire import path
 from .models import (
     Appointment,
     AppointmentCreate,
@@ -19,10 +19,7 @@ from .models import (
     AppointmentStatus,
     AppointmentUpdate,
     ConversationLink,
-    IntervalCondition,
     Page,
-    Relationship,
-    SortOrder,
     StatusChange,
     settable_status,
 )
@@ -38,7 +35,7 @@ from .models_aggregates import (
     AppointmentMetric,
 )
 
-__all__ = ["AppointmentFilters", "Appointments"]
+__all__ = ["Appointments"]
 
 
 async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
@@ -49,25 +46,6 @@ async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_i
             return await read(appointment_id)
         except NotFound:
             await anyio.sleep(next(wait))
-
-
-class AppointmentFilters(TypedDict, total=False):
-    """What a list of appointments may be narrowed by; None is as good as leaving out."""
-
-    interval: Span | None
-    """When they take place; the end is excluded."""
-    statuses: Several[AppointmentStatus] | None
-    facilitator_ids: Iterable[str] | str | None
-    sort_order: SortOrder | str | None
-    """By due date."""
-    relationships: Several[Relationship] | None
-    """The roles that the users have in them."""
-    completion_interval: Span | None
-    """When they became Completed; the end is excluded."""
-    overdue: bool | None
-    """True gives only overdue ones, False only others."""
-    interval_condition: IntervalCondition | str | None
-    """Whether `interval` wants them to start in it, or to overlap it."""
 
 
 @attrs.frozen
@@ -101,7 +79,7 @@ class Appointments:
             "appointments.list",
             "appointments",
             page_size=page_size,
-            filters={"user_ids": wanted, **_converted(filters)},
+            filters={"user_ids": wanted, **as_query(filters)},
         )
 
     def list_mine(self, *, page_size: int = 100, **filters: Unpack[AppointmentFilters]) -> Listing[Appointment]:
@@ -118,7 +96,7 @@ class Appointments:
             "appointments",
             "me",
             page_size=page_size,
-            filters=_converted(filters),
+            filters=as_query(filters),
         )
 
     async def get(self, appointment_id: str) -> Appointment:
@@ -264,43 +242,7 @@ class Appointments:
         )
 
 
-def _converted(filters: AppointmentFilters) -> dict[str, QueryValue]:
-    if unknown := filters.keys() - _CONVERT.keys():
-        raise TypeError(f"no such filter: {', '.join(sorted(unknown))}; there are {', '.join(_CONVERT)}")
-    return {name: _CONVERT[name](value) for name, value in filters.items() if value is not None}
-
-
-def _word(wanted: object) -> str:
-    """`True` or `False`, as the API spells them."""
-    if not isinstance(wanted, bool):
-        raise TypeError(f"overdue is True, False or None, not {type(wanted).__name__}")
-    return str(wanted)
-
-
-def _several(values: Iterable[str] | str) -> tuple[str, ...]:
-    several = ids(values)
-    if not several:  # sent as nothing, it would select everything
-        raise ValueError("a filter is an empty list: leave it out to get everything")
-    return several
-
-
-def _known(enum: type[OpenEnum]) -> Callable[[Any], QueryValue]:
-    return lambda values: members(enum, _several(values))
-
-
 def _clause(dimension: AggregateDimension, values: Iterable[str] | str) -> AggregateClause:
     """`dimension` has to be one of `values`."""
-    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in _several(values)]
+    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in at_least_one(values)]
     return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)
-
-
-_CONVERT: Final[Mapping[str, Callable[[Any], QueryValue]]] = {
-    "interval": span,
-    "statuses": _known(AppointmentStatus),
-    "facilitator_ids": _several,
-    "sort_order": SortOrder.known,
-    "relationships": _known(Relationship),
-    "completion_interval": span,
-    "overdue": _word,
-    "interval_condition": IntervalCondition.known,
-}

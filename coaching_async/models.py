@@ -12,7 +12,6 @@ import attrs
 
 from ._convert import ids
 from ._types import UNSET, OpenEnum, Unset, aware
-from .models_errors import ErrorDetail
 
 __all__ = [
     "AccessType",
@@ -26,7 +25,6 @@ __all__ = [
     "ConversationLink",
     "ConversationReference",
     "DocumentReference",
-    "ErrorDetail",
     "IntervalCondition",
     "Notification",
     "NotificationAction",

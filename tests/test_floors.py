@@ -16,7 +16,7 @@ FLOORS = [
     {"models"},
     {"models_slots", "_errors"},
     {"_regions", "_retry", "_rate", "_wire"},
-    {"_pipeline", "_listing"},
+    {"_pipeline", "_listing", "_filters"},
     {"_engine", "_tokens", "_api"},
     {"_appointments", "_annotations", "_notifications", "_schedule_slots"},
     {"_client"},
