@@ -1,6 +1,7 @@
 """An async client for the Genesys Cloud Coaching API."""
 
 from ._client import CoachingClient
+from ._engine import HttpClient
 from ._errors import (
     AuthError,
     BadRequest,
@@ -39,6 +40,7 @@ from ._listing import (
 )
 from ._pipeline import TokenSource
 from ._rate import RateLimit
+from ._raw import RawResponse
 from ._retry import RetryPolicy
 from ._schedule_slots import ScheduleSlotsSearch
 from ._tokens import (
@@ -188,6 +190,7 @@ __all__ = [
     "ExternalActivityType",
     "Forbidden",
     "FullDayTimeOffMarker",
+    "HttpClient",
     "Interval",
     "IntervalCondition",
     "Listing",
@@ -201,6 +204,7 @@ __all__ = [
     "Processed",
     "RateLimit",
     "RateLimited",
+    "RawResponse",
     "Relationship",
     "RequestAnswered",
     "RequestFailed",

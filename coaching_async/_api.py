@@ -3,18 +3,31 @@
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
 
-from ._errors import CoachingError, DeadlineExceeded, DecodeError, NotFound, OutcomeUnknown, ResponseError, worse
+from ._errors import (
+    ClientMisuse,
+    CoachingError,
+    DeadlineExceeded,
+    DecodeError,
+    NotFound,
+    OutcomeUnknown,
+    ResponseError,
+    worse,
+)
 from ._events import CallFinished, CallStarted, Emit
+from ._hints import hint, look_first
+from ._line import CLOSED, Line
 from ._listing import Listing
-from ._pipeline import Call, Request, Response, Send
-from ._retry import Safety
-from ._wire import QueryValue, encode, from_dict, parse_json, parse_object, path, query
+from ._pipeline import Call, Request, Response
+from ._raw import RawResponse, capturing, is_capturing, record
+from ._retry import RetryPolicy, Safety
+from ._wire import Json, QueryValue, decode, encode, from_dict, parse_json, parse_object, path, query
 from .models import AppointmentReference, Page
 from .models_errors import ErrorDetail
 
@@ -44,9 +57,11 @@ class Api:
     """What a resource needs to make calls. Segments are the path below `ROOT`, each quoted as one."""
 
     base_url: str
-    send: Send
+    line: Callable[[], Line]
+    """The line of this event loop. Raises `ClientMisuse`."""
     emit: Emit
     timeout: float
+    retry: RetryPolicy
 
     async def read(
         self, cls: type[T], operation: str, *segments: str, filters: Filters = NONE, body: object = None
@@ -87,17 +102,20 @@ class Api:
 
         async def exchange(call: Call) -> T:
             nonlocal reference
-            response = await self.send(_request(call, method, url, Safety.WRITE, content))
+            response = await self._send(call, method, url, Safety.WRITE, content)
             if response.status != 202 or accepted is None:
-                return _decoded(cls, response, call)
+                return await _decoded(partial(decode, cls), response, call)
             call.processed = "maybe"  # accepted is not yet done
-            reference = _decoded(AppointmentReference, response, call, {202})
+            reference = await _decoded(partial(decode, AppointmentReference), response, call, {202})
+            if is_capturing():  # who wants the answer does not want what it leads to
+                raise OutcomeUnknown(f"{operation}: accepted for later (202)", processed="maybe")
             try:
                 return await accepted(lambda id_: self._get(call, cls, self._url((segments[0], id_))), reference.id)
             except (CoachingError, ValueError) as error:
                 problem = str(error)
             raise OutcomeUnknown(
-                f"{operation}: accepted for later (202), but what became of it cannot be read: {problem}",
+                f"{operation}: accepted for later (202), but what became of it cannot be read: {problem}. "
+                f"{look_first(operation)}",
                 processed="maybe",
             )
 
@@ -119,7 +137,9 @@ class Api:
 
         async def exchange(call: Call) -> J:
             nonlocal job
-            job = _decoded(cls, await self.send(_request(call, "POST", url, Safety.WRITE, content)), call, {202})
+            job = await _decoded(
+                partial(decode, cls), await self._send(call, "POST", url, Safety.WRITE, content), call, {202}
+            )
             wait = pauses()
             while not ready(job):
                 await anyio.sleep(next(wait))
@@ -138,15 +158,32 @@ class Api:
         url = self._url(segments)
 
         async def exchange(call: Call) -> None:
-            response = await self.send(_request(call, "DELETE", url, Safety.DELETE))
+            response = await self._send(call, "DELETE", url, Safety.DELETE)
             if not 200 <= response.status < 300:
                 raise _response_error(response, call)
 
         await self._bounded(operation, exchange)
 
+    async def request(self, method: str, address: str, safety: Safety, content: bytes | None) -> RawResponse[Json]:
+        """Any request at all; `address` is what follows the host. Any 2xx is as good as another, and so is no body."""
+
+        async def exchange(call: Call) -> Json:
+            response = await self._send(call, method, f"{self.base_url}{address}", safety, content)
+            return await _decoded(_json, response, call, range(200, 300)) if response.content or response.flaw else None
+
+        with capturing() as capture:
+            return capture.with_value(await self._bounded("request", exchange))
+
     async def _get(self, call: Call, cls: type[T], url: str, question: bytes | None = None) -> T:
         method = "GET" if question is None else "POST"
-        return _decoded(cls, await self.send(_request(call, method, url, Safety.SAFE, question)), call)
+        return await _decoded(partial(decode, cls), await self._send(call, method, url, Safety.SAFE, question), call)
+
+    async def _send(self, call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Response:
+        started = anyio.current_time()
+        headers = {} if content is None else JSON
+        response = await self.line().send(Request(call, method, url, safety, headers, content))
+        record(call, response, anyio.current_time() - started)
+        return response
 
     def _url(self, segments: tuple[str, ...], filters: Filters = NONE) -> str:
         url = f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{query(**filters)}"
@@ -156,29 +193,42 @@ class Api:
 
     async def _bounded(self, operation: str, exchange: Callable[[Call], Awaitable[T]]) -> T:
         """Run one call: its events, and what its errors say about it."""
-        call = Call(operation, self.emit)
+        line = self.line()
+        line.refuse_if_closed()
+        call = Call(operation, self.emit, self.retry)
         started = anyio.current_time()
-        failure: str | None = None
+        failure: BaseException | None = None
         self.emit(CallStarted(operation))
         try:
-            return await self._in_time(call, exchange)
+            return await self._in_time(line, call, exchange)
         except CoachingError as error:
-            failure = type(error).__name__
+            failure = error
             error.operation = operation
             error.attempts = call.attempts
             error.processed = worse(error.processed, call.processed)
             raise
         except BaseException as error:
-            failure = type(error).__name__
+            failure = error
             raise
         finally:
-            self.emit(CallFinished(operation, call.attempts, anyio.current_time() - started, failure))
+            self.emit(
+                CallFinished(
+                    operation,
+                    call.attempts,
+                    anyio.current_time() - started,
+                    None if failure is None else type(failure).__name__,
+                    call.processed,
+                    is_cancelled=isinstance(failure, anyio.get_cancelled_exc_class()),
+                )
+            )
+            del failure  # else it would hold this frame, and this frame it
 
-    async def _in_time(self, call: Call, exchange: Callable[[Call], Awaitable[T]]) -> T:
+    async def _in_time(self, line: Line, call: Call, exchange: Callable[[Call], Awaitable[T]]) -> T:
         # The caller's own tighter scope wins, and stays the caller's own: only ours is caught here.
-        with anyio.CancelScope(deadline=anyio.current_time() + self.timeout):
+        with anyio.CancelScope(deadline=anyio.current_time() + self.timeout) as scope, line.under_way(scope):
             return await exchange(call)
-        raise _deadline_error(call, self.timeout)
+        problem = CLOSED if line.is_closed else f"no answer within {self.timeout:g} s"
+        raise _cut_short(call, problem, is_closed=line.is_closed)
 
 
 def pauses() -> Iterator[float]:
@@ -192,44 +242,44 @@ def pauses() -> Iterator[float]:
 JSON: Final = {"Content-Type": "application/json"}
 DONE: Final = frozenset({200, 201})
 
-HINTS: Final = {
-    "not.a.user": "it speaks of the caller, so it needs a user's token; a client's own token has no user",
-}
-"""What to do about an error code, where the service's text does not say it."""
-
 PERSONAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S+@\S+")
 """What has no business in a log: ids and addresses that the service's text may quote."""
 
 
-def _request(call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Request:
-    return Request(call, method, url, safety, {} if content is None else JSON, content)
+def _cut_short(call: Call, problem: str, *, is_closed: bool) -> CoachingError:
+    if call.processed != "no":
+        return OutcomeUnknown(
+            f"{call.operation}: {problem}, and it may have been carried out. {look_first(call.operation)}",
+            processed=call.processed,
+        )
+    if is_closed:
+        return ClientMisuse(f"{call.operation}: {problem}")
+    return DeadlineExceeded(f"{call.operation}: {problem}; nothing was changed")
 
 
-def _deadline_error(call: Call, timeout: float) -> CoachingError:
-    if call.processed == "no":
-        return DeadlineExceeded(f"{call.operation}: no answer within {timeout:g} s; nothing was changed")
-    return OutcomeUnknown(
-        f"{call.operation}: no answer within {timeout:g} s, and it may have been carried out. "
-        "Look before you send it again",
-        processed=call.processed,
-    )
-
-
-def _decoded(cls: type[T], response: Response, call: Call, expected: Collection[int] = DONE) -> T:
+async def _decoded(
+    read: Callable[[bytes], Awaitable[T]], response: Response, call: Call, expected: Collection[int] = DONE
+) -> T:
     if not 200 <= response.status < 300:
         raise _response_error(response, call)
     problem = f"status {response.status} is not among the answers of this operation"
-    if response.status in expected:
+    if response.flaw is not None:
+        problem = response.flaw.text
+    elif response.status in expected:
         try:
-            return from_dict(cls, parse_json(response.content))
+            return await read(response.content)
         except ValueError as error:
             problem = str(error)
     text = f"{call.operation}: the answer is not what the API promises: {problem}{_correlation(response)}"
     if call.processed != "no":
-        raise OutcomeUnknown(text, processed=call.processed)
+        raise OutcomeUnknown(f"{text}. {look_first(call.operation)}", processed=call.processed)
     failure = DecodeError(text)
     failure.status, failure.correlation_id = response.status, response.correlation_id
     raise failure
+
+
+async def _json(content: bytes) -> Json:
+    return cast("Json", parse_json(content))
 
 
 def _response_error(response: Response, call: Call) -> ResponseError:
@@ -240,8 +290,9 @@ def _response_error(response: Response, call: Call) -> ResponseError:
         parts.append(_showable(code))
     if message:
         parts.append(f"({_showable(message)})")
-    hint = f": {HINTS[code]}" if code in HINTS else ""
-    error = ResponseError.of_status(response.status)(f"{' '.join(parts)}{hint}{_correlation(response)}")
+    advice = hint(call.operation, response.status, code)
+    text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation(response)}"
+    error = ResponseError.of_status(response.status)(text)
     error.status, error.code, error.message = response.status, code, message
     error.correlation_id = response.correlation_id
     error.retry_after = response.retry_after

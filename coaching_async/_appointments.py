@@ -1,7 +1,9 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Unpack
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Final, Unpack
 
 import anyio
 import attrs
@@ -11,6 +13,7 @@ from ._convert import Several, Span, an_id, ids, members
 from ._errors import NotFound
 from ._filters import AppointmentFilters, as_query, at_least_one
 from ._listing import Listing
+from ._types import Unset, aware
 from ._wire import path
 from .models import (
     Appointment,
@@ -36,6 +39,9 @@ from .models_aggregates import (
 )
 
 __all__ = ["Appointments"]
+
+MINUTE: Final = timedelta(minutes=1)
+CLOCKS_DIFFER: Final = MINUTE
 
 
 async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
@@ -116,11 +122,41 @@ class Appointments:
         HTTP: POST /api/v2/coaching/appointments
         Permission: coaching:appointment:add
         Raises: `BadRequest`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been created, with `reference`
-        where it was accepted and does not appear in time.
+        where it was accepted and does not appear in time. Then `find_created` looks for it.
         """
         return await self._api.write(
             Appointment, "appointments.create", "POST", "appointments", body=appointment, accepted=_appeared
         )
+
+    async def find_created(self, appointment: AppointmentCreate, *, since: datetime) -> tuple[Appointment, ...]:
+        """What `create` may have created, after it raised `OutcomeUnknown`: the oldest first, none where it has not.
+
+        `since` is when `create` was called, on this machine's clock; appointments count that were created at most a minute
+        before, because the service has a clock of its own. One that matches has the same name, start, length and
+        attendees, and the same facilitator where one was named.
+
+        HTTP: GET /api/v2/coaching/appointments
+        Permission: coaching:appointment:view
+        Raises: `BadRequest`, `Forbidden`.
+        """
+        earliest = aware(since) - CLOCKS_DIFFER
+        start = appointment.date_start.replace(second=0, microsecond=0)  # as the service cuts it
+        facilitator = None if isinstance(appointment.facilitator_id, Unset) else appointment.facilitator_id
+        anybody = (*appointment.attendee_ids, *([facilitator] if facilitator else []))[:1]
+
+        def is_it(found: Appointment) -> bool:
+            return (
+                found.name == appointment.name
+                and found.date_start is not None
+                and start <= found.date_start < start + MINUTE
+                and found.length_in_minutes == appointment.length_in_minutes
+                and {attendee.id for attendee in found.attendees} == set(appointment.attendee_ids)
+                and (facilitator is None or (found.facilitator is not None and found.facilitator.id == facilitator))
+            )
+
+        at_that_time = self.list(anybody, interval=(start, start + MINUTE), interval_condition="StartsIn")
+        dated = [(each.date_created, each) async for each in at_that_time if each.date_created and is_it(each)]
+        return tuple(each for created, each in sorted(dated, key=itemgetter(0)) if created >= earliest)
 
     async def update(self, appointment_id: str, changes: AppointmentUpdate) -> Appointment:
         """Change what `changes` sets; leave the rest. A completed appointment cannot be changed.

@@ -1,31 +1,38 @@
 """`CoachingClient`: wires the layers together and owns, or borrows, the HTTP client."""
 
-import logging
+import copy
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, ParamSpec, Self, TypeVar
 
-import httpx
+import attrs
 
 from ._annotations import Annotations
 from ._api import Api
 from ._appointments import Appointments
-from ._engine import Engine, close, own_client
-from ._errors import ConfigurationError
+from ._engine import Engine, HttpClient, close, own_client, tls_context
+from ._errors import ClientMisuse, ConfigurationError, OutcomeUnknown
 from ._events import Counters, Emit, Event, Stats
+from ._home import PerLoop
+from ._line import CLOSED, Line
+from ._log import log, only_watching
 from ._notifications import Notifications
-from ._pipeline import Authorising, Pacing, Request, Response, Retrying, Send, TokenSource
+from ._pipeline import Authorising, Pacing, Retrying, TokenSource
 from ._rate import Budget, Gate, RateLimit
+from ._raw import RawResponse, capturing
 from ._regions import hosts
-from ._retry import RetryPolicy
+from ._retry import RetryPolicy, Safety
 from ._schedule_slots import ScheduleSlots
 from ._tokens import AccessToken, ClientCredentials, Grant, LoginLimit, TokenKeeper
-from ._types import Secret
+from ._types import UNSET, Secret, Unset
+from ._wire import Json, address, dumps
 
 __all__ = ["CoachingClient"]
 
-logger: Final = logging.getLogger("coaching_async")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class CoachingClient:
@@ -61,28 +68,39 @@ class CoachingClient:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 # immutable
         rate_limit: RateLimit = RateLimit(300, per=60.0),  # noqa: B008 # immutable
         max_concurrency: int = 10,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: HttpClient | None = None,
         allow_http: bool = False,
         on_event: Emit | None = None,
     ) -> None:
-        if not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError("timeout has to be a number of seconds above 0")
         if max_concurrency < 1:
             raise ConfigurationError("max_concurrency has to be at least 1")
         where = hosts(region, base_url, login_url, allow_http=allow_http)
+        tls = functools.cache(tls_context)
+
+        def line() -> Line:
+            if self._is_closed:
+                raise ClientMisuse(CLOSED)
+            http = own_client(connections=max_concurrency + 1, tls=tls()) if http_client is None else http_client
+            gate = Gate(max_concurrency)
+
+            engine, login_engine = (Engine(http, each, borrowed=http is http_client) for each in (gate, Gate(1)))
+            tokens = self._tokens(auth, f"{where.login}/oauth/token", Retrying(LoginLimit(login_engine)), retry)
+            send = Retrying(Pacing(Authorising(engine, tokens), Budget(rate_limit)), on_throttle=gate.close_for)
+
+            return Line(send, None if http is http_client else lambda: close(http))
+
+        self._on_event: Final = only_watching(on_event)
         self._counters: Final = Counters()
-        self._on_event: Final = on_event
-        self._http: Final = own_client(connections=max_concurrency + 1) if http_client is None else http_client
-        self._borrowed: Final = http_client is not None
-        self._gates: Final = (Gate(max_concurrency), Gate(1))
+        self._is_closed = False
+        self._is_view = False
+        self._lines: Final = PerLoop(line)
+        self._offer(Api(where.api, self._lines.get, self._emit, _seconds(timeout), retry))
 
-        budget, gate = Budget(rate_limit), self._gates[0]
-        engine, login_engine = (Engine(self._http, each, self._borrowed) for each in self._gates)
-        login = Retrying(LoginLimit(login_engine), retry)
-        tokens = TokenKeeper(auth, f"{where.login}/oauth/token", login, self._emit) if isinstance(auth, Grant) else auth
-        self._send: Send = Retrying(Pacing(Authorising(engine, tokens), budget), retry, on_throttle=gate.close_for)
+    def _tokens(self, auth: Grant | TokenSource, url: str, login: Retrying, retry: RetryPolicy) -> TokenSource:
+        return TokenKeeper(auth, url, login, self._emit, retry) if isinstance(auth, Grant) else auth
 
-        api = Api(where.api, self._send_if_open, self._emit, timeout)
+    def _offer(self, api: Api) -> None:
+        self._api = api
         self.appointments = Appointments(api)
         self.annotations = Annotations(api)
         self.notifications = Notifications(api)
@@ -113,18 +131,87 @@ class CoachingClient:
             raise ConfigurationError(problem)
         return cls(auth, region=region.reveal() if region else None)
 
+    def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
+        """A view of this client with another deadline, in seconds, or another policy, for some calls.
+
+        It shares everything else: connections, token, rate limit, statistics. It cannot be closed. Raises
+        `ConfigurationError`.
+        """
+        view = copy.copy(self)
+        view._is_view = True  # noqa: SLF001 # one of us
+        view._offer(  # noqa: SLF001 # one of us
+            attrs.evolve(
+                self._api,
+                timeout=self._api.timeout if isinstance(timeout, Unset) else _seconds(timeout),
+                retry=self._api.retry if isinstance(retry, Unset) else retry,
+            )
+        )
+        return view
+
+    async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
+        """Call a method and get its answer as it came: status, headers, JSON, besides the value.
+
+            answer = await client.raw(client.appointments.get, appointment_id)
+
+        After a 202 it does not wait for what was accepted. Raises what the method raises.
+        """
+        with capturing() as capture:
+            value: T | OutcomeUnknown
+            try:
+                value = await function(*args, **kwargs)
+            except OutcomeUnknown as error:
+                if error.reference is None:
+                    raise
+                value = error.with_traceback(None)
+        return capture.with_value(value)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | bool | Iterable[str] | None] | None = None,
+        json: Json = None,
+        safe: bool = False,
+    ) -> RawResponse[Json]:
+        """Any other endpoint of the platform, with this client's token, pacing and retries.
+
+            answer = await client.request("GET", f"/api/v2/users/{quote(user_id, safe='')}")
+
+        `path` starts with a slash, and its ids are quoted; parameters go into `query`, where lists are repeated and None
+        is left out. `safe` says that the request only asks, whatever its method, and may be sent twice; without it a POST,
+        PUT or PATCH is sent again only when it was surely not carried out.
+
+        Raises `ValueError` and `TypeError` for bad arguments, before anything is sent; else what every method raises.
+        """
+        verb = method.upper()
+        if not verb.isalpha() or not verb.isascii():
+            raise ValueError("method is one of GET, POST, PUT, PATCH, DELETE")
+        safety = Safety.SAFE if safe or verb in {"GET", "HEAD"} else Safety.WRITE
+        if verb == "DELETE" and not safe:
+            safety = Safety.DELETE
+        return await self._api.request(verb, address(path, query or {}), safety, None if json is None else dumps(json))
+
     def stats(self) -> Stats:
-        """What this client has done so far."""
+        """What this client, its views included, has done so far."""
         return self._counters.snapshot()
 
     async def aclose(self) -> None:
-        """Close the client, and its connections unless they are a borrowed client's. Twice is as good as once."""
-        for gate in self._gates:
-            gate.shut()
-        if not self._borrowed:
-            await close(self._http)
+        """End the calls under way, with `ClientMisuse` or `OutcomeUnknown`, and close the client's own connections.
+
+        Twice is as good as once. Raises `ClientMisuse` on a view, and in another event loop than the client's.
+        """
+        if self._is_view:
+            raise ClientMisuse("a view cannot be closed: close the client that it was made from")
+        if not self._is_closed:
+            line = self._lines.get()
+            self._is_closed = True
+            await line.aclose()
 
     async def __aenter__(self) -> Self:
+        if self._is_view:
+            raise ClientMisuse("a view cannot be closed, so it is no context manager: use it as it is")
+        self._lines.get().refuse_if_closed()
         return self
 
     async def __aexit__(
@@ -132,17 +219,16 @@ class CoachingClient:
     ) -> None:
         await self.aclose()
 
-    async def _send_if_open(self, request: Request) -> Response:
-        self._gates[0].refuse_if_shut()  # at once, and not only when its turn has come
-        return await self._send(request)
-
     def _emit(self, event: Event) -> None:
         self._counters(event)
-        if self._on_event is not None:
-            try:
-                self._on_event(event)
-            except Exception:  # who only watches must not change what happens
-                logger.exception("on_event failed on %s", type(event).__name__)
+        log(event)
+        self._on_event(event)
+
+
+def _seconds(timeout: float) -> float:
+    if not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("timeout has to be a number of seconds above 0")
+    return timeout
 
 
 VARIABLES: Final = (

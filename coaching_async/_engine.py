@@ -1,24 +1,26 @@
 """The bottom of the pipeline, and the only place that knows how an HTTP library talks and fails."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 import attrs
 import httpx
 
-from ._errors import ClientMisuse
+from . import _body
+from ._errors import ClientMisuse, ConfigurationError
 from ._events import RequestAnswered, RequestFailed, RequestSent
-from ._pipeline import ExchangeFailed, Request, Response
+from ._pipeline import ExchangeFailed, Flaw, Request, Response
 from ._rate import Gate
 from ._retry import Fault, Safety
 from ._version import VERSION
 
-__all__ = ["Engine", "close", "own_client"]
+__all__ = ["Engine", "HttpClient", "HttpResponse", "close", "own_client", "tls_context"]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=BaseException)
 
 CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 15.0
@@ -28,7 +30,38 @@ ANSWER_TIMEOUT: Final = 15.0
 HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"coaching-async/{VERSION}"}
 
 
-def own_client(*, connections: int) -> httpx.AsyncClient:
+class HttpResponse(_body.Body, Protocol):
+    """As much of an answer of httpx's, or httpx2's, as is used here."""
+
+    @property
+    def status_code(self) -> int: ...
+    async def aclose(self) -> None: ...
+
+
+class HttpClient(Protocol):
+    """As much of `httpx.AsyncClient`, or `httpx2.AsyncClient`, as is used here."""
+
+    @property
+    def is_closed(self) -> bool: ...
+    def build_request(  # a request goes back to the client that built it, so nobody needs to know what it is
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        timeout: tuple[float | None, float | None, float | None, float | None],
+    ) -> Any: ...
+    async def send(self, request: Any, *, stream: bool, auth: None, follow_redirects: bool) -> HttpResponse: ...
+    async def aclose(self) -> None: ...
+
+
+def tls_context() -> ssl.SSLContext:
+    """What servers are believed by: as the environment says (`SSL_CERT_FILE`), else certifi. Takes 20 ms to build."""
+    return httpx.create_ssl_context()
+
+
+def own_client(*, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
     """The HTTP client of who brings none: no redirects, no cookies, proxies from the environment, HTTP/1.1."""
     limits = httpx.Limits(
         max_connections=connections,
@@ -38,10 +71,17 @@ def own_client(*, connections: int) -> httpx.AsyncClient:
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     # Whatever the environment says: what stays on this machine needs no proxy, and may be plain http.
     direct: dict[str, None] = dict.fromkeys(["all://localhost", "all://127.0.0.1", "all://[::1]"])
-    return httpx.AsyncClient(limits=limits, cookies=no_cookies, mounts=direct, follow_redirects=False)
+    try:
+        return httpx.AsyncClient(verify=tls, limits=limits, cookies=no_cookies, mounts=direct, follow_redirects=False)
+    except ImportError:
+        problem = "is a SOCKS proxy, which needs one package more: pip install 'httpx[socks]'"
+    except ValueError:
+        problem = "is no proxy's URL"
+    # Which of them it is stays unsaid: a proxy's URL may hold a password.
+    raise ConfigurationError(f"what HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is set to {problem}")
 
 
-async def close(http: httpx.AsyncClient) -> None:
+async def close(http: HttpClient) -> None:
     """Close its connections, all of them, also when the caller is cancelled in the middle."""
     await _in_child_task(http.aclose)
 
@@ -54,7 +94,7 @@ class Engine:
     scope, the only kind that its pool survives (encode/httpcore#1093), and the gate keeps anybody from waiting in there.
     """
 
-    http: httpx.AsyncClient
+    http: HttpClient
     gate: Gate
     borrowed: bool = False
 
@@ -80,35 +120,38 @@ class Engine:
             return answer
 
     async def _exchange(self, request: Request) -> Response | ExchangeFailed:
-        answer: httpx.Response | None = None
+        answer: HttpResponse | None = None
+        silence = None if request.safety is Safety.WRITE else ANSWER_TIMEOUT
         try:
             outgoing = self.http.build_request(
                 request.method,
                 request.url,
                 headers=HEADERS | dict(request.headers),
                 content=request.content,
-                timeout=httpx.Timeout(
-                    None,
-                    connect=CONNECT_TIMEOUT,
-                    read=None if request.safety is Safety.WRITE else ANSWER_TIMEOUT,
-                    write=None if request.safety is Safety.WRITE else ANSWER_TIMEOUT,
-                ),
+                timeout=(CONNECT_TIMEOUT, silence, silence, None),
             )
             answer = await self.http.send(outgoing, stream=True, auth=None, follow_redirects=False)
             try:
-                content = await answer.aread()
+                return _response(answer, await _body.read(answer))
             finally:
                 await answer.aclose()
-            return Response(answer.status_code, answer.headers, content)
-        except httpx.HTTPStatusError as error:  # a borrowed client may raise by itself
-            answer = error.response
-            return Response(answer.status_code, answer.headers, answer.content if answer.is_stream_consumed else b"")
-        except httpx.RequestError as error:
+        except Exception as error:
             failure = error
+            if (kind := _kind(error)) is None:
+                raise  # a mistake, ours or a borrowed transport's
+        if kind.__name__ == "HTTPStatusError":  # a borrowed client may raise by itself
+            refusal: HttpResponse = getattr(failure, "response")  # noqa: B009 # whichever library's
+            return _response(refusal, refusal.content if refusal.is_stream_consumed else b"")
         if answer is not None and not 200 <= answer.status_code < 300:
             return Response(answer.status_code, answer.headers)  # what matters of it arrived
-        fault = _fault(failure, borrowed=self.borrowed) if answer is None else Fault.BODY_LOST
-        return ExchangeFailed(fault, _bare(failure))
+        fault = Fault.BODY_LOST if answer is not None else _fault(failure, kind.__name__, borrowed=self.borrowed)
+        return ExchangeFailed(fault, _bare(failure, kind))
+
+
+def _response(answer: HttpResponse, body: bytes | Flaw) -> Response:
+    if isinstance(body, Flaw):
+        return Response(answer.status_code, answer.headers, flaw=body)
+    return Response(answer.status_code, answer.headers, body)
 
 
 async def _in_child_task(function: Callable[[], Awaitable[T]]) -> T:
@@ -133,37 +176,62 @@ async def _in_child_task(function: Callable[[], Awaitable[T]]) -> T:
     return values.pop()
 
 
-def _fault(error: httpx.RequestError, *, borrowed: bool) -> Fault:
-    match error:
-        case httpx.ProxyError():
-            return Fault.UNSENT if str(error).startswith("5") else Fault.REFUSED
-        case httpx.ConnectError():
-            return Fault.REFUSED if _tls_cause(error) else Fault.UNSENT
-        case httpx.ConnectTimeout():
-            # The aiohttp transport reports a server that hung up after reading the request this way.
-            return Fault.LOST if borrowed else Fault.UNSENT
-        case httpx.PoolTimeout():
-            return Fault.UNSENT
-        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-            return Fault.REFUSED
-        case _:
-            return Fault.LOST
+LIBRARIES: Final = frozenset({"httpx", "httpx2", "aiohttp"})
+"""Whose errors are understood. aiohttp's own come through its transport for httpx, where that has no name for them."""
+
+ON_THE_WAY: Final = frozenset({"RequestError", "HTTPStatusError", "ClientError"})
+"""The roots of what may go wrong on the way; what else these libraries raise is about how they are used."""
+
+FAULTS: Final[Mapping[str, Fault]] = {
+    "ConnectError": Fault.UNSENT,
+    "ConnectTimeout": Fault.UNSENT,
+    "PoolTimeout": Fault.UNSENT,
+    "UnsupportedProtocol": Fault.REFUSED,
+    "LocalProtocolError": Fault.REFUSED,
+}
+"""What an error means by the name of its class, which is the same in each library; any other means LOST."""
 
 
-def _tls_cause(error: BaseException) -> ssl.SSLError | None:
+def _kind(error: Exception) -> type[Exception] | None:
+    """The library's own class that an error is of, or None where it is no error of the network's."""
+    theirs = [cls for cls in type(error).__mro__ if cls.__module__.partition(".")[0] in LIBRARIES]
+    if any(cls.__name__ in ON_THE_WAY for cls in theirs):
+        return theirs[0]
+    return type(error) if isinstance(error, OSError) else None
+
+
+def _fault(error: Exception, kind: str, *, borrowed: bool) -> Fault:
+    tls = _in_chain(error, ssl.SSLError)
+    if kind == "ProxyError":
+        return Fault.UNSENT if str(error).startswith("5") else Fault.REFUSED
+    if kind == "ConnectError" and tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Fault.REFUSED
+    if kind == "ConnectTimeout" and borrowed:
+        # The aiohttp transport reports a server that hung up after reading the request this way.
+        return Fault.LOST
+    if kind == "RemoteProtocolError" and _in_chain(error, Exception, module="h11"):
+        return Fault.GARBLED
+    return FAULTS.get(kind, Fault.LOST)
+
+
+def _in_chain(error: BaseException, cls: type[F], module: str = "") -> F | None:
+    """The first of `cls`, and of `module`, among an error and what it came from."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ssl.SSLError):
+        if isinstance(seen, cls) and type(seen).__module__.startswith(module):
             return seen
         seen = seen.__cause__ or seen.__context__
     return None
 
 
-def _bare(error: httpx.RequestError) -> httpx.RequestError:
+def _bare(error: Exception, kind: type[Exception]) -> Exception:
     """The same error without request, traceback and context, which hold the token and the form."""
-    cls = next(each for each in type(error).__mro__ if each.__module__ == httpx.__name__)
     # An error about what could not be sent quotes it.
-    copy: httpx.RequestError = cls("" if isinstance(error, httpx.LocalProtocolError) else str(error))
-    if tls := _tls_cause(error):
+    text = "" if kind.__name__ == "LocalProtocolError" else str(error)
+    try:
+        copy = kind(text)
+    except TypeError:  # aiohttp's want to know of which request
+        copy = ConnectionError(f"{kind.__name__}: {text}")
+    if tls := _in_chain(error, ssl.SSLError):
         copy.__cause__ = type(tls)(*tls.args)
     return copy

@@ -5,7 +5,7 @@ A record holds no secret and no personal data: no path, no query, no body.
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
@@ -83,12 +83,17 @@ class TokenIssued:
 
 @attrs.frozen
 class CallFinished:
-    """A call ended. `error` is the name of the exception's class, None where it went well."""
+    """A call ended. `error` is the name of the exception's class, None where it went well.
+
+    `processed` tells whether the service has carried it out, which for a call that `is_cancelled` nothing else tells.
+    """
 
     operation: str
     attempts: int
     elapsed: float
     error: str | None
+    processed: Literal["no", "maybe", "yes"] = "no"
+    is_cancelled: bool = False
 
 
 Event: TypeAlias = (

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from ._errors import CoachingError
+from ._errors import ClientMisuse, CoachingError
 from .models import Page
 
 __all__ = ["Listing", "PageWalk", "Walk"]
@@ -76,11 +76,18 @@ class PageWalk(AsyncIterator[Page[T]]):
         self._count = 0
         self._read: set[tuple[object, ...]] = set()
         self._ended = False
+        self._stepping = False
 
     async def __anext__(self) -> Page[T]:
         if self._ended:
             raise StopAsyncIteration
-        page = await self._fetch(self._number, self._page_size)
+        if self._stepping:
+            raise ClientMisuse("two tasks share one walk, and each would miss what the other gets: give each its own")
+        self._stepping = True
+        try:
+            page = await self._fetch(self._number, self._page_size)
+        finally:
+            self._stepping = False
         # Some resources repeat a page for ever instead of ending. Items without ids cannot tell: two alike are two.
         ids = tuple(getattr(entity, "id", None) for entity in page.entities)
         if not ids or (ids in self._read and None not in ids):

@@ -12,10 +12,11 @@ from typing import Final, Protocol, TypeAlias
 import anyio
 import attrs
 
-from ._errors import AuthError, OutcomeUnknown, Processed, RateLimited, TransportError, worse
+from ._errors import AuthError, ClientMisuse, OutcomeUnknown, Processed, RateLimited, TransportError, worse
 from ._events import Emit, RetryScheduled
+from ._hints import look_first
 from ._rate import Budget
-from ._retry import TABLE, Fault, RetryPolicy, Safety, Then, fault_of, parse_retry_after
+from ._retry import TABLE, Fault, RetryBudget, RetryPolicy, Safety, Then, fault_of, parse_retry_after
 from ._types import B64TOKEN, Secret
 from ._wire import parse_object
 
@@ -23,6 +24,7 @@ __all__ = [
     "Authorising",
     "Call",
     "ExchangeFailed",
+    "Flaw",
     "Pacing",
     "Request",
     "Response",
@@ -38,6 +40,7 @@ class Call:
 
     operation: str
     emit: Emit
+    policy: RetryPolicy
     attempts: int = 0
     processed: Processed = "no"
 
@@ -59,12 +62,28 @@ class Request:
 
 
 @attrs.frozen
+class Flaw:
+    """Why an answer has no usable body. One that is `passing` may be gone at the next attempt."""
+
+    text: str
+    passing: bool = False
+
+
+@attrs.frozen
 class Response:
-    """An answer, read in full. `headers` finds names in any case."""
+    """An answer, read in full, or as far as its `flaw` lets. `headers` finds names in any case."""
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     content: bytes = attrs.field(default=b"", repr=False)
+    flaw: Flaw | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        """What is wrong with it, as far as sending again is concerned."""
+        if 200 <= self.status < 300 and self.flaw is not None and self.flaw.passing:
+            return Fault.BODY_BROKEN
+        return fault_of(self.status)
 
     @property
     def correlation_id(self) -> str | None:
@@ -100,9 +119,9 @@ class Retrying:
     """
 
     send: Send
-    policy: RetryPolicy
     on_throttle: Callable[[float], None] | None = None
     """Told the seconds of each 429, to stop everybody else who uses the token."""
+    budget: RetryBudget = attrs.field(factory=RetryBudget)
     draw: Callable[[], float] = random.random
 
     async def __call__(self, request: Request) -> Response:
@@ -111,20 +130,26 @@ class Retrying:
         faults = throttles = 0
         while True:
             outcome = await self._attempt(request)
-            fault = outcome.fault if isinstance(outcome, ExchangeFailed) else fault_of(outcome.status)
+            fault = outcome.fault
             if fault is None:
+                self.budget.succeeded()
                 return _settled(request, outcome)
             verdict = TABLE[fault][request.safety]
             call.processed = worse(call.processed, verdict.processed)
             if verdict.then is Then.DONE:
                 return DONE
-            faults += fault is not Fault.THROTTLED
-            throttles += fault is Fault.THROTTLED
             hint = None if isinstance(outcome, ExchangeFailed) else outcome.retry_after
-            wait = self.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.draw)
-            if fault is Fault.THROTTLED and self.on_throttle is not None:
-                self.on_throttle(self.policy.pause(hint))
-            if verdict.then is Then.STOP or wait is None or _outlasts_deadline(wait):
+            if fault is Fault.THROTTLED:
+                throttles += 1
+                allowed = True
+                if self.on_throttle is not None:
+                    self.on_throttle(call.policy.pause(hint))
+            else:
+                faults += 1
+                allowed = self.budget.failed()
+            allowed &= verdict.then is Then.RETRY or (verdict.then is Then.RETRY_ONCE and faults == 1)
+            wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.draw)
+            if not allowed or wait is None or _outlasts_deadline(wait):
                 return _given_up(request, outcome)
             call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
             await anyio.sleep(wait)
@@ -134,12 +159,13 @@ class Retrying:
             return await self.send(request)
         except ExchangeFailed as failure:
             return failure.with_traceback(None)  # its frames hold the signed request
-        except RateLimited:
+        except (RateLimited, ClientMisuse) as error:
             if request.call.processed == "no":
                 raise
+            problem = "the rate limit leaves no room for another" if isinstance(error, RateLimited) else str(error)
         raise OutcomeUnknown(
-            f"{request.call.operation}: an attempt may have been carried out, and the rate limit leaves no room for "
-            "another. Look before you send it again",
+            f"{request.call.operation}: an attempt may have been carried out, and {problem}. "
+            f"{look_first(request.call.operation)}",
             processed=request.call.processed,
         )
 
@@ -165,7 +191,7 @@ def _given_up(request: Request, outcome: "Response | ExchangeFailed") -> Respons
         raise TransportError(f"{request.call.operation}: no answer: {outcome}") from outcome.cause
     raise OutcomeUnknown(
         f"{request.call.operation}: the connection broke after the request may have been carried out: {outcome}. "
-        "Look before you send it again",
+        f"{look_first(request.call.operation)}",
         processed=request.call.processed,
     ) from outcome.cause
 

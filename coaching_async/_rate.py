@@ -5,7 +5,7 @@ from collections import deque
 import anyio
 import attrs
 
-from ._errors import ClientMisuse, RateLimited
+from ._errors import RateLimited
 
 __all__ = ["Budget", "Gate", "RateLimit"]
 
@@ -83,31 +83,19 @@ class Gate:
     def __init__(self, width: int) -> None:
         self._slots = anyio.Semaphore(width)
         self._opens_at = float("-inf")
-        self._shut = False
 
     def close_for(self, seconds: float) -> None:
         """Let nobody through for that long; a longer pause already told stays."""
         self._opens_at = max(self._opens_at, anyio.current_time() + seconds)
-
-    def shut(self) -> None:
-        """Let nobody through any more."""
-        self._shut = True
-
-    def refuse_if_shut(self) -> None:
-        """Raise `ClientMisuse` after `shut`."""
-        if self._shut:
-            raise ClientMisuse("this client is closed: make a new one, or call inside its `async with` block")
 
     async def __aenter__(self) -> None:
         while True:
             _refuse_if_past_deadline(self._opens_at)
             await anyio.sleep_until(self._opens_at)
             await self._slots.acquire()
-            if self._shut or anyio.current_time() < self._opens_at:
-                self._slots.release()
-                self.refuse_if_shut()
-            else:
+            if anyio.current_time() >= self._opens_at:
                 return
+            self._slots.release()
 
     async def __aexit__(self, *_: object) -> None:
         self._slots.release()

@@ -4,13 +4,23 @@ import enum
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import attrs
 
 from ._errors import Processed
 
-__all__ = ["TABLE", "Fault", "RetryPolicy", "Safety", "Then", "Verdict", "fault_of", "parse_retry_after"]
+__all__ = [
+    "TABLE",
+    "Fault",
+    "RetryBudget",
+    "RetryPolicy",
+    "Safety",
+    "Then",
+    "Verdict",
+    "fault_of",
+    "parse_retry_after",
+]
 
 
 class Safety(enum.Enum):
@@ -27,7 +37,9 @@ class Fault(enum.Enum):
     UNSENT = "the connection could not be made"
     REFUSED = "the connection will never be made: certificate, proxy login"
     LOST = "the connection broke after the request may have left"
+    GARBLED = "what came is no HTTP"
     BODY_LOST = "the service did it, its answer was cut"
+    BODY_BROKEN = "the service did it, its answer is whole as far as one can see, and yet broken"
     THROTTLED = "429"
     UNAVAILABLE = "the service or its gateway failed"
     ODD = "an answer that the API does not know"
@@ -37,6 +49,7 @@ class Then(enum.Enum):
     """What follows."""
 
     RETRY = "send again"
+    RETRY_ONCE = "send again, unless something went wrong before"
     STOP = "raise"
     DONE = "count it as done"
 
@@ -62,8 +75,18 @@ TABLE: Final[Mapping[Fault, Mapping[Safety, Verdict]]] = {
         Safety.DELETE: Verdict(Then.RETRY, "maybe"),
         Safety.WRITE: Verdict(Then.STOP, "maybe"),
     },
+    Fault.GARBLED: {
+        Safety.SAFE: Verdict(Then.RETRY_ONCE, "no"),
+        Safety.DELETE: Verdict(Then.RETRY_ONCE, "maybe"),
+        Safety.WRITE: Verdict(Then.STOP, "maybe"),
+    },
     Fault.BODY_LOST: {
         Safety.SAFE: Verdict(Then.RETRY, "no"),
+        Safety.DELETE: Verdict(Then.DONE, "yes"),
+        Safety.WRITE: Verdict(Then.STOP, "yes"),
+    },
+    Fault.BODY_BROKEN: {
+        Safety.SAFE: Verdict(Then.RETRY_ONCE, "no"),
         Safety.DELETE: Verdict(Then.DONE, "yes"),
         Safety.WRITE: Verdict(Then.STOP, "yes"),
     },
@@ -100,7 +123,7 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
         then = parsedate_to_datetime(value)
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)
         return max(0.0, (then - now).total_seconds())
-    except (TypeError, ValueError):  # no date, or one of the two without a zone
+    except (TypeError, ValueError, OverflowError):  # no date, one of the two without a zone, or beyond all time
         return None
 
 
@@ -139,3 +162,30 @@ class RetryPolicy:
             # Full jitter: clients that failed together do not come back together.
             wait = draw() * min(self.max_backoff, 2.0 ** (faults - 1)) if retry_after is None else retry_after
         return None if exhausted or wait > self.max_retry_after else wait
+
+
+@attrs.define
+class RetryBudget:
+    """Keeps retries from multiplying the load of a service that is down: they stop when too few requests go well.
+
+    A failure costs `COST`, a success gives `REFUND` back, and what is left has to be above half of `FULL`. 429s do not
+    count: they are waited for, and the service counts them itself.
+    """
+
+    left: float = attrs.field(init=False)
+
+    FULL: ClassVar[float] = 20.0
+    COST: ClassVar[float] = 1.0
+    REFUND: ClassVar[float] = 0.1
+
+    def __attrs_post_init__(self) -> None:
+        self.left = self.FULL
+
+    def failed(self) -> bool:
+        """Charge one failure; whether another attempt may be made."""
+        self.left = max(0.0, self.left - self.COST)
+        return self.left > self.FULL / 2
+
+    def succeeded(self) -> None:
+        """Give something back."""
+        self.left = min(self.FULL, self.left + self.REFUND)

@@ -15,7 +15,7 @@ import attrs
 from ._errors import AuthError, CoachingError
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
 from ._pipeline import Call, Request, Response, Send
-from ._retry import Safety
+from ._retry import RetryPolicy, Safety
 from ._types import B64TOKEN, Secret
 from ._wire import parse_object
 
@@ -125,6 +125,7 @@ class TokenKeeper:
     url: str
     send: Send
     emit: Emit
+    retry: RetryPolicy
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
     _current: _Token | None = attrs.field(default=None, init=False)
     _failure: tuple[CoachingError | None, float] = attrs.field(default=(None, 0.0), init=False)
@@ -190,7 +191,7 @@ class TokenKeeper:
         if (basic := self.grant.basic()) is not None:
             headers["Authorization"] = _basic(*basic)
         content = urlencode(self.grant.form()).encode()
-        return Request(Call(TOKEN_OPERATION, self.emit), "POST", self.url, Safety.SAFE, headers, content)
+        return Request(Call(TOKEN_OPERATION, self.emit, self.retry), "POST", self.url, Safety.SAFE, headers, content)
 
 
 def _is_due(token: _Token) -> bool:

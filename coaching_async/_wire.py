@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, Union, cast, get_args, get_origin
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import attrs
+from anyio.lowlevel import checkpoint
 from cattrs import Converter, transform_error
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
@@ -21,10 +22,26 @@ from ._convert import EMPTY
 from ._types import Interval, OpenEnum, Unset, aware, timestamp
 from .models import Appointment, AppointmentReference
 
-__all__ = ["QueryValue", "encode", "from_dict", "parse_json", "parse_object", "path", "query", "to_dict"]
+__all__ = [
+    "Json",
+    "QueryValue",
+    "address",
+    "decode",
+    "dumps",
+    "encode",
+    "from_dict",
+    "parse_json",
+    "parse_object",
+    "path",
+    "query",
+    "to_dict",
+]
 
 T = TypeVar("T")
 Hook: TypeAlias = Callable[[object, Any], Any]
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What JSON can say."""
 
 QueryValue: TypeAlias = str | int | Interval | Iterable[str] | None
 
@@ -55,6 +72,37 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
     raise ValueError(f"no {_name(cls)}: {problem}")
 
 
+async def decode(cls: type[T], content: bytes) -> T:
+    """The `cls` that a body speaks of; a long page lets others have their turn while it is made.
+
+    Raises `ValueError` where it is no such thing.
+    """
+    value = parse_json(content)
+    entities = _entities(value)
+    if len(entities) <= SLICE:
+        return from_dict(cls, value)
+    envelope: Any = from_dict(cls, value | {"entities": []})
+    made: list[object] = []
+    for start in range(0, len(entities), SLICE):
+        await checkpoint()
+        try:
+            part: Any = from_dict(cls, value | {"entities": entities[start : start + SLICE]})
+        except ValueError:
+            return from_dict(cls, value)  # fails too, and knows the place
+        made += part.entities
+    return cast("T", attrs.evolve(envelope, entities=tuple(made)))
+
+
+def _entities(value: Any) -> list[object]:
+    """What a page has of them, empty where it is no page."""
+    entities: Any = cast("dict[str, object]", value).get("entities") if isinstance(value, dict) else None
+    return cast("list[object]", entities) if isinstance(entities, list) else []
+
+
+SLICE: Final = 100
+"""Entities made at a stretch: some two milliseconds."""
+
+
 def parse_json(content: bytes) -> Any:
     """The JSON value of a body, by the letter of RFC 8259; anything else is a `ValueError`."""
     try:
@@ -81,24 +129,53 @@ def encode(body: object) -> bytes:
     """A request body as JSON, without what only the service sets. `body` is a model, or a dict of fields by our names."""
     if isinstance(body, dict):
         body = {camel(name): value for name, value in cast("dict[str, object]", body).items()}
-    return json.dumps(_writable(_converter.unstructure(body)), allow_nan=False, separators=(",", ":")).encode()
+    return dumps(_writable(_converter.unstructure(body)))
+
+
+def dumps(value: object) -> bytes:
+    """JSON by the letter of RFC 8259: a `ValueError` or `TypeError` where there is none for `value`."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def query(**filters: QueryValue) -> str:
     """A query string: names in camelCase, None left out, sequences as repeated parameters."""
+    return _query(filters, spelled=camel)
+
+
+def _query(parameters: Mapping[str, QueryValue], spelled: Callable[[str], str] = str) -> str:
     pairs: list[tuple[str, str]] = []
-    for name, value in filters.items():
+    for name, value in parameters.items():
         match value:
             case None:
                 continue
             case Interval():
                 texts = [interval(value)]
+            case bool():
+                texts = [str(value).lower()]
             case str() | int():
                 texts = [str(value)]
             case _:
                 texts = [_item(name, item) for item in value]
-        pairs += [(camel(name), text) for text in texts]
+        pairs += [(spelled(name), text) for text in texts]
     return urlencode(pairs, quote_via=quote, safe="")
+
+
+def address(path: str, parameters: Mapping[str, QueryValue]) -> str:
+    """A path that the caller has put together, checked to lead where it seems to, and its parameters."""
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"path is a str, not {type(path).__name__}")
+    if not PATH.fullmatch(path):
+        raise ValueError(
+            "path starts with one slash, as in /api/v2/users/me, and has only quoted ids in it: urllib.parse.quote(id, "
+            "safe=''); parameters go into query"
+        )
+    if not FOLDED.isdisjoint(unquote(path.lower()).split("/")[1:]):
+        raise ValueError("path has a segment that is empty, '.' or '..': another resource would be asked")
+    return f"{path}?{_query(parameters)}" if parameters else path
+
+
+PATH: Final = re.compile(r"(?:/(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+", re.ASCII)
+"""RFC 3986's path-absolute, no segment of which is empty."""
 
 
 def path(*segments: str) -> str:

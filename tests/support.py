@@ -8,7 +8,7 @@ import httpx
 
 from coaching_async import AccessToken, CoachingClient
 from coaching_async._pipeline import Call, ExchangeFailed, Request, Response
-from coaching_async._retry import Fault, Safety
+from coaching_async._retry import Fault, RetryPolicy, Safety
 
 TOKEN = "a-token-for-tests"
 
@@ -37,9 +37,16 @@ class Script:
                 return outcome
 
 
-def request_of(safety: Safety = Safety.SAFE, events: list[object] | None = None) -> Request:
+def request_of(
+    safety: Safety = Safety.SAFE, events: list[object] | None = None, policy: RetryPolicy | None = None
+) -> Request:
     emit = (lambda _: None) if events is None else events.append
-    return Request(Call("tests.call", emit), "GET", "https://api.test/x", safety)
+    return Request(Call("tests.call", emit, policy or RetryPolicy()), "GET", "https://api.test/x", safety)
+
+
+def http_of(client: CoachingClient) -> Any:
+    """The HTTP client at the bottom, where it is the client's own or borrowed."""
+    return client._lines.value.send.send.send.send.http  # type: ignore[attr-defined]
 
 
 def failure(fault: Fault) -> ExchangeFailed:

@@ -16,7 +16,7 @@ from coaching_async import (
     Stats,
 )
 
-from .support import TOKEN, Service, answer
+from .support import TOKEN, Service, answer, http_of
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ async def test_an_own_client_is_closed_at_the_end_and_may_be_closed_twice():
     await client.aclose()
     await client.aclose()
 
-    assert client._http.is_closed
+    assert http_of(client).is_closed
 
 
 async def test_a_closed_client_says_so_at_once():
@@ -64,7 +64,7 @@ async def test_a_closed_client_says_so_at_once():
 
 async def test_an_own_client_follows_nothing_and_keeps_no_cookies():
     async with CoachingClient(AccessToken(TOKEN)) as client:
-        http = client._http
+        http = http_of(client)
         http.cookies.extract_cookies(
             httpx.Response(
                 200, headers={"Set-Cookie": "a=b"}, request=httpx.Request("GET", "https://api.mypurecloud.com")
@@ -154,8 +154,8 @@ def test_the_real_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch
 async def test_an_access_token_in_the_environment_wins():
     client = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_ACCESS_TOKEN": "abc"})
 
-    assert "AccessToken" in repr(client._send)
-    assert "abc" not in repr(client._send)
+    assert "AccessToken" in repr(client._lines.value.send)
+    assert "abc" not in repr(client._lines.value.send)
     await client.aclose()
 
 

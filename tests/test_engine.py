@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, TransportError
-from coaching_async._engine import Engine, own_client
+from coaching_async._engine import Engine, own_client, tls_context
 from coaching_async._pipeline import ExchangeFailed
 from coaching_async._rate import Gate
 from coaching_async._retry import Fault, Safety
 
-from .support import TOKEN, request_of
+from .support import TOKEN, http_of, request_of
 
 pytestmark = pytest.mark.anyio
 
@@ -301,7 +301,7 @@ async def test_after_many_cancelled_calls_the_client_is_as_good_as_new(
         with anyio.fail_after(10):
             for _ in range(40):
                 await call()
-        pool = client._http._transport._pool  # type: ignore[attr-defined]
+        pool = http_of(client)._transport._pool  # type: ignore[attr-defined]
         assert not [connection for connection in pool.connections if not connection.is_idle()]
         assert not pool._requests
 
@@ -314,7 +314,7 @@ async def test_nothing_is_left_when_the_client_is_closed(server: Server):
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(client.appointments.get, "1")
-        pool = client._http._transport._pool  # type: ignore[attr-defined]
+        pool = http_of(client)._transport._pool  # type: ignore[attr-defined]
 
     assert pool.connections == []
     assert threading.active_count() == before
@@ -328,7 +328,7 @@ async def test_closing_closes_every_connection_also_when_it_is_cancelled(server:
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(client.appointments.get, "1")
-    pool = client._http._transport._pool  # type: ignore[attr-defined]
+    pool = http_of(client)._transport._pool  # type: ignore[attr-defined]
     connections = list(pool.connections)
 
     closing = asyncio.create_task(client.aclose())
@@ -354,7 +354,7 @@ async def test_an_own_client_takes_proxies_from_the_environment_but_not_to_loopb
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
 
-    async with own_client(connections=1) as http:
+    async with own_client(connections=1, tls=tls_context()) as http:
 
         def is_proxied(url: str) -> bool:
             return "proxy" in type(http._transport_for_url(httpx.URL(url))._pool).__name__.lower()  # type: ignore[attr-defined]

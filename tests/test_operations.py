@@ -38,6 +38,7 @@ from coaching_async import (
     StatusChange,
     WfmScheduleReference,
 )
+from coaching_async._hints import PERMISSIONS
 
 from .conftest import DATA
 
@@ -484,11 +485,23 @@ def sources(method: Callable[..., Any]) -> list[str]:
     return said[1].split(", ")
 
 
+COMPOSED = {"Appointments.find_created", "ScheduleSlots.find"}
+"""Methods that are made of others."""
+
+
 def test_there_is_one_method_for_each_operation():
-    single = [sources(method)[0] for method in DOCSTRINGS if len(sources(method)) == 1]
+    single = [sources(method)[0] for method in DOCSTRINGS if method.__qualname__ not in COMPOSED]
 
     assert sorted(single) == sorted(OPERATIONS)
-    assert [method.__qualname__ for method in DOCSTRINGS if len(sources(method)) > 1] == ["ScheduleSlots.find"]
+
+
+def test_a_403_names_the_permissions_that_the_docstring_names():
+    for method in DOCSTRINGS:
+        said = re.search(r"Permission: ((?:.|\n)*?)\nRaises: ", inspect.getdoc(method) or "")
+        assert said
+        name = re.sub(r"(?<!^)([A-Z])", r"_\1", method.__qualname__).lower()
+        if method.__qualname__ != "Appointments.find_created":  # to its user, a list
+            assert set(re.findall(r"coaching:\w+:\w+", said[1])) == set(PERMISSIONS.get(name, ()))
 
 
 @pytest.mark.parametrize("method", DOCSTRINGS, ids=lambda method: method.__qualname__)

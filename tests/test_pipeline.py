@@ -4,21 +4,26 @@ import pytest
 
 from coaching_async import AuthError, OutcomeUnknown, RateLimit, RateLimited, RetryPolicy, TransportError
 from coaching_async._events import RetryScheduled
-from coaching_async._pipeline import Authorising, ExchangeFailed, Pacing, Request, Response, Retrying
+from coaching_async._pipeline import Authorising, ExchangeFailed, Flaw, Pacing, Request, Response, Retrying
 from coaching_async._rate import Budget
-from coaching_async._retry import TABLE, Fault, Safety, Then
+from coaching_async._retry import TABLE, Fault, RetryBudget, Safety, Then
 
 from .support import Outcome, Script, failure, request_of, throttled
 
 pytestmark = pytest.mark.anyio
 
 
-def retrying(script: Script, policy: RetryPolicy | None = None, **options) -> Retrying:
-    return Retrying(script, policy or RetryPolicy(), draw=lambda: 0.5, **options)
+def retrying(script: Script, **options) -> Retrying:
+    return Retrying(script, draw=lambda: 0.5, **options)
 
 
 def outcome(fault: Fault) -> Outcome:
-    by_status = {Fault.THROTTLED: throttled("1"), Fault.UNAVAILABLE: 503, Fault.ODD: 302}
+    by_status = {
+        Fault.THROTTLED: throttled("1"),
+        Fault.UNAVAILABLE: 503,
+        Fault.ODD: 302,
+        Fault.BODY_BROKEN: Response(200, flaw=Flaw("broken", passing=True)),
+    }
     return by_status.get(fault) or failure(fault)
 
 
@@ -35,23 +40,60 @@ async def test_the_loop_does_what_the_table_says(fault: Fault, safety: Safety):
         assert isinstance(caught.value.__cause__, httpx.ReadError)
         assert caught.value.__context__ is None
     else:
-        stopped = outcome(fault)  # a status
-        status = (await retrying(script)(request)).status
-        assert status == {Then.RETRY: 200, Then.DONE: 204, Then.STOP: stopped}[verdict.then]
+        stopped = outcome(fault)  # an answer
+        answer = await retrying(script)(request)
+        if verdict.then is Then.STOP:
+            assert answer == stopped or answer.status == stopped
+        else:
+            assert answer.status == (204 if verdict.then is Then.DONE else 200)
 
-    assert len(script.sent) == (2 if verdict.then is Then.RETRY else 1)
-    if verdict.then is not Then.RETRY:
+    again = verdict.then in {Then.RETRY, Then.RETRY_ONCE}
+    assert len(script.sent) == (2 if again else 1)
+    if not again:
         assert request.call.processed == verdict.processed
+
+
+@pytest.mark.parametrize("first", [failure(Fault.GARBLED), failure(Fault.LOST)])
+async def test_what_may_be_sent_once_more_is_not_sent_a_third_time(first: Outcome):
+    script = Script(first, failure(Fault.GARBLED))
+
+    with pytest.raises(TransportError):
+        await retrying(script)(request_of())
+
+    assert len(script.sent) == 2
+
+
+async def test_retries_stop_when_too_little_goes_well_and_go_on_when_it_does_again():
+    script, requests = Script(503), 0
+    layer = retrying(script)
+    for _ in range(500):
+        await layer(request_of())
+        requests += 1
+    assert len(script.sent) <= requests + 10
+
+    script.outcomes = [200]
+    for _ in range(120):
+        await layer(request_of())
+    script.outcomes, script.sent = [503, 200], []
+    assert (await layer(request_of())).status == 200
+
+
+async def test_429s_do_not_use_up_what_retries_draw_on():
+    layer = retrying(Script(throttled("1"), throttled("1"), 200))
+    for _ in range(30):
+        await layer(request_of())
+
+    assert layer.budget.left == RetryBudget.FULL
 
 
 async def test_it_gives_up_after_as_many_attempts_as_the_policy_has():
     script = Script(failure(Fault.LOST))
     with pytest.raises(TransportError, match=r"tests\.call: no answer: cut"):
-        await retrying(script, RetryPolicy(attempts=4))(request_of())
+        await retrying(script)(request_of(policy=RetryPolicy(attempts=4)))
     assert len(script.sent) == 4
 
     script = Script(503)
-    assert (await retrying(script, RetryPolicy(attempts=2))(request_of())).status == 503
+    assert (await retrying(script)(request_of(policy=RetryPolicy(attempts=2)))).status == 503
     assert len(script.sent) == 2
 
 
@@ -73,7 +115,7 @@ async def test_429s_are_waited_for_apart_from_faults_and_told_to_everybody():
     script = Script(throttled("3"), throttled(), throttled("3"), 503, 200)
     start = anyio.current_time()
 
-    response = await retrying(script, RetryPolicy(attempts=2), on_throttle=told.append)(request_of(Safety.WRITE))
+    response = await retrying(script, on_throttle=told.append)(request_of(Safety.WRITE, policy=RetryPolicy(attempts=2)))
 
     assert response.status == 503  # a write is not sent again after that
     assert anyio.current_time() - start == pytest.approx(9)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coaching_async import ClientMisuse, RateLimit, RateLimited
+from coaching_async import RateLimit, RateLimited
 from coaching_async._rate import Budget, Gate
 
 from .conftest import VirtualLoop
@@ -211,27 +211,6 @@ async def test_a_closed_gate_lets_nobody_through_not_even_who_waits_for_a_slot()
         gate.close_for(2)  # the longer pause stays
 
     assert passed == pytest.approx([0, 10.5, 11.5])
-
-
-async def test_a_gate_that_is_shut_lets_nobody_through_not_even_who_waits():
-    gate, told = Gate(1), list[str]()
-
-    async def pass_through() -> None:
-        try:
-            async with gate:
-                await anyio.sleep(1)
-        except ClientMisuse as error:
-            told.append(str(error))
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(3):
-            tasks.start_soon(pass_through)
-        await anyio.sleep(0.5)
-        gate.shut()
-
-    assert len(told) == 2
-    with pytest.raises(ClientMisuse, match="this client is closed"):
-        gate.refuse_if_shut()
 
 
 async def test_a_gate_that_opens_after_the_deadline_is_told_at_once():

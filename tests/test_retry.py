@@ -5,7 +5,7 @@ import pytest
 from coaching_async import RetryPolicy
 from coaching_async._retry import TABLE, Fault, Safety, Then, Verdict, fault_of, parse_retry_after
 
-RETRY, STOP, DONE = Then.RETRY, Then.STOP, Then.DONE
+RETRY, ONCE, STOP, DONE = Then.RETRY, Then.RETRY_ONCE, Then.STOP, Then.DONE
 
 # what happened:        SAFE             DELETE            WRITE
 ROWS = {
@@ -14,7 +14,9 @@ ROWS = {
     Fault.THROTTLED: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
     Fault.UNAVAILABLE: ((RETRY, "no"), (RETRY, "maybe"), (STOP, "maybe")),
     Fault.LOST: ((RETRY, "no"), (RETRY, "maybe"), (STOP, "maybe")),
+    Fault.GARBLED: ((ONCE, "no"), (ONCE, "maybe"), (STOP, "maybe")),
     Fault.BODY_LOST: ((RETRY, "no"), (DONE, "yes"), (STOP, "yes")),
+    Fault.BODY_BROKEN: ((ONCE, "no"), (DONE, "yes"), (STOP, "yes")),
     Fault.ODD: ((STOP, "no"), (STOP, "maybe"), (STOP, "maybe")),
 }
 

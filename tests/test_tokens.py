@@ -39,7 +39,7 @@ class Login(Script):
 
 def keeper(script: Script, events: list[object] | None = None) -> TokenKeeper:
     emit = (lambda _: None) if events is None else events.append
-    return TokenKeeper(ClientCredentials("id", SECRET), "https://login.test/oauth/token", script, emit)
+    return TokenKeeper(ClientCredentials("id", SECRET), "https://login.test/oauth/token", script, emit, RetryPolicy())
 
 
 async def test_the_token_request_is_what_the_rfc_says():
@@ -252,7 +252,7 @@ async def test_the_login_hosts_own_rate_limit_is_waited_for():
     script = Script(refusal("invalid_request", "rate limit exceeded; wait a little"), token_answer())
     start = anyio.current_time()
 
-    assert await keeper(Retrying(LoginLimit(script), RetryPolicy())).token() == "t1"  # type: ignore[arg-type]
+    assert await keeper(Retrying(LoginLimit(script))).token() == "t1"  # type: ignore[arg-type]
 
     assert anyio.current_time() - start == pytest.approx(3)
 
@@ -260,7 +260,7 @@ async def test_the_login_hosts_own_rate_limit_is_waited_for():
 async def test_an_unclear_token_request_is_sent_again():
     script = Script(503, httpx_cut(), token_answer())
 
-    assert await keeper(Retrying(LoginLimit(script), RetryPolicy())).token() == "t1"  # type: ignore[arg-type]
+    assert await keeper(Retrying(LoginLimit(script))).token() == "t1"  # type: ignore[arg-type]
 
 
 def httpx_cut():

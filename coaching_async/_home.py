@@ -1,0 +1,74 @@
+"""Where a client lives: one event loop, of one thread, in one process."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import attrs
+from anyio.lowlevel import current_token
+
+from ._errors import ClientMisuse
+
+__all__ = ["Home", "PerLoop"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Home:
+    """An event loop, and whose it is."""
+
+    loop: object
+    thread: int
+    process: int
+
+    @classmethod
+    def here(cls) -> "Home":
+        """Where the caller runs."""
+        return cls(current_token().native_token, threading.get_ident(), os.getpid())
+
+    def is_gone(self) -> bool:
+        """Whether the event loop has ended, and with it all that waited there."""
+        if (is_closed := getattr(self.loop, "is_closed", None)) is not None:  # asyncio's
+            return bool(is_closed())
+        try:
+            self.loop.run_sync_soon(int)  # type: ignore[attr-defined] # trio's
+        except RuntimeError:  # its RunFinishedError, without importing trio
+            return True
+        return False
+
+
+@attrs.define
+class PerLoop(Generic[T]):
+    """A value for the event loop that first asks for it, and a new one when that loop is gone.
+
+    Any other loop is told so in words: two loops that share connections hang, or end in an error about neither.
+    """
+
+    make: Callable[[], T]
+    value: T = attrs.field(init=False)
+    home: Home | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.value = self.make()
+
+    def get(self) -> T:
+        """The value for this event loop. Raises `ClientMisuse` where it belongs to another one."""
+        here = Home.here()
+        if self.home != here:
+            if self.home is not None:
+                _refuse_elsewhere(self.home, here)
+                self.value = self.make()
+            self.home = here
+        return self.value
+
+
+def _refuse_elsewhere(home: Home, here: Home) -> None:
+    if home.process != here.process:
+        raise ClientMisuse("this client was used before the process forked: make a new one in the child")
+    if home.is_gone():
+        return
+    if home.thread != here.thread:
+        raise ClientMisuse("this client is at work in another thread's event loop: make one client for each thread")
+    raise ClientMisuse("this client is at work in another event loop: make a new one, or close that loop first")

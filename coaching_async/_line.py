@@ -1,0 +1,70 @@
+"""What a client is in one event loop: the way that its requests take, and the calls that are under way."""
+
+import warnings
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Final
+
+import anyio
+
+from ._errors import ClientMisuse
+from ._pipeline import Send
+
+__all__ = ["CLOSED", "Line"]
+
+CLOSED: Final = "this client is closed: make a new one, or call inside its `async with` block"
+
+FAREWELL: Final = 2.0
+"""Seconds that closing waits for the calls that it has ended: their own code may have something to tidy up."""
+
+
+class Line:
+    """The way of requests, as long as it is open. `hang_up` closes its connections, where they are its own."""
+
+    def __init__(self, send: Send, hang_up: Callable[[], Awaitable[None]] | None) -> None:
+        self.send = send
+        self.is_closed = False
+        self._hang_up = hang_up
+        self._was_used = False
+        self._calls: set[anyio.CancelScope] = set()
+        self._quiet = anyio.Event()
+
+    def refuse_if_closed(self) -> None:
+        """Raise `ClientMisuse` where it is."""
+        if self.is_closed:
+            raise ClientMisuse(CLOSED)
+
+    @contextmanager
+    def under_way(self, call: anyio.CancelScope) -> Generator[None]:
+        """For as long as a call takes: closing cancels it."""
+        self._was_used = True
+        self._calls.add(call)
+        try:
+            yield
+        finally:
+            self._calls.discard(call)
+            if not self._calls:
+                self._quiet.set()
+
+    async def aclose(self) -> None:
+        """End the calls under way, and then the connections: these also when the caller is cancelled in the middle."""
+        self.is_closed = True
+        try:
+            if self._calls:
+                self._quiet = anyio.Event()
+                for call in self._calls:
+                    call.cancel()
+                with anyio.move_on_after(FAREWELL):
+                    await self._quiet.wait()
+        finally:
+            if self._hang_up is not None:
+                await self._hang_up()
+
+    def __del__(self) -> None:
+        if self._was_used and self._hang_up is not None and not self.is_closed:
+            warnings.warn(
+                "a CoachingClient was dropped without being closed: use `async with`, or call aclose()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )

@@ -1,0 +1,70 @@
+"""The stream of events in the standard library's logging."""
+
+import logging
+
+import anyio
+import httpx
+import pytest
+
+from .support import Service, answer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_event_is_a_record_at_debug_and_a_retry_at_info(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, "coaching_async")
+
+    async with Service([answer(status=503), answer({"id": "1"}, ININ_Correlation_Id="c-1")]).client() as client:
+        await client.appointments.get("an-id")
+
+    said = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "coaching_async"]
+    assert [level for level, _ in said] == ["DEBUG", "DEBUG", "DEBUG", "INFO", "DEBUG", "DEBUG", "DEBUG"]
+    assert said[0][1] == "appointments.get"
+    assert said[3][1].startswith("appointments.get: 503 at request 1, next one in ")
+    assert "answered 200" in said[5][1]
+    assert "correlation id c-1" in said[5][1]
+    assert "appointments.get: done after " in said[6][1]
+    assert not [text for _, text in said if "an-id" in text]
+
+
+async def test_what_failed_is_told_by_its_kind(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, "coaching_async")
+
+    async with Service([httpx.ReadError("cut")]).client() as client:
+        with pytest.raises(Exception, match="cut"):
+            await client.annotations.update("1", "2", "t")
+
+    said = [record.getMessage() for record in caplog.records if record.name == "coaching_async"]
+    assert any("annotations.update: request 1 failed after " in text and "ReadError" in text for text in said)
+    assert any("annotations.update: OutcomeUnknown after " in text for text in said)
+
+
+async def test_a_write_that_is_cancelled_in_flight_is_one_warning_and_nothing_else_is(
+    caplog: pytest.LogCaptureFixture,
+):
+    service = Service([answer({"id": "1"})])
+
+    async def never(_: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    service.http._transport.handle_async_request = never  # type: ignore[method-assign]
+    async with service.client() as client:
+        for call in (client.appointments.get, client.appointments.delete):
+            with anyio.move_on_after(1):
+                await call("1")
+        with pytest.raises(Exception, match="no answer within 2 s"):
+            await client.with_options(timeout=2).appointments.set_status("1", "Completed")
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("appointments.delete was cancelled in flight and may have been carried out")
+
+
+async def test_who_wants_no_records_pays_for_none(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.WARNING, "coaching_async")
+
+    async with Service([answer({"id": "1"})]).client() as client:
+        await client.appointments.get("1")
+
+    assert not caplog.records
