@@ -4,6 +4,8 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, Protocol
 
+import anyio
+
 from ._pipeline import Flaw
 from ._wire import parse_json
 
@@ -46,21 +48,44 @@ async def read(answer: Body) -> bytes | Flaw:
     length = answer.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > LARGEST:
         return TOO_LARGE
-    gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
-    body = bytearray()
-    arrived = False
-    async for chunk in answer.aiter_raw():
-        arrived = True
+    unpacking = Unpacking(is_packed=encoding == "gzip")
+    # Leaving the loop early would leave the library's generators to the garbage collector, one inside the other.
+    # Cancelled from within, each of them ends.
+    with anyio.CancelScope() as reading:
+        async for chunk in answer.aiter_raw():
+            unpacking.add(chunk)
+            if unpacking.flaw is not None:
+                reading.cancel()
+    whole = unpacking.whole()
+    return whole if isinstance(whole, Flaw) or _is_delimited(answer) or not whole or _is_json(whole) else UNFINISHED
+
+
+class Unpacking:
+    """A body that grows chunk by chunk, until it is whole or has a flaw."""
+
+    def __init__(self, *, is_packed: bool) -> None:
+        self.flaw: Flaw | None = None
+        self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_packed else None
+        self._body = bytearray()
+        self._began = False
+
+    def add(self, chunk: bytes) -> None:
+        """Unpack what came, and no more of it than there is room for."""
+        if self.flaw is not None:
+            return
+        self._began = True
         try:
-            body += chunk if gzip is None else gzip.decompress(chunk, LARGEST + 1 - len(body))
+            self._body += chunk if self._gzip is None else self._gzip.decompress(chunk, LARGEST + 1 - len(self._body))
         except zlib.error:
-            return BROKEN
-        if len(body) > LARGEST:
-            return TOO_LARGE
-    if gzip is not None and arrived and not gzip.eof:
-        return CUT
-    whole = bytes(body)
-    return whole if _is_delimited(answer) or not whole or _is_json(whole) else UNFINISHED
+            self.flaw = BROKEN
+        if len(self._body) > LARGEST:
+            self.flaw = TOO_LARGE
+
+    def whole(self) -> bytes | Flaw:
+        """All of it, or why there is none."""
+        if self.flaw is None and self._gzip is not None and self._began and not self._gzip.eof:
+            return CUT
+        return self.flaw or bytes(self._body)
 
 
 def _is_delimited(answer: Body) -> bool:

@@ -137,8 +137,12 @@ class Engine:
                 await answer.aclose()
         except Exception as error:
             failure = error
-            if (kind := _kind(error)) is None:
+            kind = _kind(error)
+            is_of_another_loop = self.borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)
+            if kind is None and not is_of_another_loop:
                 raise  # a mistake, ours or a borrowed transport's
+        if kind is None:
+            raise ClientMisuse("the HTTP client that this client was given belongs to an event loop that is gone")
         if kind.__name__ == "HTTPStatusError":  # a borrowed client may raise by itself
             refusal: HttpResponse = getattr(failure, "response")  # noqa: B009 # whichever library's
             return _response(refusal, refusal.content if refusal.is_stream_consumed else b"")
@@ -201,12 +205,13 @@ def _kind(error: Exception) -> type[Exception] | None:
 
 
 def _fault(error: Exception, kind: str, *, borrowed: bool) -> Fault:
-    tls = _in_chain(error, ssl.SSLError)
     if kind == "ProxyError":
         return Fault.UNSENT if str(error).startswith("5") else Fault.REFUSED
-    if kind == "ConnectError" and tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return Fault.REFUSED
-    if kind == "ConnectTimeout" and borrowed:
+    if kind in {"ConnectError", "ConnectTimeout"}:
+        tls = _in_chain(error, ssl.SSLError)
+        if tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return Fault.REFUSED
+    if kind == "ConnectTimeout" and borrowed and not _in_chain(error, Exception, name="ClientConnectorError"):
         # The aiohttp transport reports a server that hung up after reading the request this way.
         return Fault.LOST
     if kind == "RemoteProtocolError" and _in_chain(error, Exception, module="h11"):
@@ -214,11 +219,11 @@ def _fault(error: Exception, kind: str, *, borrowed: bool) -> Fault:
     return FAULTS.get(kind, Fault.LOST)
 
 
-def _in_chain(error: BaseException, cls: type[F], module: str = "") -> F | None:
-    """The first of `cls`, and of `module`, among an error and what it came from."""
+def _in_chain(error: BaseException, cls: type[F], *, module: str = "", name: str = "") -> F | None:
+    """The first of `cls`, of that module and of that name, among an error and what it came from."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, cls) and type(seen).__module__.startswith(module):
+        if isinstance(seen, cls) and type(seen).__module__.startswith(module) and type(seen).__name__.endswith(name):
             return seen
         seen = seen.__cause__ or seen.__context__
     return None
