@@ -4,12 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test lint format types unit clean
+.PHONY: demo test lint format types unit legs clean
 
 demo: $(READY)
 	$(BIN)/coaching-async demo
 
-test: lint types unit
+test: lint types unit legs
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -27,8 +27,11 @@ unit: $(READY)
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 
+legs: $(READY)
+	$(BIN)/python tests/legs.py
+
 clean:
-	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
+	rm -rf $(VENV) .venv-leg-* .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
 
 # The stamp carries the Python version, so another Python gets a new environment; pip 25.1 knows dependency groups.
 $(READY): pyproject.toml Makefile

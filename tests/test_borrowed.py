@@ -243,7 +243,6 @@ def eager(loop: Any) -> Any:
 LOOPS: dict[str, Callable[[], Any]] = {"uvloop": uvloop.new_event_loop}
 if sys.version_info >= (3, 12):
     LOOPS["eager"] = lambda: eager(asyncio.new_event_loop())
-    LOOPS["eager uvloop"] = lambda: eager(uvloop.new_event_loop())
 
 
 @pytest.mark.parametrize("loop", LOOPS)
