@@ -72,8 +72,8 @@ class CoachingClient:
         allow_http: bool = False,
         on_event: Emit | None = None,
     ) -> None:
-        if max_concurrency < 1:
-            raise ConfigurationError("max_concurrency has to be at least 1")
+        if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
         where = hosts(region, base_url, login_url, allow_http=allow_http)
         tls = functools.cache(tls_context)
 

@@ -58,7 +58,11 @@ class HttpClient(Protocol):
 
 def tls_context() -> ssl.SSLContext:
     """What servers are believed by: as the environment says (`SSL_CERT_FILE`), else certifi. Takes 20 ms to build."""
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:  # ssl's own among them
+        problem = type(error).__name__
+    raise ConfigurationError(f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {problem}")
 
 
 def own_client(*, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:

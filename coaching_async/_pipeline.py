@@ -139,17 +139,15 @@ class Retrying:
             if verdict.then is Then.DONE:
                 return DONE
             hint = None if isinstance(outcome, ExchangeFailed) else outcome.retry_after
-            if fault is Fault.THROTTLED:
-                throttles += 1
-                allowed = True
-                if self.on_throttle is not None:
-                    self.on_throttle(call.policy.pause(hint))
-            else:
-                faults += 1
-                allowed = self.budget.failed()
-            allowed &= verdict.then is Then.RETRY or (verdict.then is Then.RETRY_ONCE and faults == 1)
+            throttles += fault is Fault.THROTTLED
+            faults += fault is not Fault.THROTTLED
+            if fault is Fault.THROTTLED and self.on_throttle is not None:
+                self.on_throttle(call.policy.pause(hint))
+            may_go_on = verdict.then is Then.RETRY or (verdict.then is Then.RETRY_ONCE and faults == 1)
+            if may_go_on and fault is not Fault.THROTTLED:
+                may_go_on = self.budget.failed()
             wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.draw)
-            if not allowed or wait is None or _outlasts_deadline(wait):
+            if not may_go_on or wait is None or _outlasts_deadline(wait):
                 return _given_up(request, outcome)
             call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
             await anyio.sleep(wait)

@@ -27,6 +27,7 @@ BAD_OPTIONS: list[dict[str, Any]] = [
     {"timeout": -1},
     {"timeout": float("nan")},
     {"max_concurrency": 0},
+    {"max_concurrency": 2.5},
 ]
 
 
@@ -127,6 +128,26 @@ async def test_a_gateways_path_goes_before_ours():
 def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]):
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         CoachingClient(AccessToken(TOKEN), **wrong)
+
+
+@pytest.mark.parametrize(
+    "variable, value, problem",
+    [
+        ("ALL_PROXY", "socks5://user:s3cret@127.0.0.1:1080", r"pip install 'httpx\[socks\]'"),
+        ("HTTPS_PROXY", "gopher://user:s3cret@127.0.0.1", "is no proxy's URL"),
+        ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: FileNotFoundError"),
+    ],
+)
+def test_an_environment_that_cannot_work_is_told_when_the_client_is_made(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
+):
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        CoachingClient(AccessToken(TOKEN))
+
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 def url_of(client: CoachingClient) -> str:
