@@ -16,6 +16,7 @@ LARGEST: Final = 10 * 2**20
 
 TOO_LARGE: Final = Flaw(f"it is larger than {LARGEST // 2**20} MiB")
 CUT: Final = Flaw("it ends in the middle of its gzip", passing=True)
+MORE: Final = Flaw("something follows the end of its gzip")
 BROKEN: Final = Flaw("its gzip is broken", passing=True)
 UNFINISHED: Final = Flaw("it ends with its connection, in the middle of its JSON", passing=True)
 DELIMITERS: Final = frozenset({"content-length", "transfer-encoding"})
@@ -56,6 +57,8 @@ async def read(answer: Body) -> bytes | Flaw:
             unpacking.add(chunk)
             if unpacking.flaw is not None:
                 reading.cancel()
+            if unpacking.ignored > LARGEST:  # a stream that never waits does not notice
+                break
     whole = unpacking.whole()
     return whole if isinstance(whole, Flaw) or _is_delimited(answer) or not whole or _is_json(whole) else UNFINISHED
 
@@ -65,6 +68,7 @@ class Unpacking:
 
     def __init__(self, *, is_packed: bool) -> None:
         self.flaw: Flaw | None = None
+        self.ignored = 0
         self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_packed else None
         self._body = bytearray()
         self._began = False
@@ -72,12 +76,15 @@ class Unpacking:
     def add(self, chunk: bytes) -> None:
         """Unpack what came, and no more of it than there is room for."""
         if self.flaw is not None:
+            self.ignored += len(chunk)
             return
         self._began = True
         try:
             self._body += chunk if self._gzip is None else self._gzip.decompress(chunk, LARGEST + 1 - len(self._body))
         except zlib.error:
             self.flaw = BROKEN
+        if self._gzip is not None and self._gzip.unused_data:
+            self.flaw = MORE
         if len(self._body) > LARGEST:
             self.flaw = TOO_LARGE
 

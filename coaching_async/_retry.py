@@ -117,8 +117,8 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
     """
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
+    if (number := value.strip()).isdecimal():
+        return float(number)
     try:
         then = parsedate_to_datetime(value)
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)

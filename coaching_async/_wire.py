@@ -106,7 +106,9 @@ SLICE: Final = 100
 def parse_json(content: bytes) -> Any:
     """The JSON value of a body, by the letter of RFC 8259; anything else is a `ValueError`."""
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        return json.loads(
+            content.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_each_name_once
+        )
     except RecursionError:
         problem = "nested too deep"
     except UnicodeDecodeError:
@@ -227,6 +229,14 @@ def _refuse() -> NoReturn:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number")
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 8259 leaves open which of two members of one name counts: then nobody knows what was meant."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object has two members of one name")
+    return members
 
 
 def _name(cls: Any) -> str:
