@@ -57,8 +57,6 @@ async def read(answer: Body) -> bytes | Flaw:
             unpacking.add(chunk)
             if unpacking.flaw is not None:
                 reading.cancel()
-            if unpacking.ignored > LARGEST:  # a stream that never waits does not notice
-                break
     whole = unpacking.whole()
     return whole if isinstance(whole, Flaw) or _is_delimited(answer) or not whole or _is_json(whole) else UNFINISHED
 
@@ -68,7 +66,6 @@ class Unpacking:
 
     def __init__(self, *, is_packed: bool) -> None:
         self.flaw: Flaw | None = None
-        self.ignored = 0
         self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_packed else None
         self._body = bytearray()
         self._began = False
@@ -76,7 +73,6 @@ class Unpacking:
     def add(self, chunk: bytes) -> None:
         """Unpack what came, and no more of it than there is room for."""
         if self.flaw is not None:
-            self.ignored += len(chunk)
             return
         self._began = True
         try:
