@@ -218,7 +218,7 @@ class Api:
                     anyio.current_time() - started,
                     None if failure is None else type(failure).__name__,
                     call.processed,
-                    is_cancelled=isinstance(failure, anyio.get_cancelled_exc_class()),
+                    is_cancelled=not (failure is None or isinstance(failure, Exception)),
                 )
             )
             del failure  # else it would hold this frame, and this frame it

@@ -175,8 +175,11 @@ async def _in_child_task(function: Callable[[], Awaitable[T]]) -> T:
         except BaseException as error:  # noqa: BLE001 # handed on below
             errors.append(error)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(child)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child)
+    except BaseExceptionGroup as group:  # what struck the caller while it waited here: KeyboardInterrupt on trio
+        errors += group.exceptions
     if errors:
         raise errors.pop()
     if not values:

@@ -85,7 +85,8 @@ class TokenIssued:
 class CallFinished:
     """A call ended. `error` is the name of the exception's class, None where it went well.
 
-    `processed` tells whether the service has carried it out, which for a call that `is_cancelled` nothing else tells.
+    `processed` tells whether the service has carried it out, which for a call that `is_cancelled`, or interrupted, nothing
+    else tells.
     """
 
     operation: str

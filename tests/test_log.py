@@ -1,6 +1,7 @@
 """The stream of events in the standard library's logging."""
 
 import logging
+import signal
 
 import anyio
 import httpx
@@ -68,3 +69,24 @@ async def test_who_wants_no_records_pays_for_none(caplog: pytest.LogCaptureFixtu
         await client.appointments.get("1")
 
     assert not caplog.records
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_c_comes_out_as_itself_and_a_write_that_it_hit_is_a_warning(
+    backend: str, caplog: pytest.LogCaptureFixture
+):
+    async def interrupting(_: httpx.Request) -> httpx.Response:
+        signal.raise_signal(signal.SIGINT)
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def main() -> None:
+        service = Service([])
+        service.http._transport.handle_async_request = interrupting  # type: ignore[method-assign]
+        async with service.client() as client:
+            await client.appointments.set_status("1", "Completed")
+
+    with pytest.raises(KeyboardInterrupt):
+        anyio.run(main, backend=backend)
+
+    assert [record.levelname for record in caplog.records if record.name == "coaching_async"] == ["WARNING"]
