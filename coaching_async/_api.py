@@ -188,7 +188,9 @@ class Api:
     def _url(self, segments: tuple[str, ...], filters: Filters = NONE) -> str:
         url = f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{query(**filters)}"
         if len(url) > LONGEST_URL:
-            raise ValueError(f"this would be a URL of {len(url)} characters, too long for HTTP: ask for fewer ids at once")
+            raise ValueError(
+                f"this would be a URL of {len(url)} characters, too long for HTTP: ask for fewer ids at once"
+            )
         return url
 
     async def _bounded(self, operation: str, exchange: Callable[[Call], Awaitable[T]]) -> T:

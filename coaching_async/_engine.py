@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import anyio
 import attrs
@@ -134,6 +134,8 @@ class Engine:
                 content=request.content,
                 timeout=(CONNECT_TIMEOUT, silence, silence, None),
             )
+            if isinstance(outgoing, httpx.Request) and request.content is not None:
+                outgoing.stream = Whole(request.content)
             answer = await self.http.send(outgoing, stream=True, auth=None, follow_redirects=False)
             try:
                 return _response(answer, await _body.read(answer))
@@ -154,6 +156,21 @@ class Engine:
             return Response(answer.status_code, answer.headers)  # what matters of it arrived
         fault = Fault.BODY_LOST if answer is not None else _fault(failure, kind.__name__, borrowed=self.borrowed)
         return ExchangeFailed(fault, _bare(failure, kind))
+
+
+class Whole(httpx.AsyncByteStream):
+    """A request's body. httpx's own is a generator, and one that is cancelled in the middle is left to the collector."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = [content]
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 def _response(answer: HttpResponse, body: bytes | Flaw) -> Response:
@@ -203,6 +220,16 @@ FAULTS: Final[Mapping[str, Fault]] = {
 """What an error means by the name of its class, which is the same in each library; any other means LOST."""
 
 
+CUT_SHORT: Final = (
+    ssl.SSLEOFError,
+    ssl.SSLSyscallError,
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLZeroReturnError,
+)
+"""A handshake that was not finished; any other error of TLS is about who is at the other end, and stays."""
+
+
 def _kind(error: Exception) -> type[Exception] | None:
     """The library's own class that an error is of, or None where it is no error of the network's."""
     theirs = [cls for cls in type(error).__mro__ if cls.__module__.partition(".")[0] in LIBRARIES]
@@ -216,7 +243,7 @@ def _fault(error: Exception, kind: str, *, borrowed: bool) -> Fault:
         return Fault.UNSENT if str(error).startswith("5") else Fault.REFUSED
     if kind in {"ConnectError", "ConnectTimeout"}:
         tls = _in_chain(error, ssl.SSLError)
-        if tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        if tls is not None and not isinstance(tls, CUT_SHORT):
             return Fault.REFUSED
     if kind == "ConnectTimeout" and borrowed and not _in_chain(error, Exception, name="ClientConnectorError"):
         # The aiohttp transport reports a server that hung up after reading the request this way.
@@ -238,12 +265,13 @@ def _in_chain(error: BaseException, cls: type[F], *, module: str = "", name: str
 
 def _bare(error: Exception, kind: type[Exception]) -> Exception:
     """The same error without request, traceback and context, which hold the token and the form."""
-    # An error about what could not be sent quotes it.
-    text = "" if kind.__name__ == "LocalProtocolError" else str(error)
+    tls = _in_chain(error, ssl.SSLError)
+    # An error about what could not be sent quotes it; one about a certificate may leave the reason to its cause.
+    text = "" if kind.__name__ == "LocalProtocolError" else str(error) or str(tls or "")
     try:
         copy = kind(text)
     except TypeError:  # aiohttp's want to know of which request
         copy = ConnectionError(f"{kind.__name__}: {text}")
-    if tls := _in_chain(error, ssl.SSLError):
+    if tls is not None:
         copy.__cause__ = type(tls)(*tls.args)
     return copy

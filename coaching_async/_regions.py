@@ -90,7 +90,14 @@ def _checked(what: str, url: str, *, allow_http: bool) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"{what} has to be a URL such as https://api.mypurecloud.com")
     # A backslash or a userinfo sends some URL parsers to another host than the reader sees.
-    if parts.username is not None or parts.query or parts.fragment or set(url) & set("\\ ") or "%" in parts.netloc or not url.isprintable():
+    if (
+        parts.username is not None
+        or parts.query
+        or parts.fragment
+        or set(url) & set("\\ ")
+        or "%" in parts.netloc
+        or not url.isprintable()
+    ):
         raise ConfigurationError(f"{what} may have a scheme, a host, a port and a path, nothing else")
     if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
         raise ConfigurationError(f"{what} would send the token in the clear: use https, or pass allow_http=True")
