@@ -33,6 +33,16 @@ from ._events import (
     TokenIssued,
 )
 from ._filters import AppointmentFilters
+from ._grants import (
+    AccessToken,
+    AuthorizationCode,
+    AuthorizationRequest,
+    ClientCredentials,
+    MemoryTokenStore,
+    RefreshToken,
+    Saml2Bearer,
+    TokenStore,
+)
 from ._listing import (
     Listing,
     PageWalk,
@@ -43,10 +53,6 @@ from ._rate import RateLimit
 from ._raw import RawResponse
 from ._retry import RetryPolicy
 from ._schedule_slots import ScheduleSlotsSearch
-from ._tokens import (
-    AccessToken,
-    ClientCredentials,
-)
 from ._types import (
     UNSET,
     Interval,
@@ -157,6 +163,8 @@ __all__ = [
     "AppointmentStatus",
     "AppointmentUpdate",
     "AuthError",
+    "AuthorizationCode",
+    "AuthorizationRequest",
     "AvailableTime",
     "BadRequest",
     "BusinessUnitReference",
@@ -194,6 +202,7 @@ __all__ = [
     "Interval",
     "IntervalCondition",
     "Listing",
+    "MemoryTokenStore",
     "NotFound",
     "Notification",
     "NotificationAction",
@@ -205,6 +214,7 @@ __all__ = [
     "RateLimit",
     "RateLimited",
     "RawResponse",
+    "RefreshToken",
     "Relationship",
     "RequestAnswered",
     "RequestFailed",
@@ -212,6 +222,7 @@ __all__ = [
     "ResponseError",
     "RetryPolicy",
     "RetryScheduled",
+    "Saml2Bearer",
     "ScheduleActivity",
     "ScheduleSlotsJob",
     "ScheduleSlotsJobCreate",
@@ -230,6 +241,7 @@ __all__ = [
     "SystemTopicType",
     "TokenIssued",
     "TokenSource",
+    "TokenStore",
     "TransportError",
     "Unauthorized",
     "Unset",

@@ -22,7 +22,7 @@ from ._errors import (
 )
 from ._events import CallFinished, CallStarted, Emit
 from ._hints import hint, look_first
-from ._line import CLOSED, Line
+from ._line import CLOSED, Identity, Line
 from ._listing import Listing
 from ._pipeline import Call, Request, Response
 from ._raw import RawResponse, capturing, is_capturing, record
@@ -59,6 +59,7 @@ class Api:
     base_url: str
     line: Callable[[], Line]
     """The line of this event loop. Raises `ClientMisuse`."""
+    identity: Identity
     emit: Emit
     timeout: float
     retry: RetryPolicy
@@ -181,7 +182,7 @@ class Api:
     async def _send(self, call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Response:
         started = anyio.current_time()
         headers = {} if content is None else JSON
-        response = await self.line().send(Request(call, method, url, safety, headers, content))
+        response = await self.line().way(self.identity)(Request(call, method, url, safety, headers, content))
         record(call, response, anyio.current_time() - started)
         return response
 

@@ -5,7 +5,7 @@ import functools
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import attrs
 
@@ -15,17 +15,18 @@ from ._appointments import Appointments
 from ._engine import Engine, HttpClient, close, own_client, tls_context
 from ._errors import ClientMisuse, ConfigurationError, OutcomeUnknown
 from ._events import Counters, Emit, Event, Stats
-from ._home import PerLoop
-from ._line import CLOSED, Line
+from ._grants import AccessToken, ClientCredentials, Grant
+from ._home import Errands, PerLoop
+from ._line import CLOSED, Identity, Line
 from ._log import log, only_watching
 from ._notifications import Notifications
-from ._pipeline import Authorising, Pacing, Retrying, TokenSource
+from ._pipeline import Authorising, Pacing, Retrying, Send, TokenSource
 from ._rate import Budget, Gate, RateLimit
 from ._raw import RawResponse, capturing
 from ._regions import hosts
 from ._retry import RetryPolicy, Safety
 from ._schedule_slots import ScheduleSlots
-from ._tokens import AccessToken, ClientCredentials, Grant, LoginLimit, TokenKeeper
+from ._tokens import Login, LoginLimit, keeper
 from ._types import UNSET, Secret, Unset
 from ._wire import Json, address, dumps
 
@@ -81,23 +82,23 @@ class CoachingClient:
             if self._is_closed:
                 raise ClientMisuse(CLOSED)
             http = own_client(connections=max_concurrency + 1, tls=tls()) if http_client is None else http_client
-            gate = Gate(max_concurrency)
+            gates, errands = (Gate(max_concurrency), Gate(1)), Errands()
 
-            engine, login_engine = (Engine(http, each, borrowed=http is http_client) for each in (gate, Gate(1)))
-            tokens = self._tokens(auth, f"{where.login}/oauth/token", Retrying(LoginLimit(login_engine)), retry)
-            send = Retrying(Pacing(Authorising(engine, tokens), Budget(rate_limit)), on_throttle=gate.close_for)
+            engine, login_engine = (Engine(http, gate, borrowed=http is http_client) for gate in gates)
 
-            return Line(send, None if http is http_client else lambda: close(http))
+            def way(who: Identity) -> Send:
+                login = Login(f"{where.login}/oauth/token", Retrying(LoginLimit(login_engine)), self._emit, retry)
+                tokens = keeper(who.auth, login, errands.start) if isinstance(who.auth, Grant) else who.auth
+                return Retrying(Pacing(Authorising(engine, tokens), Budget(who.rate_limit)))
+
+            return Line(way, errands, None if http is http_client else lambda: close(http))
 
         self._on_event: Final = only_watching(on_event)
         self._counters: Final = Counters()
         self._is_closed = False
         self._is_view = False
         self._lines: Final = PerLoop(line)
-        self._offer(Api(where.api, self._lines.get, self._emit, _seconds(timeout), retry))
-
-    def _tokens(self, auth: Grant | TokenSource, url: str, login: Retrying, retry: RetryPolicy) -> TokenSource:
-        return TokenKeeper(auth, url, login, self._emit, retry) if isinstance(auth, Grant) else auth
+        self._offer(Api(where.api, self._lines.get, Identity(auth, rate_limit), self._emit, _seconds(timeout), retry))
 
     def _offer(self, api: Api) -> None:
         self._api = api
@@ -137,15 +138,28 @@ class CoachingClient:
         It shares everything else: connections, token, rate limit, statistics. It cannot be closed. Raises
         `ConfigurationError`.
         """
+        return self._view(
+            timeout=self._api.timeout if isinstance(timeout, Unset) else _seconds(timeout),
+            retry=self._api.retry if isinstance(retry, Unset) else retry,
+        )
+
+    def with_auth(self, auth: Grant | TokenSource, *, rate_limit: RateLimit | None = None) -> Self:
+        """A view of this client that speaks for somebody else: one user's token in a web request, say.
+
+            mine = client.with_auth(AccessToken(users_token))
+            async for appointment in mine.appointments.list_mine(): ...
+
+        It has a token and a rate limit of its own, and shares everything else; thousands of them cost little. Keep one
+        view for a user while it is in use, because its token and what it has sent are forgotten with it. It cannot be
+        closed.
+        """
+        known = self._api.identity.rate_limit
+        return self._view(identity=Identity(auth, known if rate_limit is None else rate_limit))
+
+    def _view(self, **changes: Any) -> Self:
         view = copy.copy(self)
         view._is_view = True  # noqa: SLF001 # one of us
-        view._offer(  # noqa: SLF001 # one of us
-            attrs.evolve(
-                self._api,
-                timeout=self._api.timeout if isinstance(timeout, Unset) else _seconds(timeout),
-                retry=self._api.retry if isinstance(retry, Unset) else retry,
-            )
-        )
+        view._offer(attrs.evolve(self._api, **changes))  # noqa: SLF001 # one of us
         return view
 
     async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:

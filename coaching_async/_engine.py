@@ -104,7 +104,7 @@ class Engine:
 
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
-        async with self.gate:
+        async with self.gate.slot(request.pause):
             if self.http.is_closed:
                 raise ClientMisuse("the HTTP client that this client was given is closed")
             call = request.call

@@ -2,15 +2,16 @@
 
 import os
 import threading
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
+import anyio
 import attrs
 from anyio.lowlevel import current_token
 
 from ._errors import ClientMisuse
 
-__all__ = ["Home", "PerLoop"]
+__all__ = ["Errands", "Home", "PerLoop"]
 
 T = TypeVar("T")
 
@@ -62,6 +63,47 @@ class PerLoop(Generic[T]):
                 self.value = self.make()
             self.home = here
         return self.value
+
+
+class Errands:
+    """Short tasks of the event loop itself, which no caller's cancellation reaches. They handle what they raise."""
+
+    def __init__(self) -> None:
+        self._tasks: set[object] = set()
+        self._under_way = 0
+        self._none_left = anyio.Event()
+
+    def start(self, errand: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
+        """Send one off. `ended` is called at its end, whatever that was: it may be cancelled before it has begun."""
+        self._under_way += 1
+
+        def end(task: object = None) -> None:
+            self._tasks.discard(task)
+            self._under_way -= 1
+            if not self._under_way:
+                self._none_left.set()
+            ended()
+
+        async def run() -> None:
+            try:
+                await errand()
+            finally:
+                end()
+
+        loop: Any = current_token().native_token
+        if hasattr(loop, "create_task"):  # asyncio's, which holds its tasks only weakly
+            self._tasks.add(task := loop.create_task(errand()))
+            task.add_done_callback(end)
+        else:
+            import trio
+
+            trio.lowlevel.spawn_system_task(run)
+
+    async def all_done(self) -> None:
+        """Wait until none is under way."""
+        while self._under_way:
+            self._none_left = anyio.Event()
+            await self._none_left.wait()
 
 
 def _refuse_elsewhere(home: Home, here: Home) -> None:

@@ -4,13 +4,18 @@ import warnings
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import anyio
+import attrs
 
 from ._errors import ClientMisuse
-from ._pipeline import Send
+from ._grants import Grant
+from ._home import Errands
+from ._pipeline import Send, TokenSource
+from ._rate import RateLimit
 
-__all__ = ["CLOSED", "Line"]
+__all__ = ["CLOSED", "Identity", "Line"]
 
 CLOSED: Final = "this client is closed: make a new one, or call inside its `async with` block"
 
@@ -18,16 +23,34 @@ FAREWELL: Final = 2.0
 """Seconds that closing waits for the calls that it has ended: their own code may have something to tidy up."""
 
 
-class Line:
-    """The way of requests, as long as it is open. `hang_up` closes its connections, where they are its own."""
+@attrs.frozen(eq=False)
+class Identity:
+    """As whom requests are sent, and how fast that one may."""
 
-    def __init__(self, send: Send, hang_up: Callable[[], Awaitable[None]] | None) -> None:
-        self.send = send
+    auth: Grant | TokenSource
+    rate_limit: RateLimit
+
+
+class Line:
+    """The ways of requests, as long as it is open. `hang_up` closes its connections, where they are its own."""
+
+    def __init__(
+        self, way: Callable[[Identity], Send], errands: Errands, hang_up: Callable[[], Awaitable[None]] | None
+    ) -> None:
         self.is_closed = False
+        self._way = way
+        self._ways: WeakKeyDictionary[Identity, Send] = WeakKeyDictionary()
+        self._errands = errands
         self._hang_up = hang_up
         self._was_used = False
         self._calls: set[anyio.CancelScope] = set()
         self._quiet = anyio.Event()
+
+    def way(self, identity: Identity) -> Send:
+        """The way of one identity's requests: its own token and budget, and everybody's connections."""
+        if (known := self._ways.get(identity)) is None:
+            known = self._ways[identity] = self._way(identity)
+        return known
 
     def refuse_if_closed(self) -> None:
         """Raise `ClientMisuse` where it is."""
@@ -56,6 +79,7 @@ class Line:
                     call.cancel()
                 with anyio.move_on_after(FAREWELL):
                     await self._quiet.wait()
+            await self._errands.all_done()
         finally:
             if self._hang_up is not None:
                 await self._hang_up()

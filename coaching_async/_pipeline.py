@@ -15,7 +15,7 @@ import attrs
 from ._errors import AuthError, ClientMisuse, OutcomeUnknown, Processed, RateLimited, TransportError, worse
 from ._events import Emit, RetryScheduled
 from ._hints import look_first
-from ._rate import Budget
+from ._rate import Budget, Pause
 from ._retry import TABLE, Fault, RetryBudget, RetryPolicy, Safety, Then, fault_of, parse_retry_after
 from ._types import B64TOKEN, Secret
 from ._wire import parse_object
@@ -55,6 +55,8 @@ class Request:
     safety: Safety
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     content: bytes | None = attrs.field(default=None, repr=False)
+    pause: Pause = attrs.field(factory=Pause, repr=False, eq=False)
+    """Of the token that it is sent with."""
 
     def with_header(self, name: str, value: str) -> "Request":
         """The same request with one header more."""
@@ -119,8 +121,8 @@ class Retrying:
     """
 
     send: Send
-    on_throttle: Callable[[float], None] | None = None
-    """Told the seconds of each 429, to stop everybody else who uses the token."""
+    pause: Pause = attrs.field(factory=Pause)
+    """Of everybody who uses the token: each 429 makes it last."""
     budget: RetryBudget = attrs.field(factory=RetryBudget)
     draw: Callable[[], float] = random.random
 
@@ -141,8 +143,8 @@ class Retrying:
             hint = None if isinstance(outcome, ExchangeFailed) else outcome.retry_after
             throttles += fault is Fault.THROTTLED
             faults += fault is not Fault.THROTTLED
-            if fault is Fault.THROTTLED and self.on_throttle is not None:
-                self.on_throttle(call.policy.pause(hint))
+            if fault is Fault.THROTTLED:
+                self.pause.last(call.policy.pause(hint))
             may_go_on = verdict.then is Then.RETRY or (verdict.then is Then.RETRY_ONCE and faults == 1)
             if may_go_on and fault is not Fault.THROTTLED:
                 may_go_on = self.budget.failed()
@@ -154,7 +156,7 @@ class Retrying:
 
     async def _attempt(self, request: Request) -> "Response | ExchangeFailed":
         try:
-            return await self.send(request)
+            return await self.send(attrs.evolve(request, pause=self.pause))
         except ExchangeFailed as failure:
             return failure.with_traceback(None)  # its frames hold the signed request
         except (RateLimited, ClientMisuse) as error:

@@ -1,13 +1,15 @@
 """Pacing: how many requests one token sends in a window, and when nobody may send."""
 
 from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import anyio
 import attrs
 
 from ._errors import RateLimited
 
-__all__ = ["Budget", "Gate", "RateLimit"]
+__all__ = ["Budget", "Gate", "Pause", "RateLimit"]
 
 
 @attrs.frozen
@@ -73,32 +75,49 @@ class Budget:
         _refuse_if_past_deadline(turn)
 
 
-class Gate:
-    """Lets at most `width` exchanges through at once, and none while it is closed.
+class Pause:
+    """While it lasts, nobody sends with the token that was told to wait."""
 
-    Whether it is closed is asked last, with the slot in hand, so that nobody who waited for a slot slips out into a
-    pause; while it is closed no slot is held.
+    def __init__(self) -> None:
+        self._ends_at = float("-inf")
+
+    def last(self, seconds: float) -> None:
+        """Begin one, or let it go on for that long; a longer one already told stays."""
+        self._ends_at = max(self._ends_at, anyio.current_time() + seconds)
+
+    def is_over(self) -> bool:
+        """Whether one may send."""
+        return anyio.current_time() >= self._ends_at
+
+    async def wait(self) -> None:
+        """Wait for its end. Raises `RateLimited` at once where that comes after the deadline."""
+        _refuse_if_past_deadline(self._ends_at)
+        await anyio.sleep_until(self._ends_at)
+
+
+class Gate:
+    """Lets at most `width` exchanges through at once, and none in a pause of their token.
+
+    Whether there is a pause is asked last, with the slot in hand, so that nobody who waited for a slot slips out into it;
+    while it lasts no slot is held.
     """
 
     def __init__(self, width: int) -> None:
         self._slots = anyio.Semaphore(width)
-        self._opens_at = float("-inf")
 
-    def close_for(self, seconds: float) -> None:
-        """Let nobody through for that long; a longer pause already told stays."""
-        self._opens_at = max(self._opens_at, anyio.current_time() + seconds)
-
-    async def __aenter__(self) -> None:
+    @asynccontextmanager
+    async def slot(self, pause: Pause) -> AsyncGenerator[None]:
+        """A place among those under way."""
         while True:
-            _refuse_if_past_deadline(self._opens_at)
-            await anyio.sleep_until(self._opens_at)
+            await pause.wait()
             await self._slots.acquire()
-            if anyio.current_time() >= self._opens_at:
-                return
+            if pause.is_over():
+                break
             self._slots.release()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._slots.release()
+        try:
+            yield
+        finally:
+            self._slots.release()
 
 
 def _refuse_if_past_deadline(turn: float) -> None:

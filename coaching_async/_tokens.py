@@ -1,26 +1,31 @@
-"""Where access tokens come from, and the keeper that fetches each of them once."""
+"""The keeper of a token: fetches each one once, whoever asks, and loses none."""
 
 import base64
 import contextlib
 import copy
+import logging
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote_plus, urlencode
 
 import anyio
 import attrs
 
-from ._errors import AuthError, CoachingError
+from ._errors import AuthError, CoachingError, OutcomeUnknown
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
+from ._grants import ClientCredentials, Grant, Rotating, renewal
 from ._pipeline import Call, Request, Response, Send
 from ._retry import RetryPolicy, Safety
 from ._types import B64TOKEN, Secret
 from ._wire import parse_object
 
-__all__ = ["AccessToken", "ClientCredentials", "Grant", "LoginLimit", "TokenKeeper"]
+__all__ = ["Detach", "Login", "LoginLimit", "RotatingKeeper", "TokenKeeper", "keeper"]
 
+logger: Final = logging.getLogger("coaching_async")
+
+Detach: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
+"""Starts a short task that no caller's cancellation reaches, and that closing waits for; and what is called at its end."""
 
 MAX_MARGIN: Final = 300.0
 """A token is renewed when a tenth of its life is left, or this many seconds."""
@@ -31,66 +36,17 @@ RENEWAL_PAUSE: Final = 10.0
 RENEWAL_PATIENCE: Final = 5.0
 """Seconds that the one call that renews ahead of time spends on it."""
 
-FAILURE_MEMORY: Final = 3.0
-"""Seconds for which a failure to get a token is told to everybody without asking again."""
+ERRAND_PATIENCE: Final = 15.0
+"""Seconds that a detached renewal may take, with the keeping of what it brought."""
+
+LONGEST_MEMORY: Final = 30.0
+"""Seconds for which a failure to get a token is told to everybody without asking again: 1, doubling up to this."""
 
 LASTING: Final = {"invalid_client", "invalid_grant", "unauthorized_client"}
 """Refusals that the same credentials will meet again: they are not offered a second time."""
 
 DEFAULT_LIFE: Final = 3600.0
 """Seconds a token lives when the login host does not tell (RFC 6749 §5.1 lets it)."""
-
-
-def _secret(text: str) -> Secret:
-    if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError("credentials are non-empty strings")
-    return Secret(text)
-
-
-class Grant(ABC):
-    """A way to ask the login host for a token."""
-
-    @abstractmethod
-    def form(self) -> Mapping[str, str]:
-        """The fields to post."""
-
-    @abstractmethod
-    def basic(self) -> tuple[str, Secret] | None:
-        """Client id and secret, where they travel as HTTP Basic."""
-
-
-@attrs.frozen
-class ClientCredentials(Grant):
-    """The OAuth client of a backend: its own permissions, no user.
-
-    What speaks of *me* (`list_mine`, notifications) needs a user's token instead.
-    """
-
-    client_id: str = attrs.field(validator=attrs.validators.min_len(1))
-    client_secret: Secret = attrs.field(converter=_secret)
-
-    def form(self) -> Mapping[str, str]:
-        """RFC 6749 §4.4.2."""
-        return {"grant_type": "client_credentials"}
-
-    def basic(self) -> tuple[str, Secret]:
-        """RFC 6749 §2.3.1."""
-        return self.client_id, self.client_secret
-
-
-@attrs.frozen
-class AccessToken:
-    """A token that somebody else obtained. It is used as it is; once it is rejected, calls raise `Unauthorized`."""
-
-    _token: Secret = attrs.field(converter=_secret)
-
-    def __attrs_post_init__(self) -> None:
-        if not B64TOKEN.fullmatch(self._token.reveal()):
-            raise ValueError("an access token has only letters, digits and -._~+/")
-
-    async def token(self, rejected: str | None = None) -> str:  # noqa: ARG002 # there is no other
-        """The token."""
-        return self._token.reveal()
 
 
 @attrs.frozen
@@ -115,6 +71,78 @@ class LoginLimit:
 
 
 @attrs.define
+class Login:
+    """Posts a form to the login host, and understands the answer."""
+
+    url: str
+    send: Send
+    emit: Emit
+    retry: RetryPolicy
+
+    def call(self) -> Call:
+        """What will be known of one use of this."""
+        return Call(TOKEN_OPERATION, self.emit, self.retry)
+
+    async def __call__(self, grant: Grant, form: Mapping[str, str], call: Call) -> tuple[_Token, Secret | None]:
+        """A new token, and the refresh token that came with it. Raises what getting no token means.
+
+        Afterwards `call.processed` tells whether the login host may have given one.
+        """
+        asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
+        # Client credentials may be posted twice; a code or a refresh token is good for one answer.
+        safety = Safety.SAFE if isinstance(grant, ClientCredentials) else Safety.WRITE
+        lost: OutcomeUnknown | None = None
+        try:
+            response = await self.send(self._request(grant, form, call, safety))
+        except OutcomeUnknown as error:
+            lost = error
+        if lost is not None:
+            raise AuthError("the login host's answer got lost, and with it perhaps a token") from lost.__cause__
+        if response.status != 200:
+            raise _auth_error(response)
+        answer = _parsed(response)
+        if isinstance(answer, str):
+            raise AuthError(f"the login host's answer is no token: {answer}")
+        self.emit(TokenIssued(answer.life))
+        expires_at = asked + answer.life
+        margin = min(MAX_MARGIN, answer.life / 10)
+        return _Token(answer.token, renew_at=expires_at - margin, expires_at=expires_at), answer.refresh_token
+
+    def _request(self, grant: Grant, form: Mapping[str, str], call: Call, safety: Safety) -> Request:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if grant.client_secret is None:
+            form = {**form, "client_id": grant.client_id}
+        else:
+            headers["Authorization"] = _basic(grant.client_id, grant.client_secret)
+        return Request(call, "POST", self.url, safety, headers, urlencode(form).encode())
+
+
+@attrs.define
+class Failure:
+    """What getting a token failed with last, told to everybody for a while instead of asking again."""
+
+    error: CoachingError | None = None
+    until: float = 0.0
+    memory: float = 1.0
+
+    def refuse(self) -> None:
+        """Raise it while it counts."""
+        if self.error is not None and anyio.current_time() < self.until:
+            raise copy.copy(self.error)
+
+    def remember(self, error: CoachingError, *, is_lasting: bool = False) -> None:
+        """It counts for good where the same credentials would meet it again, else for seconds, and each time longer."""
+        refused = isinstance(error, AuthError) and (error.status == 401 or error.code in LASTING)
+        self.error = copy.copy(error)
+        self.until = math.inf if refused or is_lasting else anyio.current_time() + self.memory
+        self.memory = min(2 * self.memory, LONGEST_MEMORY)
+
+    def forget(self) -> None:
+        """It went well."""
+        self.error, self.memory = None, 1.0
+
+
+@attrs.define
 class TokenKeeper:
     """Keeps one token for everybody; whoever comes first when it is due fetches the next, the others wait for it.
 
@@ -122,76 +150,176 @@ class TokenKeeper:
     """
 
     grant: Grant
-    url: str
-    send: Send
-    emit: Emit
-    retry: RetryPolicy
+    login: Login
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
     _current: _Token | None = attrs.field(default=None, init=False)
-    _failure: tuple[CoachingError | None, float] = attrs.field(default=(None, 0.0), init=False)
+    _failure: Failure = attrs.field(factory=Failure, init=False)
 
     async def token(self, rejected: str | None = None) -> str:
         """A token to use now: the current one unless it is `rejected` or due."""
         bad = None if rejected is None else Secret(rejected)
         del rejected  # an error's frames must not show it
-        token = self._usable(bad)
+        token = self._current = _usable(self._current, bad)
         # While one task renews ahead of time, the others go on with what still works.
         if token is None or (_is_due(token) and not self._lock.locked()):
             async with self._lock:
-                token = self._usable(bad)  # somebody else may have been here first
-                if token is None or _is_due(token):
+                token = self._current = _usable(self._current, bad)  # somebody else may have been here first
+                if token is None:
+                    token = await self._fetched()
+                elif _is_due(token):
                     token = await self._renewed(token)
         return token.text.reveal()
 
-    def _usable(self, bad: Secret | None) -> _Token | None:
-        # A late 401 names an older token than the current one, and then discards nothing.
-        if self._current is not None and self._current.text == bad:
-            self._current = None
-        if self._current is not None and anyio.current_time() >= self._current.expires_at:
-            self._current = None
+    async def _fetched(self) -> _Token:
+        self._failure.refuse()
+        try:
+            self._current, _ = await self.login(self.grant, self.grant.form(), self.login.call())
+        except CoachingError as error:
+            self._failure.remember(error)
+            raise
+        self._failure.forget()
         return self._current
 
-    async def _renewed(self, old: _Token | None) -> _Token:
-        if old is None:
-            self._current = await self._fetch_once()
-            return self._current
+    async def _renewed(self, old: _Token) -> _Token:
         # Ahead of time nothing depends on it: a login host that stalls or refuses must not cost a call.
         self._current = attrs.evolve(old, renew_at=anyio.current_time() + RENEWAL_PAUSE)
         with anyio.move_on_after(RENEWAL_PATIENCE), contextlib.suppress(CoachingError):
-            self._current = await self._fetch()
+            self._current, _ = await self.login(self.grant, self.grant.form(), self.login.call())
         return self._current
 
-    async def _fetch_once(self) -> _Token:
-        """Fetch, unless that failed a moment ago: those who waited for it all get that answer."""
-        failure, until = self._failure
-        if failure is not None and anyio.current_time() < until:
-            raise copy.copy(failure)
+
+@attrs.define
+class _Errand:
+    done: anyio.Event = attrs.field(factory=anyio.Event)
+    failure: CoachingError | None = attrs.field(
+        factory=lambda: AuthError("the renewing of the token was ended from outside: call again")
+    )
+
+
+@attrs.define
+class RotatingKeeper:
+    """A `TokenKeeper` for grants whose every answer may end the refresh token that was posted for it.
+
+    Each renewal goes on an errand of its own, a detached task: no shield stops a native cancel, and an answer that nobody
+    took would be the end of the sign-in. Whoever needs the token waits for the errand, and may be cancelled.
+    """
+
+    grant: Rotating
+    login: Login
+    detach: Detach
+    _current: _Token | None = attrs.field(default=None, init=False)
+    _failure: Failure = attrs.field(factory=Failure, init=False)
+    _errand: _Errand | None = attrs.field(default=None, init=False)
+    _refresh: Secret | None = attrs.field(default=None, init=False)
+    _is_code_spent: bool = attrs.field(default=False, init=False)
+    _unclear: int = attrs.field(default=0, init=False)
+    """How often what is to be posted next was posted already, without a clear answer."""
+
+    async def token(self, rejected: str | None = None) -> str:
+        """A token to use now: the current one unless it is `rejected` or at its end."""
+        bad = None if rejected is None else Secret(rejected)
+        del rejected  # an error's frames must not show it
+        token = self._current = _usable(self._current, bad)
+        if token is None:
+            token = await self._brought()
+        elif _is_due(token) and self._errand is None and not self._unclear:
+            self._current = attrs.evolve(token, renew_at=anyio.current_time() + RENEWAL_PAUSE)
+            self._send_off()  # and what still works serves on
+        return token.text.reveal()
+
+    async def _brought(self) -> _Token:
+        """The token of the errand that is under way, or of a new one."""
+        while self._current is None:
+            if self._errand is None:
+                self._failure.refuse()
+            errand = self._errand or self._send_off()
+            await errand.done.wait()
+            if errand.failure is not None:
+                raise copy.copy(errand.failure)
+        return self._current
+
+    def _send_off(self) -> _Errand:
+        errand = self._errand = _Errand()
+
+        async def run() -> None:
+            try:
+                errand.failure = await self._in_time()
+            except Exception as error:  # noqa: BLE001 # whatever the store raises; its text may quote the token
+                errand.failure = AuthError(f"the store of the refresh token failed: {type(error).__name__}")
+
+        def ended() -> None:
+            self._errand = None
+            errand.done.set()
+
+        self.detach(run, ended)
+        return errand
+
+    async def _in_time(self) -> CoachingError | None:
         try:
-            return await self._fetch()
+            with anyio.move_on_after(ERRAND_PATIENCE):
+                await self._rotate()
+                return None
         except CoachingError as error:
-            lasting = isinstance(error, AuthError) and (error.status == 401 or error.code in LASTING)
-            self._failure = copy.copy(error), math.inf if lasting else anyio.current_time() + FAILURE_MEMORY
+            self._failure.remember(error, is_lasting=self._is_used_up())
+            return error
+        if self._current is not None:  # it came, and keeping the refresh token took too long
+            logger.error("a new refresh token could not be kept within %g s", ERRAND_PATIENCE)
+            return None
+        return AuthError(f"the login host gave no token within {ERRAND_PATIENCE:g} s")
+
+    async def _rotate(self) -> None:
+        await self._look_into_the_store()
+        if self._is_used_up():
+            raise AuthError("the sign-in is used up, or its last renewal got lost: let the user sign in again")
+        try:
+            await self._post()
+        except AuthError as error:
+            if error.code != "invalid_grant" or not await self._look_into_the_store():
+                raise
+            await self._post()  # another process had renewed it
+
+    async def _look_into_the_store(self) -> bool:
+        """Take the refresh token that is there; whether it is another one than was known."""
+        kept = await self.grant.load()
+        if kept is None or kept == self._refresh:
+            return False
+        self._refresh, self._unclear = kept, 0
+        return True
+
+    def _is_used_up(self) -> bool:
+        """A code is good for one request, a refresh token for one and, if that got lost, one more."""
+        if self._refresh is None:
+            return self._is_code_spent or self._unclear > 0
+        return self._unclear > 1
+
+    async def _post(self) -> None:
+        posted, call = self._refresh, self.login.call()
+        self._unclear += 1
+        try:
+            form = self.grant.form() if posted is None else renewal(posted)
+            self._current, new = await self.login(self.grant, form, call)
+        except CoachingError:
+            self._unclear -= call.processed == "no"
             raise
+        self._unclear, self._is_code_spent = 0, True
+        self._failure.forget()
+        if new is not None and new != posted:
+            self._refresh = new  # before anything else may fail
+            await self.grant.keep(posted, new)
 
-    async def _fetch(self) -> _Token:
-        asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
-        response = await self.send(self._request())
-        if response.status != 200:
-            raise _auth_error(response)
-        life = _parsed(response)
-        if isinstance(life, str):
-            raise AuthError(f"the login host's answer is no token: {life}")
-        text, seconds = life
-        self.emit(TokenIssued(seconds))
-        margin = min(MAX_MARGIN, seconds / 10)
-        return _Token(text, renew_at=asked + seconds - margin, expires_at=asked + seconds)
 
-    def _request(self) -> Request:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if (basic := self.grant.basic()) is not None:
-            headers["Authorization"] = _basic(*basic)
-        content = urlencode(self.grant.form()).encode()
-        return Request(Call(TOKEN_OPERATION, self.emit, self.retry), "POST", self.url, Safety.SAFE, headers, content)
+def keeper(grant: Grant, login: Login, detach: Detach) -> TokenKeeper | RotatingKeeper:
+    """Who keeps the tokens of a grant."""
+    if isinstance(grant, Rotating):
+        return RotatingKeeper(grant, login, detach)
+    return TokenKeeper(grant, login)
+
+
+def _usable(token: _Token | None, bad: Secret | None) -> _Token | None:
+    """`token`, unless it is at its end, or the one rejected: a late 401 names an older one, and discards nothing."""
+    if token is None or token.text == bad or anyio.current_time() >= token.expires_at:
+        return None
+    return token
 
 
 def _is_due(token: _Token) -> bool:
@@ -199,6 +327,7 @@ def _is_due(token: _Token) -> bool:
 
 
 def _basic(client_id: str, client_secret: Secret) -> str:
+    """RFC 6749 §2.3.1: both are form-encoded before they are joined."""
     pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
@@ -218,8 +347,14 @@ def _refusal(response: Response) -> tuple[str | None, str]:
     return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable[:200]
 
 
-def _parsed(response: Response) -> tuple[Secret, float] | str:
-    """Token and life in seconds, or what is wrong with the answer; never the answer itself."""
+class _Answer(NamedTuple):
+    token: Secret
+    life: float
+    refresh_token: Secret | None
+
+
+def _parsed(response: Response) -> _Answer | str:
+    """What the login host gave, or what is wrong with it; never the answer itself."""
     answer = parse_object(response.content)
     text, kind, life = answer.get("access_token"), answer.get("token_type", "bearer"), answer.get("expires_in")
     if not isinstance(text, str) or not B64TOKEN.fullmatch(text):
@@ -230,4 +365,7 @@ def _parsed(response: Response) -> tuple[Secret, float] | str:
         life = DEFAULT_LIFE
     if isinstance(life, bool) or not isinstance(life, int | float) or not 0 < life < 1e12:
         return "expires_in is no number of seconds"
-    return Secret(text), float(life)
+    renewing = answer.get("refresh_token")
+    if renewing is not None and (not isinstance(renewing, str) or not renewing.isprintable()):
+        return "refresh_token is no text"
+    return _Answer(Secret(text), float(life), Secret(renewing) if renewing else None)

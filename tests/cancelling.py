@@ -11,7 +11,7 @@ import pytest
 from coaching_async import CoachingClient
 from coaching_async._rate import Budget, Gate
 
-from .support import http_of
+from .support import http_of, way_of
 
 Action: TypeAlias = Callable[[], Awaitable[Any]]
 Way: TypeAlias = Callable[[Action, Action], Awaitable[bool]]
@@ -101,11 +101,11 @@ def skip_where_unknown(cancel: Way, backend: str) -> None:
 
 
 def gate_of(client: CoachingClient) -> Gate:
-    return client._lines.value.send.send.send.send.gate  # type: ignore[attr-defined]
+    return way_of(client).send.send.send.gate
 
 
 def budget_of(client: CoachingClient) -> Budget:
-    return client._lines.value.send.send.budget  # type: ignore[attr-defined]
+    return way_of(client).send.budget
 
 
 def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:

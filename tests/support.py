@@ -46,7 +46,12 @@ def request_of(
 
 def http_of(client: CoachingClient) -> Any:
     """The HTTP client at the bottom, where it is the client's own or borrowed."""
-    return client._lines.value.send.send.send.send.http  # type: ignore[attr-defined]
+    return way_of(client).send.send.send.http
+
+
+def way_of(client: CoachingClient) -> Any:
+    """The layers that a client's requests go through."""
+    return client._lines.value.way(client._api.identity)
 
 
 def failure(fault: Fault) -> ExchangeFailed:

@@ -16,7 +16,7 @@ from coaching_async import (
     Stats,
 )
 
-from .support import TOKEN, Service, answer, http_of
+from .support import TOKEN, Service, answer, http_of, way_of
 
 pytestmark = pytest.mark.anyio
 
@@ -175,8 +175,8 @@ def test_the_real_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch
 async def test_an_access_token_in_the_environment_wins():
     client = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_ACCESS_TOKEN": "abc"})
 
-    assert "AccessToken" in repr(client._lines.value.send)
-    assert "abc" not in repr(client._lines.value.send)
+    assert "AccessToken" in repr(way_of(client))
+    assert "abc" not in repr(way_of(client))
     await client.aclose()
 
 

@@ -5,7 +5,7 @@ import pytest
 from coaching_async import AuthError, OutcomeUnknown, RateLimit, RateLimited, RetryPolicy, TransportError
 from coaching_async._events import RetryScheduled
 from coaching_async._pipeline import Authorising, ExchangeFailed, Flaw, Pacing, Request, Response, Retrying
-from coaching_async._rate import Budget
+from coaching_async._rate import Budget, Pause
 from coaching_async._retry import TABLE, Fault, RetryBudget, Safety, Then
 
 from .support import Outcome, Script, failure, request_of, throttled
@@ -110,16 +110,27 @@ async def test_it_waits_between_attempts_and_says_so():
     ]
 
 
+class Told(Pause):
+    """Remembers how long it was told to last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[float] = []
+
+    def last(self, seconds: float) -> None:
+        self.told.append(seconds)
+
+
 async def test_429s_are_waited_for_apart_from_faults_and_told_to_everybody():
-    told: list[float] = []
     script = Script(throttled("3"), throttled(), throttled("3"), 503, 200)
     start = anyio.current_time()
 
-    response = await retrying(script, on_throttle=told.append)(request_of(Safety.WRITE, policy=RetryPolicy(attempts=2)))
+    response = await retrying(script, pause=(pause := Told()))(request_of(Safety.WRITE, policy=RetryPolicy(attempts=2)))
 
     assert response.status == 503  # a write is not sent again after that
     assert anyio.current_time() - start == pytest.approx(9)
-    assert told == [3, 3, 3]
+    assert pause.told == [3, 3, 3]
+    assert {request.pause for request in script.sent} == {pause}
 
 
 async def test_an_endless_429_ends():
@@ -131,13 +142,12 @@ async def test_an_endless_429_ends():
 
 @pytest.mark.parametrize("header", ["86400", "999999999999999999999"])
 async def test_a_429_for_a_day_is_not_waited_for(header: str):
-    told: list[float] = []
     start = anyio.current_time()
 
-    response = await retrying(Script(throttled(header)), on_throttle=told.append)(request_of())
+    response = await retrying(Script(throttled(header)), pause=(pause := Told()))(request_of())
 
     assert (response.status, anyio.current_time() - start) == (429, 0)
-    assert told == [180]
+    assert pause.told == [180]
 
 
 async def test_no_wait_is_begun_that_the_deadline_would_cut():

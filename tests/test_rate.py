@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching_async import RateLimit, RateLimited
-from coaching_async._rate import Budget, Gate
+from coaching_async._rate import Budget, Gate, Pause
 
 from .conftest import VirtualLoop
 
@@ -182,7 +182,7 @@ async def test_the_gate_lets_its_width_through_and_no_more():
 
     async def pass_through() -> None:
         nonlocal inside, most
-        async with gate:
+        async with gate.slot(Pause()):
             inside += 1
             most = max(most, inside)
             await anyio.sleep(1)
@@ -195,11 +195,11 @@ async def test_the_gate_lets_its_width_through_and_no_more():
     assert most == 2
 
 
-async def test_a_closed_gate_lets_nobody_through_not_even_who_waits_for_a_slot():
-    gate, start, passed = Gate(1), anyio.current_time(), list[float]()
+async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_slot():
+    gate, pause, start, passed = Gate(1), Pause(), anyio.current_time(), list[float]()
 
     async def pass_through() -> None:
-        async with gate:
+        async with gate.slot(pause):
             passed.append(anyio.current_time() - start)
             await anyio.sleep(1)
 
@@ -207,18 +207,21 @@ async def test_a_closed_gate_lets_nobody_through_not_even_who_waits_for_a_slot()
         for _ in range(3):
             tasks.start_soon(pass_through)
         await anyio.sleep(0.5)
-        gate.close_for(10)
-        gate.close_for(2)  # the longer pause stays
+        pause.last(10)
+        pause.last(2)  # the longer one stays
 
-    assert passed == pytest.approx([0, 10.5, 11.5])
+        async with gate.slot(Pause()):  # another token's, and while the pause lasts the slot is free
+            passed.append(anyio.current_time() - start)
+
+    assert passed == pytest.approx([0, 1, 10.5, 11.5])
 
 
-async def test_a_gate_that_opens_after_the_deadline_is_told_at_once():
-    gate = Gate(1)
-    gate.close_for(10)
+async def test_a_pause_that_ends_after_the_deadline_is_told_at_once():
+    pause = Pause()
+    pause.last(10)
 
     with anyio.fail_after(5), pytest.raises(RateLimited) as caught:
-        async with gate:
+        async with Gate(1).slot(pause):
             pass
 
     assert caught.value.retry_after == pytest.approx(10)

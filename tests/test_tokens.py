@@ -9,6 +9,7 @@ from coaching_async import AccessToken, AuthError, ClientCredentials, RetryPolic
 from coaching_async._events import TokenIssued
 from coaching_async._pipeline import Response, Retrying
 from coaching_async._retry import Safety
+from coaching_async._tokens import Login as Posting
 from coaching_async._tokens import LoginLimit, TokenKeeper
 
 from .support import Script
@@ -39,7 +40,9 @@ class Login(Script):
 
 def keeper(script: Script, events: list[object] | None = None) -> TokenKeeper:
     emit = (lambda _: None) if events is None else events.append
-    return TokenKeeper(ClientCredentials("id", SECRET), "https://login.test/oauth/token", script, emit, RetryPolicy())
+    return TokenKeeper(
+        ClientCredentials("id", SECRET), Posting("https://login.test/oauth/token", script, emit, RetryPolicy())
+    )
 
 
 async def test_the_token_request_is_what_the_rfc_says():

@@ -1,0 +1,320 @@
+"""What a client can log in with: the grants of OAuth that Genesys Cloud knows, and what goes with them."""
+
+import base64
+import hashlib
+import hmac
+import logging
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import attrs
+
+from ._errors import AuthError, ConfigurationError
+from ._regions import hosts
+from ._types import B64TOKEN, Secret
+
+__all__ = [
+    "AccessToken",
+    "AuthorizationCode",
+    "AuthorizationRequest",
+    "ClientCredentials",
+    "Grant",
+    "MemoryTokenStore",
+    "RefreshToken",
+    "Rotating",
+    "Saml2Bearer",
+    "TokenStore",
+]
+
+logger: Final = logging.getLogger("coaching_async")
+
+
+def _secret(text: str) -> Secret:
+    if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError("credentials are non-empty strings")
+    return Secret(text)
+
+
+def _secret_or_none(text: str | None) -> Secret | None:
+    return None if text is None else _secret(text)
+
+
+def _filled(_: object, attribute: "attrs.Attribute[str]", text: str) -> None:
+    if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{attribute.name} is a non-empty string")
+
+
+@attrs.frozen
+class AccessToken:
+    """A token that somebody else obtained. It is used as it is; once it is rejected, calls raise `Unauthorized`."""
+
+    _token: Secret = attrs.field(converter=_secret)
+
+    def __attrs_post_init__(self) -> None:
+        if not B64TOKEN.fullmatch(self._token.reveal()):
+            raise ValueError("an access token has only letters, digits and -._~+/")
+
+    async def token(self, rejected: str | None = None) -> str:  # noqa: ARG002 # there is no other
+        """The token."""
+        return self._token.reveal()
+
+
+class Grant(ABC):
+    """A way to ask the login host for a token."""
+
+    @property
+    @abstractmethod
+    def client_id(self) -> str:
+        """Which OAuth client asks."""
+
+    @property
+    @abstractmethod
+    def client_secret(self) -> Secret | None:
+        """What proves it; None for a public client, which has PKCE instead."""
+
+    @abstractmethod
+    def form(self) -> Mapping[str, str]:
+        """The fields to post."""
+
+
+@attrs.frozen
+class ClientCredentials(Grant):
+    """The OAuth client of a backend: its own permissions, no user.
+
+    What speaks of *me* (`list_mine`, notifications) needs a user's token instead.
+    """
+
+    client_id: str = attrs.field(validator=_filled)
+    client_secret: Secret = attrs.field(converter=_secret)
+
+    def form(self) -> Mapping[str, str]:
+        """RFC 6749 §4.4.2."""
+        return {"grant_type": "client_credentials"}
+
+
+@attrs.frozen
+class Saml2Bearer(Grant):
+    """A user's SAML 2 assertion, for that user's token. When the token ends, and the assertion has too, so does it all."""
+
+    client_id: str = attrs.field(validator=_filled)
+    client_secret: Secret = attrs.field(converter=_secret)
+    org_name: str = attrs.field(validator=_filled)
+    assertion: Secret = attrs.field(converter=_secret)
+
+    def form(self) -> Mapping[str, str]:
+        """The assertion, and the organisation that it is for."""
+        return {
+            "grant_type": "urn:ietf:params:oauth:grant-type:saml2-bearer",
+            "orgName": self.org_name,
+            "assertion": self.assertion.reveal(),
+        }
+
+
+class TokenStore(Protocol):
+    """Where a refresh token outlives the process: each one is good for one renewal, so the newest must not get lost.
+
+    Several processes may share one: a token that another of them has renewed is taken from here.
+    """
+
+    async def load(self) -> str | None:
+        """The refresh token, None where there is none yet."""
+        ...
+
+    async def save(self, old: str | None, new: str) -> bool:
+        """Put `new` in the place of `old`, and only of `old`; whether that is what was there."""
+        ...
+
+
+class MemoryTokenStore:
+    """A `TokenStore` that lives as long as the process does."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self._token = _secret_or_none(token)
+
+    async def load(self) -> str | None:
+        """The refresh token, None where there is none yet."""
+        return None if self._token is None else self._token.reveal()
+
+    async def save(self, old: str | None, new: str) -> bool:
+        """Put `new` in the place of `old`, and only of `old`; whether that is what was there."""
+        if await self.load() != old:
+            return False
+        self._token = Secret(new)
+        return True
+
+
+OnRotated = Callable[[str], Awaitable[None]]
+
+
+class Rotating(Grant):
+    """A grant whose every answer may carry the refresh token for the next request, and end the last one."""
+
+    @property
+    @abstractmethod
+    def store(self) -> TokenStore | None:
+        """Who keeps the newest one."""
+
+    @property
+    @abstractmethod
+    def on_rotated(self) -> OnRotated | None:
+        """Who is told of each new one."""
+
+    @property
+    @abstractmethod
+    def first_refresh_token(self) -> Secret | None:
+        """What to begin with; None where `form` has to be posted first."""
+
+    async def load(self) -> Secret | None:
+        """The refresh token in the store, or else the first one."""
+        kept = None if self.store is None else await self.store.load()
+        return self.first_refresh_token if kept is None else _secret(kept)
+
+    async def keep(self, old: Secret | None, new: Secret) -> None:
+        """Hand a new refresh token to who has to know. What fails there is logged: the token is good all the same."""
+        try:
+            if self.store is not None and not await self.store.save(
+                None if old is None else old.reveal(), new.reveal()
+            ):
+                logger.warning("the token store holds another refresh token than was renewed: is it shared?")
+            if self.on_rotated is not None:
+                await self.on_rotated(new.reveal())
+        except Exception as error:  # noqa: BLE001 # its text may quote the token
+            logger.error("a new refresh token could not be kept: %s", type(error).__name__)  # noqa: TRY400 # nor its frames
+
+
+@attrs.frozen
+class RefreshToken(Rotating):
+    """A refresh token of an earlier sign-in, for that user's tokens from now on.
+
+    Each renewal may bring a new refresh token, and end the old one: `store` keeps it, and `on_rotated` is told of it.
+    """
+
+    client_id: str = attrs.field(validator=_filled)
+    client_secret: Secret | None = attrs.field(converter=_secret_or_none)
+    refresh_token: Secret = attrs.field(converter=_secret)
+    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False)
+    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
+
+    def form(self) -> Mapping[str, str]:
+        """RFC 6749 §6."""
+        return renewal(self.refresh_token)
+
+    @property
+    def first_refresh_token(self) -> Secret:
+        """The one that was given."""
+        return self.refresh_token
+
+
+@attrs.frozen
+class AuthorizationCode(Rotating):
+    """The code of a sign-in, once; afterwards the refresh tokens that came of it. See `AuthorizationRequest`.
+
+    A public client has `client_secret=None` and its `code_verifier` (PKCE). A `store` that holds a refresh token already
+    stands instead of the code, which is good for one request.
+    """
+
+    client_id: str = attrs.field(validator=_filled)
+    client_secret: Secret | None = attrs.field(converter=_secret_or_none)
+    code: Secret = attrs.field(converter=_secret)
+    redirect_uri: str = attrs.field(validator=_filled)
+    code_verifier: Secret | None = attrs.field(default=None, kw_only=True, converter=_secret_or_none)
+    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False)
+    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.client_secret is None and self.code_verifier is None:
+            raise ValueError("a client without a secret needs the code_verifier of its authorization request")
+
+    def form(self) -> Mapping[str, str]:
+        """RFC 6749 §4.1.3, RFC 7636 §4.5."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": self.code.reveal(),
+            "redirect_uri": self.redirect_uri,
+        }
+        return form if self.code_verifier is None else form | {"code_verifier": self.code_verifier.reveal()}
+
+    @property
+    def first_refresh_token(self) -> None:
+        """There is none before the code was posted."""
+
+
+def renewal(refresh_token: Secret) -> Mapping[str, str]:
+    """RFC 6749 §6."""
+    return {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(48)  # 64 characters of 384 bits
+
+
+@attrs.frozen
+class AuthorizationRequest:
+    """A sign-in that begins: where to send the user's browser, and what to check when it comes back.
+
+    Keep `state` and `code_verifier` in the user's session, where nobody else can read or set them; both are made new by
+    `secrets`. `region` or `login_url` as for a client.
+    """
+
+    client_id: str = attrs.field(validator=_filled)
+    redirect_uri: str = attrs.field(validator=_filled)
+    region: str | None = attrs.field(default=None, kw_only=True)
+    login_url: str | None = attrs.field(default=None, kw_only=True)
+    state: str = attrs.field(factory=_random, kw_only=True, repr=False)
+    code_verifier: str = attrs.field(factory=_random, kw_only=True, repr=False)
+
+    @property
+    def code_challenge(self) -> str:
+        """The S256 of the verifier, RFC 7636 §4.2."""
+        digest = hashlib.sha256(self.code_verifier.encode()).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    @property
+    def url(self) -> str:
+        """The page of the login host to send the user to. Raises `ConfigurationError`."""
+        if self.region is not None and self.login_url is not None:
+            raise ConfigurationError("region and login_url contradict each other: give one of them")
+        login = hosts(self.region, self.login_url, self.login_url).login
+        query = {
+            "client_id": self.client_id,
+            "response_type": "code",
+            "redirect_uri": self.redirect_uri,
+            "state": self.state,
+            "code_challenge": self.code_challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{login}/oauth/authorize?{urlencode(query)}"
+
+    def grant(
+        self,
+        callback_url: str,
+        *,
+        client_secret: str | None = None,
+        store: TokenStore | None = None,
+        on_rotated: OnRotated | None = None,
+    ) -> AuthorizationCode:
+        """The grant that the browser brought back, by the URL at which it arrived, or its query alone.
+
+        Raises `AuthError` where the user was refused, and where `state` is not this request's: then somebody else began
+        this sign-in.
+        """
+        query = parse_qs(urlsplit(callback_url).query or callback_url.lstrip("?"))
+        state, code, error = ((query.get(name) or [""])[0] for name in ("state", "code", "error"))
+        if not hmac.compare_digest(state.encode(), self.state.encode()):
+            raise AuthError("the callback's state is not this request's: begin the sign-in again")
+        if error or not code:
+            failure = AuthError("the login host refused the sign-in" if error else "the callback has no code")
+            failure.code = error if error.replace("_", "").isalnum() else None
+            raise failure
+        return AuthorizationCode(
+            self.client_id,
+            client_secret,
+            code,
+            self.redirect_uri,
+            code_verifier=self.code_verifier,
+            store=store,
+            on_rotated=on_rotated,
+        )
