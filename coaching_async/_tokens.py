@@ -7,13 +7,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
 
 import anyio
 import attrs
 
 from ._errors import AuthError, CoachingError
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
+from ._hints import showable
 from ._pipeline import Call, Request, Response, Send
 from ._retry import RetryPolicy, Safety
 from ._types import B64TOKEN, Secret
@@ -175,9 +176,10 @@ class TokenKeeper:
 
     async def _fetch(self) -> _Token:
         asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
-        response = await self.send(self._request())
+        request = self._request()
+        response = await self.send(request)
         if response.status != 200:
-            raise _auth_error(response)
+            raise _auth_error(response, request)
         life = _parsed(response)
         if isinstance(life, str):
             raise AuthError(f"the login host's answer is no token: {life}")
@@ -203,11 +205,21 @@ def _basic(client_id: str, client_secret: Secret) -> str:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-def _auth_error(response: Response) -> AuthError:
+def _auth_error(response: Response, request: Request) -> AuthError:
     code, text = _refusal(response)
-    error = AuthError(f"the login host gives no token: {response.status} {code or ''} {text}".rstrip())
+    if _is_quoting(text, request):
+        text = ""
+    error = AuthError(f"the login host gives no token: {response.status} {code or ''} {showable(text)}".rstrip())
     error.status, error.code = response.status, code
     return error
+
+
+def _is_quoting(text: str, request: Request) -> bool:
+    """Whether a text of the login host's repeats something that it was sent."""
+    basic = request.headers.get("Authorization", "").removeprefix("Basic ")
+    pair = base64.b64decode(basic).decode().split(":")
+    form = [value for name, value in parse_qsl((request.content or b"").decode()) if name != "grant_type"]
+    return any(sent and sent in text for sent in (basic, *pair, *map(unquote_plus, pair), *form))
 
 
 def _refusal(response: Response) -> tuple[str | None, str]:
@@ -215,7 +227,7 @@ def _refusal(response: Response) -> tuple[str | None, str]:
     answer = parse_object(response.content)
     code, text = answer.get("error"), answer.get("error_description") or answer.get("description")
     printable = text if isinstance(text, str) and text.isprintable() else ""
-    return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable[:200]
+    return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable
 
 
 def _parsed(response: Response) -> tuple[Secret, float] | str:
