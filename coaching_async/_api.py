@@ -1,6 +1,5 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -21,7 +20,7 @@ from ._errors import (
     worse,
 )
 from ._events import CallFinished, CallStarted, Emit
-from ._hints import hint, look_first
+from ._hints import hint, look_first, showable
 from ._line import CLOSED, Identity, Line
 from ._listing import Listing
 from ._pipeline import Call, Request, Response
@@ -245,9 +244,6 @@ def pauses() -> Iterator[float]:
 JSON: Final = {"Content-Type": "application/json"}
 DONE: Final = frozenset({200, 201})
 
-PERSONAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S+@\S+")
-"""What has no business in a log: ids and addresses that the service's text may quote."""
-
 
 def _cut_short(call: Call, problem: str, *, is_closed: bool) -> CoachingError:
     if call.processed != "no":
@@ -290,9 +286,9 @@ def _response_error(response: Response, call: Call) -> ResponseError:
     code, message = _text(body, "code"), _text(body, "message")
     parts = [f"{call.operation}: {response.status}"]
     if code:
-        parts.append(_showable(code))
+        parts.append(showable(code))
     if message:
-        parts.append(f"({_showable(message)})")
+        parts.append(f"({showable(message)})")
     advice = hint(call.operation, response.status, code)
     text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation(response)}"
     error = ResponseError.of_status(response.status)(text)
@@ -301,11 +297,6 @@ def _response_error(response: Response, call: Call) -> ResponseError:
     error.retry_after = response.retry_after
     error.details = _details(body.get("details"))
     return error
-
-
-def _showable(text: str) -> str:
-    """One short line without ids and addresses."""
-    return PERSONAL.sub("…", " ".join(text.split()))[:200]
 
 
 def _details(value: object) -> tuple[ErrorDetail, ...]:

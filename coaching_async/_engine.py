@@ -43,6 +43,8 @@ class HttpClient(Protocol):
 
     @property
     def is_closed(self) -> bool: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
     def build_request(  # a request goes back to the client that built it, so nobody needs to know what it is
         self,
         method: str,
@@ -134,6 +136,8 @@ class Engine:
                 content=request.content,
                 timeout=(CONNECT_TIMEOUT, silence, silence, None),
             )
+            if "cookie" not in self.http.headers:  # the jar of a borrowed client; ours is empty
+                outgoing.headers.pop("cookie", None)
             if isinstance(outgoing, httpx.Request) and request.content is not None:
                 outgoing.stream = Whole(request.content)
             answer = await self.http.send(outgoing, stream=True, auth=None, follow_redirects=False)
@@ -266,12 +270,13 @@ def _in_chain(error: BaseException, cls: type[F], *, module: str = "", name: str
 def _bare(error: Exception, kind: type[Exception]) -> Exception:
     """The same error without request, traceback and context, which hold the token and the form."""
     tls = _in_chain(error, ssl.SSLError)
-    # An error about what could not be sent quotes it; one about a certificate may leave the reason to its cause.
-    text = "" if kind.__name__ == "LocalProtocolError" else str(error) or str(tls or "")
+    # What could not be sent is quoted in the error about it, and so is what came and is no HTTP.
+    is_quoting = kind.__name__ == "LocalProtocolError" or _in_chain(error, Exception, module="h11") is not None
+    text = "" if is_quoting else str(error) or str(tls or "")  # of a certificate the cause may tell more
     try:
         copy = kind(text)
-    except TypeError:  # aiohttp's want to know of which request
-        copy = ConnectionError(f"{kind.__name__}: {text}")
+    except TypeError:  # aiohttp's want to know of which request, and quote its URL
+        copy = ConnectionError(kind.__name__)
     if tls is not None:
         copy.__cause__ = type(tls)(*tls.args)
     return copy

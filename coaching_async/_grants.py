@@ -5,9 +5,8 @@ import hashlib
 import hmac
 import logging
 import secrets
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import attrs
@@ -27,6 +26,9 @@ __all__ = [
     "Rotating",
     "Saml2Bearer",
     "TokenStore",
+    "keep",
+    "load",
+    "renewal",
 ]
 
 logger: Final = logging.getLogger("coaching_async")
@@ -62,26 +64,8 @@ class AccessToken:
         return self._token.reveal()
 
 
-class Grant(ABC):
-    """A way to ask the login host for a token."""
-
-    @property
-    @abstractmethod
-    def client_id(self) -> str:
-        """Which OAuth client asks."""
-
-    @property
-    @abstractmethod
-    def client_secret(self) -> Secret | None:
-        """What proves it; None for a public client, which has PKCE instead."""
-
-    @abstractmethod
-    def form(self) -> Mapping[str, str]:
-        """The fields to post."""
-
-
 @attrs.frozen
-class ClientCredentials(Grant):
+class ClientCredentials:
     """The OAuth client of a backend: its own permissions, no user.
 
     What speaks of *me* (`list_mine`, notifications) needs a user's token instead.
@@ -96,7 +80,7 @@ class ClientCredentials(Grant):
 
 
 @attrs.frozen
-class Saml2Bearer(Grant):
+class Saml2Bearer:
     """A user's SAML 2 assertion, for that user's token. When the token ends, and the assertion has too, so does it all."""
 
     client_id: str = attrs.field(validator=_filled)
@@ -146,47 +130,12 @@ class MemoryTokenStore:
         return True
 
 
-OnRotated = Callable[[str], Awaitable[None]]
-
-
-class Rotating(Grant):
-    """A grant whose every answer may carry the refresh token for the next request, and end the last one."""
-
-    @property
-    @abstractmethod
-    def store(self) -> TokenStore | None:
-        """Who keeps the newest one."""
-
-    @property
-    @abstractmethod
-    def on_rotated(self) -> OnRotated | None:
-        """Who is told of each new one."""
-
-    @property
-    @abstractmethod
-    def first_refresh_token(self) -> Secret | None:
-        """What to begin with; None where `form` has to be posted first."""
-
-    async def load(self) -> Secret | None:
-        """The refresh token in the store, or else the first one."""
-        kept = None if self.store is None else await self.store.load()
-        return self.first_refresh_token if kept is None else _secret(kept)
-
-    async def keep(self, old: Secret | None, new: Secret) -> None:
-        """Hand a new refresh token to who has to know. What fails there is logged: the token is good all the same."""
-        try:
-            if self.store is not None and not await self.store.save(
-                None if old is None else old.reveal(), new.reveal()
-            ):
-                logger.warning("the token store holds another refresh token than was renewed: is it shared?")
-            if self.on_rotated is not None:
-                await self.on_rotated(new.reveal())
-        except Exception as error:  # noqa: BLE001 # its text may quote the token
-            logger.error("a new refresh token could not be kept: %s", type(error).__name__)  # noqa: TRY400 # nor its frames
+OnRotated: TypeAlias = Callable[[str], Awaitable[None]]
+"""Told each new refresh token."""
 
 
 @attrs.frozen
-class RefreshToken(Rotating):
+class RefreshToken:
     """A refresh token of an earlier sign-in, for that user's tokens from now on.
 
     Each renewal may bring a new refresh token, and end the old one: `store` keeps it, and `on_rotated` is told of it.
@@ -209,7 +158,7 @@ class RefreshToken(Rotating):
 
 
 @attrs.frozen
-class AuthorizationCode(Rotating):
+class AuthorizationCode:
     """The code of a sign-in, once; afterwards the refresh tokens that came of it. See `AuthorizationRequest`.
 
     A public client has `client_secret=None` and its `code_verifier` (PKCE). A `store` that holds a refresh token already
@@ -240,6 +189,30 @@ class AuthorizationCode(Rotating):
     @property
     def first_refresh_token(self) -> None:
         """There is none before the code was posted."""
+
+
+Rotating: TypeAlias = RefreshToken | AuthorizationCode
+"""Grants whose every answer may carry the refresh token for the next request, and end the last one."""
+
+Grant: TypeAlias = ClientCredentials | Saml2Bearer | Rotating
+"""Ways to ask the login host for a token."""
+
+
+async def load(grant: Rotating) -> Secret | None:
+    """The refresh token in its store, or else the first one; None where the form has to be posted before there is any."""
+    kept = None if grant.store is None else await grant.store.load()
+    return grant.first_refresh_token if kept is None else _secret(kept)
+
+
+async def keep(grant: Rotating, old: Secret | None, new: Secret) -> None:
+    """Hand a new refresh token to who has to know. What fails there is logged: the token is good all the same."""
+    try:
+        if grant.store is not None and not await grant.store.save(None if old is None else old.reveal(), new.reveal()):
+            logger.warning("the token store holds another refresh token than was renewed: is it shared?")
+        if grant.on_rotated is not None:
+            await grant.on_rotated(new.reveal())
+    except Exception as error:  # noqa: BLE001 # its text may quote the token
+        logger.error("a new refresh token could not be kept: %s", type(error).__name__)  # noqa: TRY400 # nor its frames
 
 
 def renewal(refresh_token: Secret) -> Mapping[str, str]:

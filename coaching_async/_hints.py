@@ -1,9 +1,10 @@
-"""What to do about an answer, where the service's own text does not say it."""
+"""What to say of an answer: as much of the service's own text as may be shown, and what to do where it does not tell."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["PERMISSIONS", "hint", "look_first"]
+__all__ = ["PERMISSIONS", "hint", "look_first", "showable"]
 
 CODES: Final[Mapping[str, str]] = {
     "not.a.user": "it speaks of the caller, so it needs a user's token; a client's own token has no user",
@@ -46,3 +47,12 @@ def look_first(operation: str) -> str:
     """What to do about a write that may have been carried out."""
     how = ": appointments.find_created(body, since=...) finds it" if operation == "appointments.create" else ""
     return f"Look before you send it again{how}"
+
+
+PERSONAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S+@\S+")
+"""What has no business in a log: ids and addresses that the service's text may quote."""
+
+
+def showable(text: str) -> str:
+    """One short line without ids and addresses."""
+    return PERSONAL.sub("…", " ".join(text.split()))[:200]

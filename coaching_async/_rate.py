@@ -122,8 +122,9 @@ class Gate:
 
 def _refuse_if_past_deadline(turn: float) -> None:
     """Waiting for a turn that comes after the deadline helps nobody: say so at once, and when to come back."""
-    if turn > anyio.current_effective_deadline():
-        wait = turn - anyio.current_time()
+    now, deadline = anyio.current_time(), anyio.current_effective_deadline()
+    if now < deadline < turn:  # one that is over already is told by whose it is
+        wait = turn - now
         error = RateLimited(f"not sent: the rate limit leaves no room for {wait:.1f} s, which is past the deadline")
         error.retry_after = wait
         raise error

@@ -7,14 +7,15 @@ import logging
 import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
 
 import anyio
 import attrs
 
 from ._errors import AuthError, CoachingError, OutcomeUnknown
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
-from ._grants import ClientCredentials, Grant, Rotating, renewal
+from ._grants import ClientCredentials, Grant, Rotating, keep, load, renewal
+from ._hints import showable
 from ._pipeline import Call, Request, Response, Send
 from ._retry import RetryPolicy, Safety
 from ._types import B64TOKEN, Secret
@@ -91,15 +92,10 @@ class Login:
         asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
         # Client credentials may be posted twice; a code or a refresh token is good for one answer.
         safety = Safety.SAFE if isinstance(grant, ClientCredentials) else Safety.WRITE
-        lost: OutcomeUnknown | None = None
-        try:
-            response = await self.send(self._request(grant, form, call, safety))
-        except OutcomeUnknown as error:
-            lost = error
-        if lost is not None:
-            raise AuthError("the login host's answer got lost, and with it perhaps a token") from lost.__cause__
+        request = self._request(grant, form, call, safety)
+        response = await self._posted(request)
         if response.status != 200:
-            raise _auth_error(response)
+            raise _auth_error(response, request)
         answer = _parsed(response)
         if isinstance(answer, str):
             raise AuthError(f"the login host's answer is no token: {answer}")
@@ -107,6 +103,13 @@ class Login:
         expires_at = asked + answer.life
         margin = min(MAX_MARGIN, answer.life / 10)
         return _Token(answer.token, renew_at=expires_at - margin, expires_at=expires_at), answer.refresh_token
+
+    async def _posted(self, request: Request) -> Response:
+        try:
+            return await self.send(request)
+        except OutcomeUnknown as error:
+            cause = error.__cause__
+        raise AuthError("the login host's answer got lost, and with it perhaps a token") from cause
 
     def _request(self, grant: Grant, form: Mapping[str, str], call: Call, safety: Safety) -> Request:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -280,7 +283,7 @@ class RotatingKeeper:
 
     async def _look_into_the_store(self) -> bool:
         """Take the refresh token that is there; whether it is another one than was known."""
-        kept = await self.grant.load()
+        kept = await load(self.grant)
         if kept is None or kept == self._refresh:
             return False
         self._refresh, self._unclear = kept, 0
@@ -305,7 +308,7 @@ class RotatingKeeper:
         self._failure.forget()
         if new is not None and new != posted:
             self._refresh = new  # before anything else may fail
-            await self.grant.keep(posted, new)
+            await keep(self.grant, posted, new)
 
 
 def keeper(grant: Grant, login: Login, detach: Detach) -> TokenKeeper | RotatingKeeper:
@@ -332,11 +335,21 @@ def _basic(client_id: str, client_secret: Secret) -> str:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-def _auth_error(response: Response) -> AuthError:
+def _auth_error(response: Response, request: Request) -> AuthError:
     code, text = _refusal(response)
-    error = AuthError(f"the login host gives no token: {response.status} {code or ''} {text}".rstrip())
+    if _is_quoting(text, request):
+        text = ""
+    error = AuthError(f"the login host gives no token: {response.status} {code or ''} {showable(text)}".rstrip())
     error.status, error.code = response.status, code
     return error
+
+
+def _is_quoting(text: str, request: Request) -> bool:
+    """Whether a text of the login host's repeats something that it was sent."""
+    basic = request.headers.get("Authorization", "").removeprefix("Basic ")
+    pair = base64.b64decode(basic).decode().split(":")
+    form = [value for name, value in parse_qsl((request.content or b"").decode()) if name != "grant_type"]
+    return any(sent and sent in text for sent in (basic, *pair, *map(unquote_plus, pair), *form))
 
 
 def _refusal(response: Response) -> tuple[str | None, str]:
@@ -344,7 +357,7 @@ def _refusal(response: Response) -> tuple[str | None, str]:
     answer = parse_object(response.content)
     code, text = answer.get("error"), answer.get("error_description") or answer.get("description")
     printable = text if isinstance(text, str) and text.isprintable() else ""
-    return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable[:200]
+    return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable
 
 
 class _Answer(NamedTuple):

@@ -1,12 +1,9 @@
 """The bottom: what each failure means, and that cancelling leaves everything usable."""
 
 import asyncio
-import contextlib
-import random
 import ssl
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio
 import anyio.abc
@@ -242,68 +239,6 @@ async def server() -> AsyncIterator[Server]:
         await tasks.start(server.serve)
         yield server
         tasks.cancel_scope.cancel()
-
-
-async def by_scope(call: Any, seconds: float) -> None:
-    with anyio.move_on_after(seconds):
-        await call()
-
-
-async def by_task_cancel(call: Any, seconds: float) -> None:
-    task = asyncio.create_task(call())
-    await asyncio.sleep(seconds)
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def by_two_cancels(call: Any, seconds: float) -> None:
-    task = asyncio.create_task(call())
-    await asyncio.sleep(seconds)
-    task.cancel()
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def by_timeout(call: Any, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await call()
-
-
-async def by_wait_for(call: Any, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(call(), seconds)
-
-
-NATIVE = [by_task_cancel, by_two_cancels, by_timeout, by_wait_for]
-
-
-@pytest.mark.real_time
-@pytest.mark.parametrize("cancel", [by_scope, *NATIVE], ids=lambda cancel: cancel.__name__)
-async def test_after_many_cancelled_calls_the_client_is_as_good_as_new(
-    cancel: Any, server: Server, anyio_backend_name: str
-):
-    if cancel in NATIVE and anyio_backend_name == "trio":
-        pytest.skip("asyncio's own ways to cancel")
-    chance = random.Random(1)
-
-    async with CoachingClient(AccessToken(TOKEN), base_url=server.url, max_concurrency=5) as client:
-
-        async def call() -> None:
-            await client.appointments.get("1")
-
-        for _ in range(15):
-            async with anyio.create_task_group() as tasks:
-                for _ in range(20):
-                    tasks.start_soon(cancel, call, chance.random() * 0.01)
-
-        with anyio.fail_after(10):
-            for _ in range(40):
-                await call()
-        pool = http_of(client)._transport._pool  # type: ignore[attr-defined]
-        assert not [connection for connection in pool.connections if not connection.is_idle()]
-        assert not pool._requests
 
 
 @pytest.mark.real_time

@@ -1,0 +1,15 @@
+"""No row of the matrix is without a test."""
+
+import re
+from pathlib import Path
+
+ELSEWHERE = {32, *range(42, 83)}
+"""Of tokens, pacing, pages and bulk: with those subjects."""
+
+
+def test_every_row_of_the_matrix_has_a_test():
+    sources = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+
+    shown = {int(number) for number in re.findall(r"def (?:test_)?row_(\d+)_", sources)}
+
+    assert shown == set(range(1, 113)) - ELSEWHERE
