@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test lint format types unit legs clean
+.PHONY: demo test lint format types unit legs long clean
 
 demo: $(READY)
 	$(BIN)/coaching-async demo
@@ -29,6 +29,13 @@ unit: $(READY)
 
 legs: $(READY)
 	$(BIN)/python tests/legs.py
+
+# Half an hour, and never part of `make test`: see tests/long/README.md.
+long: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group long
+	$(BIN)/python tests/long/mutation.py
+	CHURN_ROUNDS=300 $(BIN)/python -m pytest tests/matrix/test_cancellation.py -k row_96 --timeout 600
+	$(BIN)/python -m pytest tests/long
 
 clean:
 	rm -rf $(VENV) .venv-leg-* .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl

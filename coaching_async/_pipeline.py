@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeAlias
 import anyio
 import attrs
 
-from ._errors import AuthError, ClientMisuse, OutcomeUnknown, Processed, RateLimited, TransportError, worse
+from ._errors import AuthError, CoachingError, OutcomeUnknown, Processed, TransportError, worse
 from ._events import Emit, RetryScheduled
 from ._hints import look_first
 from ._rate import Budget, Pause
@@ -159,15 +159,11 @@ class Retrying:
             return await self.send(attrs.evolve(request, pause=self.pause))
         except ExchangeFailed as failure:
             return failure.with_traceback(None)  # its frames hold the signed request
-        except (RateLimited, ClientMisuse) as error:
+        except CoachingError as error:
             if request.call.processed == "no":
                 raise
-            problem = "the rate limit leaves no room for another" if isinstance(error, RateLimited) else str(error)
-        raise OutcomeUnknown(
-            f"{request.call.operation}: an attempt may have been carried out, and {problem}. "
-            f"{look_first(request.call.operation)}",
-            processed=request.call.processed,
-        )
+            problem = str(error)
+        raise _unknown(request, f"an attempt may have been carried out, and for another there was no way: {problem}")
 
 
 DONE: Final = Response(204)
@@ -179,6 +175,7 @@ def _settled(request: Request, outcome: "Response | ExchangeFailed") -> Response
     call = request.call
     if request.safety is Safety.DELETE and call.processed == "maybe" and outcome.status in {404, 410}:
         return DONE  # it is gone, and most likely by our own hand
+    _refuse_to_hide(request, outcome)
     if outcome.status < 300 and request.safety is not Safety.SAFE:
         call.processed = "yes"
     return outcome
@@ -186,14 +183,23 @@ def _settled(request: Request, outcome: "Response | ExchangeFailed") -> Response
 
 def _given_up(request: Request, outcome: "Response | ExchangeFailed") -> Response:
     if isinstance(outcome, Response):
+        _refuse_to_hide(request, outcome)
         return outcome
     if request.call.processed == "no":
         raise TransportError(f"{request.call.operation}: no answer: {outcome}") from outcome.cause
-    raise OutcomeUnknown(
-        f"{request.call.operation}: the connection broke after the request may have been carried out: {outcome}. "
-        f"{look_first(request.call.operation)}",
-        processed=request.call.processed,
-    ) from outcome.cause
+    problem = f"the connection broke after the request may have been carried out: {outcome}"
+    raise _unknown(request, problem) from outcome.cause
+
+
+def _refuse_to_hide(request: Request, outcome: Response) -> None:
+    """A 401 or a 429 says that nothing was done, but not of the attempt before."""
+    if outcome.status in {401, 429} and request.call.processed != "no":
+        raise _unknown(request, f"an attempt may have been carried out, and another was answered {outcome.status}")
+
+
+def _unknown(request: Request, problem: str) -> OutcomeUnknown:
+    operation = request.call.operation
+    return OutcomeUnknown(f"{operation}: {problem}. {look_first(operation)}", processed=request.call.processed)
 
 
 def _outlasts_deadline(wait: float) -> bool:
