@@ -1,6 +1,6 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
@@ -9,26 +9,24 @@ from typing import Final, Protocol, TypeAlias, TypeVar, cast
 import anyio
 import attrs
 
+from ._answers import any_json, decoded, response_error
 from ._errors import (
     ClientMisuse,
     CoachingError,
     DeadlineExceeded,
-    DecodeError,
     NotFound,
     OutcomeUnknown,
-    ResponseError,
     worse,
 )
 from ._events import CallFinished, CallStarted, Emit
-from ._hints import hint, look_first, showable
+from ._hints import look_first
 from ._line import CLOSED, Identity, Line
 from ._listing import Listing
 from ._pipeline import Call, Request, Response
-from ._raw import RawResponse, capturing, is_capturing, record
+from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
-from ._wire import Json, QueryValue, decode, encode, from_dict, parse_json, parse_object, path, query
+from ._wire import Json, QueryValue, decode, encode, path, query
 from .models import AppointmentReference, Page
-from .models_errors import ErrorDetail
 
 __all__ = ["ROOT", "Api", "pauses"]
 
@@ -104,15 +102,20 @@ class Api:
             nonlocal reference
             response = await self._send(call, method, url, Safety.WRITE, content)
             if response.status != 202 or accepted is None:
-                return await _decoded(partial(decode, cls), response, call)
+                return await decoded(partial(decode, cls), response, call)
             call.processed = "maybe"  # accepted is not yet done
-            reference = await _decoded(partial(decode, AppointmentReference), response, call, {202})
-            if is_capturing():  # who wants the answer does not want what it leads to
-                raise OutcomeUnknown(f"{operation}: accepted for later (202)", processed="maybe")
+            reference = await decoded(partial(decode, AppointmentReference), response, call, {202})
+            if call.is_watched:
+                call.unfinished = OutcomeUnknown(f"{operation}: accepted for later (202)", processed="maybe")
+                call.unfinished.operation, call.unfinished.reference = operation, reference
+                return cast("T", None)
             try:
-                return await accepted(lambda id_: self._get(call, cls, self._url((segments[0], id_))), reference.id)
+                done = await accepted(lambda id_: self._get(call, cls, self._url((segments[0], id_))), reference.id)
             except (CoachingError, ValueError) as error:
                 problem = str(error)
+            else:
+                call.processed = "yes"
+                return done
             raise OutcomeUnknown(
                 f"{operation}: accepted for later (202), but what became of it cannot be read: {problem}. "
                 f"{look_first(operation)}",
@@ -137,11 +140,11 @@ class Api:
 
         async def exchange(call: Call) -> J:
             nonlocal job
-            job = await _decoded(
+            job = await decoded(
                 partial(decode, cls), await self._send(call, "POST", url, Safety.WRITE, content), call, {202}
             )
             wait = pauses()
-            while not ready(job):
+            while not (call.is_watched or ready(job)):
                 await anyio.sleep(next(wait))
                 with suppress(NotFound):  # accepted is not yet there
                     job = await self._get(call, cls, self._url((*segments, job.id)))
@@ -160,45 +163,52 @@ class Api:
         async def exchange(call: Call) -> None:
             response = await self._send(call, "DELETE", url, Safety.DELETE)
             if not 200 <= response.status < 300:
-                raise _response_error(response, call)
+                raise response_error(response, call)
 
         await self._bounded(operation, exchange)
 
     async def request(self, method: str, address: str, safety: Safety, content: bytes | None) -> RawResponse[Json]:
         """Any request at all; `address` is what follows the host. Any 2xx is as good as another, and so is no body."""
+        url = _checked(f"{self.base_url}{address}")
+        asked: list[Call] = []
 
         async def exchange(call: Call) -> Json:
-            response = await self._send(call, method, f"{self.base_url}{address}", safety, content)
-            return await _decoded(_json, response, call, range(200, 300)) if response.content or response.flaw else None
+            asked.append(call)
+            response = await self._send(call, method, url, safety, content)
+            return (
+                await decoded(any_json, response, call, range(200, 300)) if response.content or response.flaw else None
+            )
 
-        with capturing() as capture:
-            return capture.with_value(await self._bounded("request", exchange))
+        started = anyio.current_time()
+        value = await self._bounded("request", exchange)
+        return raw_response(asked[0], anyio.current_time() - started, value)
 
     async def _get(self, call: Call, cls: type[T], url: str, question: bytes | None = None) -> T:
         method = "GET" if question is None else "POST"
-        return await _decoded(partial(decode, cls), await self._send(call, method, url, Safety.SAFE, question), call)
+        return await decoded(partial(decode, cls), await self._send(call, method, url, Safety.SAFE, question), call)
 
     async def _send(self, call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Response:
-        started = anyio.current_time()
         headers = {} if content is None else JSON
-        response = await self.line().way(self.identity)(Request(call, method, url, safety, headers, content))
-        record(call, response, anyio.current_time() - started)
-        return response
+        call.answer = await self.line().way(self.identity)(Request(call, method, url, safety, headers, content))
+        return call.answer
 
     def _url(self, segments: tuple[str, ...], filters: Filters = NONE) -> str:
-        url = f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{query(**filters)}"
-        if len(url) > LONGEST_URL:
-            raise ValueError(
-                f"this would be a URL of {len(url)} characters, too long for HTTP: ask for fewer ids at once"
-            )
-        return url
+        return _checked(f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{query(**filters)}")
 
     async def _bounded(self, operation: str, exchange: Callable[[Call], Awaitable[T]]) -> T:
         """Run one call: its events, and what its errors say about it."""
         line = self.line()
         line.refuse_if_closed()
-        call = Call(operation, self.emit, self.retry)
-        started = anyio.current_time()
+        with taken() as capture:
+            call = Call(operation, self.emit, self.retry, is_watched=capture is not None)
+            started = anyio.current_time()
+            value = await self._told(line, call, started, exchange)
+            if capture is not None:
+                capture.call, capture.elapsed = call, anyio.current_time() - started
+            return value
+
+    async def _told(self, line: Line, call: Call, started: float, exchange: Callable[[Call], Awaitable[T]]) -> T:
+        operation = call.operation
         failure: BaseException | None = None
         self.emit(CallStarted(operation))
         try:
@@ -233,6 +243,12 @@ class Api:
         raise _cut_short(call, problem, is_closed=line.is_closed)
 
 
+def _checked(url: str) -> str:
+    if len(url) > LONGEST_URL:
+        raise ValueError(f"this would be a URL of {len(url)} characters, too long for HTTP: ask for fewer ids at once")
+    return url
+
+
 def pauses() -> Iterator[float]:
     """Seconds between one look and the next at what the service does in its own time: a quarter, growing to four."""
     wait = 0.25
@@ -242,7 +258,6 @@ def pauses() -> Iterator[float]:
 
 
 JSON: Final = {"Content-Type": "application/json"}
-DONE: Final = frozenset({200, 201})
 
 
 def _cut_short(call: Call, problem: str, *, is_closed: bool) -> CoachingError:
@@ -254,62 +269,3 @@ def _cut_short(call: Call, problem: str, *, is_closed: bool) -> CoachingError:
     if is_closed:
         return ClientMisuse(f"{call.operation}: {problem}")
     return DeadlineExceeded(f"{call.operation}: {problem}; nothing was changed")
-
-
-async def _decoded(
-    read: Callable[[bytes], Awaitable[T]], response: Response, call: Call, expected: Collection[int] = DONE
-) -> T:
-    if not 200 <= response.status < 300:
-        raise _response_error(response, call)
-    problem = f"status {response.status} is not among the answers of this operation"
-    if response.flaw is not None:
-        problem = response.flaw.text
-    elif response.status in expected:
-        try:
-            return await read(response.content)
-        except ValueError as error:
-            problem = str(error)
-    text = f"{call.operation}: the answer is not what the API promises: {problem}{_correlation(response)}"
-    if call.processed != "no":
-        raise OutcomeUnknown(f"{text}. {look_first(call.operation)}", processed=call.processed)
-    failure = DecodeError(text)
-    failure.status, failure.correlation_id = response.status, response.correlation_id
-    raise failure
-
-
-async def _json(content: bytes) -> Json:
-    return cast("Json", parse_json(content))
-
-
-def _response_error(response: Response, call: Call) -> ResponseError:
-    body = parse_object(response.content)  # a gateway sends a page, or nothing
-    code, message = _text(body, "code"), _text(body, "message")
-    parts = [f"{call.operation}: {response.status}"]
-    if code:
-        parts.append(showable(code))
-    if message:
-        parts.append(f"({showable(message)})")
-    advice = hint(call.operation, response.status, code)
-    text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation(response)}"
-    error = ResponseError.of_status(response.status)(text)
-    error.status, error.code, error.message = response.status, code, message
-    error.correlation_id = response.correlation_id
-    error.retry_after = response.retry_after
-    error.details = _details(body.get("details"))
-    return error
-
-
-def _details(value: object) -> tuple[ErrorDetail, ...]:
-    try:
-        return tuple(from_dict(ErrorDetail, detail) for detail in cast("list[dict[str, object]]", value or ()))
-    except (TypeError, ValueError):
-        return ()  # an error about an error helps nobody
-
-
-def _correlation(response: Response) -> str:
-    return f" (correlation id {response.correlation_id})" if response.correlation_id else ""
-
-
-def _text(body: dict[str, object], name: str) -> str | None:
-    value = body.get(name)
-    return value if isinstance(value, str) else None

@@ -1,7 +1,9 @@
 """`CoachingClient`: wires the layers together and owns, or borrows, the HTTP client."""
 
+import contextlib
 import copy
 import functools
+import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
@@ -13,7 +15,7 @@ from ._annotations import Annotations
 from ._api import Api
 from ._appointments import Appointments
 from ._engine import Engine, HttpClient, close, own_client, tls_context
-from ._errors import ClientMisuse, ConfigurationError, OutcomeUnknown
+from ._errors import ClientMisuse, ConfigurationError
 from ._events import Counters, Emit, Event, Stats
 from ._grants import AccessToken, ClientCredentials, Grant
 from ._home import Errands, PerLoop
@@ -22,7 +24,7 @@ from ._log import log, only_watching
 from ._notifications import Notifications
 from ._pipeline import Authorising, Pacing, Retrying, Send, TokenSource
 from ._rate import Budget, Gate, RateLimit
-from ._raw import RawResponse, capturing
+from ._raw import RawResponse, capturing, raw_response
 from ._regions import hosts
 from ._retry import RetryPolicy, Safety
 from ._schedule_slots import ScheduleSlots
@@ -75,6 +77,7 @@ class CoachingClient:
     ) -> None:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
+        _refuse_odd(auth, http_client, on_event)
         where = hosts(region, base_url, login_url, allow_http=allow_http)
         tls = functools.cache(tls_context)
 
@@ -97,7 +100,7 @@ class CoachingClient:
         self._counters: Final = Counters()
         self._is_closed = False
         self._is_view = False
-        self._lines: Final = PerLoop(line)
+        self._lines: Final = PerLoop(line, Line.abandon)
         self._offer(Api(where.api, self._lines.get, Identity(auth, rate_limit), self._emit, _seconds(timeout), retry))
 
     def _offer(self, api: Api) -> None:
@@ -153,6 +156,7 @@ class CoachingClient:
         view for a user while it is in use, because its token and what it has sent are forgotten with it. It cannot be
         closed.
         """
+        _refuse_odd(auth, None, None)
         known = self._api.identity.rate_limit
         return self._view(identity=Identity(auth, known if rate_limit is None else rate_limit))
 
@@ -170,14 +174,10 @@ class CoachingClient:
         After a 202 it does not wait for what was accepted. Raises what the method raises.
         """
         with capturing() as capture:
-            value: T | OutcomeUnknown
-            try:
-                value = await function(*args, **kwargs)
-            except OutcomeUnknown as error:
-                if error.reference is None:
-                    raise
-                value = error.with_traceback(None)
-        return capture.with_value(value)
+            value = await function(*args, **kwargs)
+        if capture.call is None:
+            raise TypeError("raw() takes a method of this client's that makes a call, and its arguments")
+        return raw_response(capture.call, capture.elapsed, value)
 
     async def request(
         self,
@@ -217,9 +217,9 @@ class CoachingClient:
         """
         if self._is_view:
             raise ClientMisuse("a view cannot be closed: close the client that it was made from")
-        if not self._is_closed:
-            line = self._lines.get()
-            self._is_closed = True
+        line = None if self._is_closed and self._lines.is_elsewhere() else self._lines.get()
+        self._is_closed = True
+        if line is not None:
             await line.aclose()
 
     async def __aenter__(self) -> Self:
@@ -235,8 +235,28 @@ class CoachingClient:
 
     def _emit(self, event: Event) -> None:
         self._counters(event)
-        log(event)
+        with contextlib.suppress(Exception):  # a handler of the application's; who only watches must not change a call
+            log(event)
         self._on_event(event)
+
+
+def _refuse_odd(auth: object, http_client: object, on_event: object) -> None:
+    """What a type checker would have told."""
+    if not isinstance(auth, Grant) and not inspect.iscoroutinefunction(getattr(auth, "token", None)):
+        raise ConfigurationError(
+            f"auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
+            f"{_kind(auth)} is none of these"
+        )
+    if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):
+        raise ConfigurationError(
+            f"http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not {_kind(http_client)}"
+        )
+    if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
+        raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def _seconds(timeout: float) -> float:

@@ -53,6 +53,7 @@ class HttpClient(Protocol):
         content: bytes | None,
         headers: Mapping[str, str],
         timeout: tuple[float | None, float | None, float | None, float | None],
+        extensions: dict[str, Any],
     ) -> Any: ...
     async def send(self, request: Any, *, stream: bool, auth: None, follow_redirects: bool) -> HttpResponse: ...
     async def aclose(self) -> None: ...
@@ -108,12 +109,12 @@ class Engine:
         """Exchange one request for its answer, or raise ExchangeFailed."""
         async with self.gate.slot(request.pause):
             if self.http.is_closed:
-                raise ClientMisuse("the HTTP client that this client was given is closed")
+                raise ClientMisuse("the HTTP client of this client is closed")
             call = request.call
             call.attempts += 1
             attempt, before = call.attempts, call.processed
-            if request.safety is not Safety.SAFE:
-                call.processed = "maybe"  # from here on, until the answer tells
+            if self.borrowed:
+                _has_left(request)  # it may take another's transport to know better
             started = anyio.current_time()
             call.emit(RequestSent(call.operation, attempt))
             answer = await _in_child_task(lambda: self._exchange(request))
@@ -121,7 +122,10 @@ class Engine:
             call.processed = before
             if isinstance(answer, ExchangeFailed):
                 call.emit(RequestFailed(call.operation, attempt, type(answer.cause).__name__, elapsed))
-                raise answer
+                try:
+                    raise answer
+                finally:
+                    del answer  # it holds this frame, and must not be held by it
             call.emit(RequestAnswered(call.operation, attempt, answer.status, elapsed, answer.correlation_id))
             return answer
 
@@ -135,31 +139,61 @@ class Engine:
                 headers=HEADERS | dict(request.headers),
                 content=request.content,
                 timeout=(CONNECT_TIMEOUT, silence, silence, None),
+                extensions={"trace": Watch(request)},
             )
+            outgoing.url = type(outgoing.url)(request.url)  # a borrowed client's own params would stand instead of ours
             if "cookie" not in self.http.headers:  # the jar of a borrowed client; ours is empty
                 outgoing.headers.pop("cookie", None)
             if isinstance(outgoing, httpx.Request) and request.content is not None:
                 outgoing.stream = Whole(request.content)
             answer = await self.http.send(outgoing, stream=True, auth=None, follow_redirects=False)
             try:
-                return _response(answer, await _body.read(answer))
+                return _response(answer, b"" if request.method == "HEAD" else await _body.read(answer))
             finally:
                 await answer.aclose()
         except Exception as error:
-            failure = error
             kind = _kind(error)
-            is_of_another_loop = self.borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)
-            if kind is None and not is_of_another_loop:
+            if kind is not None:
+                return self._failed(error, kind, answer)
+            if not (self.borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)):
                 raise  # a mistake, ours or a borrowed transport's
-        if kind is None:
-            raise ClientMisuse("the HTTP client that this client was given belongs to an event loop that is gone")
+        raise ClientMisuse("the HTTP client that this client was given belongs to an event loop that is gone")
+
+    def _failed(
+        self, error: Exception, kind: type[Exception], answer: HttpResponse | None
+    ) -> Response | ExchangeFailed:
         if kind.__name__ == "HTTPStatusError":  # a borrowed client may raise by itself
-            refusal: HttpResponse = getattr(failure, "response")  # noqa: B009 # whichever library's
+            refusal: HttpResponse = getattr(error, "response")  # noqa: B009 # whichever library's
             return _response(refusal, refusal.content if refusal.is_stream_consumed else b"")
         if answer is not None and not 200 <= answer.status_code < 300:
             return Response(answer.status_code, answer.headers)  # what matters of it arrived
-        fault = Fault.BODY_LOST if answer is not None else _fault(failure, kind.__name__, borrowed=self.borrowed)
-        return ExchangeFailed(fault, _bare(failure, kind))
+        fault = Fault.BODY_LOST if answer is not None else _fault(error, kind.__name__, borrowed=self.borrowed)
+        return ExchangeFailed(fault, _bare(error, kind))
+
+
+def _has_left(request: Request) -> None:
+    """From here on it may have been carried out, until the answer tells."""
+    if request.safety is not Safety.SAFE:
+        request.call.processed = "maybe"
+
+
+@attrs.define
+class Watch:
+    """Told by httpcore of each of its steps, for what it does not do itself."""
+
+    request: Request
+    _stream: Any = None
+
+    async def __call__(self, step: str, info: dict[str, Any]) -> None:
+        """One step."""
+        if step.endswith("send_request_headers.started"):
+            _has_left(self.request)  # whatever ended before has surely done nothing
+        elif step.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
+        elif step.endswith("start_tls.failed") and self._stream is not None:
+            # A handshake that is cancelled leaves its socket to the collector of garbage.
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
 
 
 class Whole(httpx.AsyncByteStream):
@@ -275,7 +309,7 @@ def _bare(error: Exception, kind: type[Exception]) -> Exception:
     text = "" if is_quoting else str(error) or str(tls or "")  # of a certificate the cause may tell more
     try:
         copy = kind(text)
-    except TypeError:  # aiohttp's want to know of which request, and quote its URL
+    except Exception:  # noqa: BLE001 # aiohttp's want to know of which request, and quote its URL
         copy = ConnectionError(kind.__name__)
     if tls is not None:
         copy.__cause__ = type(tls)(*tls.args)

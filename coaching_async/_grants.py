@@ -1,12 +1,13 @@
 """What a client can log in with: the grants of OAuth that Genesys Cloud knows, and what goes with them."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import attrs
@@ -31,12 +32,34 @@ __all__ = [
     "renewal",
 ]
 
+T = TypeVar("T")
+
 logger: Final = logging.getLogger("coaching_async")
+
+
+def quietly(cls: type[T]) -> type[T]:
+    """Refuse bad arguments without showing them: the frames of an error must not hold a secret either."""
+    make = cls.__init__
+
+    @functools.wraps(make)
+    def init(self: T, *args: Any, **kwargs: Any) -> None:
+        problem: str | None = None
+        try:
+            make(self, *args, **kwargs)
+        except ValueError as error:
+            problem = "credentials are UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+        del self, args, kwargs
+        if problem is not None:
+            raise ValueError(problem)
+
+    cls.__init__ = init  # type: ignore[assignment, method-assign]
+    return cls
 
 
 def _secret(text: str) -> Secret:
     if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("credentials are non-empty strings")
+    text.encode()  # raises where it has half a character: what encodes it later would quote it
     return Secret(text)
 
 
@@ -47,8 +70,10 @@ def _secret_or_none(text: str | None) -> Secret | None:
 def _filled(_: object, attribute: "attrs.Attribute[str]", text: str) -> None:
     if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{attribute.name} is a non-empty string")
+    text.encode()
 
 
+@quietly
 @attrs.frozen
 class AccessToken:
     """A token that somebody else obtained. It is used as it is; once it is rejected, calls raise `Unauthorized`."""
@@ -64,6 +89,7 @@ class AccessToken:
         return self._token.reveal()
 
 
+@quietly
 @attrs.frozen
 class ClientCredentials:
     """The OAuth client of a backend: its own permissions, no user.
@@ -79,6 +105,7 @@ class ClientCredentials:
         return {"grant_type": "client_credentials"}
 
 
+@quietly
 @attrs.frozen
 class Saml2Bearer:
     """A user's SAML 2 assertion, for that user's token. When the token ends, and the assertion has too, so does it all."""
@@ -134,6 +161,7 @@ OnRotated: TypeAlias = Callable[[str], Awaitable[None]]
 """Told each new refresh token."""
 
 
+@quietly
 @attrs.frozen
 class RefreshToken:
     """A refresh token of an earlier sign-in, for that user's tokens from now on.
@@ -157,6 +185,7 @@ class RefreshToken:
         return self.refresh_token
 
 
+@quietly
 @attrs.frozen
 class AuthorizationCode:
     """The code of a sign-in, once; afterwards the refresh tokens that came of it. See `AuthorizationRequest`.
@@ -199,9 +228,9 @@ Grant: TypeAlias = ClientCredentials | Saml2Bearer | Rotating
 
 
 async def load(grant: Rotating) -> Secret | None:
-    """The refresh token in its store, or else the first one; None where the form has to be posted before there is any."""
+    """The refresh token in its store, None where there is none."""
     kept = None if grant.store is None else await grant.store.load()
-    return grant.first_refresh_token if kept is None else _secret(kept)
+    return None if kept is None else _secret(kept)
 
 
 async def keep(grant: Rotating, old: Secret | None, new: Secret) -> None:
@@ -224,6 +253,7 @@ def _random() -> str:
     return secrets.token_urlsafe(48)  # 64 characters of 384 bits
 
 
+@quietly
 @attrs.frozen
 class AuthorizationRequest:
     """A sign-in that begins: where to send the user's browser, and what to check when it comes back.
@@ -236,8 +266,8 @@ class AuthorizationRequest:
     redirect_uri: str = attrs.field(validator=_filled)
     region: str | None = attrs.field(default=None, kw_only=True)
     login_url: str | None = attrs.field(default=None, kw_only=True)
-    state: str = attrs.field(factory=_random, kw_only=True, repr=False)
-    code_verifier: str = attrs.field(factory=_random, kw_only=True, repr=False)
+    state: str = attrs.field(factory=_random, kw_only=True, repr=False, validator=_filled)
+    code_verifier: str = attrs.field(factory=_random, kw_only=True, repr=False, validator=_filled)
 
     @property
     def code_challenge(self) -> str:
@@ -261,6 +291,18 @@ class AuthorizationRequest:
         }
         return f"{login}/oauth/authorize?{urlencode(query)}"
 
+    def _returned(self, callback_url: str) -> Secret | AuthError:
+        """The code, or why there is none."""
+        query = parse_qs(urlsplit(callback_url).query or callback_url.lstrip("?"))
+        state, code, error = ((query.get(name) or [""])[0] for name in ("state", "code", "error"))
+        if not hmac.compare_digest(state.encode(), self.state.encode()):
+            return AuthError("the callback's state is not this request's: begin the sign-in again")
+        if code and not error:
+            return Secret(code)
+        failure = AuthError("the login host refused the sign-in" if error else "the callback has no code")
+        failure.code = error if error.replace("_", "").isalnum() else None
+        return failure
+
     def grant(
         self,
         callback_url: str,
@@ -274,18 +316,15 @@ class AuthorizationRequest:
         Raises `AuthError` where the user was refused, and where `state` is not this request's: then somebody else began
         this sign-in.
         """
-        query = parse_qs(urlsplit(callback_url).query or callback_url.lstrip("?"))
-        state, code, error = ((query.get(name) or [""])[0] for name in ("state", "code", "error"))
-        if not hmac.compare_digest(state.encode(), self.state.encode()):
-            raise AuthError("the callback's state is not this request's: begin the sign-in again")
-        if error or not code:
-            failure = AuthError("the login host refused the sign-in" if error else "the callback has no code")
-            failure.code = error if error.replace("_", "").isalnum() else None
-            raise failure
+        code = self._returned(callback_url)
+        del callback_url  # an error's frames must not show it
+        if isinstance(code, AuthError):
+            del client_secret
+            raise code
         return AuthorizationCode(
             self.client_id,
             client_secret,
-            code,
+            code.reveal(),
             self.redirect_uri,
             code_verifier=self.code_verifier,
             store=store,

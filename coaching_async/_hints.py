@@ -55,4 +55,5 @@ PERSONAL: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{
 
 def showable(text: str) -> str:
     """One short line without ids and addresses."""
-    return PERSONAL.sub("…", " ".join(text.split()))[:200]
+    printable = "".join(each if each.isprintable() else " " for each in text)
+    return PERSONAL.sub("…", " ".join(printable.split()))[:200]

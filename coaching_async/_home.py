@@ -48,8 +48,11 @@ class PerLoop(Generic[T]):
     """
 
     make: Callable[[], T]
+    drop: Callable[[T], None]
+    """Told of a value whose loop is gone."""
     value: T = attrs.field(init=False)
     home: Home | None = attrs.field(default=None, init=False)
+    _moving: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.value = self.make()
@@ -58,11 +61,20 @@ class PerLoop(Generic[T]):
         """The value for this event loop. Raises `ClientMisuse` where it belongs to another one."""
         here = Home.here()
         if self.home != here:
-            if self.home is not None:
-                _refuse_elsewhere(self.home, here)
-                self.value = self.make()
-            self.home = here
+            self._move(here)
         return self.value
+
+    def is_elsewhere(self) -> bool:
+        """Whether the value is that of another event loop than this one."""
+        return self.home != Home.here()
+
+    def _move(self, here: Home) -> None:
+        with self._moving:  # two threads may come at once
+            if self.home is not None and self.home != here:
+                _refuse_elsewhere(self.home, here)
+                old, self.value = self.value, self.make()
+                self.drop(old)
+            self.home = here
 
 
 class Errands:

@@ -1,5 +1,6 @@
 """What a client is in one event loop: the way that its requests take, and the calls that are under way."""
 
+import os
 import warnings
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -42,9 +43,10 @@ class Line:
         self._ways: WeakKeyDictionary[Identity, Send] = WeakKeyDictionary()
         self._errands = errands
         self._hang_up = hang_up
-        self._was_used = False
+        self._used_by: int | None = None
         self._calls: set[anyio.CancelScope] = set()
         self._quiet = anyio.Event()
+        self._gone = anyio.Event()
 
     def way(self, identity: Identity) -> Send:
         """The way of one identity's requests: its own token and budget, and everybody's connections."""
@@ -60,7 +62,7 @@ class Line:
     @contextmanager
     def under_way(self, call: anyio.CancelScope) -> Generator[None]:
         """For as long as a call takes: closing cancels it."""
-        self._was_used = True
+        self._used_by = os.getpid()
         self._calls.add(call)
         try:
             yield
@@ -70,7 +72,13 @@ class Line:
                 self._quiet.set()
 
     async def aclose(self) -> None:
-        """End the calls under way, and then the connections: these also when the caller is cancelled in the middle."""
+        """End the calls under way, and then the connections: these also when the caller is cancelled in the middle.
+
+        Who comes second waits for the first.
+        """
+        if self.is_closed:
+            await self._gone.wait()
+            return
         self.is_closed = True
         try:
             if self._calls:
@@ -81,11 +89,18 @@ class Line:
                     await self._quiet.wait()
             await self._errands.all_done()
         finally:
-            if self._hang_up is not None:
-                await self._hang_up()
+            try:
+                if self._hang_up is not None:
+                    await self._hang_up()
+            finally:
+                self._gone.set()
+
+    def abandon(self) -> None:
+        """Its event loop is gone, and with it all that could be closed."""
+        self.is_closed = True
 
     def __del__(self) -> None:
-        if self._was_used and self._hang_up is not None and not self.is_closed:
+        if self._used_by == os.getpid() and self._hang_up is not None and not self.is_closed:
             warnings.warn(
                 "a CoachingClient was dropped without being closed: use `async with`, or call aclose()",
                 ResourceWarning,

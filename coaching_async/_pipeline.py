@@ -16,7 +16,7 @@ from ._errors import AuthError, CoachingError, OutcomeUnknown, Processed, Transp
 from ._events import Emit, RetryScheduled
 from ._hints import look_first
 from ._rate import Budget, Pause
-from ._retry import TABLE, Fault, RetryBudget, RetryPolicy, Safety, Then, fault_of, parse_retry_after
+from ._retry import TABLE, Fault, RetryBudget, RetryPolicy, Safety, Then, fault_of, parse_retry_after, shared_pause
 from ._types import B64TOKEN, Secret
 from ._wire import parse_object
 
@@ -41,8 +41,16 @@ class Call:
     operation: str
     emit: Emit
     policy: RetryPolicy
+    is_watched: bool = False
+    """Whether somebody wants the answer rather than what it leads to."""
     attempts: int = 0
     processed: Processed = "no"
+    answer: "Response | None" = None
+    """The last one that came up to the call."""
+    unfinished: OutcomeUnknown | None = None
+    """What to say of the value, where the answer is no more than a promise of it, and nobody waits."""
+    is_out_of_time: bool = False
+    """Whether it was given up only because its deadline left no room."""
 
 
 @attrs.frozen
@@ -89,8 +97,10 @@ class Response:
 
     @property
     def correlation_id(self) -> str | None:
-        """The id to quote to support, from the header or else the body; None where it is no such id."""
-        found = self.headers.get("inin-correlation-id") or parse_object(self.content).get("contextId")
+        """The id to quote to support, from the header or, of an error, its body; None where it is no such id."""
+        found: object = self.headers.get("inin-correlation-id")
+        if found is None and self.status >= 400:
+            found = parse_object(self.content).get("contextId")
         return found if isinstance(found, str) and CORRELATION_ID.fullmatch(found) else None
 
     @property
@@ -139,17 +149,18 @@ class Retrying:
             verdict = TABLE[fault][request.safety]
             call.processed = worse(call.processed, verdict.processed)
             if verdict.then is Then.DONE:
-                return DONE
+                return GONE
             hint = None if isinstance(outcome, ExchangeFailed) else outcome.retry_after
             throttles += fault is Fault.THROTTLED
             faults += fault is not Fault.THROTTLED
             if fault is Fault.THROTTLED:
-                self.pause.last(call.policy.pause(hint))
+                self.pause.last(shared_pause(hint))
             may_go_on = verdict.then is Then.RETRY or (verdict.then is Then.RETRY_ONCE and faults == 1)
             if may_go_on and fault is not Fault.THROTTLED:
                 may_go_on = self.budget.failed()
             wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.draw)
-            if not may_go_on or wait is None or _outlasts_deadline(wait):
+            call.is_out_of_time = may_go_on and wait is not None and _outlasts_deadline(wait)
+            if not may_go_on or wait is None or call.is_out_of_time:
                 return _given_up(request, outcome)
             call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
             await anyio.sleep(wait)
@@ -166,15 +177,16 @@ class Retrying:
         raise _unknown(request, f"an attempt may have been carried out, and for another there was no way: {problem}")
 
 
-DONE: Final = Response(204)
-"""Stands for an answer that got lost after the work was done."""
+GONE: Final = Response(204)
+"""Stands for the answer to a delete that was done, and whose own answer got lost."""
 
 
 def _settled(request: Request, outcome: "Response | ExchangeFailed") -> Response:
     assert isinstance(outcome, Response)  # noqa: S101 # a failed exchange always has a fault
     call = request.call
     if request.safety is Safety.DELETE and call.processed == "maybe" and outcome.status in {404, 410}:
-        return DONE  # it is gone, and most likely by our own hand
+        call.processed = "yes"  # it is gone, and most likely by our own hand
+        return GONE
     _refuse_to_hide(request, outcome)
     if outcome.status < 300 and request.safety is not Safety.SAFE:
         call.processed = "yes"

@@ -8,10 +8,10 @@ from typing import Final, Generic, TypeVar, cast
 import attrs
 
 from ._errors import OutcomeUnknown
-from ._pipeline import Call, Response
+from ._pipeline import Call
 from ._wire import Json, parse_json
 
-__all__ = ["Capture", "RawResponse", "capturing", "is_capturing", "record"]
+__all__ = ["Capture", "RawResponse", "capturing", "raw_response", "taken"]
 
 T = TypeVar("T")
 
@@ -20,8 +20,8 @@ T = TypeVar("T")
 class RawResponse(Generic[T]):
     """An answer as it came, and the value that the method makes of it.
 
-    `headers` finds names in any case. `attempts` counts the requests of the call, `elapsed` is how many seconds all of
-    them took, waiting included, and `json` is the body, None where there is none.
+    `headers` finds names in any case. `attempts` counts the requests of the call, and `elapsed` is how many seconds it took,
+    waiting included.
     """
 
     status: int
@@ -29,8 +29,16 @@ class RawResponse(Generic[T]):
     correlation_id: str | None
     attempts: int
     elapsed: float
-    json: Json = attrs.field(repr=False)
+    _content: bytes = attrs.field(repr=False)
     _value: "T | OutcomeUnknown" = attrs.field(repr=False)
+
+    @property
+    def json(self) -> Json:
+        """The body as it came, None where there is none, or none that is JSON."""
+        try:
+            return cast("Json", parse_json(self._content))
+        except ValueError:
+            return None
 
     @property
     def value(self) -> T:
@@ -43,55 +51,52 @@ class RawResponse(Generic[T]):
         return self._value
 
 
+def raw_response(call: Call, elapsed: float, value: T) -> RawResponse[T]:
+    """The last answer of a call, and what became of it."""
+    answer = call.answer
+    assert answer is not None  # noqa: S101 # a call that gave a value had one
+    return RawResponse(
+        answer.status,
+        answer.headers,
+        answer.correlation_id,
+        call.attempts,
+        elapsed,
+        answer.content,
+        call.unfinished or value,
+    )
+
+
 @attrs.define
 class Capture:
-    """The last answer that came while somebody was looking."""
+    """The last call that was made while somebody was looking."""
 
-    answer: tuple[Call, Response, float] | None = None
-
-    def with_value(self, value: "T | OutcomeUnknown") -> RawResponse[T]:
-        """That answer, with what became of it."""
-        if self.answer is None:
-            raise TypeError("raw() takes a method of this client's that makes a call, and its arguments")
-        call, response, elapsed = self.answer
-        return RawResponse(
-            response.status,
-            response.headers,
-            response.correlation_id,
-            call.attempts,
-            elapsed,
-            _json(response.content),
-            value,
-        )
+    call: Call | None = None
+    elapsed: float = 0.0
 
 
-def _json(content: bytes) -> Json:
-    try:
-        return cast("Json", parse_json(content))
-    except ValueError:
-        return None  # of a delete, say, any 2xx is good whatever comes with it
-
-
-_capture: Final[ContextVar[Capture | None]] = ContextVar("coaching_async.capture", default=None)
+_wanted: Final[ContextVar[Capture | None]] = ContextVar("coaching_async.capture", default=None)
 
 
 @contextmanager
 def capturing() -> Generator[Capture]:
-    """Keep the last answer that comes in this block."""
+    """Keep the answer of the calls that are made in this block."""
     capture = Capture()
-    token = _capture.set(capture)
+    token = _wanted.set(capture)
     try:
         yield capture
     finally:
-        _capture.reset(token)
+        _wanted.reset(token)
 
 
-def is_capturing() -> bool:
-    """Whether somebody wants the answer rather than what it leads to."""
-    return _capture.get() is not None
-
-
-def record(call: Call, response: Response, elapsed: float) -> None:
-    """Show an answer to who is looking."""
-    if (capture := _capture.get()) is not None:
-        capture.answer = call, response, elapsed
+@contextmanager
+def taken() -> Generator[Capture | None]:
+    """Who is looking, and nobody else for as long as the call takes: what is started in it is a call of its own."""
+    capture = _wanted.get()
+    if capture is None:
+        yield None
+        return
+    token = _wanted.set(None)
+    try:
+        yield capture
+    finally:
+        _wanted.reset(token)

@@ -66,7 +66,8 @@ def _region_url(region: str) -> str:
     name = name.removeprefix("https://")
     domain = REGIONS.get(name.replace("_", "-"), name)
     if "." not in domain or not set(domain) <= HOST_CHARACTERS:
-        raise ConfigurationError(f"unknown region {region!r}: use one of {', '.join(REGIONS)}, or your org's domain")
+        shown = "this one" if "@" in region else repr(region)  # a userinfo may be a password
+        raise ConfigurationError(f"unknown region {shown}: use one of {', '.join(REGIONS)}, or your org's domain")
     for prefix in PREFIXES:
         domain = domain.removeprefix(prefix)
     return f"https://api.{domain}"

@@ -20,6 +20,7 @@ __all__ = [
     "Verdict",
     "fault_of",
     "parse_retry_after",
+    "shared_pause",
 ]
 
 
@@ -127,6 +128,15 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
         return None
 
 
+def shared_pause(retry_after: float | None) -> float:
+    """Seconds for which a 429 stops everybody who uses the token, however long the one call may wait."""
+    return min(SILENT_THROTTLE if retry_after is None else retry_after, LONGEST_PAUSE)
+
+
+LONGEST_PAUSE: Final = 180.0
+"""A limit of one endpoint's for a day is no reason to stop all the others for a day."""
+
+
 @attrs.frozen
 class RetryPolicy:
     """How often and how long a client tries again. Times are in seconds.
@@ -139,13 +149,6 @@ class RetryPolicy:
     max_backoff: float = attrs.field(default=20.0, validator=attrs.validators.ge(0))
     throttle_waits: int = attrs.field(default=5, validator=attrs.validators.ge(0))
     max_retry_after: float = attrs.field(default=180.0, validator=attrs.validators.ge(0))
-
-    def pause(self, retry_after: float | None) -> float:
-        """Seconds for which a 429 stops everybody who uses the token.
-
-        Capped, because a limit of one endpoint's for a day is no reason to stop all the others for a day.
-        """
-        return min(SILENT_THROTTLE if retry_after is None else retry_after, self.max_retry_after)
 
     def wait(
         self, fault: Fault, *, faults: int, throttles: int, retry_after: float | None, draw: Callable[[], float]

@@ -1,18 +1,17 @@
 """The keeper of a token: fetches each one once, whoever asks, and loses none."""
 
 import base64
-import contextlib
 import copy
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
 
 import anyio
 import attrs
 
-from ._errors import AuthError, CoachingError, OutcomeUnknown
+from ._errors import AuthError, CoachingError, OutcomeUnknown, RateLimited
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
 from ._grants import ClientCredentials, Grant, Rotating, keep, load, renewal
 from ._hints import showable
@@ -84,7 +83,7 @@ class Login:
         """What will be known of one use of this."""
         return Call(TOKEN_OPERATION, self.emit, self.retry)
 
-    async def __call__(self, grant: Grant, form: Mapping[str, str], call: Call) -> tuple[_Token, Secret | None]:
+    async def __call__(self, grant: Grant, call: Call, renewing: Secret | None = None) -> tuple[_Token, Secret | None]:
         """A new token, and the refresh token that came with it. Raises what getting no token means.
 
         Afterwards `call.processed` tells whether the login host may have given one.
@@ -92,7 +91,7 @@ class Login:
         asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
         # Client credentials may be posted twice; a code or a refresh token is good for one answer.
         safety = Safety.SAFE if isinstance(grant, ClientCredentials) else Safety.WRITE
-        request = self._request(grant, form, call, safety)
+        request = self._request(grant, call, safety, renewing)
         response = await self._posted(request)
         if response.status != 200:
             raise _auth_error(response, request)
@@ -111,13 +110,19 @@ class Login:
             cause = error.__cause__
         raise AuthError("the login host's answer got lost, and with it perhaps a token") from cause
 
-    def _request(self, grant: Grant, form: Mapping[str, str], call: Call, safety: Safety) -> Request:
+    def _request(self, grant: Grant, call: Call, safety: Safety, renewing: Secret | None) -> Request:
+        form = grant.form() if renewing is None else renewal(renewing)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if grant.client_secret is None:
             form = {**form, "client_id": grant.client_id}
         else:
             headers["Authorization"] = _basic(grant.client_id, grant.client_secret)
         return Request(call, "POST", self.url, safety, headers, urlencode(form).encode())
+
+
+def is_lasting(error: CoachingError) -> bool:
+    """Whether the same credentials would meet it again."""
+    return isinstance(error, AuthError) and (error.status == 401 or error.code in LASTING)
 
 
 @attrs.define
@@ -128,16 +133,19 @@ class Failure:
     until: float = 0.0
     memory: float = 1.0
 
+    def counts(self) -> bool:
+        """Whether it is told instead of asking."""
+        return self.error is not None and anyio.current_time() < self.until
+
     def refuse(self) -> None:
         """Raise it while it counts."""
-        if self.error is not None and anyio.current_time() < self.until:
+        if self.error is not None and self.counts():
             raise copy.copy(self.error)
 
-    def remember(self, error: CoachingError, *, is_lasting: bool = False) -> None:
+    def remember(self, error: CoachingError, *, for_good: bool = False) -> None:
         """It counts for good where the same credentials would meet it again, else for seconds, and each time longer."""
-        refused = isinstance(error, AuthError) and (error.status == 401 or error.code in LASTING)
         self.error = copy.copy(error)
-        self.until = math.inf if refused or is_lasting else anyio.current_time() + self.memory
+        self.until = math.inf if for_good or is_lasting(error) else anyio.current_time() + self.memory
         self.memory = min(2 * self.memory, LONGEST_MEMORY)
 
     def forget(self) -> None:
@@ -175,20 +183,33 @@ class TokenKeeper:
 
     async def _fetched(self) -> _Token:
         self._failure.refuse()
+        call = self.login.call()
         try:
-            self._current, _ = await self.login(self.grant, self.grant.form(), self.login.call())
+            token = self._current = await self._posted(call)
         except CoachingError as error:
-            self._failure.remember(error)
+            # That this caller had no time for another try is not held against the next.
+            if not call.is_out_of_time and not isinstance(error, RateLimited):
+                self._failure.remember(error)
             raise
-        self._failure.forget()
-        return self._current
+        return token
 
     async def _renewed(self, old: _Token) -> _Token:
         # Ahead of time nothing depends on it: a login host that stalls or refuses must not cost a call.
-        self._current = attrs.evolve(old, renew_at=anyio.current_time() + RENEWAL_PAUSE)
-        with anyio.move_on_after(RENEWAL_PATIENCE), contextlib.suppress(CoachingError):
-            self._current, _ = await self.login(self.grant, self.grant.form(), self.login.call())
-        return self._current
+        now = anyio.current_time()
+        self._current = attrs.evolve(old, renew_at=now + RENEWAL_PAUSE)
+        with anyio.move_on_after(min(RENEWAL_PATIENCE, (anyio.current_effective_deadline() - now) / 2)):
+            try:
+                self._current = await self._posted(self.login.call())
+            except CoachingError as error:
+                if is_lasting(error):  # once more when the old one has ended, and no sooner
+                    self._current = attrs.evolve(old, renew_at=math.inf)
+        # Others may have had it rejected, or seen it end, meanwhile.
+        return _usable(self._current, None) or await self._fetched()
+
+    async def _posted(self, call: Call) -> _Token:
+        token, _ = await self.login(self.grant, call)
+        self._failure.forget()
+        return token
 
 
 @attrs.define
@@ -214,6 +235,9 @@ class RotatingKeeper:
     _failure: Failure = attrs.field(factory=Failure, init=False)
     _errand: _Errand | None = attrs.field(default=None, init=False)
     _refresh: Secret | None = attrs.field(default=None, init=False)
+    _stored: Secret | None = attrs.field(default=None, init=False)
+    _spent: set[Secret] = attrs.field(factory=set[Secret], init=False)
+    _issued: int = attrs.field(default=0, init=False)
     _is_code_spent: bool = attrs.field(default=False, init=False)
     _unclear: int = attrs.field(default=0, init=False)
     """How often what is to be posted next was posted already, without a clear answer."""
@@ -225,7 +249,7 @@ class RotatingKeeper:
         token = self._current = _usable(self._current, bad)
         if token is None:
             token = await self._brought()
-        elif _is_due(token) and self._errand is None and not self._unclear:
+        elif _is_due(token) and not (self._errand or self._unclear or self._failure.counts()):
             self._current = attrs.evolve(token, renew_at=anyio.current_time() + RENEWAL_PAUSE)
             self._send_off()  # and what still works serves on
         return token.text.reveal()
@@ -258,17 +282,20 @@ class RotatingKeeper:
         return errand
 
     async def _in_time(self) -> CoachingError | None:
+        before = self._issued
         try:
             with anyio.move_on_after(ERRAND_PATIENCE):
                 await self._rotate()
                 return None
         except CoachingError as error:
-            self._failure.remember(error, is_lasting=self._is_used_up())
+            self._failure.remember(error, for_good=self._is_used_up())
             return error
-        if self._current is not None:  # it came, and keeping the refresh token took too long
+        if self._issued > before:  # it came, and keeping the refresh token took too long
             logger.error("a new refresh token could not be kept within %g s", ERRAND_PATIENCE)
             return None
-        return AuthError(f"the login host gave no token within {ERRAND_PATIENCE:g} s")
+        late = AuthError(f"the login host gave no token within {ERRAND_PATIENCE:g} s")
+        self._failure.remember(late)
+        return late
 
     async def _rotate(self) -> None:
         await self._look_into_the_store()
@@ -282,9 +309,10 @@ class RotatingKeeper:
             await self._post()  # another process had renewed it
 
     async def _look_into_the_store(self) -> bool:
-        """Take the refresh token that is there; whether it is another one than was known."""
-        kept = await load(self.grant)
-        if kept is None or kept == self._refresh:
+        """Take the refresh token that is there; whether it is another one than was known, and none that was spent."""
+        self._stored = await load(self.grant)
+        kept = self._stored or self._refresh or self.grant.first_refresh_token
+        if kept is None or kept == self._refresh or kept in self._spent:
             return False
         self._refresh, self._unclear = kept, 0
         return True
@@ -299,16 +327,17 @@ class RotatingKeeper:
         posted, call = self._refresh, self.login.call()
         self._unclear += 1
         try:
-            form = self.grant.form() if posted is None else renewal(posted)
-            self._current, new = await self.login(self.grant, form, call)
+            self._current, new = await self.login(self.grant, call, renewing=posted)
         except CoachingError:
             self._unclear -= call.processed == "no"
             raise
         self._unclear, self._is_code_spent = 0, True
+        self._issued += 1
         self._failure.forget()
         if new is not None and new != posted:
             self._refresh = new  # before anything else may fail
-            await keep(self.grant, posted, new)
+            self._spent |= {posted} if posted is not None else set()
+            await keep(self.grant, self._stored, new)
 
 
 def keeper(grant: Grant, login: Login, detach: Detach) -> TokenKeeper | RotatingKeeper:

@@ -73,34 +73,49 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
 
 
 async def decode(cls: type[T], content: bytes) -> T:
-    """The `cls` that a body speaks of; a long page lets others have their turn while it is made.
+    """The `cls` that a body speaks of; a long list in it is made in slices, so that others have their turn meanwhile.
 
     Raises `ValueError` where it is no such thing.
     """
     value = parse_json(content)
-    entities = _entities(value)
-    if len(entities) <= SLICE:
-        return from_dict(cls, value)
-    envelope: Any = from_dict(cls, value | {"entities": []})
-    made: list[object] = []
-    for start in range(0, len(entities), SLICE):
-        await checkpoint()
-        try:
-            part: Any = from_dict(cls, value | {"entities": entities[start : start + SLICE]})
-        except ValueError:
-            return from_dict(cls, value)  # fails too, and knows the place
-        made += part.entities
-    return cast("T", attrs.evolve(envelope, entities=tuple(made)))
-
-
-def _entities(value: Any) -> list[object]:
-    """What a page has of them, empty where it is no page."""
-    entities: Any = cast("dict[str, object]", value).get("entities") if isinstance(value, dict) else None
-    return cast("list[object]", entities) if isinstance(entities, list) else []
+    name, items = _longest(cls, value)
+    if len(items) <= SLICE:
+        model = from_dict(cls, value)
+    else:
+        envelope: Any = from_dict(cls, value | {camel(name): []})
+        made: list[object] = []
+        for start in range(0, len(items), SLICE):
+            await checkpoint()
+            try:
+                part = from_dict(cls, value | {camel(name): items[start : start + SLICE]})
+            except ValueError:
+                return from_dict(cls, value)  # fails too, and knows the place
+            made += getattr(part, name)
+        model = cast("T", attrs.evolve(envelope, **{name: tuple(made)}))
+    if len(content) > LONG:
+        await checkpoint()  # reading it took a while: is there still time?
+    return model
 
 
 SLICE: Final = 100
-"""Entities made at a stretch: some two milliseconds."""
+"""Items made at a stretch: some two milliseconds."""
+
+LONG: Final = 2**18
+"""Bytes of JSON that take about as long."""
+
+
+def _longest(cls: type[object], value: object) -> tuple[str, list[object]]:
+    """The longest of the lists that a model would have, by the name of its field."""
+    if not isinstance(value, dict):
+        return "", []
+    given = cast("dict[str, object]", value)
+    model: Any = get_origin(cls) or cls
+    lists: list[tuple[str, list[object]]] = [
+        (field.name, cast("list[object]", items))
+        for field in cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(model))
+        if isinstance(items := given.get(camel(field.name)), list)
+    ]
+    return max(lists, key=lambda each: len(each[1])) if lists else ("", [])
 
 
 def parse_json(content: bytes) -> Any:
@@ -171,7 +186,7 @@ def address(path: str, parameters: Mapping[str, QueryValue]) -> str:
             "path starts with one slash, as in /api/v2/users/me, and has only quoted ids in it: urllib.parse.quote(id, "
             "safe=''); parameters go into query"
         )
-    if not FOLDED.isdisjoint(unquote(path.lower()).split("/")[1:]):
+    if not FOLDED.isdisjoint(segment.partition(";")[0] for segment in unquote(path.lower()).split("/")[1:]):
         raise ValueError("path has a segment that is empty, '.' or '..': another resource would be asked")
     return f"{path}?{_query(parameters)}" if parameters else path
 

@@ -194,7 +194,7 @@ async def test_a_client_that_was_closed_is_a_misuse(anyio_backend_name: str):
         http = make()
         await http.aclose()
         client = CoachingClient(AccessToken(TOKEN), base_url="https://api.test", http_client=http)
-        with pytest.raises(ClientMisuse, match="the HTTP client that this client was given is closed"):
+        with pytest.raises(ClientMisuse, match="the HTTP client of this client is closed"):
             await client.appointments.get("1")
 
 
@@ -250,3 +250,14 @@ def test_other_event_loops_do_as_well(loop: str):
     with FaultServer(ok(APPOINTMENT)) as server, asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(main(server))  # a loop opens what it needs for itself when it is first used
         runner.run(leaving_nothing(main, server))
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_what_a_borrowed_client_adds_to_its_own_requests_does_not_change_ours(library: Any):
+    async with library.AsyncClient(params={"trace": "1"}, base_url="http://127.0.0.1:1", auth=("a", "b")) as http:
+        with FaultServer(ok({"entities": [APPOINTMENT], "pageCount": 1})) as server:
+            async with borrowing(http, server) as client:
+                assert len(await client.appointments.list("u").collect()) == 1
+
+    assert server.requests[0].target == "/api/v2/coaching/appointments?userIds=u&pageSize=100&pageNumber=1"
+    assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"

@@ -227,3 +227,19 @@ def test_secrets_are_not_in_the_repr_of_anything_a_client_is_made_of():
     client = CoachingClient(ClientCredentials("id", "s3cret"))
 
     assert "s3cret" not in f"{client!r} {client.appointments!r} {vars(client)!r}"
+
+
+@pytest.mark.parametrize(
+    "options, problem",
+    [
+        ({"auth": "my-token"}, "a str is none of these"),
+        ({"auth": None}, "a NoneType is none of these"),
+        ({"auth": ClientCredentials}, "the class ClientCredentials is none of these"),
+        ({"http_client": httpx.Client()}, "not a Client"),
+        ({"on_event": "print"}, "on_event is a plain function"),
+        ({"on_event": anyio.sleep}, "on_event is a plain function"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_the_client_is_made(options: dict[str, Any], problem: str):
+    with pytest.raises(ConfigurationError, match=problem):
+        CoachingClient(**{"auth": AccessToken(TOKEN)} | options)

@@ -1,6 +1,7 @@
 """The bottom: what each failure means, and that cancelling leaves everything usable."""
 
 import asyncio
+import gc
 import ssl
 import threading
 from collections.abc import AsyncIterator
@@ -150,7 +151,7 @@ async def test_a_borrowed_client_that_was_closed_is_a_misuse():
     http = httpx.AsyncClient()
     await http.aclose()
 
-    with pytest.raises(ClientMisuse, match="was given is closed"):
+    with pytest.raises(ClientMisuse, match="HTTP client of this client is closed"):
         await Engine(http, Gate(1), borrowed=True)(request_of())
 
 
@@ -181,7 +182,7 @@ async def test_while_a_write_is_under_way_it_may_have_been_carried_out():
             seen.append(request.call.processed)
             return httpx.Response(400)
 
-    await engine(Looking())(request)
+    await engine(Looking(), borrowed=True)(request)
 
     assert seen == ["maybe"]
     assert (request.call.processed, request.call.attempts) == ("no", 1)
@@ -297,3 +298,25 @@ async def test_an_own_client_takes_proxies_from_the_environment_but_not_to_loopb
         assert is_proxied("https://api.mypurecloud.com")
         for host in ("127.0.0.1:8080", "localhost:8080", "[::1]:8080"):
             assert not is_proxied(f"http://{host}/x")
+
+
+async def test_a_failed_exchange_leaves_nothing_to_the_collector_of_garbage():
+    under_test = engine(Failing(httpx.ReadError("cut")))
+
+    async def fail() -> None:
+        with pytest.raises(ExchangeFailed):
+            await under_test(request_of())
+
+    await fail()
+    gc.collect()
+    gc.disable()
+    try:
+        await fail()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [each for each in gc.garbage if type(each).__module__.startswith("coaching_async")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []

@@ -19,6 +19,7 @@ FLOORS = [
     {"_pipeline", "_listing", "_filters"},
     {"_body", "_grants", "_raw"},
     {"_engine", "_tokens", "_line"},
+    {"_answers"},
     {"_api"},
     {"_appointments", "_annotations", "_notifications", "_schedule_slots"},
     {"_client"},

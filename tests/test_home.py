@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, OutcomeUnknown, RetryPolicy
@@ -248,3 +249,34 @@ async def test_a_view_cannot_be_closed_and_lives_as_long_as_its_client():
 
     with pytest.raises(ClientMisuse, match="this client is closed"):
         await get(view)
+
+
+@pytest.mark.anyio
+async def test_who_closes_second_waits_for_the_first():
+    inside = anyio.Event()
+
+    class Slow(httpx.AsyncHTTPTransport):
+        async def aclose(self) -> None:
+            inside.set()
+            await anyio.sleep(5)
+
+    client = Service([answer(APPOINTMENT)]).client()
+    client._lines.value._hang_up = Slow().aclose
+    started = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.aclose)
+        await inside.wait()
+        await client.aclose()
+
+    assert anyio.current_time() - started == pytest.approx(5)
+
+
+def test_closing_in_a_later_loop_does_not_complain_of_itself():
+    with FaultServer(ok(APPOINTMENT)) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        client = client_of(server)
+        anyio.run(get, client)
+        anyio.run(client.aclose)
+        gc.collect()
+
+    assert not [each for each in caught if "CoachingClient" in str(each.message)]

@@ -90,3 +90,18 @@ def test_ctrl_c_comes_out_as_itself_and_a_write_that_it_hit_is_a_warning(
         anyio.run(main, backend=backend)
 
     assert [record.levelname for record in caplog.records if record.name == "coaching_async"] == ["WARNING"]
+
+
+async def test_a_handler_that_raises_changes_no_call():
+    def spoil(_: logging.LogRecord) -> bool:
+        raise ValueError("handler")
+
+    logger = logging.getLogger("coaching_async")
+    logger.addFilter(spoil)
+    logger.setLevel(logging.DEBUG)
+    try:
+        async with Service([answer({"id": "1"})]).client() as client:
+            assert (await client.appointments.get("1")).id == "1"
+    finally:
+        logger.removeFilter(spoil)
+        logger.setLevel(logging.NOTSET)

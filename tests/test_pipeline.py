@@ -303,3 +303,11 @@ async def test_nothing_of_a_request_or_an_answer_shows_but_what_may():
     assert "s3cret" not in f"{request!r} {response!r}"
     assert isinstance(request, Request)
     assert ExchangeFailed(Fault.LOST, httpx.ReadError("cut")).args == ("cut",)
+
+
+async def test_one_calls_policy_does_not_shorten_everybodys_pause():
+    policy = RetryPolicy(max_retry_after=0.5)
+
+    await retrying(Script(throttled("30")), pause=(pause := Told()))(request_of(policy=policy))
+
+    assert pause.told == [30]

@@ -13,6 +13,7 @@ from coaching_async import (
     AppointmentCreate,
     AppointmentReference,
     BadRequest,
+    CallFinished,
     DecodeError,
     NotFound,
     OutcomeUnknown,
@@ -280,3 +281,85 @@ async def test_the_error_says_how_to_look():
             await client.appointments.create(NEW)
         with pytest.raises(OutcomeUnknown, match=r"Look before you send it again$"):
             await client.annotations.create("1", "t", access_type="Public")
+
+
+# What is looked at, and by whom
+
+
+async def test_what_is_started_while_somebody_looks_is_a_call_of_its_own():
+    started: list[Any] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        return answer({"id": "new"}, 202) if request.method == "POST" else answer({"id": "new", "name": "n"})
+
+    class Source:
+        """Makes a call of another client's, which is accepted for later."""
+
+        async def token(self, rejected: str | None = None) -> str:
+            if not started:
+                started.append(None)
+                async with Service(serve).client() as other:
+                    started[0] = await other.appointments.create(NEW)
+            return "t"
+
+    async with Service(serve).client(Source()) as client:
+        raw = await client.raw(client.appointments.get, "mine")
+
+    assert raw.status == 200
+    assert started == [Appointment(id="new", name="n")]
+
+
+async def test_raw_of_a_search_does_not_wait_for_its_end():
+    service = Service([answer({"id": "job"}, 202)])
+    async with service.client() as client:
+        raw = await client.raw(
+            client.schedule_slots.find,
+            attendee_ids=["u"],
+            length_in_minutes=30,
+            activity_code_id="5",
+            intervals=(START, START + timedelta(hours=1)),
+        )
+
+    assert (raw.status, raw.value.id, len(service.requests)) == (202, "job", 1)
+
+
+async def test_raw_of_a_request_shows_the_same_answer():
+    async with Service([answer({"a": 1}, 201)]).client() as client:
+        raw = await client.raw(client.request, "POST", "/api/v2/x", json={})
+
+    assert (raw.status, raw.json, raw.value.value) == (201, {"a": 1}, {"a": 1})
+
+
+async def test_a_request_too_long_for_http_is_refused_before_it_is_sent():
+    service = Service([answer({})])
+    async with service.client() as client:
+        with pytest.raises(ValueError, match="too long for HTTP"):
+            await client.request("POST", "/api/v2/x", query={"id": ["a" * 36] * 3000}, json={})
+    assert service.requests == []
+
+
+async def test_the_head_of_something_large_is_not_too_large():
+    service = Service([httpx.Response(200, headers={"Content-Length": "20000000"}, stream=httpx.ByteStream(b""))])
+    async with service.client() as client:
+        assert (await client.request("HEAD", "/api/v2/x")).value is None
+
+
+async def test_what_was_done_is_said_to_be_done():
+    seen: list[Any] = []
+    accepted = Service([answer({"id": "new"}, 202), answer({"id": "new", "name": "n"})])
+    gone = Service([answer(status=503), answer(status=404)])
+
+    async with accepted.client(on_event=seen.append) as client:
+        await client.appointments.create(NEW)
+    async with gone.client(on_event=seen.append) as client:
+        await client.appointments.delete("1")
+    async with Service([answer({"id": "new"}, 202)]).client(on_event=seen.append) as client:
+        await client.raw(client.appointments.create, NEW)
+        assert client.stats().failed_calls == 0
+
+    ended = [(event.operation, event.processed, event.error) for event in seen if isinstance(event, CallFinished)]
+    assert ended == [
+        ("appointments.create", "yes", None),
+        ("appointments.delete", "yes", None),
+        ("appointments.create", "maybe", None),
+    ]

@@ -92,3 +92,10 @@ def test_what_cannot_be_meant_is_refused(given: dict[str, str], says: str):
 
 def test_plain_http_elsewhere_takes_a_word():
     assert hosts(base_url="http://sandbox.internal", allow_http=True).api == "http://sandbox.internal"
+
+
+def test_a_password_in_a_region_is_not_shown():
+    with pytest.raises(ConfigurationError, match="unknown region this one") as caught:
+        hosts("https://api.user:s3cret@x.com")
+
+    assert "s3cret" not in str(caught.value)

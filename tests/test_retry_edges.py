@@ -47,7 +47,8 @@ def test_there_is_no_attempt_beyond_the_last():
 def test_the_least_policy_tries_once_and_waits_for_nothing():
     policy = RetryPolicy(attempts=1, max_backoff=0, throttle_waits=0, max_retry_after=0)
 
-    assert policy.pause(None) == 0
+    assert policy.wait(Fault.UNSENT, faults=1, throttles=0, retry_after=None, draw=lambda: 0.5) is None
+    assert policy.wait(Fault.THROTTLED, faults=0, throttles=1, retry_after=0, draw=lambda: 0.5) is None
 
 
 def failures(budget: RetryBudget, count: int) -> list[bool]:

@@ -351,3 +351,93 @@ def test_credentials_are_not_empty(pair: Any):
 
 def test_credentials_do_not_show_their_secret():
     assert SECRET not in repr(ClientCredentials("id", SECRET))
+
+
+async def test_a_renewal_during_which_the_old_token_ends_or_is_rejected_fetches_another():
+    class Stalling(Script):
+        async def __call__(self, request: Any) -> Response:
+            answer = await super().__call__(request)
+            if len(self.sent) == 2:
+                await anyio.sleep(60)
+            return answer
+
+    script = Stalling(token_answer("t1", expires_in=3), token_answer("t2"), token_answer("t3"))
+    shared, got = keeper(script), list[str]()
+    await shared.token()
+    await anyio.sleep(2.8)
+
+    async def ask(rejected: str | None = None) -> None:
+        got.append(await shared.token(rejected))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await anyio.sleep(0.1)
+        tasks.start_soon(ask, "t1")
+
+    assert got == ["t3", "t3"]
+
+
+async def test_that_one_caller_had_no_time_is_not_held_against_the_next():
+    limited = Response(429, httpx.Headers({"Retry-After": "2"}), b'{"error": "x"}')
+    shared = keeper(Retrying(Script(limited, token_answer())))  # type: ignore[arg-type]
+
+    with anyio.move_on_after(1), pytest.raises(AuthError, match="429"):
+        await shared.token()
+
+    assert await shared.token() == "t1"
+
+
+async def test_a_renewal_leaves_the_call_half_of_its_time():
+    class Stalling(Script):
+        async def __call__(self, request: Any) -> Response:
+            if self.sent:
+                await anyio.sleep(3600)
+            return await super().__call__(request)
+
+    shared = keeper(Stalling(token_answer("t1", expires_in=1000)))
+    await shared.token()
+    await anyio.sleep(901)
+    started = anyio.current_time()
+
+    with anyio.fail_after(2):
+        assert await shared.token() == "t1"
+    assert anyio.current_time() - started == pytest.approx(1)
+
+
+async def test_credentials_refused_ahead_of_time_are_offered_again_only_when_the_token_has_ended():
+    script = Script(token_answer("t1", expires_in=1000), refusal("invalid_client"))
+    shared = keeper(script)
+    await shared.token()
+    await anyio.sleep(901)
+
+    for _ in range(4):
+        assert await shared.token() == "t1"
+        await anyio.sleep(20)
+    assert len(script.sent) == 2
+    for _ in range(3):
+        await anyio.sleep(100)
+        with pytest.raises(AuthError):
+            await shared.token()
+    assert len(script.sent) == 3
+
+
+BAD_CREDENTIALS = [
+    lambda: AccessToken("s3cret tok"),
+    lambda: ClientCredentials("", "s3cret"),
+    lambda: ClientCredentials("id", "s3cret\udc80"),
+    lambda: ClientCredentials("id\udc80", "s3cret"),
+]
+
+
+@pytest.mark.parametrize("make", BAD_CREDENTIALS)
+def test_credentials_that_are_refused_are_in_no_frame_of_the_error(make: Any):
+    with pytest.raises(ValueError, match=r"credentials are|client_id is|an access token has only") as caught:
+        make()
+
+    assert type(caught.value) is ValueError
+    assert caught.value.__context__ is None
+    traceback = caught.value.__traceback__
+    while traceback:
+        if traceback.tb_frame.f_code.co_filename != __file__:
+            assert "s3cret" not in repr(traceback.tb_frame.f_locals)
+        traceback = traceback.tb_next

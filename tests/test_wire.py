@@ -3,6 +3,8 @@ import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, get_args, get_origin, get_type_hints
 
+import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
@@ -42,7 +44,7 @@ from coaching_async import (
     from_dict,
     to_dict,
 )
-from coaching_async._wire import camel, encode, parse_json, path, query
+from coaching_async._wire import camel, decode, encode, parse_json, path, query
 
 from .conftest import DATA
 
@@ -534,3 +536,25 @@ def test_the_address_of_a_channel_is_not_shown(example: Any):
 
 def test_an_error_detail_is_all_optional():
     assert from_dict(ErrorDetail, {}) == ErrorDetail()
+
+
+@pytest.mark.anyio
+async def test_any_long_list_is_made_in_slices_and_a_list_that_is_not_the_models_is_none_of_its_business():
+    group = {"group": {"attendeeId": "u"}, "data": []}
+    content = json.dumps({"results": [group] * 1000}).encode()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(others)
+        made = await decode(AppointmentAggregates, content)
+        tasks.cancel_scope.cancel()
+
+    assert len(made.results) == 1000
+    assert turns >= 5  # trio may run the one twice before the other
+    assert await decode(Appointment, json.dumps({"id": "1", "entities": [{}] * 200}).encode()) == Appointment(id="1")

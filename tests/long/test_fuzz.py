@@ -192,7 +192,7 @@ def is_whole(model: object) -> bool:
 
 
 def client_of(service: Service, **options: Any) -> CoachingClient:
-    return service.client(rate_limit=RateLimit(10**9), **options)
+    return service.client(rate_limit=RateLimit(10**9), timeout=1e6, **options)
 
 
 def examples() -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from coaching_async import (
     Appointment,
     AppointmentUpdate,
     CoachingClient,
+    DeadlineExceeded,
     Interval,
     RetryPolicy,
     TransportError,
@@ -169,6 +170,22 @@ async def test_row_05_a_tls_handshake_that_is_never_answered_is_tried_four_times
             with never_sent(4, httpx.ConnectTimeout):
                 await call(client)
             server.wait_until(lambda: server.accepted == 4 and server.open == 0)
+
+
+@pytest.mark.parametrize("cut_by", ["its deadline", "its caller"])
+async def test_row_05_a_write_that_is_cut_short_while_it_connects_has_surely_done_nothing(
+    cut_by: str, caplog: pytest.LogCaptureFixture
+):
+    with FaultServer(Conversation.pause) as server:
+        async with client_to(f"https://localhost:{server.port}") as client:
+            if cut_by == "its deadline":
+                with failing(DeadlineExceeded, "nothing was changed"):
+                    await client.with_options(timeout=0.2).appointments.set_status("1", "Completed")
+            else:
+                with anyio.move_on_after(0.2):
+                    await client.appointments.set_status("1", "Completed")
+
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 # Row 4: certificates

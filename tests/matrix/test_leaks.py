@@ -35,7 +35,7 @@ from coaching_async import (
 from coaching_async._retry import RetryBudget
 from tests.cancelling import assert_nothing_is_held
 from tests.faults import Conversation, FaultServer, no_leaks, ok, tasks_now
-from tests.support import http_of
+from tests.support import http_of, way_of
 
 from .conftest import row_105_nothing_is_left
 from .support import ANNOTATION, APPOINTMENT, client_to
@@ -150,7 +150,7 @@ async def test_row_103_two_thousand_calls_of_which_most_fail(caplog: pytest.LogC
                     outcomes[await one(client, mood, next(numbers))] += 1
 
             async def calls(count: int) -> None:
-                client._lines.value.send.budget.left = RetryBudget.FULL  # type: ignore[attr-defined]
+                way_of(client).budget.left = RetryBudget.FULL
                 moods = iter(list(itertools.islice(itertools.cycle(MOODS), count)))
                 async with anyio.create_task_group() as tasks:
                     for _ in range(AT_ONCE):
