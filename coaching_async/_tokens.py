@@ -201,7 +201,7 @@ class TokenKeeper:
             try:
                 self._current = await self._posted(self.login.call())
             except CoachingError as error:
-                if is_lasting(error):  # once more when the old one has ended, and no sooner
+                if self._current is not None and is_lasting(error):  # once more when the old one has ended, and no sooner
                     self._current = attrs.evolve(old, renew_at=math.inf)
         # Others may have had it rejected, or seen it end, meanwhile.
         return _usable(self._current, None) or await self._fetched()
@@ -328,7 +328,7 @@ class RotatingKeeper:
         self._unclear += 1
         try:
             self._current, new = await self.login(self.grant, call, renewing=posted)
-        except CoachingError:
+        except BaseException:  # cut short by the errand's own patience, too
             self._unclear -= call.processed == "no"
             raise
         self._unclear, self._is_code_spent = 0, True
