@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["PERMISSIONS", "hint", "look_first", "showable"]
 
 CODES: Final[Mapping[str, str]] = {
-    "not.a.user": "it speaks of the caller, so it needs a user's token; a client's own token has no user",
+    "not.a.user": "it speaks of the caller, so it needs a user's token: see with_auth",
     "response.entity.too.large": "ask for less at once: a smaller page_size, or no expand",
 }
 """By error code."""
