@@ -201,7 +201,9 @@ class TokenKeeper:
             try:
                 self._current = await self._posted(self.login.call())
             except CoachingError as error:
-                if self._current is not None and is_lasting(error):  # once more when the old one has ended, and no sooner
+                if self._current is not None and is_lasting(
+                    error
+                ):  # once more when the old one has ended, and no sooner
                     self._current = attrs.evolve(old, renew_at=math.inf)
         # Others may have had it rejected, or seen it end, meanwhile.
         return _usable(self._current, None) or await self._fetched()
