@@ -201,9 +201,8 @@ class TokenKeeper:
             try:
                 self._current = await self._posted(self.login.call())
             except CoachingError as error:
-                if self._current is not None and is_lasting(
-                    error
-                ):  # once more when the old one has ended, and no sooner
+                # Refused for good: once more when the old one has ended, and no sooner.
+                if is_lasting(error) and _usable(self._current, None):
                     self._current = attrs.evolve(old, renew_at=math.inf)
         # Others may have had it rejected, or seen it end, meanwhile.
         return _usable(self._current, None) or await self._fetched()
