@@ -36,7 +36,6 @@ from ._filters import AppointmentFilters
 from ._grants import (
     AccessToken,
     AuthorizationCode,
-    AuthorizationRequest,
     ClientCredentials,
     MemoryTokenStore,
     RefreshToken,
@@ -53,6 +52,7 @@ from ._rate import RateLimit
 from ._raw import RawResponse
 from ._retry import RetryPolicy
 from ._schedule_slots import ScheduleSlotsSearch
+from ._sign_in import AuthorizationRequest
 from ._types import (
     UNSET,
     Interval,

@@ -25,7 +25,8 @@ from ._listing import Listing
 from ._pipeline import Call, Request, Response
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
-from ._wire import Json, QueryValue, decode, encode, path, query
+from ._urls import QueryValue, path, query
+from ._wire import Json, decode, encode
 from .models import AppointmentReference, Page
 
 __all__ = ["ROOT", "Api", "pauses"]

@@ -14,7 +14,7 @@ from ._errors import NotFound
 from ._filters import AppointmentFilters, as_query, at_least_one
 from ._listing import Listing
 from ._types import Unset, aware
-from ._wire import path
+from ._urls import path
 from .models import (
     Appointment,
     AppointmentCreate,

@@ -21,6 +21,7 @@ from ._grants import AccessToken, ClientCredentials, Grant
 from ._home import Errands, PerLoop
 from ._line import CLOSED, Identity, Line
 from ._log import log, only_watching
+from ._login import Login, LoginLimit
 from ._notifications import Notifications
 from ._pipeline import Authorising, Pacing, Retrying, Send, TokenSource
 from ._rate import Budget, Gate, RateLimit
@@ -28,9 +29,10 @@ from ._raw import RawResponse, capturing, raw_response
 from ._regions import hosts
 from ._retry import RetryPolicy, Safety
 from ._schedule_slots import ScheduleSlots
-from ._tokens import Login, LoginLimit, keeper
+from ._tokens import keeper
 from ._types import UNSET, Secret, Unset
-from ._wire import Json, address, dumps
+from ._urls import address
+from ._wire import Json, dumps
 
 __all__ = ["CoachingClient"]
 

@@ -12,6 +12,7 @@ import httpx
 from . import _body
 from ._errors import ClientMisuse, ConfigurationError
 from ._events import RequestAnswered, RequestFailed, RequestSent
+from ._failures import bare, fault_of_failure, kind_of
 from ._pipeline import ExchangeFailed, Flaw, Request, Response
 from ._rate import Gate
 from ._retry import Fault, Safety
@@ -20,7 +21,6 @@ from ._version import VERSION
 __all__ = ["Engine", "HttpClient", "HttpResponse", "close", "own_client", "tls_context"]
 
 T = TypeVar("T")
-F = TypeVar("F", bound=BaseException)
 
 CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 15.0
@@ -152,7 +152,7 @@ class Engine:
             finally:
                 await answer.aclose()
         except Exception as error:
-            kind = _kind(error)
+            kind = kind_of(error)
             if kind is not None:
                 return self._failed(error, kind, answer)
             if not (self.borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)):
@@ -167,8 +167,10 @@ class Engine:
             return _response(refusal, refusal.content if refusal.is_stream_consumed else b"")
         if answer is not None and not 200 <= answer.status_code < 300:
             return Response(answer.status_code, answer.headers)  # what matters of it arrived
-        fault = Fault.BODY_LOST if answer is not None else _fault(error, kind.__name__, borrowed=self.borrowed)
-        return ExchangeFailed(fault, _bare(error, kind))
+        fault = (
+            Fault.BODY_LOST if answer is not None else fault_of_failure(error, kind.__name__, borrowed=self.borrowed)
+        )
+        return ExchangeFailed(fault, bare(error, kind))
 
 
 def _has_left(request: Request) -> None:
@@ -240,77 +242,3 @@ async def _in_child_task(function: Callable[[], Awaitable[T]]) -> T:
     if not values:
         raise RuntimeError("the HTTP client cancelled a request by itself")
     return values.pop()
-
-
-LIBRARIES: Final = frozenset({"httpx", "httpx2", "aiohttp"})
-"""Whose errors are understood. aiohttp's own come through its transport for httpx, where that has no name for them."""
-
-ON_THE_WAY: Final = frozenset({"RequestError", "HTTPStatusError", "ClientError"})
-"""The roots of what may go wrong on the way; what else these libraries raise is about how they are used."""
-
-FAULTS: Final[Mapping[str, Fault]] = {
-    "ConnectError": Fault.UNSENT,
-    "ConnectTimeout": Fault.UNSENT,
-    "PoolTimeout": Fault.UNSENT,
-    "UnsupportedProtocol": Fault.REFUSED,
-    "LocalProtocolError": Fault.REFUSED,
-}
-"""What an error means by the name of its class, which is the same in each library; any other means LOST."""
-
-
-CUT_SHORT: Final = (
-    ssl.SSLEOFError,
-    ssl.SSLSyscallError,
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
-    ssl.SSLZeroReturnError,
-)
-"""A handshake that was not finished; any other error of TLS is about who is at the other end, and stays."""
-
-
-def _kind(error: Exception) -> type[Exception] | None:
-    """The library's own class that an error is of, or None where it is no error of the network's."""
-    theirs = [cls for cls in type(error).__mro__ if cls.__module__.partition(".")[0] in LIBRARIES]
-    if any(cls.__name__ in ON_THE_WAY for cls in theirs):
-        return theirs[0]
-    return type(error) if isinstance(error, OSError) else None
-
-
-def _fault(error: Exception, kind: str, *, borrowed: bool) -> Fault:
-    if kind == "ProxyError":
-        return Fault.UNSENT if str(error).startswith("5") else Fault.REFUSED
-    if kind in {"ConnectError", "ConnectTimeout"}:
-        tls = _in_chain(error, ssl.SSLError)
-        if tls is not None and not isinstance(tls, CUT_SHORT):
-            return Fault.REFUSED
-    if kind == "ConnectTimeout" and borrowed and not _in_chain(error, Exception, name="ClientConnectorError"):
-        # The aiohttp transport reports a server that hung up after reading the request this way.
-        return Fault.LOST
-    if kind == "RemoteProtocolError" and _in_chain(error, Exception, module="h11"):
-        return Fault.GARBLED
-    return FAULTS.get(kind, Fault.LOST)
-
-
-def _in_chain(error: BaseException, cls: type[F], *, module: str = "", name: str = "") -> F | None:
-    """The first of `cls`, of that module and of that name, among an error and what it came from."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, cls) and type(seen).__module__.startswith(module) and type(seen).__name__.endswith(name):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
-def _bare(error: Exception, kind: type[Exception]) -> Exception:
-    """The same error without request, traceback and context, which hold the token and the form."""
-    tls = _in_chain(error, ssl.SSLError)
-    # What could not be sent is quoted in the error about it, and so is what came and is no HTTP.
-    is_quoting = kind.__name__ == "LocalProtocolError" or _in_chain(error, Exception, module="h11") is not None
-    text = "" if is_quoting else str(error) or str(tls or "")  # of a certificate the cause may tell more
-    try:
-        copy = kind(text)
-    except Exception:  # noqa: BLE001 # aiohttp's want to know of which request, and quote its URL
-        copy = ConnectionError(kind.__name__)
-    if tls is not None:
-        copy.__cause__ = type(tls)(*tls.args)
-    return copy

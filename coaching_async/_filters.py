@@ -5,7 +5,7 @@ from typing import Any, Final, TypedDict
 
 from ._convert import Several, Span, ids, members, span
 from ._types import OpenEnum
-from ._wire import QueryValue
+from ._urls import QueryValue
 from .models import AppointmentStatus, IntervalCondition, Relationship, SortOrder
 
 __all__ = ["AppointmentFilters", "as_query", "at_least_one"]

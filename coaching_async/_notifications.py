@@ -4,7 +4,7 @@ import attrs
 
 from ._api import Api
 from ._listing import Listing
-from ._wire import QueryValue
+from ._urls import QueryValue
 from .models import Notification, Page
 
 __all__ = ["Notifications"]

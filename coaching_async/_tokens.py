@@ -1,34 +1,26 @@
-"""The keeper of a token: fetches each one once, whoever asks, and loses none."""
+"""The keepers of a token: they fetch each one once, whoever asks, and lose none."""
 
-import base64
 import copy
 import logging
 import math
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NamedTuple, TypeAlias
-from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
+from typing import Any, Final, TypeAlias
 
 import anyio
 import attrs
 
-from ._errors import AuthError, CoachingError, OutcomeUnknown, RateLimited
-from ._events import TOKEN_OPERATION, Emit, TokenIssued
-from ._grants import ClientCredentials, Grant, Rotating, keep, load, renewal
-from ._hints import showable
-from ._pipeline import Call, Request, Response, Send
-from ._retry import RetryPolicy, Safety
-from ._types import B64TOKEN, Secret
-from ._wire import parse_object
+from ._errors import AuthError, CoachingError, RateLimited
+from ._grants import Grant, Rotating, keep, load
+from ._login import Login, Token
+from ._pipeline import Call
+from ._types import Secret
 
-__all__ = ["Detach", "Login", "LoginLimit", "RotatingKeeper", "TokenKeeper", "keeper"]
+__all__ = ["Detach", "RotatingKeeper", "TokenKeeper", "keeper"]
 
 logger: Final = logging.getLogger("coaching_async")
 
 Detach: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
 """Starts a short task that no caller's cancellation reaches, and that closing waits for; and what is called at its end."""
-
-MAX_MARGIN: Final = 300.0
-"""A token is renewed when a tenth of its life is left, or this many seconds."""
 
 RENEWAL_PAUSE: Final = 10.0
 """Seconds until the next try, when renewing ahead of time failed."""
@@ -44,80 +36,6 @@ LONGEST_MEMORY: Final = 30.0
 
 LASTING: Final = {"invalid_client", "invalid_grant", "unauthorized_client"}
 """Refusals that the same credentials will meet again: they are not offered a second time."""
-
-DEFAULT_LIFE: Final = 3600.0
-"""Seconds a token lives when the login host does not tell (RFC 6749 §5.1 lets it)."""
-
-
-@attrs.frozen
-class _Token:
-    text: Secret
-    renew_at: float
-    expires_at: float
-
-
-@attrs.define
-class LoginLimit:
-    """Makes the login host speak HTTP: it tells its own rate limit as 400 with a text."""
-
-    send: Send
-
-    async def __call__(self, request: Request) -> Response:
-        """Send; a disguised 429 comes back as one."""
-        response = await self.send(request)
-        if response.status == 400 and _refusal(response)[1].startswith("rate limit exceeded"):
-            return attrs.evolve(response, status=429)
-        return response
-
-
-@attrs.define
-class Login:
-    """Posts a form to the login host, and understands the answer."""
-
-    url: str
-    send: Send
-    emit: Emit
-    retry: RetryPolicy
-
-    def call(self) -> Call:
-        """What will be known of one use of this."""
-        return Call(TOKEN_OPERATION, self.emit, self.retry)
-
-    async def __call__(self, grant: Grant, call: Call, renewing: Secret | None = None) -> tuple[_Token, Secret | None]:
-        """A new token, and the refresh token that came with it. Raises what getting no token means.
-
-        Afterwards `call.processed` tells whether the login host may have given one.
-        """
-        asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
-        # Client credentials may be posted twice; a code or a refresh token is good for one answer.
-        safety = Safety.SAFE if isinstance(grant, ClientCredentials) else Safety.WRITE
-        request = self._request(grant, call, safety, renewing)
-        response = await self._posted(request)
-        if response.status != 200:
-            raise _auth_error(response, request)
-        answer = _parsed(response)
-        if isinstance(answer, str):
-            raise AuthError(f"the login host's answer is no token: {answer}")
-        self.emit(TokenIssued(answer.life))
-        expires_at = asked + answer.life
-        margin = min(MAX_MARGIN, answer.life / 10)
-        return _Token(answer.token, renew_at=expires_at - margin, expires_at=expires_at), answer.refresh_token
-
-    async def _posted(self, request: Request) -> Response:
-        try:
-            return await self.send(request)
-        except OutcomeUnknown as error:
-            cause = error.__cause__
-        raise AuthError("the login host's answer got lost, and with it perhaps a token") from cause
-
-    def _request(self, grant: Grant, call: Call, safety: Safety, renewing: Secret | None) -> Request:
-        form = grant.form() if renewing is None else renewal(renewing)
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if grant.client_secret is None:
-            form = {**form, "client_id": grant.client_id}
-        else:
-            headers["Authorization"] = _basic(grant.client_id, grant.client_secret)
-        return Request(call, "POST", self.url, safety, headers, urlencode(form).encode())
 
 
 def is_lasting(error: CoachingError) -> bool:
@@ -163,7 +81,7 @@ class TokenKeeper:
     grant: Grant
     login: Login
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
-    _current: _Token | None = attrs.field(default=None, init=False)
+    _current: Token | None = attrs.field(default=None, init=False)
     _failure: Failure = attrs.field(factory=Failure, init=False)
 
     async def token(self, rejected: str | None = None) -> str:
@@ -181,7 +99,7 @@ class TokenKeeper:
                     token = await self._renewed(token)
         return token.text.reveal()
 
-    async def _fetched(self) -> _Token:
+    async def _fetched(self) -> Token:
         self._failure.refuse()
         call = self.login.call()
         try:
@@ -193,7 +111,7 @@ class TokenKeeper:
             raise
         return token
 
-    async def _renewed(self, old: _Token) -> _Token:
+    async def _renewed(self, old: Token) -> Token:
         # Ahead of time nothing depends on it: a login host that stalls or refuses must not cost a call.
         now = anyio.current_time()
         self._current = attrs.evolve(old, renew_at=now + RENEWAL_PAUSE)
@@ -207,7 +125,7 @@ class TokenKeeper:
         # Others may have had it rejected, or seen it end, meanwhile.
         return _usable(self._current, None) or await self._fetched()
 
-    async def _posted(self, call: Call) -> _Token:
+    async def _posted(self, call: Call) -> Token:
         token, _ = await self.login(self.grant, call)
         self._failure.forget()
         return token
@@ -232,7 +150,7 @@ class RotatingKeeper:
     grant: Rotating
     login: Login
     detach: Detach
-    _current: _Token | None = attrs.field(default=None, init=False)
+    _current: Token | None = attrs.field(default=None, init=False)
     _failure: Failure = attrs.field(factory=Failure, init=False)
     _errand: _Errand | None = attrs.field(default=None, init=False)
     _refresh: Secret | None = attrs.field(default=None, init=False)
@@ -255,7 +173,7 @@ class RotatingKeeper:
             self._send_off()  # and what still works serves on
         return token.text.reveal()
 
-    async def _brought(self) -> _Token:
+    async def _brought(self) -> Token:
         """The token of the errand that is under way, or of a new one."""
         while self._current is None:
             if self._errand is None:
@@ -348,67 +266,12 @@ def keeper(grant: Grant, login: Login, detach: Detach) -> TokenKeeper | Rotating
     return TokenKeeper(grant, login)
 
 
-def _usable(token: _Token | None, bad: Secret | None) -> _Token | None:
+def _usable(token: Token | None, bad: Secret | None) -> Token | None:
     """`token`, unless it is at its end, or the one rejected: a late 401 names an older one, and discards nothing."""
     if token is None or token.text == bad or anyio.current_time() >= token.expires_at:
         return None
     return token
 
 
-def _is_due(token: _Token) -> bool:
+def _is_due(token: Token) -> bool:
     return anyio.current_time() >= token.renew_at
-
-
-def _basic(client_id: str, client_secret: Secret) -> str:
-    """RFC 6749 §2.3.1: both are form-encoded before they are joined."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
-    return f"Basic {base64.b64encode(pair.encode()).decode()}"
-
-
-def _auth_error(response: Response, request: Request) -> AuthError:
-    code, text = _refusal(response)
-    if _is_quoting(text, request):
-        text = ""
-    error = AuthError(f"the login host gives no token: {response.status} {code or ''} {showable(text)}".rstrip())
-    error.status, error.code = response.status, code
-    return error
-
-
-def _is_quoting(text: str, request: Request) -> bool:
-    """Whether a text of the login host's repeats something that it was sent."""
-    basic = request.headers.get("Authorization", "").removeprefix("Basic ")
-    pair = base64.b64decode(basic).decode().split(":")
-    form = [value for name, value in parse_qsl((request.content or b"").decode()) if name != "grant_type"]
-    return any(sent and sent in text for sent in (basic, *pair, *map(unquote_plus, pair), *form))
-
-
-def _refusal(response: Response) -> tuple[str | None, str]:
-    """OAuth error code and text of a refusal, as far as they can be shown: short and printable."""
-    answer = parse_object(response.content)
-    code, text = answer.get("error"), answer.get("error_description") or answer.get("description")
-    printable = text if isinstance(text, str) and text.isprintable() else ""
-    return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable
-
-
-class _Answer(NamedTuple):
-    token: Secret
-    life: float
-    refresh_token: Secret | None
-
-
-def _parsed(response: Response) -> _Answer | str:
-    """What the login host gave, or what is wrong with it; never the answer itself."""
-    answer = parse_object(response.content)
-    text, kind, life = answer.get("access_token"), answer.get("token_type", "bearer"), answer.get("expires_in")
-    if not isinstance(text, str) or not B64TOKEN.fullmatch(text):
-        return "access_token is missing or not sendable"
-    if not isinstance(kind, str) or kind.lower() != "bearer":
-        return "token_type is not bearer"
-    if life is None:
-        life = DEFAULT_LIFE
-    if isinstance(life, bool) or not isinstance(life, int | float) or not 0 < life < 1e12:
-        return "expires_in is no number of seconds"
-    renewing = answer.get("refresh_token")
-    if renewing is not None and (not isinstance(renewing, str) or not renewing.isprintable()):
-        return "refresh_token is no text"
-    return _Answer(Secret(text), float(life), Secret(renewing) if renewing else None)

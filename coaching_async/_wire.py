@@ -7,10 +7,9 @@ says so at its field, in `metadata["wire"]`.
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, Union, cast, get_args, get_origin
-from urllib.parse import quote, unquote, urlencode
 
 import attrs
 from anyio.lowlevel import checkpoint
@@ -23,17 +22,16 @@ from ._types import Interval, OpenEnum, Unset, aware, timestamp
 from .models import Appointment, AppointmentReference
 
 __all__ = [
+    "FOLDED",
     "Json",
-    "QueryValue",
-    "address",
+    "camel",
     "decode",
     "dumps",
     "encode",
     "from_dict",
+    "interval",
     "parse_json",
     "parse_object",
-    "path",
-    "query",
     "to_dict",
 ]
 
@@ -42,8 +40,6 @@ Hook: TypeAlias = Callable[[object, Any], Any]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What JSON can say."""
-
-QueryValue: TypeAlias = str | int | Interval | Iterable[str] | None
 
 FOLDED: Final = frozenset({"", ".", ".."})
 """No ids: HTTP clients fold these path segments away, and the request would go to another resource."""
@@ -154,52 +150,6 @@ def dumps(value: object) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
-def query(**filters: QueryValue) -> str:
-    """A query string: names in camelCase, None left out, sequences as repeated parameters."""
-    return _query(filters, spelled=camel)
-
-
-def _query(parameters: Mapping[str, QueryValue], spelled: Callable[[str], str] = str) -> str:
-    pairs: list[tuple[str, str]] = []
-    for name, value in parameters.items():
-        match value:
-            case None:
-                continue
-            case Interval():
-                texts = [interval(value)]
-            case bool():
-                texts = [str(value).lower()]
-            case str() | int():
-                texts = [str(value)]
-            case _:
-                texts = [_item(name, item) for item in value]
-        pairs += [(spelled(name), text) for text in texts]
-    return urlencode(pairs, quote_via=quote, safe="")
-
-
-def address(path: str, parameters: Mapping[str, QueryValue]) -> str:
-    """A path that the caller has put together, checked to lead where it seems to, and its parameters."""
-    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f"path is a str, not {type(path).__name__}")
-    if not PATH.fullmatch(path):
-        raise ValueError(
-            "path starts with one slash, as in /api/v2/users/me, and has only quoted ids in it: urllib.parse.quote(id, "
-            "safe=''); parameters go into query"
-        )
-    if not FOLDED.isdisjoint(segment.partition(";")[0] for segment in unquote(path.lower()).split("/")[1:]):
-        raise ValueError("path has a segment that is empty, '.' or '..': another resource would be asked")
-    return f"{path}?{_query(parameters)}" if parameters else path
-
-
-PATH: Final = re.compile(r"(?:/(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+", re.ASCII)
-"""RFC 3986's path-absolute, no segment of which is empty."""
-
-
-def path(*segments: str) -> str:
-    """Ids and names as a path in which each stays one segment, whatever is in it."""
-    return "".join(f"/{_segment(segment)}" for segment in segments)
-
-
 def interval(span: Interval) -> str:
     """`start/end` in UTC."""
     return f"{timestamp(span.start)}/{timestamp(span.end)}"
@@ -208,22 +158,6 @@ def interval(span: Interval) -> str:
 def camel(name: str) -> str:
     """`length_in_minutes` → `lengthInMinutes`."""
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
-
-
-def _segment(text: str) -> str:
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f"an id is a str, not {type(text).__name__}")
-    if text in FOLDED:
-        raise ValueError(f"{text!r} is no id")
-    return quote(text, safe="")
-
-
-def _item(name: str, item: str) -> str:
-    if not isinstance(item, str) or not item:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{name}: every item has to be a non-empty str")
-    if "," in item:
-        raise ValueError(f"{name}: an item must not have a comma, the service would read two")
-    return item
 
 
 def _writable(value: object) -> object:

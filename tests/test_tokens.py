@@ -7,10 +7,11 @@ import pytest
 
 from coaching_async import AccessToken, AuthError, ClientCredentials, RetryPolicy
 from coaching_async._events import TokenIssued
+from coaching_async._login import Login as Posting
+from coaching_async._login import LoginLimit
 from coaching_async._pipeline import Response, Retrying
 from coaching_async._retry import Safety
-from coaching_async._tokens import Login as Posting
-from coaching_async._tokens import LoginLimit, TokenKeeper
+from coaching_async._tokens import TokenKeeper
 
 from .support import Script
 

@@ -44,7 +44,8 @@ from coaching_async import (
     from_dict,
     to_dict,
 )
-from coaching_async._wire import camel, decode, encode, parse_json, path, query
+from coaching_async._urls import path, query
+from coaching_async._wire import camel, decode, encode, parse_json
 
 from .conftest import DATA
 
