@@ -107,7 +107,7 @@ class Engine:
 
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
-        async with self.gate.slot(request.pause):
+        async with self.gate.slot(request.pause) as turn:
             if self.http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call = request.call
@@ -126,6 +126,7 @@ class Engine:
                     raise answer
                 finally:
                     del answer  # it holds this frame, and must not be held by it
+            turn.went_well = answer.status != 429
             call.emit(RequestAnswered(call.operation, attempt, answer.status, elapsed, answer.correlation_id))
             return answer
 

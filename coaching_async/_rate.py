@@ -1,10 +1,13 @@
 """Pacing: how many requests one token sends in a window, and when nobody may send."""
 
+import math
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from ._errors import RateLimited
@@ -75,24 +78,64 @@ class Budget:
         _refuse_if_past_deadline(turn)
 
 
+@attrs.define
+class Turn:
+    """One request under way: whether the service took it, which a 429 and a broken connection do not tell."""
+
+    went_well: bool = False
+
+
 class Pause:
-    """While it lasts, nobody sends with the token that was told to wait."""
+    """While it lasts, nobody sends with the token that was told to wait.
+
+    Then one probes, and each that goes well makes room for one more at a time, so that they double with every round.
+    """
 
     def __init__(self) -> None:
         self._ends_at = float("-inf")
+        self._pauses = 0
+        self._width = math.inf
+        self._under_way = 0  # of those that began after the last pause
+        self._changed = anyio.Event()
 
     def last(self, seconds: float) -> None:
         """Begin one, or let it go on for that long; a longer one already told stays."""
         self._ends_at = max(self._ends_at, anyio.current_time() + seconds)
+        self._pauses += 1
+        self._width, self._under_way = 1, 0
 
-    def is_over(self) -> bool:
-        """Whether one may send."""
-        return anyio.current_time() >= self._ends_at
+    def lets_through(self) -> bool:
+        """Whether one may send now."""
+        return anyio.current_time() >= self._ends_at and self._under_way < self._width
 
     async def wait(self) -> None:
-        """Wait for its end. Raises `RateLimited` at once where that comes after the deadline."""
-        _refuse_if_past_deadline(self._ends_at)
-        await anyio.sleep_until(self._ends_at)
+        """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
+        await anyio.lowlevel.checkpoint()
+        while not self.lets_through():
+            _refuse_if_past_deadline(self._ends_at)
+            if anyio.current_time() < self._ends_at:
+                await anyio.sleep_until(self._ends_at)
+            else:
+                await self._changed.wait()
+
+    @contextmanager
+    def under_way(self) -> Generator[Turn]:
+        """For as long as one is."""
+        turn, pauses = Turn(), self._pauses
+        self._under_way += 1
+        try:
+            yield turn
+        finally:
+            if pauses == self._pauses:
+                self._under_way -= 1
+                if turn.went_well:
+                    self._width = self._width + 1 if self._width < WIDEST else math.inf
+            self._changed.set()
+            self._changed = anyio.Event()
+
+
+WIDEST: Final = 32
+"""More are not under way at once, so there is nothing left to ramp up to."""
 
 
 class Gate:
@@ -106,16 +149,17 @@ class Gate:
         self._slots = anyio.Semaphore(width)
 
     @asynccontextmanager
-    async def slot(self, pause: Pause) -> AsyncGenerator[None]:
+    async def slot(self, pause: Pause) -> AsyncGenerator[Turn]:
         """A place among those under way."""
         while True:
             await pause.wait()
             await self._slots.acquire()
-            if pause.is_over():
+            if pause.lets_through():
                 break
             self._slots.release()
         try:
-            yield
+            with pause.under_way() as turn:
+                yield turn
         finally:
             self._slots.release()
 

@@ -1,4 +1,5 @@
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -231,3 +232,64 @@ async def test_a_pause_that_ends_after_the_deadline_is_told_at_once():
 def test_a_limit_that_makes_no_sense_is_refused(wrong: tuple[int, float]):
     with pytest.raises(ValueError, match="must be"):
         RateLimit(wrong[0], per=wrong[1])
+
+
+class Served:
+    """Sends what it is given, one second each, and remembers when how many were under way."""
+
+    def __init__(self) -> None:
+        self.gate, self.pause = Gate(1000), Pause()
+        self.sent: list[float] = []
+
+    async def send(self, *, well: bool = True) -> None:
+        async with self.gate.slot(self.pause) as turn:
+            self.sent.append(anyio.current_time())
+            await anyio.sleep(1)
+            turn.went_well = well
+
+    async def seconds_of(self, count: int) -> list[int]:
+        """How many were sent in each second."""
+        start = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(self.send)
+        seconds = [int(sent - start + 0.001) for sent in self.sent]
+        return [seconds.count(second) for second in range(max(seconds) + 1)]
+
+
+async def test_after_a_pause_one_probes_and_the_others_follow_in_a_ramp():
+    served = Served()
+    served.pause.last(5)
+
+    assert await served.seconds_of(200) == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 137]
+
+
+async def test_a_probe_that_fails_is_followed_by_another_and_one_that_is_told_to_wait_by_a_pause():
+    served = Served()
+    served.pause.last(0)
+    start = anyio.current_time()
+
+    async with anyio.create_task_group() as tasks:
+        for well in (False, False, True):
+            tasks.start_soon(lambda well=well: served.send(well=well))
+            await anyio.lowlevel.checkpoint()
+    assert [sent - start for sent in served.sent] == pytest.approx([0, 1, 2])
+
+    served.sent.clear()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(served.send)
+        await anyio.sleep(0.5)
+        served.pause.last(10)  # what is on its way since before says nothing about what comes after
+        for _ in range(3):
+            tasks.start_soon(served.send)
+    assert [sent - served.sent[0] for sent in served.sent] == pytest.approx([0, 10.5, 11.5, 11.5])
+
+
+async def test_a_probe_that_is_cancelled_makes_room_for_another():
+    served = Served()
+    served.pause.last(0)
+
+    with anyio.move_on_after(0.5):
+        await served.send()
+    with anyio.fail_after(2):
+        await served.send()

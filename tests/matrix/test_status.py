@@ -613,3 +613,28 @@ async def test_row_41_waits_for_429_take_nothing_from_the_budget():
         await several(client, 100, at_once=False)
 
     assert len(service.requests) == 600
+
+
+# Row 32
+
+
+async def test_row_32_one_429_holds_all_who_wait_and_then_one_goes_before_the_others():
+    sent: list[float] = []
+
+    async def serve(_: httpx.Request) -> httpx.Response:
+        sent.append(anyio.current_time() - start)
+        if len(sent) == 1:
+            await anyio.sleep(0.5)
+            return answer({"code": "too.many.requests"}, 429, Retry_After="7")
+        await anyio.sleep(1)
+        return answer({"id": "1"})
+
+    start = anyio.current_time()
+    async with httpx.AsyncClient(transport=httpx.MockTransport(serve)) as http:
+        client = CoachingClient(Source(), base_url="https://api.test", http_client=http, max_concurrency=5)
+        async with client, anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(client.appointments.get, "1")
+
+    # Five were on their way already; then nobody, and from the end of the pause on as many as went well before.
+    assert sent == pytest.approx([*[0] * 5, 7.5, *[8.5] * 2, *[9.5] * 4, *[10.5] * 5, *[11.5] * 4])
