@@ -116,7 +116,7 @@ async def cancelled_in_flight(call: Callable[[], Any], has_arrived: Callable[[],
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call)
         with anyio.fail_after(10):
-            while not has_arrived():
+            while not has_arrived():  # noqa: ASYNC110 # the server runs in threads, and has no event of the loop
                 await anyio.sleep(0.001)
         tasks.cancel_scope.cancel()
 
