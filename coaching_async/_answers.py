@@ -5,8 +5,9 @@ from typing import Final, TypeVar, cast
 
 from ._errors import DecodeError, OutcomeUnknown, ResponseError
 from ._hints import hint, look_first, showable
+from ._json import Json, parse, parse_object
 from ._pipeline import Call, Response
-from ._wire import Json, from_dict, parse_json, parse_object
+from ._wire import from_dict
 from .models_errors import ErrorDetail
 
 __all__ = ["OK", "any_json", "decoded", "response_error"]
@@ -38,7 +39,7 @@ async def decoded(
 
 
 async def any_json(content: bytes) -> Json:
-    return cast("Json", parse_json(content))
+    return cast("Json", await parse(content))
 
 
 def response_error(response: Response, call: Call) -> ResponseError:

@@ -20,13 +20,14 @@ from ._errors import (
 )
 from ._events import CallFinished, CallStarted, Emit
 from ._hints import look_first
+from ._json import Json
 from ._line import CLOSED, Identity, Line
 from ._listing import Listing
 from ._pipeline import Call, Request, Response
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
 from ._urls import QueryValue, path, query
-from ._wire import Json, decode, encode
+from ._wire import decode, encode
 from .models import AppointmentReference, Page
 
 __all__ = ["ROOT", "Api", "pauses"]

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 import anyio
 
+from ._json import parse
 from ._pipeline import Flaw
-from ._wire import parse_json
 
 __all__ = ["LARGEST", "Body", "read"]
 
@@ -58,7 +58,9 @@ async def read(answer: Body) -> bytes | Flaw:
             if unpacking.flaw is not None:
                 reading.cancel()
     whole = unpacking.whole()
-    return whole if isinstance(whole, Flaw) or _is_delimited(answer) or not whole or _is_json(whole) else UNFINISHED
+    if isinstance(whole, Flaw) or _is_delimited(answer) or not whole or await _is_json(whole):
+        return whole
+    return UNFINISHED
 
 
 class Unpacking:
@@ -96,9 +98,9 @@ def _is_delimited(answer: Body) -> bool:
     return not answer.http_version.startswith("HTTP/1") or not DELIMITERS.isdisjoint(answer.headers.keys())
 
 
-def _is_json(body: bytes) -> bool:
+async def _is_json(body: bytes) -> bool:
     try:
-        parse_json(body)
+        await parse(body)
     except ValueError:
         return False
     return True

@@ -19,6 +19,7 @@ from ._errors import ClientMisuse, ConfigurationError
 from ._events import Counters, Emit, Event, Stats
 from ._grants import AccessToken, ClientCredentials, Grant
 from ._home import Errands, PerLoop
+from ._json import Json, dumps
 from ._line import CLOSED, Identity, Line
 from ._log import log, only_watching
 from ._login import Login, LoginLimit
@@ -32,7 +33,6 @@ from ._schedule_slots import ScheduleSlots
 from ._tokens import keeper
 from ._types import UNSET, Secret, Unset
 from ._urls import address
-from ._wire import Json, dumps
 
 __all__ = ["CoachingClient"]
 

@@ -13,6 +13,7 @@ from . import _body
 from ._errors import ClientMisuse, ConfigurationError
 from ._events import RequestAnswered, RequestFailed, RequestSent
 from ._failures import bare, fault_of_failure, kind_of
+from ._log import not_in_hpacks_log
 from ._pipeline import ExchangeFailed, Flaw, Request, Response
 from ._rate import Gate
 from ._retry import Fault, Safety
@@ -133,6 +134,8 @@ class Engine:
     async def _exchange(self, request: Request) -> Response | ExchangeFailed:
         answer: HttpResponse | None = None
         silence = None if request.safety is Safety.WRITE else ANSWER_TIMEOUT
+        if self.borrowed:  # our own speaks HTTP/1.1
+            not_in_hpacks_log()
         try:
             outgoing = self.http.build_request(
                 request.method,
@@ -182,7 +185,10 @@ def _has_left(request: Request) -> None:
 
 @attrs.define
 class Watch:
-    """Told by httpcore of each of its steps, for what it does not do itself."""
+    """Told by httpcore of each of its steps, for what it does not do itself.
+
+    `info` is what it writes to its log afterwards, at DEBUG: what is taken out here does not get there.
+    """
 
     request: Request
     _stream: Any = None
@@ -197,6 +203,11 @@ class Watch:
             # A handshake that is cancelled leaves its socket to the collector of garbage.
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
+        if step.endswith("receive_response_headers.complete"):
+            *start, headers = info["return_value"]
+            info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
+        elif "exception" in info:  # h11 quotes what it cannot read
+            info["exception"] = type(info["exception"]).__name__
 
 
 class Whole(httpx.AsyncByteStream):

@@ -1,6 +1,7 @@
 """The stream of events as records of the standard library's `logging`, under "coaching_async"."""
 
 import logging
+from contextvars import ContextVar
 from typing import Final
 
 from ._events import (
@@ -15,7 +16,7 @@ from ._events import (
     TokenIssued,
 )
 
-__all__ = ["log", "only_watching"]
+__all__ = ["log", "not_in_hpacks_log", "only_watching"]
 
 logger: Final = logging.getLogger("coaching_async")
 
@@ -46,6 +47,23 @@ def only_watching(reader: Emit | None) -> Emit:
                 logger.exception("on_event failed on %s", type(event).__name__)
 
     return read
+
+
+_in_an_exchange: Final = ContextVar("in_an_exchange", default=False)
+
+
+def not_in_hpacks_log() -> None:
+    """From here to the end of the task: hpack, at DEBUG, writes out each header that it packs, the token among them.
+
+    What others do with HTTP/2 is logged as before.
+    """
+    for name in ("hpack.hpack", "hpack.table"):
+        logging.getLogger(name).addFilter(_is_of_others)  # once, however often it is said
+    _in_an_exchange.set(True)
+
+
+def _is_of_others(_: logging.LogRecord) -> bool:
+    return not _in_an_exchange.get()
 
 
 def _tell(level: int, event: Event) -> None:

@@ -11,10 +11,10 @@ from ._errors import AuthError, OutcomeUnknown
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
 from ._grants import ClientCredentials, Grant, renewal
 from ._hints import showable
+from ._json import parse_object
 from ._pipeline import Call, Request, Response, Send
 from ._retry import RetryPolicy, Safety
 from ._types import B64TOKEN, Secret
-from ._wire import parse_object
 
 __all__ = ["Login", "LoginLimit", "Token"]
 

@@ -15,10 +15,10 @@ import attrs
 from ._errors import AuthError, CoachingError, OutcomeUnknown, Processed, TransportError, worse
 from ._events import Emit, RetryScheduled
 from ._hints import look_first
+from ._json import parse_object
 from ._rate import Budget, Pause
 from ._retry import TABLE, Fault, RetryBudget, RetryPolicy, Safety, Then, fault_of, parse_retry_after, shared_pause
 from ._types import B64TOKEN, Secret
-from ._wire import parse_object
 
 __all__ = [
     "Authorising",

@@ -8,8 +8,8 @@ from typing import Final, Generic, TypeVar, cast
 import attrs
 
 from ._errors import OutcomeUnknown
+from ._json import Json, parse_json
 from ._pipeline import Call
-from ._wire import Json, parse_json
 
 __all__ = ["Capture", "RawResponse", "capturing", "raw_response", "taken"]
 

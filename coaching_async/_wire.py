@@ -4,42 +4,37 @@ No field is named twice: `date_start` travels as `dateStart` because every field
 says so at its field, in `metadata["wire"]`.
 """
 
-import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import date, datetime
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
+from anyio import current_effective_deadline, current_time, sleep_forever
 from anyio.lowlevel import checkpoint
 from cattrs import Converter, transform_error
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from ._convert import EMPTY
+from ._json import LONG, dumps, parse
 from ._types import Interval, OpenEnum, Unset, aware, timestamp
 from .models import Appointment, AppointmentReference
 
 __all__ = [
     "FOLDED",
-    "Json",
     "camel",
     "decode",
-    "dumps",
     "encode",
     "from_dict",
     "interval",
-    "parse_json",
-    "parse_object",
     "to_dict",
 ]
 
 T = TypeVar("T")
 Hook: TypeAlias = Callable[[object, Any], Any]
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-"""What JSON can say."""
 
 FOLDED: Final = frozenset({"", ".", ".."})
 """No ids: HTTP clients fold these path segments away, and the request would go to another resource."""
@@ -73,19 +68,19 @@ async def decode(cls: type[T], content: bytes) -> T:
 
     Raises `ValueError` where it is no such thing.
     """
-    value = parse_json(content)
+    value = await parse(content)
     name, items = _longest(cls, value)
     if len(items) <= SLICE:
-        model = from_dict(cls, value)
+        model = await _made(cls, value)
     else:
         envelope: Any = from_dict(cls, value | {camel(name): []})
         made: list[object] = []
         for start in range(0, len(items), SLICE):
             await checkpoint()
             try:
-                part = from_dict(cls, value | {camel(name): items[start : start + SLICE]})
+                part = await _made(cls, value | {camel(name): items[start : start + SLICE]})
             except ValueError:
-                return from_dict(cls, value)  # fails too, and knows the place
+                return await _made(cls, value)  # fails too, and knows the place
             made += getattr(part, name)
         model = cast("T", attrs.evolve(envelope, **{name: tuple(made)}))
     if len(content) > LONG:
@@ -96,8 +91,28 @@ async def decode(cls: type[T], content: bytes) -> T:
 SLICE: Final = 100
 """Items made at a stretch: some two milliseconds."""
 
-LONG: Final = 2**18
-"""Bytes of JSON that take about as long."""
+_deadline: Final = ContextVar("deadline", default=math.inf)
+
+
+async def _made(cls: type[T], value: Any) -> T:
+    """A `cls`, unless making it takes longer than there is time: lists inside it may be long, too."""
+    deadline = current_effective_deadline()
+    token = _deadline.set(deadline)
+    try:
+        return from_dict(cls, value)
+    except ValueError:
+        if current_time() >= deadline:
+            await sleep_forever()  # not for long: a deadline that has passed cancels in a moment
+        raise
+    finally:
+        _deadline.reset(token)
+
+
+def _while_there_is_time(items: list[object]) -> Iterator[object]:
+    for start in range(0, len(items), SLICE):
+        if (deadline := _deadline.get()) < math.inf and current_time() >= deadline:
+            raise TimeoutError
+        yield from items[start : start + SLICE]
 
 
 def _longest(cls: type[object], value: object) -> tuple[str, list[object]]:
@@ -114,40 +129,11 @@ def _longest(cls: type[object], value: object) -> tuple[str, list[object]]:
     return max(lists, key=lambda each: len(each[1])) if lists else ("", [])
 
 
-def parse_json(content: bytes) -> Any:
-    """The JSON value of a body, by the letter of RFC 8259; anything else is a `ValueError`."""
-    try:
-        return json.loads(
-            content.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_each_name_once
-        )
-    except RecursionError:
-        problem = "nested too deep"
-    except UnicodeDecodeError:
-        problem = "not UTF-8"
-    except ValueError as error:
-        problem = str(getattr(error, "msg", error))  # JSONDecodeError's str() goes on to quote the place
-    raise ValueError(f"no JSON: {problem}")
-
-
-def parse_object(content: bytes) -> dict[str, object]:
-    """The JSON object of a body, empty where there is none: for answers whose status says enough."""
-    try:
-        value = parse_json(content)
-    except ValueError:
-        return {}
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
-
-
 def encode(body: object) -> bytes:
     """A request body as JSON, without what only the service sets. `body` is a model, or a dict of fields by our names."""
     if isinstance(body, dict):
         body = {camel(name): value for name, value in cast("dict[str, object]", body).items()}
     return dumps(_writable(_converter.unstructure(body)))
-
-
-def dumps(value: object) -> bytes:
-    """JSON by the letter of RFC 8259: a `ValueError` or `TypeError` where there is none for `value`."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def interval(span: Interval) -> str:
@@ -174,18 +160,6 @@ def _writable(value: object) -> object:
 
 def _refuse() -> NoReturn:
     raise ValueError
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
-
-
-def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """RFC 8259 leaves open which of two members of one name counts: then nobody knows what was meant."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("an object has two members of one name")
-    return members
 
 
 def _name(cls: Any) -> str:
@@ -253,7 +227,13 @@ def _make_converter() -> Converter:
 
     def tuple_of(cls: Any, converter: Converter) -> Hook:
         structure = homogenous_tuple_structure_factory(cls, converter)
-        return lambda value, _: structure(a_list(value), cls)
+
+        def hook(value: object, _: Any) -> tuple[Any, ...]:
+            items = a_list(value)
+            made: tuple[Any, ...] = structure(items if len(items) <= SLICE else _while_there_is_time(items), cls)
+            return made
+
+        return hook
 
     def model_out(cls: Any) -> Callable[[Any], dict[str, Any]]:
         # What equals its default is left out: UNSET in requests, None in what was read.

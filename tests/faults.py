@@ -207,6 +207,10 @@ class Conversation:
         del self._unread[:count]
         return data
 
+    def read_some(self) -> bytes:
+        """What comes next, at least a byte; nothing at the end."""
+        return self.read(max(1, len(self._unread))) if self._buffer(1) else b""
+
     def _buffer(self, count: int) -> bool:
         while len(self._unread) < count:
             data = self._socket.recv(CHUNK)

@@ -5,10 +5,14 @@ import gc
 import gzip
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
+import h2.config
+import h2.connection
+import h2.events
 import httpx
 import httpx2
 import httpx_aiohttp
@@ -261,3 +265,43 @@ async def test_what_a_borrowed_client_adds_to_its_own_requests_does_not_change_o
 
     assert server.requests[0].target == "/api/v2/coaching/appointments?userIds=u&pageSize=100&pageNumber=1"
     assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def speaking_http_2(conversation: Conversation) -> None:
+    """Sets a cookie on every answer."""
+    h2_ = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    h2_.initiate_connection()
+    conversation.send(h2_.data_to_send())
+    while data := conversation.read_some():
+        for event in h2_.receive_data(data):
+            if isinstance(event, h2.events.StreamEnded):
+                h2_.send_headers(event.stream_id, [(":status", "200"), ("set-cookie", "session=c00kie")])
+                h2_.send_data(event.stream_id, json.dumps(APPOINTMENT).encode(), end_stream=True)
+        conversation.send(h2_.data_to_send())
+
+
+def said_here(caplog: pytest.LogCaptureFixture) -> str:
+    """All that was logged on this side: the server uses hpack too."""
+    here = threading.get_ident()
+    return "\n".join(f"{each.name} {each.getMessage()}" for each in caplog.records if each.thread == here)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_over_http_2_no_log_of_any_level_has_token_or_cookie_and_that_of_others_is_whole(
+    library: Any, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(1)
+    http: Any = library.AsyncClient(http1=False, http2=True)
+    async with http:
+        with FaultServer(speaking_http_2) as server:
+            async with borrowing(http, server) as client:
+                for _ in range(3):
+                    assert (await client.appointments.get("1")).name == "n"
+            said = said_here(caplog)
+            assert "httpcore" in said
+            assert TOKEN not in said
+            assert "c00kie" not in said
+
+            await http.get(server.url, headers={"X-Mine": "so be it"})
+
+    assert "so be it" in said_here(caplog)

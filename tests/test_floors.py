@@ -10,7 +10,7 @@ import coaching_async
 PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
-    {"_types", "_version", "_hints"},
+    {"_types", "_version", "_hints", "_json"},
     {"_convert", "_events"},
     {"models_aggregates", "models_errors", "models_socket"},
     {"models"},

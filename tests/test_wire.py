@@ -41,11 +41,13 @@ from coaching_async import (
     SystemMessage,
     UserReference,
     WfmScheduleReference,
+    _wire,
     from_dict,
     to_dict,
 )
+from coaching_async._json import parse_json
 from coaching_async._urls import path, query
-from coaching_async._wire import camel, decode, encode, parse_json
+from coaching_async._wire import camel, decode, encode
 
 from .conftest import DATA
 
@@ -559,3 +561,34 @@ async def test_any_long_list_is_made_in_slices_and_a_list_that_is_not_the_models
     assert len(made.results) == 1000
     assert turns >= 5  # trio may run the one twice before the other
     assert await decode(Appointment, json.dumps({"id": "1", "entities": [{}] * 200}).encode()) == Appointment(id="1")
+
+
+@pytest.mark.anyio
+async def test_making_a_long_list_inside_an_item_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch):
+    looks = 0
+    content = json.dumps({"entities": [{"id": "1", "attendees": [{"id": str(each)} for each in range(5000)]}]}).encode()
+
+    def late() -> float:
+        nonlocal looks
+        looks += 1
+        if looks < 3:
+            return 0.0
+        scope.cancel()
+        return 2.0
+
+    monkeypatch.setattr(_wire, "current_time", late)
+    monkeypatch.setattr(_wire, "current_effective_deadline", lambda: 1.0)
+    with anyio.CancelScope() as scope:
+        await decode(Page[Appointment], content)
+
+    assert scope.cancelled_caught
+    assert looks == 4
+
+
+@pytest.mark.anyio
+async def test_a_long_list_inside_an_item_says_where_it_is_wrong():
+    attendees: list[object] = [{"id": str(each)} for each in range(500)]
+    attendees[333] = 5
+
+    with pytest.raises(ValueError, match=r"attendees\[333\]"):
+        await decode(Page[Appointment], json.dumps({"entities": [{"id": "1", "attendees": attendees}]}).encode())
