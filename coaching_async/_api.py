@@ -21,6 +21,7 @@ from ._errors import (
 from ._events import CallFinished, CallStarted, Emit
 from ._hints import look_first
 from ._json import Json
+from ._lanes import lane
 from ._line import CLOSED, Identity, Line
 from ._listing import Listing
 from ._pipeline import Call, Request, Response
@@ -202,7 +203,7 @@ class Api:
         line = self.line()
         line.refuse_if_closed()
         with taken() as capture:
-            call = Call(operation, self.emit, self.retry, is_watched=capture is not None)
+            call = Call(operation, self.emit, self.retry, lane(), is_watched=capture is not None)
             started = anyio.current_time()
             value = await self._told(line, call, started, exchange)
             if capture is not None:
@@ -239,7 +240,7 @@ class Api:
 
     async def _in_time(self, line: Line, call: Call, exchange: Callable[[Call], Awaitable[T]]) -> T:
         # The caller's own tighter scope wins, and stays the caller's own: only ours is caught here.
-        with anyio.CancelScope(deadline=anyio.current_time() + self.timeout) as scope, line.under_way(scope):
+        with anyio.CancelScope(deadline=anyio.current_time() + self.timeout) as call.scope, line.under_way(call.scope):
             return await exchange(call)
         problem = CLOSED if line.is_closed else f"no answer within {self.timeout:g} s"
         raise _cut_short(call, problem, is_closed=line.is_closed)

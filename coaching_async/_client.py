@@ -17,6 +17,7 @@ from ._appointments import Appointments
 from ._engine import Engine, HttpClient, close, own_client, tls_context
 from ._errors import ClientMisuse, ConfigurationError
 from ._events import Counters, Emit, Event, Stats
+from ._gate import Gate
 from ._grants import AccessToken, ClientCredentials, Grant
 from ._home import Errands, PerLoop
 from ._json import Json, dumps
@@ -25,7 +26,7 @@ from ._log import log, only_watching
 from ._login import Login, LoginLimit
 from ._notifications import Notifications
 from ._pipeline import Authorising, Pacing, Retrying, Send, TokenSource
-from ._rate import Budget, Gate, RateLimit
+from ._rate import Budget, RateLimit
 from ._raw import RawResponse, capturing, raw_response
 from ._regions import hosts
 from ._retry import RetryPolicy, Safety

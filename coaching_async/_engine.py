@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, Protocol, Self, TypeVar
 
@@ -13,9 +14,9 @@ from . import _body
 from ._errors import ClientMisuse, ConfigurationError
 from ._events import RequestAnswered, RequestFailed, RequestSent
 from ._failures import bare, fault_of_failure, kind_of
+from ._gate import Gate
 from ._log import not_in_hpacks_log
 from ._pipeline import ExchangeFailed, Flaw, Request, Response
-from ._rate import Gate
 from ._retry import Fault, Safety
 from ._version import VERSION
 
@@ -108,7 +109,9 @@ class Engine:
 
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
-        async with self.gate.slot(request.pause) as turn:
+        async with AsyncExitStack() as stack:
+            with request.call.in_line():
+                turn = await stack.enter_async_context(self.gate.slot(request.pause))
             if self.http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call = request.call

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from ._errors import ClientMisuse, CoachingError
+from ._lanes import in_bulk
 from .models import Page
 
 __all__ = ["Listing", "PageWalk", "Walk"]
@@ -85,7 +86,8 @@ class PageWalk(AsyncIterator[Page[T]]):
             raise ClientMisuse("two tasks share one walk, and each would miss what the other gets: give each its own")
         self._stepping = True
         try:
-            page = await self._fetch(self._number, self._page_size)
+            with in_bulk():
+                page = await self._fetch(self._number, self._page_size)
         finally:
             self._stepping = False
         # Some resources repeat a page for ever instead of ending. Items without ids cannot tell: two alike are two.

@@ -4,9 +4,11 @@ A layer is a class with a `send` field, called with a request. No layer holds a 
 at the bottom has read the whole answer before anybody above sees it.
 """
 
+import math
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Final, Protocol, TypeAlias
 
 import anyio
@@ -14,9 +16,11 @@ import attrs
 
 from ._errors import AuthError, CoachingError, OutcomeUnknown, Processed, TransportError, worse
 from ._events import Emit, RetryScheduled
+from ._gate import Pause
 from ._hints import look_first
 from ._json import parse_object
-from ._rate import Budget, Pause
+from ._lanes import Lane
+from ._rate import Budget
 from ._retry import TABLE, Fault, RetryBudget, RetryPolicy, Safety, Then, fault_of, parse_retry_after, shared_pause
 from ._types import B64TOKEN, Secret
 
@@ -41,6 +45,9 @@ class Call:
     operation: str
     emit: Emit
     policy: RetryPolicy
+    lane: Lane = Lane.DIRECT
+    scope: anyio.CancelScope | None = None
+    """What ends it at its deadline."""
     is_watched: bool = False
     """Whether somebody wants the answer rather than what it leads to."""
     attempts: int = 0
@@ -51,6 +58,19 @@ class Call:
     """What to say of the value, where the answer is no more than a promise of it, and nobody waits."""
     is_out_of_time: bool = False
     """Whether it was given up only because its deadline left no room."""
+
+    @contextmanager
+    def in_line(self) -> Generator[None]:
+        """While it waits for its turn. Who is in no hurry has all of its time left then."""
+        if self.scope is None or self.lane is Lane.DIRECT:
+            yield
+            return
+        left = self.scope.deadline - anyio.current_time()
+        self.scope.deadline = math.inf
+        try:
+            yield
+        finally:
+            self.scope.deadline = anyio.current_time() + left
 
 
 @attrs.frozen
@@ -159,11 +179,12 @@ class Retrying:
             if may_go_on and fault is not Fault.THROTTLED:
                 may_go_on = self.budget.failed()
             wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.draw)
-            call.is_out_of_time = may_go_on and wait is not None and _outlasts_deadline(wait)
-            if not may_go_on or wait is None or call.is_out_of_time:
-                return _given_up(request, outcome)
-            call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
-            await anyio.sleep(wait)
+            with call.in_line() if fault is Fault.THROTTLED else nullcontext():
+                call.is_out_of_time = may_go_on and wait is not None and _outlasts_deadline(wait)
+                if not may_go_on or wait is None or call.is_out_of_time:
+                    return _given_up(request, outcome)
+                call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
+                await anyio.sleep(wait)
 
     async def _attempt(self, request: Request) -> "Response | ExchangeFailed":
         try:
@@ -231,12 +252,16 @@ class Pacing:
 
     async def __call__(self, request: Request) -> Response:
         """Wait for a permit, then send."""
-        await self.budget.acquire()
-        before = request.call.attempts
+        call = request.call
+        with call.in_line():
+            permit = await self.budget.acquire(call.lane)
+        before, refused = call.attempts, False
         try:
-            return await self.send(request)
+            response = await self.send(request)
+            refused = response.status == 429
+            return response
         finally:
-            self.budget.release(request.call.attempts - before)
+            self.budget.release(permit, call.attempts - before, refused=refused)
 
 
 class TokenSource(Protocol):

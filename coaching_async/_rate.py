@@ -1,18 +1,17 @@
-"""Pacing: how many requests one token sends in a window, and when nobody may send."""
+"""Pacing: how many requests one token sends in a window, and in which order."""
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
 from typing import Final
 
 import anyio
-import anyio.lowlevel
 import attrs
 
 from ._errors import RateLimited
+from ._lanes import Lane
 
-__all__ = ["Budget", "Gate", "Pause", "RateLimit"]
+__all__ = ["Budget", "RateLimit", "refuse_if_past_deadline"]
 
 
 @attrs.frozen
@@ -23,148 +22,148 @@ class RateLimit:
     per: float = attrs.field(default=60.0, kw_only=True, validator=attrs.validators.gt(0))
 
 
+BURST: Final = 5
+"""Bulk goes at once as long as less than one part in so many of the window is in use."""
+
+STEPS: Final = 20
+"""A lower limit that 429s showed is forgotten in so many windows without one, or fewer."""
+
+LOOKS: Final = 100
+"""Bulk looks ahead at so many of the permits that come free."""
+
+
+@attrs.frozen
+class Permit:
+    """To send one request."""
+
+    given_at: float
+
+
 class Budget:
     """A sliding window over one token's requests, as the service sees it.
 
     A permit is free again `per` seconds after its *answer* came: the service may have counted the request at any moment
     between sending and answer.
+
+    Direct calls take whatever is free, and go first. Bulk takes a fifth of the window at once, and then an even share at a
+    time: so a direct call beside it finds a permit, or waits for one such share and not for a window.
     """
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
-        self._used: deque[float] = deque()  # when each permit that was used is free again, soonest first
+        self._allowed = limit.requests
+        """By what 429s have shown."""
+        self._learned_at = self._grows_at = -math.inf
+        self._used: deque[float] = deque()
+        """When each permit that was used is free again, soonest first."""
+        self._refused: deque[float] = deque()
+        """The same of those whose requests the service refused."""
         self._in_flight = 0
-        self._waiting = 0
-        self._turn = anyio.Lock()  # first come, first served
-        self._answer = anyio.Event()
-
-    async def acquire(self) -> None:
-        """Wait for a permit. Raises `RateLimited` at once when it would come after the deadline."""
-        self._refuse_if_too_late()
-        self._waiting += 1
-        try:
-            async with self._turn:
-                await self._permit()
-        finally:
-            self._waiting -= 1
-        self._in_flight += 1
-
-    def release(self, sent: int) -> None:
-        """Give a permit back after `sent` requests: none where it came to nothing, two where a 401 was replayed."""
-        self._in_flight -= 1
-        self._used.extend([anyio.current_time() + self._limit.per] * sent)
-        self._answer.set()
-
-    async def _permit(self) -> None:
-        while not self._is_free():
-            self._answer = anyio.Event()
-            with anyio.move_on_after(self._used[0] - anyio.current_time() if self._used else None):
-                await self._answer.wait()  # one that was not used is free at once
-
-    def _is_free(self) -> bool:
-        while self._used and self._used[0] <= anyio.current_time():
-            self._used.popleft()
-        return self._in_flight + len(self._used) < self._limit.requests
-
-    def _refuse_if_too_late(self) -> None:
-        free = self._is_free()
-        nth = self._waiting + self._in_flight + len(self._used) - self._limit.requests
-        if nth < 0 or (free and not self._waiting):
-            return
-        # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds.
-        rounds, nth = divmod(nth, self._limit.requests)
-        soonest = self._used[nth] if nth < len(self._used) else anyio.current_time() + self._limit.per
-        turn = soonest + rounds * self._limit.per
-        _refuse_if_past_deadline(turn)
-
-
-@attrs.define
-class Turn:
-    """One request under way: whether the service took it, which a 429 and a broken connection do not tell."""
-
-    went_well: bool = False
-
-
-class Pause:
-    """While it lasts, nobody sends with the token that was told to wait.
-
-    Then one probes, and each that goes well makes room for one more at a time, so that they double with every round.
-    """
-
-    def __init__(self) -> None:
-        self._ends_at = float("-inf")
-        self._pauses = 0
-        self._width = math.inf
-        self._under_way = 0  # of those that began after the last pause
+        self._answer_time = 0.0
+        self._direct_waiting = 0
+        self._turns = {lane: anyio.Lock() for lane in Lane}  # first come, first served
         self._changed = anyio.Event()
 
-    def last(self, seconds: float) -> None:
-        """Begin one, or let it go on for that long; a longer one already told stays."""
-        self._ends_at = max(self._ends_at, anyio.current_time() + seconds)
-        self._pauses += 1
-        self._width, self._under_way = 1, 0
-
-    def lets_through(self) -> bool:
-        """Whether one may send now."""
-        return anyio.current_time() >= self._ends_at and self._under_way < self._width
-
-    async def wait(self) -> None:
-        """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
-        await anyio.lowlevel.checkpoint()
-        while not self.lets_through():
-            _refuse_if_past_deadline(self._ends_at)
-            if anyio.current_time() < self._ends_at:
-                await anyio.sleep_until(self._ends_at)
-            else:
-                await self._changed.wait()
-
-    @contextmanager
-    def under_way(self) -> Generator[Turn]:
-        """For as long as one is."""
-        turn, pauses = Turn(), self._pauses
-        self._under_way += 1
+    async def acquire(self, lane: Lane = Lane.DIRECT) -> Permit:
+        """Wait for a permit. Raises `RateLimited` at once where a direct one would come after the deadline."""
+        if lane is Lane.BULK:
+            async with self._turns[lane]:
+                return await self._permit(lane)
+        self._refuse_if_too_late()
+        self._direct_waiting += 1
         try:
-            yield turn
+            async with self._turns[lane]:
+                return await self._permit(lane)
         finally:
-            if pauses == self._pauses:
-                self._under_way -= 1
-                if turn.went_well:
-                    self._width = self._width + 1 if self._width < WIDEST else math.inf
-            self._changed.set()
-            self._changed = anyio.Event()
+            self._direct_waiting -= 1
+            self._notify()
+
+    def release(self, permit: Permit, sent: int, *, refused: bool = False) -> None:
+        """Give a permit back after `sent` requests: none where it came to nothing, two where a 401 was replayed.
+
+        `refused` says that the service said 429.
+        """
+        now, per = anyio.current_time(), self._limit.per
+        self._in_flight -= 1
+        self._used.extend([now + per] * sent)
+        if sent:
+            self._answer_time += (min(now - permit.given_at, per / STEPS) - self._answer_time) / 10
+        if refused:
+            self._refused.append(now + per)
+            self._learn(permit)
+        self._notify()
+
+    def _learn(self, permit: Permit) -> None:
+        """The service allows less than was thought: as much, perhaps, as it took in this window.
+
+        One 429 does not more than halve what is allowed, and one to a request from before the last lesson teaches nothing.
+        """
+        now = anyio.current_time()
+        if permit.given_at >= self._learned_at:
+            took = self._taken() - len(self._refused)
+            self._allowed = max(1, self._allowed // 2, min(self._allowed, took))
+            self._learned_at = now
+        self._grows_at = now + self._limit.per
+
+    async def _permit(self, lane: Lane) -> Permit:
+        while (opens_at := self._opens_at(lane)) > anyio.current_time():
+            changed = self._changed
+            with anyio.CancelScope(deadline=opens_at):
+                await changed.wait()
+        self._in_flight += 1
+        return Permit(anyio.current_time())
+
+    def _opens_at(self, lane: Lane) -> float:
+        """When a lane may take the next permit, as far as that is known."""
+        now, per = anyio.current_time(), self._limit.per
+        free = self._grown() - self._in_flight - self._taken()
+        if free <= 0:
+            return self._used[-free] if -free < len(self._used) else math.inf
+        if lane is Lane.DIRECT:
+            return now
+        if self._direct_waiting:
+            return math.inf
+        if free * BURST > self._allowed * (BURST - 1):
+            return now
+        # What is free has to do, an even share after the other, until it comes free again; and where much comes free
+        # together, as that of a burst does, also for the gap behind that.
+        share, stride = per / self._allowed, (per + 2 * self._answer_time) / self._allowed
+        step = len(self._used) // LOOKS + 1
+        soonest = (at - step * nth * stride for nth, at in enumerate(islice(self._used, 0, None, step)))
+        return max(soonest, default=now + per) - free * share - self._answer_time
+
+    def _taken(self) -> int:
+        """How many requests are in the window, those in flight left out."""
+        now = anyio.current_time()
+        for permits in (self._used, self._refused):
+            while permits and permits[0] <= now:
+                permits.popleft()
+        return len(self._used)
+
+    def _grown(self) -> int:
+        """What is allowed now: a step more for each window without a 429."""
+        now = anyio.current_time()
+        while self._allowed < self._limit.requests and now >= self._grows_at:
+            self._allowed = min(self._limit.requests, self._allowed + math.ceil(self._limit.requests / STEPS))
+            self._grows_at += self._limit.per
+        return self._allowed
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _refuse_if_too_late(self) -> None:
+        allowed = self._grown()
+        nth = self._direct_waiting + self._in_flight + self._taken() - allowed
+        if nth < 0:
+            return
+        # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds.
+        rounds, nth = divmod(nth, allowed)
+        soonest = self._used[nth] if nth < len(self._used) else anyio.current_time() + self._limit.per
+        refuse_if_past_deadline(soonest + rounds * self._limit.per)
 
 
-WIDEST: Final = 32
-"""More are not under way at once, so there is nothing left to ramp up to."""
-
-
-class Gate:
-    """Lets at most `width` exchanges through at once, and none in a pause of their token.
-
-    Whether there is a pause is asked last, with the slot in hand, so that nobody who waited for a slot slips out into it;
-    while it lasts no slot is held.
-    """
-
-    def __init__(self, width: int) -> None:
-        self._slots = anyio.Semaphore(width)
-
-    @asynccontextmanager
-    async def slot(self, pause: Pause) -> AsyncGenerator[Turn]:
-        """A place among those under way."""
-        while True:
-            await pause.wait()
-            await self._slots.acquire()
-            if pause.lets_through():
-                break
-            self._slots.release()
-        try:
-            with pause.under_way() as turn:
-                yield turn
-        finally:
-            self._slots.release()
-
-
-def _refuse_if_past_deadline(turn: float) -> None:
+def refuse_if_past_deadline(turn: float) -> None:
     """Waiting for a turn that comes after the deadline helps nobody: say so at once, and when to come back."""
     now, deadline = anyio.current_time(), anyio.current_effective_deadline()
     if now < deadline < turn:  # one that is over already is told by whose it is

@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from coaching_async import CoachingClient, CoachingError
-from coaching_async._rate import Budget, Gate
+from coaching_async._gate import Gate
+from coaching_async._rate import Budget
 
 from .support import http_of, way_of
 

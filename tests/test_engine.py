@@ -13,8 +13,8 @@ import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, TransportError
 from coaching_async._engine import Engine, own_client, tls_context
+from coaching_async._gate import Gate
 from coaching_async._pipeline import ExchangeFailed
-from coaching_async._rate import Gate
 from coaching_async._retry import Fault, Safety
 
 from .support import TOKEN, http_of, request_of

@@ -10,13 +10,13 @@ import coaching_async
 PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
-    {"_types", "_version", "_hints", "_json"},
+    {"_types", "_version", "_hints", "_json", "_lanes"},
     {"_convert", "_events"},
     {"models_aggregates", "models_errors", "models_socket"},
     {"models"},
     {"models_slots", "_errors"},
     {"_regions", "_retry", "_rate", "_wire", "_home", "_log"},
-    {"_failures", "_urls"},
+    {"_failures", "_urls", "_gate"},
     {"_pipeline", "_listing", "_filters"},
     {"_body", "_grants", "_raw"},
     {"_engine", "_login", "_line", "_sign_in"},

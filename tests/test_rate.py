@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching_async import RateLimit, RateLimited
-from coaching_async._rate import Budget, Gate, Pause
+from coaching_async._gate import Gate, Pause
+from coaching_async._rate import Budget
 
 from .conftest import VirtualLoop
 
