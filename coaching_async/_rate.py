@@ -11,7 +11,7 @@ import attrs
 from ._errors import RateLimited
 from ._lanes import Lane
 
-__all__ = ["Budget", "RateLimit", "refuse_if_past_deadline"]
+__all__ = ["Budget", "Permit", "RateLimit", "refuse_if_past_deadline"]
 
 
 @attrs.frozen
@@ -99,11 +99,11 @@ class Budget:
         One 429 does not more than halve what is allowed, and one to a request from before the last lesson teaches nothing.
         """
         now = anyio.current_time()
-        if permit.given_at >= self._learned_at:
+        if permit.given_at > self._learned_at:
             took = self._taken() - len(self._refused)
             self._allowed = max(1, self._allowed // 2, min(self._allowed, took))
             self._learned_at = now
-        self._grows_at = now + self._limit.per
+        self._grows_at = now + 2 * self._limit.per  # after a whole window without one
 
     async def _permit(self, lane: Lane) -> Permit:
         while (opens_at := self._opens_at(lane)) > anyio.current_time():

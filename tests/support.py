@@ -5,10 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
+from trio.testing import MockClock
 
 from coaching_async import AccessToken, CoachingClient
 from coaching_async._pipeline import Call, ExchangeFailed, Request, Response
 from coaching_async._retry import Fault, RetryPolicy, Safety
+
+from .conftest import VirtualLoop
 
 TOKEN = "a-token-for-tests"
 
@@ -52,6 +55,13 @@ def http_of(client: CoachingClient) -> Any:
 def way_of(client: CoachingClient) -> Any:
     """The layers that a client's requests go through."""
     return client._lines.value.way(client._api.identity)
+
+
+def on(backend: str) -> dict[str, Any]:
+    """Options of `anyio.run` for a virtual clock."""
+    if backend == "trio":
+        return {"backend": "trio", "backend_options": {"clock": MockClock(autojump_threshold=0)}}
+    return {"backend_options": {"loop_factory": VirtualLoop}}
 
 
 def failure(fault: Fault) -> ExchangeFailed:

@@ -13,7 +13,6 @@ import pytest
 from anyio.abc import TaskGroup
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trio.testing import MockClock
 
 from coaching_async import (
     AuthError,
@@ -27,8 +26,7 @@ from coaching_async import (
 )
 from coaching_async._grants import Grant
 
-from .conftest import VirtualLoop
-from .support import Service, answer, way_of
+from .support import Service, answer, on, way_of
 
 CANARY = "c4n4ry"
 FIRST = f"{CANARY}-refresh-0"
@@ -263,13 +261,6 @@ class Story:
 
     async def _mishap(self, _: TaskGroup, mishap: Mishap) -> None:
         self.platform.mishaps.append(mishap)
-
-
-def on(backend: str) -> dict[str, Any]:
-    """Options of `anyio.run` for a virtual clock."""
-    if backend == "trio":
-        return {"backend": "trio", "backend_options": {"clock": MockClock(autojump_threshold=0)}}
-    return {"backend_options": {"loop_factory": VirtualLoop}}
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -1,26 +1,31 @@
+import math
+import random
+from collections import deque
+from contextlib import suppress
+
 import anyio
-import anyio.lowlevel
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching_async import RateLimit, RateLimited
-from coaching_async._gate import Gate, Pause
-from coaching_async._rate import Budget
+from coaching_async._lanes import Lane
+from coaching_async._rate import Budget, Permit
 
-from .conftest import VirtualLoop
+from .support import on
 
 pytestmark = pytest.mark.anyio
 
 
-async def use(budget: Budget, seconds: float = 0.0) -> float:
-    await budget.acquire()
-    sent = anyio.current_time()
+async def use(budget: Budget, seconds: float = 0.0, lane: Lane = Lane.DIRECT) -> float:
+    """When it was sent."""
+    permit = await budget.acquire(lane)
     try:
         await anyio.sleep(seconds)
     finally:
-        budget.release(1)
-    return sent
+        budget.release(permit, 1)
+    return permit.given_at
 
 
 async def test_a_burst_goes_out_at_once_and_the_rest_when_the_window_has_passed():
@@ -59,9 +64,9 @@ async def test_permits_are_given_in_the_order_of_asking():
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        await budget.acquire()
+        permit = await budget.acquire()
         order.append(number)
-        budget.release(1)
+        budget.release(permit, 1)
 
     async with anyio.create_task_group() as tasks:
         for number in range(5):
@@ -114,10 +119,10 @@ async def test_a_permit_that_was_not_used_is_free_at_once_and_a_replay_takes_two
     budget = Budget(RateLimit(2, per=10.0))
     start = anyio.current_time()
     for _ in range(5):
-        await budget.acquire()
-        budget.release(0)
-    await budget.acquire()
-    budget.release(2)
+        permit = await budget.acquire()
+        budget.release(permit, 0)
+    permit = await budget.acquire()
+    budget.release(permit, 2)
 
     assert await use(budget) - start == pytest.approx(10)
 
@@ -126,12 +131,12 @@ async def test_who_waits_behind_a_permit_that_was_not_used_goes_at_once():
     budget = Budget(RateLimit(2, per=100.0))
     start = anyio.current_time()
     await use(budget)
-    await budget.acquire()
+    permit = await budget.acquire()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(use, budget)
         await anyio.sleep(5)
-        budget.release(0)
+        budget.release(permit, 0)
 
     assert anyio.current_time() - start == pytest.approx(5)
 
@@ -147,86 +152,76 @@ async def test_a_refused_turn_leaves_the_others_alone():
     assert await use(budget) - start == pytest.approx(10)
 
 
-def test_no_window_has_more_requests_than_the_limit_however_long_the_answers_take():
-    @settings(max_examples=100, deadline=None)
-    @given(
-        limit=st.integers(1, 5),
-        per=st.sampled_from([1.0, 7.5, 60.0]),
-        calls=st.lists(st.tuples(st.floats(0, 20), st.floats(0, 90)), min_size=1, max_size=25),
-    )
-    def law(limit: int, per: float, calls: list[tuple[float, float]]) -> None:
-        counted: list[tuple[float, float]] = []
+@attrs.frozen
+class Use:
+    """What one caller does."""
 
-        async def one(budget: Budget, delay: float, seconds: float) -> None:
-            await anyio.sleep(delay)
-            sent = await use(budget, seconds)
-            counted.append((sent, anyio.current_time()))
+    delay: float
+    lane: Lane
+    patience: float
+    seconds: float
+    sent: int
+    refused: bool
+
+
+uses = st.builds(
+    Use,
+    delay=st.floats(0, 200),
+    lane=st.sampled_from(Lane),
+    patience=st.sampled_from([0.0, 1.0, 30.0, math.inf]),
+    seconds=st.floats(0, 90),
+    sent=st.sampled_from([0, 1, 1, 1, 2]),
+    refused=st.booleans(),
+)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybody_gets_a_turn(backend: str):
+    """Callers of both lanes come, lose patience, send nothing, once or twice, and are answered with a 429 or well."""
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        limit=st.integers(1, 8), per=st.sampled_from([1.0, 7.5, 60.0]), callers=st.lists(uses, min_size=1, max_size=40)
+    )
+    def law(limit: int, per: float, callers: list[Use]) -> None:
+        counted = list[tuple[float, float, int]]()
+        served, gone = 0, 0
+
+        async def one(budget: Budget, use: Use) -> None:
+            nonlocal served, gone
+            await anyio.sleep(use.delay)
+            try:
+                with anyio.fail_after(use.patience):
+                    permit = await budget.acquire(use.lane)
+            except (RateLimited, TimeoutError):
+                gone += 1
+                return
+            try:
+                with anyio.move_on_after(use.patience):
+                    await anyio.sleep(use.seconds)
+            finally:
+                counted.append((permit.given_at, anyio.current_time(), use.sent))
+                budget.release(permit, use.sent, refused=use.refused and use.sent > 0)
+            served += 1
 
         async def main() -> None:
             budget = Budget(RateLimit(limit, per=per))
-            async with anyio.create_task_group() as tasks:
-                for delay, seconds in calls:
-                    tasks.start_soon(one, budget, delay, seconds)
+            with anyio.fail_after(201 + len(callers) * (per + 91) * 2):  # nobody waits for ever
+                async with anyio.create_task_group() as tasks:
+                    for use in callers:
+                        tasks.start_soon(one, budget, use)
+            assert await budget.acquire() is not None
+            assert (budget._in_flight, budget._direct_waiting) == (1, 0)
 
-        anyio.run(main, backend_options={"loop_factory": VirtualLoop})
+        anyio.run(main, **on(backend))
+        assert served + gone == len(callers)
         # The service may count a request anywhere between sending and answer, so take the worst: any two sent-or-counted
-        # moments within one window.
-        assert len(counted) == len(calls)
-        for _, answered in counted:
-            inside = [1 for sent, done in counted if done >= answered and sent < answered + per]
+        # moments within one window. One that was replayed is over by one at most, and that is charged afterwards.
+        for _, answered, _ in counted:
+            inside = [1 for sent, done, times in counted if times and done >= answered and sent < answered + per]
             assert len(inside) <= limit
 
     law()
-
-
-async def test_the_gate_lets_its_width_through_and_no_more():
-    gate, inside, most = Gate(2), 0, 0
-
-    async def pass_through() -> None:
-        nonlocal inside, most
-        async with gate.slot(Pause()):
-            inside += 1
-            most = max(most, inside)
-            await anyio.sleep(1)
-            inside -= 1
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(10):
-            tasks.start_soon(pass_through)
-
-    assert most == 2
-
-
-async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_slot():
-    gate, pause, start, passed = Gate(1), Pause(), anyio.current_time(), list[float]()
-
-    async def pass_through() -> None:
-        async with gate.slot(pause):
-            passed.append(anyio.current_time() - start)
-            await anyio.sleep(1)
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(3):
-            tasks.start_soon(pass_through)
-        await anyio.sleep(0.5)
-        pause.last(10)
-        pause.last(2)  # the longer one stays
-
-        async with gate.slot(Pause()):  # another token's, and while the pause lasts the slot is free
-            passed.append(anyio.current_time() - start)
-
-    assert passed == pytest.approx([0, 1, 10.5, 11.5])
-
-
-async def test_a_pause_that_ends_after_the_deadline_is_told_at_once():
-    pause = Pause()
-    pause.last(10)
-
-    with anyio.fail_after(5), pytest.raises(RateLimited) as caught:
-        async with Gate(1).slot(pause):
-            pass
-
-    assert caught.value.retry_after == pytest.approx(10)
 
 
 @pytest.mark.parametrize("wrong", [(0, 60.0), (300, 0.0), (-1, 60.0)])
@@ -235,62 +230,214 @@ def test_a_limit_that_makes_no_sense_is_refused(wrong: tuple[int, float]):
         RateLimit(wrong[0], per=wrong[1])
 
 
-class Served:
-    """Sends what it is given, one second each, and remembers when how many were under way."""
+# Two lanes
 
-    def __init__(self) -> None:
-        self.gate, self.pause = Gate(1000), Pause()
-        self.sent: list[float] = []
 
-    async def send(self, *, well: bool = True) -> None:
-        async with self.gate.slot(self.pause) as turn:
-            self.sent.append(anyio.current_time())
+async def times(budget: Budget, lane: Lane, count: int, seconds: float = 0.0, workers: int = 10) -> list[float]:
+    """When each of so many was sent, counted from now."""
+    start, sent, left = anyio.current_time(), list[float](), iter(range(count))
+
+    async def work() -> None:
+        for _ in left:
+            sent.append(await use(budget, seconds, lane) - start)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(workers):
+            tasks.start_soon(work)
+    return sent
+
+
+async def test_bulk_takes_a_fifth_of_the_window_at_once_and_then_an_even_share_at_a_time():
+    sent = await times(Budget(RateLimit(10, per=10.0)), Lane.BULK, 25)
+
+    assert sent == pytest.approx([0, 0, *range(2, 25)])
+
+
+async def test_after_idleness_direct_calls_go_out_at_once_and_of_bulk_a_fifth():
+    budget = Budget(RateLimit(10, per=10.0))
+    for lane, burst in ((Lane.DIRECT, 10), (Lane.BULK, 2)):
+        await times(budget, lane, 10)
+        await anyio.sleep(10)
+
+        sent = await times(budget, lane, 10)
+
+        assert len([at for at in sent if at == pytest.approx(0)]) == burst
+
+
+async def test_a_direct_call_goes_before_all_bulk_that_waits():
+    budget = Budget(RateLimit(1, per=10.0))
+    start, order = anyio.current_time(), list[tuple[str, float]]()
+
+    async def go(lane: Lane) -> None:
+        order.append((lane.name, await use(budget, 0.0, lane) - start))
+
+    async with anyio.create_task_group() as tasks:
+        for lane in (Lane.BULK, Lane.BULK, Lane.BULK, Lane.DIRECT):
+            tasks.start_soon(go, lane)
             await anyio.sleep(1)
-            turn.went_well = well
 
-    async def seconds_of(self, count: int) -> list[int]:
-        """How many were sent in each second."""
-        start = anyio.current_time()
-        async with anyio.create_task_group() as tasks:
-            for _ in range(count):
-                tasks.start_soon(self.send)
-        seconds = [int(sent - start + 0.001) for sent in self.sent]
-        return [seconds.count(second) for second in range(max(seconds) + 1)]
+    assert order == [("BULK", 0), ("DIRECT", 10), ("BULK", 20), ("BULK", 30)]
 
 
-async def test_after_a_pause_one_probes_and_the_others_follow_in_a_ramp():
-    served = Served()
-    served.pause.last(5)
+@pytest.mark.parametrize("every", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("seconds", [0.02, 0.2])
+async def test_beside_a_bulk_of_2000_a_direct_call_waits_for_one_permit_to_come_free_and_those_before_it(
+    every: float, seconds: float
+):
+    """0.2 s at 300 a minute; and as long as an answer takes, because permits come free after it."""
+    budget, choices, waits = Budget(RateLimit(300, per=60.0)), random.Random(1), list[float]()
+    share = 60 / 300
+    last: deque[float] = deque([-math.inf] * 4, maxlen=4)
+    """When the direct calls before went out."""
 
-    assert await served.seconds_of(200) == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 137]
+    async def ask() -> None:
+        while True:
+            await anyio.sleep(choices.expovariate(1 / every))
+            asked = anyio.current_time()
+            before = len([at for at in last if asked - at < 4 * share])
+            sent = await use(budget, seconds, Lane.DIRECT)
+            last.append(sent)
+            waits.append(sent - asked - before * share)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await times(budget, Lane.BULK, 2000, seconds)
+        tasks.cancel_scope.cancel()
+
+    assert len(waits) > 60
+    assert max(waits) <= share + seconds
 
 
-async def test_a_probe_that_fails_is_followed_by_another_and_one_that_is_told_to_wait_by_a_pause():
-    served = Served()
-    served.pause.last(0)
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("limit", [RateLimit(300, per=60.0), RateLimit(20, per=1.0), RateLimit(1, per=0.2)], ids=str)
+async def test_where_there_is_work_the_rate_is_99_percent_of_what_is_allowed(lane: Lane, limit: RateLimit):
+    answer = limit.per / 1000
+
+    sent = await times(Budget(limit), lane, 20 * limit.requests, answer)
+
+    windows = 19  # of the last one only the beginning is seen
+    assert len([at for at in sent if at < windows * limit.per]) >= 0.99 * windows * limit.requests
+
+
+async def test_bulk_that_waits_is_not_held_to_a_deadline_of_direct_calls():
+    budget = Budget(RateLimit(1, per=10.0))
+    await use(budget)
+
+    with anyio.move_on_after(5) as scope:
+        await use(budget, 0.0, Lane.BULK)  # its own time does not run yet: whoever set this one has their own reasons
+
+    assert scope.cancelled_caught
+    assert await use(budget) > 0
+
+
+# A lower limit
+
+
+async def throttled(budget: Budget, since: Permit | None = None) -> None:
+    permit = await budget.acquire()
+    budget.release(since or permit, 1, refused=True)
+
+
+async def at_once(budget: Budget) -> int:
+    """How many may go now."""
+    permits = list[Permit]()
+    with anyio.move_on_after(0.001), suppress(RateLimited):
+        while True:
+            permits.append(await budget.acquire())
+    for permit in permits:
+        budget.release(permit, 0)
+    return len(permits)
+
+
+async def test_a_429_shows_that_no_more_is_allowed_than_was_taken_in_this_window():
+    budget = Budget(RateLimit(100, per=10.0))
+    await times(budget, Lane.DIRECT, 60)
+    await throttled(budget)
+    assert await at_once(budget) == 0
+
+    await anyio.sleep(10)
+    assert await at_once(budget) == 60
+
+
+async def test_one_429_does_not_more_than_halve_what_is_allowed_and_those_of_the_same_moment_teach_nothing_more():
+    budget = Budget(RateLimit(100, per=10.0))
+    together = [await budget.acquire() for _ in range(5)]
+    await anyio.sleep(1)
+    for permit in together:
+        budget.release(permit, 1, refused=True)
+    await anyio.sleep(10)
+    assert await at_once(budget) == 50
+
+    await throttled(budget)
+    await anyio.sleep(10)
+    assert await at_once(budget) == 25
+
+
+async def test_in_windows_without_a_429_the_lower_limit_is_forgotten_a_twentieth_at_a_time():
+    budget = Budget(RateLimit(100, per=10.0))
+    await throttled(budget)
+    seen = list[int]()
+    for _ in range(12):
+        await anyio.sleep(10)
+        seen.append(await at_once(budget))
+
+    assert seen == [50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 100]
+
+
+async def test_however_often_it_is_refused_one_request_a_window_remains():
+    budget = Budget(RateLimit(3, per=1.0))
+    for _ in range(5):
+        await throttled(budget)
+        await anyio.sleep(1)
+
+    with anyio.fail_after(1):
+        await use(budget)
+
+
+async def test_a_permit_given_before_the_last_lesson_teaches_nothing_but_puts_off_forgetting():
+    budget = Budget(RateLimit(100, per=10.0))
+    early = await budget.acquire()
+    await throttled(budget)
+    await anyio.sleep(15)
+    budget.release(early, 1, refused=True)
+
+    await anyio.sleep(19)
+    assert await at_once(budget) == 50
+    await anyio.sleep(2)
+    assert await at_once(budget) == 55
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_where_the_service_allows_half_of_what_was_thought_few_requests_are_refused(lane: Lane):
+    """Its window is a sliding one, and what it refuses does not count."""
+    budget, taken, answers = Budget(RateLimit(300, per=60.0)), deque[float](), list[tuple[float, bool]]()
+    left = iter(range(1500))
+
+    async def ask() -> None:
+        is_refused = True
+        while is_refused:
+            permit = await budget.acquire(lane)
+            await anyio.sleep(0.05)
+            now = anyio.current_time()
+            while taken and taken[0] <= now - 60:
+                taken.popleft()
+            if not (is_refused := len(taken) >= 150):
+                taken.append(now)
+            answers.append((now - start, is_refused))
+            await anyio.sleep(0.05)
+            budget.release(permit, 1, refused=is_refused)
+            if is_refused:
+                await anyio.sleep(taken[0] + 60 - now)
+
+    async def work() -> None:
+        for _ in left:
+            await ask()
+
     start = anyio.current_time()
-
     async with anyio.create_task_group() as tasks:
-        for well in (False, False, True):
-            tasks.start_soon(lambda well=well: served.send(well=well))
-            await anyio.lowlevel.checkpoint()
-    assert [sent - start for sent in served.sent] == pytest.approx([0, 1, 2])
+        for _ in range(10):
+            tasks.start_soon(work)
 
-    served.sent.clear()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(served.send)
-        await anyio.sleep(0.5)
-        served.pause.last(10)  # what is on its way since before says nothing about what comes after
-        for _ in range(3):
-            tasks.start_soon(served.send)
-    assert [sent - served.sent[0] for sent in served.sent] == pytest.approx([0, 10.5, 11.5, 11.5])
-
-
-async def test_a_probe_that_is_cancelled_makes_room_for_another():
-    served = Served()
-    served.pause.last(0)
-
-    with anyio.move_on_after(0.5):
-        await served.send()
-    with anyio.fail_after(2):
-        await served.send()
+    later = [is_refused for at, is_refused in answers if at > 60]
+    assert len([1 for _, is_refused in answers if not is_refused]) == 1500
+    assert later.count(True) <= 0.05 * len(later)
