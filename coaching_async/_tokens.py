@@ -60,10 +60,10 @@ class Failure:
         if self.error is not None and self.counts():
             raise copy.copy(self.error)
 
-    def remember(self, error: CoachingError, *, for_good: bool = False) -> None:
+    def remember(self, error: CoachingError) -> None:
         """It counts for good where the same credentials would meet it again, else for seconds, and each time longer."""
         self.error = copy.copy(error)
-        self.until = math.inf if for_good or is_lasting(error) else anyio.current_time() + self.memory
+        self.until = math.inf if is_lasting(error) else anyio.current_time() + self.memory
         self.memory = min(2 * self.memory, LONGEST_MEMORY)
 
     def forget(self) -> None:
@@ -92,7 +92,8 @@ class TokenKeeper:
         # While one task renews ahead of time, the others go on with what still works.
         if token is None or (_is_due(token) and not self._lock.locked()):
             async with self._lock:
-                token = self._current = _usable(self._current, bad)  # somebody else may have been here first
+                # Somebody else may have been here first; and what came since is not what was rejected, even if it looks so.
+                token = self._current = _usable(self._current, None)
                 if token is None:
                     token = await self._fetched()
                 elif _is_due(token):
@@ -155,7 +156,7 @@ class RotatingKeeper:
     _errand: _Errand | None = attrs.field(default=None, init=False)
     _refresh: Secret | None = attrs.field(default=None, init=False)
     _stored: Secret | None = attrs.field(default=None, init=False)
-    _spent: set[Secret] = attrs.field(factory=set[Secret], init=False)
+    _spent: set[Secret | None] = attrs.field(factory=set[Secret | None], init=False)
     _issued: int = attrs.field(default=0, init=False)
     _is_code_spent: bool = attrs.field(default=False, init=False)
     _unclear: int = attrs.field(default=0, init=False)
@@ -207,7 +208,7 @@ class RotatingKeeper:
                 await self._rotate()
                 return None
         except CoachingError as error:
-            self._failure.remember(error, for_good=self._is_used_up())
+            self._failure.remember(error)
             return error
         if self._issued > before:  # it came, and keeping the refresh token took too long
             logger.error("a new refresh token could not be kept within %g s", ERRAND_PATIENCE)
@@ -255,7 +256,7 @@ class RotatingKeeper:
         self._failure.forget()
         if new is not None and new != posted:
             self._refresh = new  # before anything else may fail
-            self._spent |= {posted} if posted is not None else set()
+            self._spent.add(posted)
             await keep(self.grant, self._stored, new)
 
 
