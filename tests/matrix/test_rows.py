@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-ELSEWHERE = set(range(64, 83))
+ELSEWHERE = set(range(64, 83)) - {80}
 """Of pages and bulk: with those subjects."""
 
 
