@@ -1,7 +1,6 @@
 """An async client for the Genesys Cloud Coaching API."""
 
 from ._client import CoachingClient
-from ._engine import HttpClient
 from ._errors import (
     AuthError,
     BadRequest,
@@ -42,6 +41,7 @@ from ._grants import (
     Saml2Bearer,
     TokenStore,
 )
+from ._http import HttpClient
 from ._listing import (
     Listing,
     PageWalk,

@@ -186,13 +186,23 @@ class Api:
         value = await self._bounded("request", exchange)
         return raw_response(asked[0], anyio.current_time() - started, value)
 
+    async def warmup(self) -> None:
+        """Fetch a token and open a connection."""
+
+        async def exchange(call: Call) -> None:
+            way = self.line().way(self.identity)
+            await way.tokens.token()
+            await way.plain(Request(call, "HEAD", f"{self.base_url}/", Safety.SAFE))
+
+        await self._bounded("warmup", exchange)
+
     async def _get(self, call: Call, cls: type[T], url: str, question: bytes | None = None) -> T:
         method = "GET" if question is None else "POST"
         return await decoded(partial(decode, cls), await self._send(call, method, url, Safety.SAFE, question), call)
 
     async def _send(self, call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Response:
         headers = {} if content is None else JSON
-        call.answer = await self.line().way(self.identity)(Request(call, method, url, safety, headers, content))
+        call.answer = await self.line().way(self.identity).send(Request(call, method, url, safety, headers, content))
         return call.answer
 
     def _url(self, segments: tuple[str, ...], filters: Filters = NONE) -> str:

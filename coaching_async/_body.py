@@ -63,6 +63,14 @@ async def read(answer: Body) -> bytes | Flaw:
     return UNFINISHED
 
 
+async def read_none(answer: Body) -> bytes:
+    """The end of an answer that has no body, whatever it says of one: else its connection would be closed."""
+    if not answer.is_stream_consumed:
+        async for _ in answer.aiter_raw():
+            pass
+    return b""
+
+
 class Unpacking:
     """A body that grows chunk by chunk, until it is whole or has a flaw."""
 

@@ -5,6 +5,7 @@ import copy
 import functools
 import inspect
 import os
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
@@ -14,18 +15,19 @@ import attrs
 from ._annotations import Annotations
 from ._api import Api
 from ._appointments import Appointments
-from ._engine import Engine, HttpClient, close, own_client, tls_context
+from ._engine import Engine
 from ._errors import ClientMisuse, ConfigurationError
 from ._events import Counters, Emit, Event, Stats
 from ._gate import Gate
 from ._grants import AccessToken, ClientCredentials, Grant
 from ._home import Errands, PerLoop
+from ._http import Connections, HttpClient, own_client, tls_context
 from ._json import Json, dumps
-from ._line import CLOSED, Identity, Line
+from ._line import CLOSED, Identity, Line, Way
 from ._log import log, only_watching
 from ._login import Login, LoginLimit
 from ._notifications import Notifications
-from ._pipeline import Authorising, Pacing, Retrying, Send, TokenSource
+from ._pipeline import Authorising, Pacing, Retrying, TokenSource
 from ._rate import Budget, RateLimit
 from ._raw import RawResponse, capturing, raw_response
 from ._regions import hosts
@@ -82,22 +84,23 @@ class CoachingClient:
             raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
         _refuse_odd(auth, http_client, on_event)
         where = hosts(region, base_url, login_url, allow_http=allow_http)
-        tls = functools.cache(tls_context)
+        is_plain = all(host.startswith("http:") for host in where)
+        tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else tls_context())
 
         def line() -> Line:
             if self._is_closed:
                 raise ClientMisuse(CLOSED)
-            http = own_client(connections=max_concurrency + 1, tls=tls()) if http_client is None else http_client
-            gates, errands = (Gate(max_concurrency), Gate(1)), Errands()
+            connections = Connections(http_client, lambda: own_client(connections=max_concurrency + 1, tls=tls()))
+            engine, login_engine = (Engine(connections, Gate(width)) for width in (max_concurrency, 1))
+            errands = Errands()
 
-            engine, login_engine = (Engine(http, gate, borrowed=http is http_client) for gate in gates)
-
-            def way(who: Identity) -> Send:
+            def way(who: Identity) -> Way:
                 login = Login(f"{where.login}/oauth/token", Retrying(LoginLimit(login_engine)), self._emit, retry)
                 tokens = keeper(who.auth, login, errands.start) if isinstance(who.auth, Grant) else who.auth
-                return Retrying(Pacing(Authorising(engine, tokens), Budget(who.rate_limit)))
+                send = Retrying(Pacing(Authorising(engine, tokens), Budget(who.rate_limit)))
+                return Way(send, tokens, Retrying(engine))
 
-            return Line(way, errands, None if http is http_client else lambda: close(http))
+            return Line(way, errands, connections)
 
         self._on_event: Final = only_watching(on_event)
         self._counters: Final = Counters()
@@ -209,6 +212,15 @@ class CoachingClient:
             safety = Safety.DELETE
         return await self._api.request(verb, address(path, query or {}), safety, None if json is None else dumps(json))
 
+    async def warmup(self) -> None:
+        """Do ahead what the first call would wait for: a token is fetched, and a connection opened, which stays for 5 s.
+
+        Needs no permission. HTTP: `POST /oauth/token` at the login host, then `HEAD /` at the API host, without the token;
+        any answer will do. Raises what every method raises; `AuthError` and `TransportError` tell of wrong credentials and
+        hosts before anybody waits for an answer.
+        """
+        await self._api.warmup()
+
     def stats(self) -> Stats:
         """What this client, its views included, has done so far."""
         return self._counters.snapshot()
@@ -228,7 +240,9 @@ class CoachingClient:
     async def __aenter__(self) -> Self:
         if self._is_view:
             raise ClientMisuse("a view cannot be closed, so it is no context manager: use it as it is")
-        self._lines.get().refuse_if_closed()
+        line = self._lines.get()
+        line.refuse_if_closed()
+        await line.connections.open()
         return self
 
     async def __aexit__(

@@ -1,26 +1,25 @@
 """The bottom of the pipeline, and the only place that knows how an HTTP library talks and fails."""
 
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import anyio
 import attrs
 import httpx
 
 from . import _body
-from ._errors import ClientMisuse, ConfigurationError
+from ._errors import ClientMisuse
 from ._events import RequestAnswered, RequestFailed, RequestSent
 from ._failures import bare, fault_of_failure, kind_of
 from ._gate import Gate
+from ._http import Connections, HttpClient, HttpResponse
 from ._log import not_in_hpacks_log
 from ._pipeline import ExchangeFailed, Flaw, Request, Response
 from ._retry import Fault, Safety
+from ._tasks import in_child_task
 from ._version import VERSION
 
-__all__ = ["Engine", "HttpClient", "HttpResponse", "close", "own_client", "tls_context"]
+__all__ = ["Engine"]
 
 T = TypeVar("T")
 
@@ -32,69 +31,6 @@ ANSWER_TIMEOUT: Final = 15.0
 HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"coaching-async/{VERSION}"}
 
 
-class HttpResponse(_body.Body, Protocol):
-    """As much of an answer of httpx's, or httpx2's, as is used here."""
-
-    @property
-    def status_code(self) -> int: ...
-    async def aclose(self) -> None: ...
-
-
-class HttpClient(Protocol):
-    """As much of `httpx.AsyncClient`, or `httpx2.AsyncClient`, as is used here."""
-
-    @property
-    def is_closed(self) -> bool: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    def build_request(  # a request goes back to the client that built it, so nobody needs to know what it is
-        self,
-        method: str,
-        url: str,
-        *,
-        content: bytes | None,
-        headers: Mapping[str, str],
-        timeout: tuple[float | None, float | None, float | None, float | None],
-        extensions: dict[str, Any],
-    ) -> Any: ...
-    async def send(self, request: Any, *, stream: bool, auth: None, follow_redirects: bool) -> HttpResponse: ...
-    async def aclose(self) -> None: ...
-
-
-def tls_context() -> ssl.SSLContext:
-    """What servers are believed by: as the environment says (`SSL_CERT_FILE`), else certifi. Takes 20 ms to build."""
-    try:
-        return httpx.create_ssl_context()
-    except OSError as error:  # ssl's own among them
-        problem = type(error).__name__
-    raise ConfigurationError(f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {problem}")
-
-
-def own_client(*, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
-    """The HTTP client of who brings none: no redirects, no cookies, proxies from the environment, HTTP/1.1."""
-    limits = httpx.Limits(
-        max_connections=connections,
-        max_keepalive_connections=connections,
-        keepalive_expiry=5.0,  # below any load balancer's idle time: else it may close just as we send
-    )
-    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    # Whatever the environment says: what stays on this machine needs no proxy, and may be plain http.
-    direct: dict[str, None] = dict.fromkeys(["all://localhost", "all://127.0.0.1", "all://[::1]"])
-    try:
-        return httpx.AsyncClient(verify=tls, limits=limits, cookies=no_cookies, mounts=direct, follow_redirects=False)
-    except ImportError:
-        problem = "is a SOCKS proxy, which needs one package more: pip install 'httpx[socks]'"
-    except ValueError:
-        problem = "is no proxy's URL"
-    # Which of them it is stays unsaid: a proxy's URL may hold a password.
-    raise ConfigurationError(f"what HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is set to {problem}")
-
-
-async def close(http: HttpClient) -> None:
-    """Close its connections, all of them, also when the caller is cancelled in the middle."""
-    await _in_child_task(http.aclose)
-
-
 @attrs.define
 class Engine:
     """Sends one request through the gate and reads the answer in full.
@@ -103,25 +39,25 @@ class Engine:
     scope, the only kind that its pool survives (encode/httpcore#1093), and the gate keeps anybody from waiting in there.
     """
 
-    http: HttpClient
+    connections: Connections
     gate: Gate
-    borrowed: bool = False
 
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
+        http = await self.connections.open()
         async with AsyncExitStack() as stack:
             with request.call.in_line():
                 turn = await stack.enter_async_context(self.gate.slot(request.pause))
-            if self.http.is_closed:
+            if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call = request.call
             call.attempts += 1
             attempt, before = call.attempts, call.processed
-            if self.borrowed:
+            if self.connections.is_borrowed:
                 _has_left(request)  # it may take another's transport to know better
             started = anyio.current_time()
             call.emit(RequestSent(call.operation, attempt))
-            answer = await _in_child_task(lambda: self._exchange(request))
+            answer = await in_child_task(lambda: self._exchange(http, request))
             elapsed = anyio.current_time() - started
             call.processed = before
             if isinstance(answer, ExchangeFailed):
@@ -134,13 +70,13 @@ class Engine:
             call.emit(RequestAnswered(call.operation, attempt, answer.status, elapsed, answer.correlation_id))
             return answer
 
-    async def _exchange(self, request: Request) -> Response | ExchangeFailed:
+    async def _exchange(self, http: HttpClient, request: Request) -> Response | ExchangeFailed:
         answer: HttpResponse | None = None
         silence = None if request.safety is Safety.WRITE else ANSWER_TIMEOUT
-        if self.borrowed:  # our own speaks HTTP/1.1
+        if self.connections.is_borrowed:  # our own speaks HTTP/1.1
             not_in_hpacks_log()
         try:
-            outgoing = self.http.build_request(
+            outgoing = http.build_request(
                 request.method,
                 request.url,
                 headers=HEADERS | dict(request.headers),
@@ -149,20 +85,22 @@ class Engine:
                 extensions={"trace": Watch(request)},
             )
             outgoing.url = type(outgoing.url)(request.url)  # a borrowed client's own params would stand instead of ours
-            if "cookie" not in self.http.headers:  # the jar of a borrowed client; ours is empty
+            if "cookie" not in http.headers:  # the jar of a borrowed client; ours is empty
                 outgoing.headers.pop("cookie", None)
             if isinstance(outgoing, httpx.Request) and request.content is not None:
                 outgoing.stream = Whole(request.content)
-            answer = await self.http.send(outgoing, stream=True, auth=None, follow_redirects=False)
+            answer = await http.send(outgoing, stream=True, auth=None, follow_redirects=False)
             try:
-                return _response(answer, b"" if request.method == "HEAD" else await _body.read(answer))
+                return _response(answer, await (_body.read_none if request.method == "HEAD" else _body.read)(answer))
             finally:
                 await answer.aclose()
         except Exception as error:
             kind = kind_of(error)
             if kind is not None:
                 return self._failed(error, kind, answer)
-            if not (self.borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)):
+            if not (
+                self.connections.is_borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)
+            ):
                 raise  # a mistake, ours or a borrowed transport's
         raise ClientMisuse("the HTTP client that this client was given belongs to an event loop that is gone")
 
@@ -175,7 +113,9 @@ class Engine:
         if answer is not None and not 200 <= answer.status_code < 300:
             return Response(answer.status_code, answer.headers)  # what matters of it arrived
         fault = (
-            Fault.BODY_LOST if answer is not None else fault_of_failure(error, kind.__name__, borrowed=self.borrowed)
+            Fault.BODY_LOST
+            if answer is not None
+            else fault_of_failure(error, kind.__name__, borrowed=self.connections.is_borrowed)
         )
         return ExchangeFailed(fault, bare(error, kind))
 
@@ -232,28 +172,3 @@ def _response(answer: HttpResponse, body: bytes | Flaw) -> Response:
     if isinstance(body, Flaw):
         return Response(answer.status_code, answer.headers, flaw=body)
     return Response(answer.status_code, answer.headers, body)
-
-
-async def _in_child_task(function: Callable[[], Awaitable[T]]) -> T:
-    """Run `function` in a task of its own and come back as if it had been awaited: no exception groups."""
-    values: list[T] = []
-    errors: list[BaseException] = []
-
-    async def child() -> None:
-        try:
-            values.append(await function())
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:  # noqa: BLE001 # handed on below
-            errors.append(error)
-
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(child)
-    except BaseExceptionGroup as group:  # what struck the caller while it waited here: KeyboardInterrupt on trio
-        errors += group.exceptions
-    if errors:
-        raise errors.pop()
-    if not values:
-        raise RuntimeError("the HTTP client cancelled a request by itself")
-    return values.pop()

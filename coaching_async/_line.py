@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -13,6 +13,7 @@ import attrs
 from ._errors import ClientMisuse
 from ._grants import Grant
 from ._home import Errands
+from ._http import Connections
 from ._pipeline import Send, TokenSource
 from ._rate import RateLimit
 
@@ -32,23 +33,31 @@ class Identity:
     rate_limit: RateLimit
 
 
-class Line:
-    """The ways of requests, as long as it is open. `hang_up` closes its connections, where they are its own."""
+@attrs.frozen
+class Way:
+    """The way of one identity's requests, and the parts of it that can be got ready."""
 
-    def __init__(
-        self, way: Callable[[Identity], Send], errands: Errands, hang_up: Callable[[], Awaitable[None]] | None
-    ) -> None:
+    send: Send
+    tokens: TokenSource
+    plain: Send
+    """Without token and rate limit."""
+
+
+class Line:
+    """The ways of requests, as long as it is open."""
+
+    def __init__(self, way: Callable[[Identity], Way], errands: Errands, connections: Connections) -> None:
+        self.connections: Final = connections
         self.is_closed = False
         self._way = way
-        self._ways: WeakKeyDictionary[Identity, Send] = WeakKeyDictionary()
+        self._ways: WeakKeyDictionary[Identity, Way] = WeakKeyDictionary()
         self._errands = errands
-        self._hang_up = hang_up
         self._used_by: int | None = None
         self._calls: set[anyio.CancelScope] = set()
         self._quiet = anyio.Event()
         self._gone = anyio.Event()
 
-    def way(self, identity: Identity) -> Send:
+    def way(self, identity: Identity) -> Way:
         """The way of one identity's requests: its own token and budget, and everybody's connections."""
         if (known := self._ways.get(identity)) is None:
             known = self._ways[identity] = self._way(identity)
@@ -90,8 +99,7 @@ class Line:
             await self._errands.all_done()
         finally:
             try:
-                if self._hang_up is not None:
-                    await self._hang_up()
+                await self.connections.close()
             finally:
                 self._gone.set()
 
@@ -100,7 +108,7 @@ class Line:
         self.is_closed = True
 
     def __del__(self) -> None:
-        if self._used_by == os.getpid() and self._hang_up is not None and not self.is_closed:
+        if self._used_by == os.getpid() and self.connections.are_ours and not self.is_closed:
             warnings.warn(
                 "a CoachingClient was dropped without being closed: use `async with`, or call aclose()",
                 ResourceWarning,

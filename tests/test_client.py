@@ -43,8 +43,8 @@ async def test_a_borrowed_client_is_used_and_left_open():
 
 
 async def test_an_own_client_is_closed_at_the_end_and_may_be_closed_twice():
-    client = CoachingClient(AccessToken(TOKEN))
-    await client.aclose()
+    async with CoachingClient(AccessToken(TOKEN)) as client:
+        pass
     await client.aclose()
 
     assert http_of(client).is_closed
@@ -138,13 +138,14 @@ def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]):
         ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: FileNotFoundError"),
     ],
 )
-def test_an_environment_that_cannot_work_is_told_when_the_client_is_made(
+async def test_an_environment_that_cannot_work_is_told_when_the_client_is_opened(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
 ):
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(ConfigurationError, match=problem) as caught:
-        CoachingClient(AccessToken(TOKEN))
+        async with CoachingClient(AccessToken(TOKEN)):
+            pass
 
     assert "s3cret" not in str(caught.value)
     assert caught.value.__context__ is None

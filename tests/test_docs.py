@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import logging
 import os
 import re
 import subprocess
@@ -41,6 +42,7 @@ def test_the_program_in_the_readme_runs_as_it_stands(tmp_path: Path):
 async def test_every_block_of_the_tour_runs_one_after_the_other(monkeypatch: pytest.MonkeyPatch):
     blocks = BLOCK.findall((ROOT / "docs" / "tour.md").read_text())
     assert len(blocks) >= 10
+    monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)  # one of them sets it
 
     async with Sandbox(appointments=200) as sandbox:
         for name, value in environment(sandbox).items():

@@ -12,14 +12,20 @@ import httpx
 import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, TransportError
-from coaching_async._engine import Engine, own_client, tls_context
+from coaching_async._engine import Engine
 from coaching_async._gate import Gate
+from coaching_async._http import Connections, HttpClient, own_client, tls_context
 from coaching_async._pipeline import ExchangeFailed
 from coaching_async._retry import Fault, Safety
 
 from .support import TOKEN, http_of, request_of
 
 pytestmark = pytest.mark.anyio
+
+
+def engine_of(http: HttpClient, *, is_borrowed: bool = True) -> Engine:
+    connections = Connections(http if is_borrowed else None, lambda: http)
+    return Engine(connections, Gate(1))
 
 
 class Failing(httpx.AsyncBaseTransport):
@@ -53,7 +59,7 @@ class HalfAnswer(httpx.AsyncBaseTransport):
 
 
 def engine(transport: httpx.AsyncBaseTransport, *, borrowed: bool = False) -> Engine:
-    return Engine(httpx.AsyncClient(transport=transport), Gate(1), borrowed)
+    return engine_of(httpx.AsyncClient(transport=transport), is_borrowed=borrowed)
 
 
 def tls_error() -> httpx.ConnectError:
@@ -142,7 +148,7 @@ async def test_a_borrowed_client_that_raises_for_a_status_by_itself_is_understoo
         return httpx.Response(404, json={"code": "not.found"})
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(service), event_hooks={"response": [raise_for_status]})
-    response = await Engine(http, Gate(1), borrowed=True)(request_of())
+    response = await engine_of(http)(request_of())
 
     assert response.status == 404
 
@@ -152,7 +158,7 @@ async def test_a_borrowed_client_that_was_closed_is_a_misuse():
     await http.aclose()
 
     with pytest.raises(ClientMisuse, match="HTTP client of this client is closed"):
-        await Engine(http, Gate(1), borrowed=True)(request_of())
+        await engine_of(http)(request_of())
 
 
 async def test_an_error_of_a_transports_own_kind_is_understood():

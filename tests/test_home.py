@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, OutcomeUnknown, RetryPolicy
+from coaching_async._http import Connections
 
 from .faults import FaultServer, ok
 from .support import TOKEN, Service, answer, http_of
@@ -261,7 +262,8 @@ async def test_who_closes_second_waits_for_the_first():
             await anyio.sleep(5)
 
     client = Service([answer(APPOINTMENT)]).client()
-    client._lines.value._hang_up = Slow().aclose
+    client._lines.value.connections = Connections(None, lambda: httpx.AsyncClient(transport=Slow()))
+    await client._lines.value.connections.open()
     started = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.aclose)

@@ -41,7 +41,7 @@ from coaching_async import (
     TransportError,
     Unauthorized,
 )
-from coaching_async._engine import tls_context
+from coaching_async._http import tls_context
 from tests.faults import HOST, Authority, Conversation, FaultServer, Received, ok
 from tests.support import Service, answer, http_of
 
