@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import functools
-import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
@@ -14,6 +13,8 @@ import attrs
 from ._annotations import Annotations
 from ._api import Api
 from ._appointments import Appointments
+from ._bulk import BulkStream, Items, OnProgress, bulk
+from ._checks import refuse_odd, seconds
 from ._engine import Engine, HttpClient, close, own_client, tls_context
 from ._errors import ClientMisuse, ConfigurationError
 from ._events import Counters, Emit, Event, Stats
@@ -23,6 +24,7 @@ from ._line import CLOSED, Identity, Line
 from ._log import log, only_watching
 from ._login import Login, LoginLimit
 from ._notifications import Notifications
+from ._outcomes import BulkResult
 from ._pipeline import Authorising, Pacing, Retrying, Send, TokenSource
 from ._rate import Budget, Gate, RateLimit
 from ._raw import RawResponse, capturing, raw_response
@@ -36,6 +38,7 @@ from ._wire import Json, dumps
 
 __all__ = ["CoachingClient"]
 
+K = TypeVar("K")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -79,7 +82,7 @@ class CoachingClient:
     ) -> None:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
-        _refuse_odd(auth, http_client, on_event)
+        refuse_odd(auth, http_client, on_event)
         where = hosts(region, base_url, login_url, allow_http=allow_http)
         tls = functools.cache(tls_context)
 
@@ -103,7 +106,8 @@ class CoachingClient:
         self._is_closed = False
         self._is_view = False
         self._lines: Final = PerLoop(line, Line.abandon)
-        self._offer(Api(where.api, self._lines.get, Identity(auth, rate_limit), self._emit, _seconds(timeout), retry))
+        identity = Identity(auth, rate_limit)
+        self._offer(Api(where.api, self._lines.get, identity, self._emit, seconds(timeout), retry, max_concurrency))
 
     def _offer(self, api: Api) -> None:
         self._api = api
@@ -144,7 +148,7 @@ class CoachingClient:
         `ConfigurationError`.
         """
         return self._view(
-            timeout=self._api.timeout if isinstance(timeout, Unset) else _seconds(timeout),
+            timeout=self._api.timeout if isinstance(timeout, Unset) else seconds(timeout),
             retry=self._api.retry if isinstance(retry, Unset) else retry,
         )
 
@@ -158,7 +162,7 @@ class CoachingClient:
         view for a user while it is in use, because its token and what it has sent are forgotten with it. It cannot be
         closed.
         """
-        _refuse_odd(auth, None, None)
+        refuse_odd(auth, None, None)
         known = self._api.identity.rate_limit
         return self._view(identity=Identity(auth, known if rate_limit is None else rate_limit))
 
@@ -208,6 +212,47 @@ class CoachingClient:
             safety = Safety.DELETE
         return await self._api.request(verb, address(path, query or {}), safety, None if json is None else dumps(json))
 
+    async def bulk(
+        self,
+        function: Callable[[K], Awaitable[T]],
+        items: Items[K],
+        *,
+        concurrency: int | None = None,
+        on_progress: OnProgress[K, T] | None = None,
+    ) -> BulkResult[K, T]:
+        """Call `function` for each item, at most `concurrency` at a time (`max_concurrency` of the client unless told).
+
+            result = await client.bulk(client.appointments.get, ids)
+
+        `items` is any iterable, async ones included; each item is taken only when there is room for its call, and each call
+        has a deadline of its own. A `CoachingError` is the outcome of its item and stops nobody else, except those that
+        every call would meet: `Unauthorized`, `AuthError` and `ClientMisuse`. After one of them nothing new begins, what is
+        under way ends by itself, and the rest is "not started"; an async input is then not read any further.
+
+        `on_progress`, a plain function, is given each outcome as it comes, and so keeps them where the bulk itself fails.
+
+        Raises `ValueError` and `TypeError` for bad arguments, before anything is sent. What `function` raises that is no
+        `CoachingError` comes out at once, as itself, as does what `on_progress` and `items` raise, and the calls under way
+        are cancelled. They are waited for where `items` raises a `CoachingError`, whose `partial` has all outcomes.
+        """
+        return await bulk(function, items, concurrency, on_progress, usual=self._api.concurrency)
+
+    def bulk_stream(
+        self, function: Callable[[K], Awaitable[T]], items: Items[K], *, concurrency: int | None = None
+    ) -> BulkStream[K, T]:
+        """`bulk` for an input that is too long to keep, or never ends.
+
+            async with client.bulk_stream(client.appointments.get, ids) as outcomes:
+                async for outcome in outcomes: ...
+
+        Outcomes come in the order of the input. At most `concurrency` calls are under way, or done and not yet taken: who
+        reads slowly slows them down. Leaving the block cancels what is under way, and closes an async generator. After an
+        error that stops a bulk the stream ends with what was under way.
+
+        Raises what `bulk` raises, in the block or at its end.
+        """
+        return BulkStream(function, items, concurrency, usual=self._api.concurrency)
+
     def stats(self) -> Stats:
         """What this client, its views included, has done so far."""
         return self._counters.snapshot()
@@ -240,31 +285,6 @@ class CoachingClient:
         with contextlib.suppress(Exception):  # a handler of the application's; who only watches must not change a call
             log(event)
         self._on_event(event)
-
-
-def _refuse_odd(auth: object, http_client: object, on_event: object) -> None:
-    """What a type checker would have told."""
-    if not isinstance(auth, Grant) and not inspect.iscoroutinefunction(getattr(auth, "token", None)):
-        raise ConfigurationError(
-            f"auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
-            f"{_kind(auth)} is none of these"
-        )
-    if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):
-        raise ConfigurationError(
-            f"http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not {_kind(http_client)}"
-        )
-    if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
-        raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
-
-
-def _seconds(timeout: float) -> float:
-    if not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("timeout has to be a number of seconds above 0")
-    return timeout
 
 
 VARIABLES: Final = (

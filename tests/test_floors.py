@@ -10,16 +10,16 @@ import coaching_async
 PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
-    {"_types", "_version", "_hints"},
+    {"_types", "_version", "_hints", "_lanes"},
     {"_convert", "_events"},
     {"models_aggregates", "models_errors", "models_socket"},
     {"models"},
     {"models_slots", "_errors"},
-    {"_regions", "_retry", "_rate", "_wire", "_home", "_log"},
+    {"_regions", "_retry", "_rate", "_wire", "_home", "_log", "_outcomes"},
     {"_failures", "_urls"},
-    {"_pipeline", "_listing", "_filters"},
+    {"_pipeline", "_listing", "_filters", "_bulk"},
     {"_body", "_grants", "_raw"},
-    {"_engine", "_login", "_line", "_sign_in"},
+    {"_engine", "_login", "_line", "_sign_in", "_checks"},
     {"_tokens"},
     {"_answers"},
     {"_api"},
