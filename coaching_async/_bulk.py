@@ -1,6 +1,5 @@
 """Bulk: one call for each of many items, so many at a time."""
 
-import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
 from inspect import iscoroutinefunction
@@ -87,6 +86,7 @@ class BulkStream(AsyncIterator[Outcome[K, T]]):
             raise ClientMisuse("two tasks share one stream, and each would miss what the other gets: give each its own")
         self._stepping = True
         try:
+            await anyio.lowlevel.checkpoint()
             while self._next not in self._early:
                 index, outcome = await anext(self._crew)
                 self._early[index] = outcome
@@ -120,6 +120,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._drawn = 0
         self._given = 0
         self._told: deque[tuple[int, Outcome[K, T]]] = deque()
+        self._has_begun = False
         self._is_open = False
         self._is_stopped = False
         self._is_fed = False
@@ -127,27 +128,25 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._errors: list[BaseException] = []
 
     async def __aenter__(self) -> Self:
-        if self._is_fed or self._is_open:
+        if self._has_begun:
             raise ClientMisuse("this bulk has begun already: make a new one")
         self._news = anyio.Event()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        self._is_open = True
+        self._has_begun = self._is_open = True
         self._tasks.start_soon(self._kept, self._feed)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._is_open, self._is_fed = False, True
+        self._is_open = False
         cancelled = anyio.get_cancelled_exc_class()
         is_callers = error is not None and not isinstance(error, cancelled)
-        if is_callers:  # a task group would wrap it; a cancelling, though, may be the group's own
-            kind = error = traceback = None
         self._tasks.cancel_scope.cancel()
         try:
             await self._tasks.__aexit__(kind, error, traceback)
-        except BaseExceptionGroup as group:  # what struck the caller while it waited here: KeyboardInterrupt on trio
+        except BaseExceptionGroup as group:  # the caller's own error, and what struck it while it waited here
             self._errors += (each for each in group.exceptions if not isinstance(each, cancelled))
         errors, self._errors = self._errors, []
         if errors and not (is_callers and isinstance(_first(errors), Exception)):
@@ -158,7 +157,6 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
     async def __anext__(self) -> tuple[int, Outcome[K, T]]:
         if not self._is_open:
             raise ClientMisuse("a bulk_stream is read inside its `async with` block")
-        await anyio.lowlevel.checkpoint()
         while not self._told:
             if self._is_fed and self._given == self._drawn:
                 if self._input_error is not None:
@@ -216,12 +214,11 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._news.set()
 
     async def _kept(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Do the work, and keep what it raises, unless that is the cancelling of the block."""
+        """Do the work, and keep what it raises, unless that is a cancelling."""
         try:
             await work(*args)
         except BaseException as error:
-            # What was cancelled by nobody is an error like others: a call that waited for somebody else's task, say.
-            if isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf:
+            if isinstance(error, anyio.get_cancelled_exc_class()):
                 raise
             self._errors.append(error)
             self._tasks.cancel_scope.cancel()

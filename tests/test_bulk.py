@@ -498,6 +498,29 @@ async def test_progress_knows_no_total_where_the_input_knows_none_and_counts_onl
     assert [(each.done, each.failed, each.total) for each in seen] == [(1, 0, None), (2, 1, None)]
 
 
+async def test_what_was_drawn_too_late_is_not_started_and_does_not_count_as_done():
+    done: list[tuple[int, int]] = []
+
+    async def items() -> AsyncIterator[int]:
+        yield 0
+        yield 1
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(2)
+        yield 2
+
+    async def work(item: int) -> None:
+        await anyio.sleep(5 if item == 0 else 1)
+        if item == 1:
+            raise Unauthorized("no")
+
+    result = await make_client().bulk(
+        work, items(), on_progress=lambda each: done.append((each.newest.item, each.done))
+    )
+
+    assert kinds(result) == ["ok", "Unauthorized", "not started"]
+    assert done == [(1, 1), (0, 2)]
+
+
 async def test_what_came_before_an_error_is_known_to_whoever_watched_the_progress():
     kept: list[Outcome[int, str]] = []
 

@@ -191,6 +191,29 @@ async def test_whoever_cancels_gets_free_and_nothing_is_left(cancel: Way, anyio_
     assert tasks_now() == tasks
 
 
+async def test_each_step_lets_others_run_and_may_be_cancelled_even_where_the_outcome_is_there_already():
+    async with make_client(3).bulk_stream(Work(), range(3)) as outcomes:
+        await anyio.sleep(5)
+        for item in range(3):
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await anext(outcomes)
+            assert scope.cancelled_caught
+            assert await taken(outcomes, 1) == [item]
+
+
+async def test_an_error_in_a_block_that_is_being_cancelled_comes_out_as_it_would_of_any_block():
+    async def read() -> None:
+        with anyio.CancelScope() as scope:
+            async with make_client(3).bulk_stream(Work(seconds=1000), Input()):
+                await anyio.sleep(1)
+                scope.cancel()
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await read()
+
+
 async def test_a_step_that_is_cancelled_loses_no_outcome():
     async with make_client(2).bulk_stream(Work(seconds=1), range(6)) as outcomes:
         seen: list[int] = []
@@ -204,7 +227,7 @@ async def test_a_step_that_is_cancelled_loses_no_outcome():
 
 
 async def test_it_is_read_inside_its_block_once_and_by_one_task():
-    stream: BulkStream[int, str] = make_client().bulk_stream(Work(), range(3))
+    stream: BulkStream[int, str] = make_client().bulk_stream(Work(), Input(waits=3))
     with pytest.raises(ClientMisuse, match="inside its `async with` block"):
         await anext(stream)
     async with stream:
