@@ -1,5 +1,6 @@
 """An async client for the Genesys Cloud Coaching API."""
 
+from ._bulk import BulkStream
 from ._client import CoachingClient
 from ._errors import (
     AuthError,
@@ -46,6 +47,11 @@ from ._listing import (
     Listing,
     PageWalk,
     Walk,
+)
+from ._outcomes import (
+    BulkResult,
+    Outcome,
+    Progress,
 )
 from ._pipeline import TokenSource
 from ._rate import RateLimit
@@ -167,6 +173,8 @@ __all__ = [
     "AuthorizationRequest",
     "AvailableTime",
     "BadRequest",
+    "BulkResult",
+    "BulkStream",
     "BusinessUnitReference",
     "CallFinished",
     "CallStarted",
@@ -207,10 +215,12 @@ __all__ = [
     "Notification",
     "NotificationAction",
     "OpenEnum",
+    "Outcome",
     "OutcomeUnknown",
     "Page",
     "PageWalk",
     "Processed",
+    "Progress",
     "RateLimit",
     "RateLimited",
     "RawResponse",

@@ -63,6 +63,8 @@ class Api:
     emit: Emit
     timeout: float
     retry: RetryPolicy
+    concurrency: int
+    """How many requests the client has under way at once."""
 
     async def read(
         self, cls: type[T], operation: str, *segments: str, filters: Filters = NONE, body: object = None

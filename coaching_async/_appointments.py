@@ -9,10 +9,12 @@ import anyio
 import attrs
 
 from ._api import ROOT, Api, pauses
+from ._bulk import Items, OnProgress, bulk
 from ._convert import Several, Span, an_id, ids, members
 from ._errors import NotFound
-from ._filters import AppointmentFilters, as_query, at_least_one
+from ._filters import AppointmentFilters, as_query, one_of
 from ._listing import Listing
+from ._outcomes import BulkResult
 from ._types import Unset, aware
 from ._urls import path
 from .models import (
@@ -27,12 +29,10 @@ from .models import (
     settable_status,
 )
 from .models_aggregates import (
-    AggregateClause,
     AggregateDimension,
     AggregateFilter,
     AggregateFilterType,
     AggregateGroupBy,
-    AggregatePredicate,
     AggregateQuery,
     AppointmentAggregates,
     AppointmentMetric,
@@ -113,6 +113,21 @@ class Appointments:
         Raises: `NotFound`, `Forbidden`.
         """
         return await self._api.read(Appointment, "appointments.get", "appointments", appointment_id)
+
+    async def get_many(
+        self,
+        ids: Items[str],
+        *,
+        concurrency: int | None = None,
+        on_progress: OnProgress[str, Appointment] | None = None,
+    ) -> BulkResult[str, Appointment]:
+        """Many appointments, with one request each: `CoachingClient.bulk` of `get`, whose errors are in the result.
+
+        HTTP: GET /api/v2/coaching/appointments/{appointmentId}
+        Permission: coaching:appointment:view, or being their attendee, creator or facilitator
+        Raises: what `CoachingClient.bulk` raises.
+        """
+        return await bulk(self.get, ids, concurrency, on_progress, usual=self._api.concurrency)
 
     async def create(self, appointment: AppointmentCreate) -> Appointment:
         """Create an appointment.
@@ -262,7 +277,7 @@ class Appointments:
             AggregateDimension.FACILITATOR_ID: facilitator_ids,
             AggregateDimension.STATUS: None if statuses is None else members(AppointmentStatus, statuses),
         }
-        clauses = [_clause(dimension, values) for dimension, values in simple.items() if values is not None]
+        clauses = [one_of(dimension, values) for dimension, values in simple.items() if values is not None]
         if filter is not None and clauses:
             raise ValueError(
                 "filter stands instead of attendee_ids, facilitator_ids and statuses: give it, or some of them"
@@ -276,9 +291,3 @@ class Appointments:
         return await self._api.read(
             AppointmentAggregates, "appointments.aggregate", "appointments", "aggregates", "query", body=query
         )
-
-
-def _clause(dimension: AggregateDimension, values: Iterable[str] | str) -> AggregateClause:
-    """`dimension` has to be one of `values`."""
-    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in at_least_one(values)]
-    return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import functools
-import inspect
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -15,11 +14,14 @@ import attrs
 from ._annotations import Annotations
 from ._api import Api
 from ._appointments import Appointments
+from ._bulk import BulkStream, Items, OnProgress, bulk
+from ._checks import refuse_odd, seconds
 from ._engine import Engine
+from ._environment import configured
 from ._errors import ClientMisuse, ConfigurationError
 from ._events import Counters, Emit, Event, Stats
 from ._gate import Gate
-from ._grants import AccessToken, ClientCredentials, Grant
+from ._grants import Grant
 from ._home import Errands, PerLoop
 from ._http import Connections, HttpClient, own_client, tls_context
 from ._json import Json, dumps
@@ -27,6 +29,7 @@ from ._line import CLOSED, Identity, Line, Way
 from ._log import log, only_watching
 from ._login import Login, LoginLimit
 from ._notifications import Notifications
+from ._outcomes import BulkResult
 from ._pipeline import Authorising, Pacing, Retrying, TokenSource
 from ._rate import Budget, RateLimit
 from ._raw import RawResponse, capturing, raw_response
@@ -34,11 +37,12 @@ from ._regions import hosts
 from ._retry import RetryPolicy, Safety
 from ._schedule_slots import ScheduleSlots
 from ._tokens import keeper
-from ._types import UNSET, Secret, Unset
+from ._types import UNSET, Unset
 from ._urls import address
 
 __all__ = ["CoachingClient"]
 
+K = TypeVar("K")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -82,7 +86,7 @@ class CoachingClient:
     ) -> None:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
-        _refuse_odd(auth, http_client, on_event)
+        refuse_odd(auth, http_client, on_event)
         where = hosts(region, base_url, login_url, allow_http=allow_http)
         is_plain = all(host.startswith("http:") for host in where)
         tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else tls_context())
@@ -107,7 +111,8 @@ class CoachingClient:
         self._is_closed = False
         self._is_view = False
         self._lines: Final = PerLoop(line, Line.abandon)
-        self._offer(Api(where.api, self._lines.get, Identity(auth, rate_limit), self._emit, _seconds(timeout), retry))
+        identity = Identity(auth, rate_limit)
+        self._offer(Api(where.api, self._lines.get, identity, self._emit, seconds(timeout), retry, max_concurrency))
 
     def _offer(self, api: Api) -> None:
         self._api = api
@@ -125,21 +130,9 @@ class CoachingClient:
 
         Raises `ConfigurationError`, which names what is missing.
         """
-        region, token, client_id, client_secret = (_variable(environ, name) for name in VARIABLES)
+        auth, region = configured(environ)
         del environ  # an error's frames must not show it
-        missing = [name for name, value in zip(VARIABLES[2:], (client_id, client_secret), strict=True) if not value]
-        problem = f"the environment lacks {' and '.join(missing)}; or set {VARIABLES[1]} instead"
-        auth: Grant | TokenSource | None = None
-        try:
-            if token:
-                auth = AccessToken(token.reveal())
-            elif client_id and client_secret:
-                auth = ClientCredentials(client_id.reveal(), client_secret.reveal())
-        except ValueError as error:
-            problem = f"{VARIABLES[1]}: {error}"
-        if auth is None:
-            raise ConfigurationError(problem)
-        return cls(auth, region=region.reveal() if region else None)
+        return cls(auth, region=region)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
         """A view of this client with another deadline, in seconds, or another policy, for some calls.
@@ -148,7 +141,7 @@ class CoachingClient:
         `ConfigurationError`.
         """
         return self._view(
-            timeout=self._api.timeout if isinstance(timeout, Unset) else _seconds(timeout),
+            timeout=self._api.timeout if isinstance(timeout, Unset) else seconds(timeout),
             retry=self._api.retry if isinstance(retry, Unset) else retry,
         )
 
@@ -162,7 +155,7 @@ class CoachingClient:
         view for a user while it is in use, because its token and what it has sent are forgotten with it. It cannot be
         closed.
         """
-        _refuse_odd(auth, None, None)
+        refuse_odd(auth, None, None)
         known = self._api.identity.rate_limit
         return self._view(identity=Identity(auth, known if rate_limit is None else rate_limit))
 
@@ -221,6 +214,47 @@ class CoachingClient:
         """
         await self._api.warmup()
 
+    async def bulk(
+        self,
+        function: Callable[[K], Awaitable[T]],
+        items: Items[K],
+        *,
+        concurrency: int | None = None,
+        on_progress: OnProgress[K, T] | None = None,
+    ) -> BulkResult[K, T]:
+        """Call `function` for each item, at most `concurrency` at a time (`max_concurrency` of the client unless told).
+
+            result = await client.bulk(client.appointments.get, ids)
+
+        `items` is any iterable, async ones included; each item is taken only when there is room for its call, and each call
+        has a deadline of its own. A `CoachingError` is the outcome of its item and stops nobody else, except those that
+        every call would meet: `Unauthorized`, `AuthError` and `ClientMisuse`. After one of them nothing new begins, what is
+        under way ends by itself, and the rest is "not started"; an async input is then not read any further.
+
+        `on_progress`, a plain function, is given each outcome as it comes, and so keeps them where the bulk itself fails.
+
+        Raises `ValueError` and `TypeError` for bad arguments, before anything is sent. What `function` raises that is no
+        `CoachingError` comes out at once, as itself, as does what `on_progress` and `items` raise, and the calls under way
+        are cancelled. They are waited for where `items` raises a `CoachingError`, whose `partial` has all outcomes.
+        """
+        return await bulk(function, items, concurrency, on_progress, usual=self._api.concurrency)
+
+    def bulk_stream(
+        self, function: Callable[[K], Awaitable[T]], items: Items[K], *, concurrency: int | None = None
+    ) -> BulkStream[K, T]:
+        """`bulk` for an input that is too long to keep, or never ends.
+
+            async with client.bulk_stream(client.appointments.get, ids) as outcomes:
+                async for outcome in outcomes: ...
+
+        Outcomes come in the order of the input. At most `concurrency` calls are under way, or done and not yet taken: who
+        reads slowly slows them down. Leaving the block cancels what is under way, and closes an async generator. After an
+        error that stops a bulk the stream ends with what was under way.
+
+        Raises what `bulk` raises, in the block or at its end.
+        """
+        return BulkStream(function, items, concurrency, usual=self._api.concurrency)
+
     def stats(self) -> Stats:
         """What this client, its views included, has done so far."""
         return self._counters.snapshot()
@@ -255,40 +289,3 @@ class CoachingClient:
         with contextlib.suppress(Exception):  # a handler of the application's; who only watches must not change a call
             log(event)
         self._on_event(event)
-
-
-def _refuse_odd(auth: object, http_client: object, on_event: object) -> None:
-    """What a type checker would have told."""
-    if not isinstance(auth, Grant) and not inspect.iscoroutinefunction(getattr(auth, "token", None)):
-        raise ConfigurationError(
-            f"auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
-            f"{_kind(auth)} is none of these"
-        )
-    if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):
-        raise ConfigurationError(
-            f"http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not {_kind(http_client)}"
-        )
-    if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
-        raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
-
-
-def _seconds(timeout: float) -> float:
-    if not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("timeout has to be a number of seconds above 0")
-    return timeout
-
-
-VARIABLES: Final = (
-    "GENESYSCLOUD_REGION",
-    "GENESYSCLOUD_ACCESS_TOKEN",
-    "GENESYSCLOUD_OAUTHCLIENT_ID",
-    "GENESYSCLOUD_OAUTHCLIENT_SECRET",
-)
-
-
-def _variable(environ: Mapping[str, str], name: str) -> Secret | None:
-    return Secret(value) if (value := environ.get(name)) else None

@@ -55,7 +55,8 @@ class CoachingError(Exception):
     operation: str | None = None
     """The method called, for example "appointments.get"."""
     partial: Sequence[object] = ()
-    """What `Listing.collect` had read before it failed, or the job as `schedule_slots.find` last saw it."""
+    """What `Listing.collect` had read before it failed, the job as `schedule_slots.find` last saw it, or the outcomes of a
+    bulk whose input failed."""
 
     def __init__(self, message: str, *, processed: Processed = "no") -> None:
         super().__init__(message)

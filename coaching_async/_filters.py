@@ -1,4 +1,4 @@
-"""What a list of appointments may be narrowed by, and how that travels."""
+"""What appointments may be narrowed by, and how that travels."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypedDict
@@ -7,8 +7,9 @@ from ._convert import Several, Span, ids, members, span
 from ._types import OpenEnum
 from ._urls import QueryValue
 from .models import AppointmentStatus, IntervalCondition, Relationship, SortOrder
+from .models_aggregates import AggregateClause, AggregateDimension, AggregateFilterType, AggregatePredicate
 
-__all__ = ["AppointmentFilters", "as_query", "at_least_one"]
+__all__ = ["AppointmentFilters", "as_query", "at_least_one", "one_of"]
 
 
 class AppointmentFilters(TypedDict, total=False):
@@ -50,6 +51,12 @@ def at_least_one(values: Iterable[str] | str) -> tuple[str, ...]:
     if not several:  # sent as nothing, it would select everything
         raise ValueError("a filter is an empty list: leave it out to get everything")
     return several
+
+
+def one_of(dimension: AggregateDimension, values: Iterable[str] | str) -> AggregateClause:
+    """`dimension` has to be one of `values`."""
+    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in at_least_one(values)]
+    return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)
 
 
 def _known(enum: type[OpenEnum]) -> Callable[[Any], QueryValue]:

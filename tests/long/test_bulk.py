@@ -1,0 +1,48 @@
+"""A bulk costs little for each item, however many there are. tests/test_bulk.py has the same for 10,000."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+
+import anyio.lowlevel
+import pytest
+
+from tests.bulks import make_client
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(300)]
+
+
+async def nothing(_: int) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+async def test_memory_from_a_thousand_to_a_hundred_thousand_items(show: Callable[[str], None]):
+    client, items = make_client(), list(range(100_000))
+    await client.bulk(nothing, items[:1000])
+    peaks: list[int] = []
+    for count in (1_000, 100_000):
+        gc.collect()
+        tracemalloc.start()
+        result = await client.bulk(nothing, items[:count])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(result.outcomes) == count
+
+    each = (peaks[1] - peaks[0]) / 99_000
+    show(f"{each:.0f} bytes an item")
+    assert each < 150
+
+
+async def test_a_stream_holds_no_more_at_the_end_of_a_hundred_thousand_items(show: Callable[[str], None]):
+    peaks: list[int] = []
+    for count in (1_000, 100_000):
+        gc.collect()
+        tracemalloc.start()
+        async with make_client().bulk_stream(nothing, range(count)) as outcomes:
+            async for _ in outcomes:
+                pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    show(f"{peaks[0]} and {peaks[1]} bytes")
+    assert peaks[1] < peaks[0] + 20_000
