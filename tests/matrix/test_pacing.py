@@ -7,8 +7,9 @@ import anyio
 import httpx
 import pytest
 
-from coaching_async import ClientMisuse, CoachingClient, DeadlineExceeded, RateLimit, RateLimited
+from coaching_async import ClientCredentials, ClientMisuse, CoachingClient, DeadlineExceeded, RateLimit, RateLimited
 from coaching_async._lanes import in_bulk
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from tests.support import answer, page
 
 from .support import Source
@@ -190,3 +191,19 @@ async def test_a_look_at_a_list_is_a_direct_call():
         for look in (client.appointments.list("u").total, client.appointments.list("u").first):
             with pytest.raises(RateLimited, match="past the deadline"):
                 await look()
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("allowed", [200, 100], ids=["as much as was thought", "half of it"])
+async def test_row_80_over_sockets_all_of_a_bulk_arrive_and_without_need_nobody_is_told_to_wait(allowed: int):
+    auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
+    with Sandbox(rate_limit=allowed, rate_window=0.5) as sandbox:
+        ids = [row["id"] for row in sandbox.state.appointments.values()]
+        limit = RateLimit(200, per=0.5)
+        async with CoachingClient(auth, base_url=sandbox.base_url, rate_limit=limit) as client:
+            result = await client.appointments.get_many(ids[number % len(ids)] for number in range(250))
+            throttled = client.stats().throttled
+
+    assert len(result.outcomes) == 250
+    assert not result.failed
+    assert bool(throttled) == (allowed < 200)
