@@ -130,8 +130,11 @@ class CoachingClient:
 
         Raises `ConfigurationError`, which names what is missing.
         """
-        auth, region = configured(environ)
+        found = configured(environ)
         del environ  # an error's frames must not show it
+        if isinstance(found, ConfigurationError):
+            raise found
+        auth, region = found
         return cls(auth, region=region)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
@@ -276,7 +279,7 @@ class CoachingClient:
             raise ClientMisuse("a view cannot be closed, so it is no context manager: use it as it is")
         line = self._lines.get()
         line.refuse_if_closed()
-        await line.connections.open()
+        await line.connections.get()
         return self
 
     async def __aexit__(

@@ -44,7 +44,7 @@ class Engine:
 
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
-        http = await self.connections.open()
+        http = await self.connections.get()
         async with AsyncExitStack() as stack:
             with request.call.in_line():
                 turn = await stack.enter_async_context(self.gate.slot(request.pause))

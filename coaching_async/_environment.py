@@ -18,10 +18,12 @@ VARIABLES: Final = (
 )
 
 
-def configured(environ: Mapping[str, str]) -> tuple[Grant | TokenSource, str | None]:
-    """What to log in with, and the region, if it is set. Raises `ConfigurationError`, which names what is missing."""
+def configured(environ: Mapping[str, str]) -> tuple[Grant | TokenSource, str | None] | ConfigurationError:
+    """What to log in with, and the region, if it is set; or an error that names what is missing.
+
+    That is not raised here, because its frames must not show the environment.
+    """
     region, token, client_id, client_secret = (_variable(environ, name) for name in VARIABLES)
-    del environ  # an error's frames must not show it
     missing = [name for name, value in zip(VARIABLES[2:], (client_id, client_secret), strict=True) if not value]
     problem = f"the environment lacks {' and '.join(missing)}; or set {VARIABLES[1]} instead"
     auth: Grant | TokenSource | None = None
@@ -32,9 +34,7 @@ def configured(environ: Mapping[str, str]) -> tuple[Grant | TokenSource, str | N
             auth = ClientCredentials(client_id.reveal(), client_secret.reveal())
     except ValueError as error:
         problem = f"{VARIABLES[1]}: {error}"
-    if auth is None:
-        raise ConfigurationError(problem)
-    return auth, region.reveal() if region else None
+    return ConfigurationError(problem) if auth is None else (auth, region.reveal() if region else None)
 
 
 def _variable(environ: Mapping[str, str], name: str) -> Secret | None:

@@ -61,7 +61,7 @@ class Connections:
         """Whether there are any that have to be closed by us."""
         return self.http is not None and not self.is_borrowed
 
-    async def open(self) -> HttpClient:
+    async def get(self) -> HttpClient:
         """The HTTP client. Raises `ConfigurationError`."""
         if (http := self.http) is None:
             async with self._making:

@@ -118,7 +118,11 @@ def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool
     """No permit, no place in a queue, and no connection that is neither idle nor closed."""
     assert gate_of(client)._slots.value == permits
     budget = budget_of(client)
-    assert (budget._in_flight, budget._waiting, budget._turn.locked()) == (0, 0, False)
+    assert (budget._in_flight, budget._direct_waiting, any(turn.locked() for turn in budget._turns.values())) == (
+        0,
+        0,
+        False,
+    )
     if not mocked:
         pool = http_of(client)._transport._pool
         assert not [each for each in pool.connections if not each.is_idle() and not each.is_closed()]

@@ -263,7 +263,7 @@ async def test_who_closes_second_waits_for_the_first():
 
     client = Service([answer(APPOINTMENT)]).client()
     client._lines.value.connections = Connections(None, lambda: httpx.AsyncClient(transport=Slow()))
-    await client._lines.value.connections.open()
+    await client._lines.value.connections.get()
     started = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.aclose)

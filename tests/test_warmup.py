@@ -99,7 +99,7 @@ async def test_certificates_are_read_once_and_off_the_event_loop_when_the_client
 
     async with client, no_leaks(), anyio.create_task_group() as tasks:
         for _ in range(20):
-            tasks.start_soon(client._lines.value.connections.open)
+            tasks.start_soon(client._lines.value.connections.get)
 
     assert len(reading.threads) == 1
     assert threading.get_ident() not in reading.threads

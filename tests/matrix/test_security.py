@@ -286,7 +286,8 @@ async def test_row_107_a_proxy_with_a_password_that_is_wrong_is_not_quoted(monke
     monkeypatch.setenv("HTTPS_PROXY", f"gopher://user:{SECRET}@proxy.test")
 
     with failing(ConfigurationError) as caught:
-        CoachingClient(Source(), base_url="https://api.test")
+        async with CoachingClient(Source(), base_url="https://api.test"):
+            pass
     show_nothing(caught.value)
 
 
