@@ -1,19 +1,21 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Final, Protocol, TypeAlias, TypeVar, Unpack, cast
 
 import anyio
 import attrs
 
 from ._answers import any_json, decoded, response_error
+from ._cursor import key_of
 from ._errors import (
     ClientMisuse,
     CoachingError,
     DeadlineExceeded,
+    DecodeError,
     NotFound,
     OutcomeUnknown,
     worse,
@@ -21,7 +23,7 @@ from ._errors import (
 from ._events import CallFinished, CallStarted, Emit
 from ._hints import look_first
 from ._line import CLOSED, Identity, Line
-from ._listing import Listing
+from ._listing import How, Listing
 from ._pipeline import Call, Request, Response
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
@@ -70,17 +72,34 @@ class Api:
         return await self._bounded(operation, lambda call: self._get(call, cls, url, content))
 
     def listing(
-        self, cls: type[Page[T]], operation: str, *segments: str, page_size: int, filters: Filters = NONE
+        self,
+        cls: type[Page[T]],
+        operation: str,
+        *segments: str,
+        page_size: int,
+        chunks: Sequence[Filters] = (NONE,),
+        **how: Unpack[How],
     ) -> Listing[T]:
-        """A list whose pages are read when they are needed. Bad arguments are refused now."""
-        self._url(segments, filters)
+        """A list whose pages are read when they are needed. Bad arguments are refused now.
 
-        async def fetch(number: int, size: int) -> Page[T]:
-            return await self.read(
-                cls, operation, *segments, filters={**filters, "page_size": size, "page_number": number}
-            )
+        It is made of one list for each of the `chunks`. Only where it is said how to walk it, it has cursors.
+        """
+        urls = [self._url(segments, each) for each in chunks]
 
-        return Listing(fetch, page_size)
+        def reading(filters: Filters) -> Callable[[int, int], Awaitable[Page[T]]]:
+            async def fetch(number: int, size: int) -> Page[T]:
+                url = self._url(segments, {**filters, "page_size": size, "page_number": number})
+                return await self._bounded(operation, lambda call: self._page(call, cls, url, number))
+
+            return fetch
+
+        return Listing(
+            tuple(map(reading, chunks)),
+            page_size,
+            key=key_of(operation, str(page_size), *(url.removeprefix(self.base_url) for url in urls)) if how else None,
+            rate_limit=self.identity.rate_limit,
+            **how,
+        )
 
     async def write(
         self,
@@ -187,6 +206,15 @@ class Api:
     async def _get(self, call: Call, cls: type[T], url: str, question: bytes | None = None) -> T:
         method = "GET" if question is None else "POST"
         return await decoded(partial(decode, cls), await self._send(call, method, url, Safety.SAFE, question), call)
+
+    async def _page(self, call: Call, cls: type[Page[T]], url: str, number: int) -> Page[T]:
+        page = await self._get(call, cls, url)
+        if page.page_number is None or page.page_number == number:
+            return page
+        error = DecodeError(f"page {number} was asked for, and page {page.page_number} came")
+        if call.answer is not None:
+            error.status, error.correlation_id = call.answer.status, call.answer.correlation_id
+        raise error
 
     async def _send(self, call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Response:
         headers = {} if content is None else JSON

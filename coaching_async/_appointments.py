@@ -11,8 +11,8 @@ import attrs
 from ._api import ROOT, Api, pauses
 from ._convert import Several, Span, an_id, ids, members
 from ._errors import NotFound
-from ._filters import AppointmentFilters, as_query, at_least_one
-from ._listing import Listing
+from ._filters import AppointmentFilters, at_least_one, in_chunks, order_of
+from ._listing import Consistency, Listing
 from ._types import Unset, aware
 from ._urls import path
 from .models import (
@@ -65,17 +65,25 @@ class Appointments:
     _api: Api = attrs.field(repr=False)
 
     def list(
-        self, user_ids: str | Iterable[str], *, page_size: int = 100, **filters: Unpack[AppointmentFilters]
+        self,
+        user_ids: str | Iterable[str],
+        *,
+        page_size: int = 100,
+        cursor: str | None = None,
+        consistency: Consistency = "default",
+        **filters: Unpack[AppointmentFilters],
     ) -> Listing[Appointment]:
         """The appointments of users, in whatever role they have in them.
 
         The filters are `interval`, `statuses`, `facilitator_ids`, `sort_order`, `relationships`, `completion_interval`,
         `overdue` and `interval_condition`: see `AppointmentFilters`. `page_size` counts appointments; the service may cap
-        it.
+        it. `cursor` is that of an earlier walk with the same arguments: it goes on there. `consistency="verify"` walks the
+        list until two walks agree. More ids than one request can carry are split over several: an appointment that two of
+        them have comes once, and `sort_order` holds over all.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
-        Raises: `ValueError` now for bad arguments; `BadRequest`, `Forbidden` when walked.
+        Raises: `ValueError` now for bad arguments, or a cursor of others; `BadRequest`, `Forbidden` when walked.
         """
         wanted = ids(user_ids)
         if not wanted:
@@ -85,11 +93,21 @@ class Appointments:
             "appointments.list",
             "appointments",
             page_size=page_size,
-            filters={"user_ids": wanted, **as_query(filters)},
+            chunks=in_chunks(filters, user_ids=wanted),
+            order=order_of(filters),
+            cursor=cursor,
+            consistency=consistency,
         )
 
-    def list_mine(self, *, page_size: int = 100, **filters: Unpack[AppointmentFilters]) -> Listing[Appointment]:
-        """The appointments of the user whose token this is. Filters as in `list`.
+    def list_mine(
+        self,
+        *,
+        page_size: int = 100,
+        cursor: str | None = None,
+        consistency: Consistency = "default",
+        **filters: Unpack[AppointmentFilters],
+    ) -> Listing[Appointment]:
+        """The appointments of the user whose token this is. Arguments as in `list`.
 
         HTTP: GET /api/v2/coaching/appointments/me
         Permission: none, but a user's token
@@ -102,7 +120,10 @@ class Appointments:
             "appointments",
             "me",
             page_size=page_size,
-            filters=as_query(filters),
+            chunks=in_chunks(filters),
+            order=order_of(filters),
+            cursor=cursor,
+            consistency=consistency,
         )
 
     async def get(self, appointment_id: str) -> Appointment:

@@ -33,7 +33,7 @@ class Notifications:
             "notifications.list",
             "notifications",
             page_size=page_size,
-            filters=_expand(expand_appointment),
+            chunks=(_expand(expand_appointment),),
         )
 
     async def get(self, notification_id: str, *, expand_appointment: bool = False) -> Notification:
