@@ -44,6 +44,8 @@ class Batch(Generic[T]):
     """Ids that stood before the page."""
     digests: Sequence[str]
     """The same, where no more is known of them."""
+    keep: int
+    """As many of them a cursor has."""
     passes: int
     """In which pass over the list."""
 
@@ -51,8 +53,8 @@ class Batch(Generic[T]):
         """Where the walk is after so many of the items."""
         row = self.rows[handed_out] if handed_out < len(self.items) else self.end
         ids = [*self.trail, *ids_of(self.page)[: row - self.end + self.size]]
-        digests = [*self.digests, *(digest(each) for each in ids if each is not None)]
-        return Position(row, self.size, total_of(self.page), tuple(digests[-self.size :]))
+        digests = dict.fromkeys([*self.digests, *(digest(each) for each in ids if each is not None)])
+        return Position(row, self.size, total_of(self.page), tuple(digests)[-self.keep :])
 
 
 Steps: TypeAlias = Generator[Ask | Batch[T], Answer[T] | None, None]

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 PASSES: Final = 3
 PASSES_TO_AGREE: Final = 6
+PATIENCE: Final = 8
+"""Pages in a row that have nothing new, though nothing explains it, before a changing list is taken to have ended."""
 
 
 class Course(Generic[T]):
@@ -65,15 +67,20 @@ class Course(Generic[T]):
 
     def _begin_pass(self, start: Position) -> None:
         self._met.begin_pass()
-        self._unread = self._new_ground = self._floor = self._start_row = start.row
+        self._unread = self._new_ground = self._start_row = start.row
         self._size, self._total, self._has_begun = start.size, start.total, start.row > 0
         self._trail: Sequence[str | None] = ()
+        self._front: Sequence[str | None] = ()
+        """Ids of the page that is furthest on, of those taken."""
         self._digests: Sequence[str] = start.digests
         self._held: dict[int, Page[T]] = {}
         self._taken: set[int] = set()
         self._is_current = self._met.passes > 1
         """Whether what was read ahead will not do."""
-        self._room: int | None = 0
+        self._room = 0
+        """As many repeats are explained by rows that were inserted."""
+        self._newest = start.total
+        self._standing = 0
         self._inserted_above = 0
         self._rounds = self._resizes = 0
         self._shorts = self._unexplained = self._changes = 0
@@ -121,6 +128,10 @@ class Course(Generic[T]):
         answer = yield Ask(number, self._is_current)
         assert answer is not None  # noqa: S101 # an Ask is sent its Answer
         self._is_current = False
+        total = total_of(answer.page)
+        if answer.is_current and total is not None:
+            self._room += max(0, total - (total if self._newest is None else self._newest))
+            self._newest = total
         self.pages += 1
         self.re_reads += self.passes > 1 or number <= self._furthest
         self._furthest = max(number, self._furthest)
@@ -142,10 +153,6 @@ class Course(Generic[T]):
             return Sight(number, len(ids), total=total, before=total)
         are_met = [self._met.has(each) for each in ids]
         is_new_ground = first >= self._new_ground
-        if total is None:
-            self._room = None
-        elif self._room is not None and self._total is not None and is_new_ground and answer.is_current:
-            self._room += max(0, total - self._total)
         return Sight(
             number,
             len(ids),
@@ -153,13 +160,14 @@ class Course(Generic[T]):
             leading=are_met.index(False) if False in are_met else len(ids),
             total=total,
             before=self._total if self._has_begun else total,
-            room=self._room,
+            room=None if total is None else self._room,
             expects_repeats=first < self._unread,
             is_new_ground=is_new_ground,
             is_current=answer.is_current,
             follows_gap=self._short == number - 1 and not self._short_is_usual,
             can_be_filled=total is not None and last_of(answer.page, self._size) == -(-total // self._size),
             comes_again=bool(ids) and hash(tuple(ids)) in self._taken,
+            is_promised=bool(self._changes) and total is not None and first < total and self._standing < PATIENCE,
             rounds=self._rounds,
         )
 
@@ -170,26 +178,27 @@ class Course(Generic[T]):
             self._unexplained += 1  # they were looked for in vain
         if not sight.is_new_ground:
             return
+        self._standing = self._standing + 1 if sight.repeats == sight.rows > self._room else 0
         if sight.follows_gap and sight.rows:
             self._short_is_usual = True
             self._shorts += sight.total is None  # else the sizes are not what the service says
         if not is_plain_shift(sight):
             self._unexplained += 1
-        elif self._room is not None:
-            self._room = self._room - sight.repeats if sight.repeats else 0
+        else:
+            self._room = max(0, self._room - sight.repeats) if sight.repeats else 0
             self._inserted_above += sight.repeats
 
     def _go_back(self, sight: Sight) -> Found[T]:
         """Read the pages before, until one has a row that was met: what is unread comes after that."""
         self._changes += 1
         self._rounds += 1
-        self._floor = 0 if self._met.is_exact else rows_back(sight, self._start_row)
-        lowest = self._floor // self._size + 1
+        page = self._held[sight.number]
+        lowest, last = self._lowest(page), last_of(page, self._size)
         first_guess = rows_back(sight, self._unread) // self._size + 1
-        last = last_of(self._held[sight.number], self._size)
         number = min(sight.number - 1, max(lowest, sight.number if last is None else last))
         while True:
             page = (yield from self._ask(number)).page
+            lowest = min(lowest, self._lowest(page))
             if number <= lowest or any(map(self._met.has, ids_of(page))):
                 return number, page
             self._held[number] = page
@@ -205,19 +214,21 @@ class Course(Generic[T]):
 
     def _take(self, number: int, page: Page[T]) -> Batch[T]:
         ids, first = ids_of(page), (number - 1) * self._size
-        new = self._met.new_ones(ids, self._old_ones(ids, first))
+        new = self._met.new_ones(ids, self._old_ones(page, first))
+        is_new_ground = first >= self._new_ground
         batch = Batch(
             page,
             page.entities if len(new) == len(ids) else [page.entities[at] for at in new],
             [first + at for at in new],
             number * self._size,
             self._size,
-            self._trail,
+            self._trail if is_new_ground else [*self._front, *self._trail],
             self._digests,
+            self._size if is_new_ground else 3 * self._size,
             self.passes,
         )
-        if first >= self._new_ground and ids:
-            self._rounds = 0
+        if is_new_ground and ids:
+            self._rounds, self._front = 0, ids
             self.duplicates += len(ids) - len(new) if self.passes == 1 else 0
         if ids:
             self._trail, self._digests = ids, ()
@@ -228,11 +239,23 @@ class Course(Generic[T]):
         self._new_ground = max(self._new_ground, self._unread)
         return batch
 
-    def _old_ones(self, ids: Sequence[str | None], first: int) -> int:
-        """Of what was handed out before a cursor only the last ids may be known. Whatever stands above them is old."""
-        if self._met.is_exact or first > self._start_row:
+    def _lowest(self, page: Page[T]) -> int:
+        """The first page where something unread can be."""
+        return 1 if self._met.is_exact else min(self._start_row, self._handed_out_to(page)) // self._size + 1
+
+    def _handed_out_to(self, page: Page[T]) -> int:
+        """The row up to which all was handed out before a cursor, if what has come and gone since did so before it."""
+        total, before = total_of(page), self._start.total if self._start else None
+        return self._start_row if total is None or before is None else max(0, self._start_row + total - before)
+
+    def _old_ones(self, page: Page[T], first: int) -> int:
+        """How many of its rows were handed out before a cursor, of which only the last ids may be known."""
+        end = self._handed_out_to(page)
+        if self._met.is_exact or first > max(self._start_row, end):
             return 0
-        return next((at for at, each in enumerate(ids) if self._met.has(each)), max(0, self._floor - first))
+        if (at := next((at for at, each in enumerate(ids_of(page)) if self._met.has(each)), None)) is not None:
+            return at  # whatever stands above one that is known is old too
+        return max(0, (min(self._start_row, end) if first >= self._new_ground else end) - first)
 
     def _is_over(self, number: int, page: Page[T]) -> bool:
         count, was_empty = page_count_of(page), self._was_empty

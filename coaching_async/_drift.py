@@ -48,6 +48,8 @@ class Sight:
     """Whether the size of the pages, their number and the total agree, so that it should be full."""
     comes_again: bool = False
     """Whether the very same page was taken in this pass."""
+    is_promised: bool = False
+    """Whether the list has changed, so that this may be a shift, and there is more to come by its total."""
     rounds: int = 0
     """How often the walk went back from here."""
 
@@ -55,6 +57,11 @@ class Sight:
     def has_changed(self) -> bool:
         """Whether the list has, as far as its total tells."""
         return self.total != self.before
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether its repeats may be rows that moved down because as many others were inserted."""
+        return self.room is not None and self.repeats <= self.room
 
     @property
     def may_hide_some(self) -> bool:
@@ -70,7 +77,7 @@ def judge(sight: Sight) -> Move:
     """What to do with a page."""
     if not sight.is_current and (sight.has_changed or (sight.is_new_ground and sight.repeats)):
         return Move.READ_AGAIN
-    if sight.comes_again and sight.is_new_ground and (sight.room is None or sight.room < sight.rows):
+    if sight.comes_again and sight.is_new_ground and not (sight.has_changed or sight.is_promised or sight.is_explained):
         return Move.END
     if sight.may_hide_some and sight.rounds < ROUNDS:
         return Move.GO_BACK
@@ -81,7 +88,7 @@ def judge(sight: Sight) -> Move:
 
 def is_plain_shift(sight: Sight) -> bool:
     """Whether its repeats are rows that moved down because others were inserted before them, and nothing else."""
-    return sight.repeats == sight.leading and (sight.room is None or sight.repeats <= sight.room)
+    return sight.repeats == sight.leading and (sight.room is None or sight.is_explained)
 
 
 def rows_back(sight: Sight, unread: int) -> int:

@@ -96,7 +96,7 @@ class Ahead(Generic[T]):
         """Now that the page is there, there may be more to read, and room for it."""
         size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(page.entities))
         last = last_of(page, size)
-        lane.last = lane.started if last is None else last
+        lane.last = lane.started if last is None else max(1, last)
         for number in [each for each in lane.slots if each > lane.last]:
             del lane.slots[number]
         while (
