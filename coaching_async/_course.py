@@ -15,8 +15,6 @@ T = TypeVar("T")
 
 PASSES: Final = 3
 PASSES_TO_AGREE: Final = 6
-PATIENCE: Final = 8
-"""Pages in a row that have nothing new, though nothing explains it, before a changing list is taken to have ended."""
 
 
 class Course(Generic[T]):
@@ -167,7 +165,9 @@ class Course(Generic[T]):
             follows_gap=self._short == number - 1 and not self._short_is_usual,
             can_be_filled=total is not None and last_of(answer.page, self._size) == -(-total // self._size),
             comes_again=bool(ids) and hash(tuple(ids)) in self._taken,
-            is_promised=bool(self._changes) and total is not None and first < total and self._standing < PATIENCE,
+            standing=self._standing,
+            is_within_total=total is None or first < total,
+            changed_before=bool(self._changes),
             rounds=self._rounds,
         )
 
@@ -178,7 +178,7 @@ class Course(Generic[T]):
             self._unexplained += 1  # they were looked for in vain
         if not sight.is_new_ground:
             return
-        self._standing = self._standing + 1 if sight.repeats == sight.rows > self._room else 0
+        self._standing = self._standing + 1 if sight.comes_again else 0
         if sight.follows_gap and sight.rows:
             self._short_is_usual = True
             self._shorts += sight.total is None  # else the sizes are not what the service says

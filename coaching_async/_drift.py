@@ -9,6 +9,9 @@ __all__ = ["ROUNDS", "Move", "Sight", "is_plain_shift", "judge", "rows_back"]
 
 ROUNDS: Final = 4
 """How often a walk goes back from one place before it lets a gap be."""
+PATIENCE: Final = 8
+LONG_PATIENCE: Final = 1000
+"""Pages in a row that may come again where the list has changed, and where so many rows were inserted that they have to."""
 
 
 class Move(enum.Enum):
@@ -48,8 +51,12 @@ class Sight:
     """Whether the size of the pages, their number and the total agree, so that it should be full."""
     comes_again: bool = False
     """Whether the very same page was taken in this pass."""
-    is_promised: bool = False
-    """Whether the list has changed, so that this may be a shift, and there is more to come by its total."""
+    standing: int = 0
+    """As many pages in a row before it came again."""
+    is_within_total: bool = True
+    """Whether it is one of the pages that the total promises."""
+    changed_before: bool = False
+    """Whether the list has changed in this pass, even before this page."""
     rounds: int = 0
     """How often the walk went back from here."""
 
@@ -62,6 +69,15 @@ class Sight:
     def is_explained(self) -> bool:
         """Whether its repeats may be rows that moved down because as many others were inserted."""
         return self.room is not None and self.repeats <= self.room
+
+    @property
+    def patience(self) -> int:
+        """As many pages in a row may come again: some services repeat the last one for ever instead of ending."""
+        if self.total is None or not self.is_within_total:
+            return 0
+        if self.is_explained:
+            return LONG_PATIENCE
+        return PATIENCE if self.has_changed or self.changed_before else 0
 
     @property
     def may_hide_some(self) -> bool:
@@ -77,7 +93,7 @@ def judge(sight: Sight) -> Move:
     """What to do with a page."""
     if not sight.is_current and (sight.has_changed or (sight.is_new_ground and sight.repeats)):
         return Move.READ_AGAIN
-    if sight.comes_again and sight.is_new_ground and not (sight.has_changed or sight.is_promised or sight.is_explained):
+    if sight.comes_again and sight.is_new_ground and sight.standing >= sight.patience:
         return Move.END
     if sight.may_hide_some and sight.rounds < ROUNDS:
         return Move.GO_BACK

@@ -152,7 +152,7 @@ def in_two_lives(after: int, rest: Callable[[list[str]], None] = lambda _: None,
     return read
 
 
-def listing_of(services: Sequence[MovingList], size: int, *, verify: bool = False, order: SortOrder | None = None) -> Any:
-    return Listing(
-        tuple(services), size, key="a-key", order=order, consistency="verify" if verify else "default"
-    )
+def listing_of(
+    services: Sequence[MovingList], size: int, *, verify: bool = False, order: SortOrder | None = None
+) -> Any:
+    return Listing(tuple(services), size, key="a-key", order=order, consistency="verify" if verify else "default")

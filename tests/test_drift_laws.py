@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,11 +29,12 @@ from .lists import (
     shrinking,
 )
 
-BRIEF = settings(max_examples=40, deadline=None)
+MANY = settings(max_examples=600, deadline=None)
+FEW = settings(max_examples=200, deadline=None)
 
 places = st.floats(0, 1)
 a_change = st.builds(Change, st.sampled_from([INSERT, DELETE, MOVE]), places, places)
-scripts = st.lists(st.lists(a_change, max_size=4), max_size=12)
+scripts = st.lists(st.lists(a_change, max_size=4), min_size=2, max_size=12)
 lengths = st.integers(0, 14)
 sizes = st.integers(1, 5)
 
@@ -43,6 +43,8 @@ ONE_WAY = {"inserts": only(INSERT), "deletes": only(DELETE), "growing": growing,
 
 ONE_BY_ONE: dict[str, Way] = {"items": by_items, "pages": by_pages, "collect": by_collect}
 WAYS: dict[str, Way] = ONE_BY_ONE | {f"stream of {width}": by_stream(width) for width in (1, 2, 4, 8)}
+
+kinds, ways = st.sampled_from(sorted(ONE_WAY)), st.sampled_from(sorted(WAYS))
 
 
 def services(
@@ -68,10 +70,17 @@ def assert_complete(found: list[str], lists: Sequence[MovingList]) -> None:
     assert not set[str]().union(*(each.lasting for each in lists)) - set(found), "missed"
 
 
-@pytest.mark.parametrize("kind", ONE_WAY)
-@pytest.mark.parametrize("way", WAYS)
-@BRIEF
-@given(length=lengths, size=sizes, script=scripts, verify=st.booleans(), counts=st.booleans(), jitter=st.integers(0, 99))
+@MANY
+@given(
+    kind=kinds,
+    way=ways,
+    length=lengths,
+    size=sizes,
+    script=scripts,
+    verify=st.booleans(),
+    counts=st.booleans(),
+    jitter=st.integers(0, 99),
+)
 def test_what_lasts_is_handed_out_once_where_a_list_grows_or_shrinks(
     kind: str, way: str, length: int, size: int, script: list[list[Change]], verify: bool, counts: bool, jitter: int
 ):
@@ -80,9 +89,8 @@ def test_what_lasts_is_handed_out_once_where_a_list_grows_or_shrinks(
     assert_complete(read(lists, WAYS[way], size, verify=verify), lists)
 
 
-@pytest.mark.parametrize("way", ONE_BY_ONE)
-@BRIEF
-@given(length=lengths, size=sizes, script=scripts, verify=st.booleans())
+@MANY
+@given(way=st.sampled_from(sorted(ONE_BY_ONE)), length=lengths, size=sizes, script=scripts, verify=st.booleans())
 def test_one_page_at_a_time_any_changes_that_do_not_cancel_out_are_seen(
     way: str, length: int, size: int, script: list[list[Change]], verify: bool
 ):
@@ -91,10 +99,15 @@ def test_one_page_at_a_time_any_changes_that_do_not_cancel_out_are_seen(
     assert_complete(read(lists, WAYS[way], size, verify=verify), lists)
 
 
-@pytest.mark.parametrize("order", [None, SortOrder.ASC])
-@pytest.mark.parametrize("way", WAYS)
-@BRIEF
-@given(lengths=st.lists(lengths, min_size=2, max_size=3), size=sizes, script=scripts, jitter=st.integers(0, 99))
+@MANY
+@given(
+    way=ways,
+    order=st.sampled_from([None, SortOrder.ASC, SortOrder.DESC]),
+    lengths=st.lists(lengths, min_size=2, max_size=3),
+    size=sizes,
+    script=scripts,
+    jitter=st.integers(0, 99),
+)
 def test_the_same_of_lists_that_are_split(
     way: str, order: SortOrder | None, lengths: list[int], size: int, script: list[list[Change]], jitter: int
 ):
@@ -103,9 +116,9 @@ def test_the_same_of_lists_that_are_split(
     assert_complete(read(lists, WAYS[way], size, order=order), lists)
 
 
-@pytest.mark.parametrize("kind", ["inserts", "deletes"])
-@BRIEF
+@MANY
 @given(
+    kind=st.sampled_from(["inserts", "deletes"]),
     length=lengths,
     size=st.integers(2, 5),
     script=scripts,
@@ -131,7 +144,7 @@ def test_a_walk_that_goes_on_from_its_cursor_keeps_the_promise_while_some_of_the
         assert_complete(found, [a_list])
 
 
-@BRIEF
+@FEW
 @given(length=lengths, size=sizes, script=scripts, after=st.integers(1, 14))
 def test_and_without_bounds_where_all_that_was_handed_out_is_remembered(
     length: int, size: int, script: list[list[Change]], after: int
@@ -142,9 +155,8 @@ def test_and_without_bounds_where_all_that_was_handed_out_is_remembered(
     assert_complete(read([a_list], way, size), [a_list])
 
 
-@pytest.mark.parametrize("way", WAYS)
-@BRIEF
-@given(length=lengths, size=sizes, script=scripts, jitter=st.integers(0, 99))
+@MANY
+@given(way=ways, length=lengths, size=sizes, script=scripts, jitter=st.integers(0, 99))
 def test_whatever_happens_nothing_comes_twice_and_once_the_list_is_at_rest_verify_finds_everything(
     way: str, length: int, size: int, script: list[list[Change]], jitter: int
 ):
@@ -154,9 +166,8 @@ def test_whatever_happens_nothing_comes_twice_and_once_the_list_is_at_rest_verif
     assert_complete(read(lists, WAYS[way], size, verify=True), lists)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@BRIEF
-@given(lengths=st.lists(lengths, min_size=1, max_size=3), size=sizes)
+@FEW
+@given(way=ways, lengths=st.lists(lengths, min_size=1, max_size=3), size=sizes)
 def test_a_calm_list_costs_no_request_too_many(way: str, lengths: list[int], size: int):
     lists = services(lengths, [], anything)
 
