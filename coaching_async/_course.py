@@ -192,6 +192,7 @@ class Course(Generic[T]):
         """Read the pages before, until one has a row that was met: what is unread comes after that."""
         self._changes += 1
         self._rounds += 1
+        self._was_empty = False
         page = self._held[sight.number]
         lowest, last = self._lowest(page), last_of(page, self._size)
         first_guess = rows_back(sight, self._unread) // self._size + 1
@@ -207,6 +208,7 @@ class Course(Generic[T]):
     def _fill(self, number: int) -> Found[T]:
         """Read a page again that was not full. Where it still is not, the service leaves rows out."""
         page = (yield from self._ask(number)).page
+        self._was_empty = False
         self._short_is_usual = len(page.entities) < self._size
         self._shorts += self._short_is_usual
         self._changes += not self._short_is_usual

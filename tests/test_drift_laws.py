@@ -29,8 +29,8 @@ from .lists import (
     shrinking,
 )
 
-MANY = settings(max_examples=600, deadline=None)
-FEW = settings(max_examples=200, deadline=None)
+MANY = settings(max_examples=400, deadline=None)
+FEW = settings(max_examples=150, deadline=None)
 
 places = st.floats(0, 1)
 a_change = st.builds(Change, st.sampled_from([INSERT, DELETE, MOVE]), places, places)
