@@ -1,6 +1,6 @@
 """Streams: walks that read pages ahead, several at once, and give the items in the order of the list all the same."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from ._batch import Answer, Ask, last_of
 from ._cursor import Position
 from ._errors import ClientMisuse
-from ._walk import Read, Route, Stepping
+from ._walk import Read, Route, Stepping, WalkReport
 from .models import Page
 
 __all__ = ["Ahead", "Stream"]
@@ -33,12 +33,20 @@ class Lane(Generic[T]):
     """How far one list is read."""
 
     read: Read[T]
-    started: int
-    """The last page that was asked for, by the walk or ahead of it."""
+    done: int
+    """The furthest page that the walk has asked for."""
     last: int
     """The last page there is, as far as that is known."""
     taken: int = 0
+    """The page that it asked for last."""
     slots: dict[int, Slot[T]] = attrs.field(factory=dict[int, Slot[T]])
+
+    def next(self) -> int | None:
+        """The page that comes after all that are read or being read."""
+        number = self.done + 1
+        while number in self.slots:
+            number += 1
+        return number if number <= self.last else None
 
 
 class Ahead(Generic[T]):
@@ -59,6 +67,8 @@ class Ahead(Generic[T]):
         self._is_merged = is_merged
         self._slots = anyio.Semaphore(width)
         self._has_failed = False
+        self.wasted = 0
+        """Pages that were read ahead, and of no use because the list had changed by then."""
 
     def reads(self) -> list[Read[T]]:
         """What reads the pages of each list."""
@@ -72,21 +82,28 @@ class Ahead(Generic[T]):
 
     async def _read(self, lane: Lane[T], ask: Ask) -> Answer[T]:
         if not self._is_merged:
-            for done in self._lanes[: self._lanes.index(lane)]:
-                done.slots.clear()
-        if ask.is_current:
-            lane.slots.clear()
-            lane.started = ask.number
+            for left in self._lanes[: self._lanes.index(lane)]:
+                self._drop(left, lambda _: True)
+        if ask.is_current and (ask.number == 1 or ask.number != lane.taken):  # it begins afresh
+            self._drop(lane, lambda _: True)
+            lane.done = 0
+        lane.done = max(lane.done, ask.number)
         slot = lane.slots.get(ask.number)
         if slot is None:
-            lane.started = max(lane.started, ask.number)
             page = await self._fetch(lane, ask.number)
+            self._drop(lane, lambda each: each.page is not None and each.page.total != page.total)  # they are older
         else:
             page = await _page_in(slot)
             lane.slots.pop(ask.number, None)
         lane.taken = ask.number
         self._go_on(lane, page)
         return Answer(page, is_current=slot is None)
+
+    def _drop(self, lane: Lane[T], which: Callable[[Slot[T]], bool]) -> None:
+        """Forget pages that are of no use any more."""
+        for number in [number for number, slot in lane.slots.items() if which(slot)]:
+            del lane.slots[number]
+            self.wasted += 1
 
     async def _fetch(self, lane: Lane[T], number: int) -> Page[T]:
         async with self._slots:
@@ -96,21 +113,19 @@ class Ahead(Generic[T]):
         """Now that the page is there, there may be more to read, and room for it."""
         size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(page.entities))
         last = last_of(page, size)
-        lane.last = lane.started if last is None else max(1, last)
+        lane.last = lane.done if last is None else max(1, last)
         for number in [each for each in lane.slots if each > lane.last]:
             del lane.slots[number]
-        while (
-            self.tasks is not None
-            and not self._has_failed
-            and sum(len(each.slots) for each in self._lanes) < self._width
-        ):
-            waiting = [each for each in self._lanes if each.started < each.last]
+        while self.tasks is not None and not self._has_failed and self._has_room():
+            waiting = [(each, number) for each in self._lanes if (number := each.next()) is not None]
             if not waiting:
                 return
-            lane = min(waiting, key=lambda each: each.started - each.taken) if self._is_merged else waiting[0]
-            lane.started += 1
-            slot = lane.slots[lane.started] = Slot[T]()
-            self.tasks.start_soon(self._fill, lane, lane.started, slot)
+            lane, number = min(waiting, key=lambda each: each[1] - each[0].taken) if self._is_merged else waiting[0]
+            slot = lane.slots[number] = Slot[T]()
+            self.tasks.start_soon(self._fill, lane, number, slot)
+
+    def _has_room(self) -> bool:
+        return sum(len(each.slots) for each in self._lanes) < self._width
 
     async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
         try:
@@ -134,9 +149,9 @@ async def _page_in(slot: Slot[T]) -> Page[T]:
 
 def _lane(read: Read[T], start: Position | None) -> Lane[T]:
     if start is None:
-        return Lane(read, started=0, last=0)
+        return Lane(read, done=0, last=0)
     before = start.row // start.size if start.size else 0
-    return Lane(read, started=before, last=before + 1, taken=before)
+    return Lane(read, done=before, last=before + 1, taken=before)
 
 
 class Stream(Stepping[T], AsyncIterator[T]):
@@ -150,6 +165,12 @@ class Stream(Stepping[T], AsyncIterator[T]):
         self._ahead = ahead
         self._tasks: TaskGroup | None = None
         self._problem: str | None = "a stream is used inside its block: async with listing.stream() as items"
+
+    @property
+    def report(self) -> WalkReport:
+        """What it has met so far. What was read ahead in vain counts as read again."""
+        found, wasted = super().report, self._ahead.wasted
+        return attrs.evolve(found, pages=found.pages + wasted, re_reads=found.re_reads + wasted)
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
