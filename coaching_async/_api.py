@@ -1,21 +1,19 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Protocol, TypeAlias, TypeVar, Unpack, cast
+from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
 
-from ._answers import any_json, decoded, response_error
-from ._cursor import key_of
+from ._answers import any_json, decoded, response_error, that_page
 from ._errors import (
     ClientMisuse,
     CoachingError,
     DeadlineExceeded,
-    DecodeError,
     NotFound,
     OutcomeUnknown,
     worse,
@@ -23,7 +21,6 @@ from ._errors import (
 from ._events import CallFinished, CallStarted, Emit
 from ._hints import look_first
 from ._line import CLOSED, Identity, Line
-from ._listing import How, Listing
 from ._pipeline import Call, Request, Response
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
@@ -31,7 +28,7 @@ from ._urls import QueryValue, path, query
 from ._wire import Json, decode, encode
 from .models import AppointmentReference, Page
 
-__all__ = ["ROOT", "Api", "pauses"]
+__all__ = ["NONE", "ROOT", "Api", "Filters", "pauses"]
 
 
 class Identified(Protocol):
@@ -71,35 +68,20 @@ class Api:
         url, content = self._url(segments, filters), None if body is None else encode(body)
         return await self._bounded(operation, lambda call: self._get(call, cls, url, content))
 
-    def listing(
-        self,
-        cls: type[Page[T]],
-        operation: str,
-        *segments: str,
-        page_size: int,
-        chunks: Sequence[Filters] = (NONE,),
-        **how: Unpack[How],
-    ) -> Listing[T]:
-        """A list whose pages are read when they are needed. Bad arguments are refused now.
+    def url(self, *segments: str, filters: Filters = NONE) -> str:
+        """What a GET asks. Raises `ValueError` for what cannot be asked."""
+        return self._url(segments, filters)
 
-        It is made of one list for each of the `chunks`. Only where it is said how to walk it, it has cursors.
-        """
-        urls = [self._url(segments, each) for each in chunks]
+    async def page(
+        self, cls: type[Page[T]], operation: str, *segments: str, filters: Filters, number: int, size: int
+    ) -> Page[T]:
+        """GET one page of a list, and no other one."""
+        url = self._url(segments, {**filters, "page_size": size, "page_number": number})
 
-        def reading(filters: Filters) -> Callable[[int, int], Awaitable[Page[T]]]:
-            async def fetch(number: int, size: int) -> Page[T]:
-                url = self._url(segments, {**filters, "page_size": size, "page_number": number})
-                return await self._bounded(operation, lambda call: self._page(call, cls, url, number))
+        async def exchange(call: Call) -> Page[T]:
+            return await decoded(that_page(cls, number), await self._send(call, "GET", url, Safety.SAFE), call)
 
-            return fetch
-
-        return Listing(
-            tuple(map(reading, chunks)),
-            page_size,
-            key=key_of(operation, str(page_size), *(url.removeprefix(self.base_url) for url in urls)) if how else None,
-            rate_limit=self.identity.rate_limit,
-            **how,
-        )
+        return await self._bounded(operation, exchange)
 
     async def write(
         self,
@@ -206,15 +188,6 @@ class Api:
     async def _get(self, call: Call, cls: type[T], url: str, question: bytes | None = None) -> T:
         method = "GET" if question is None else "POST"
         return await decoded(partial(decode, cls), await self._send(call, method, url, Safety.SAFE, question), call)
-
-    async def _page(self, call: Call, cls: type[Page[T]], url: str, number: int) -> Page[T]:
-        page = await self._get(call, cls, url)
-        if page.page_number is None or page.page_number == number:
-            return page
-        error = DecodeError(f"page {number} was asked for, and page {page.page_number} came")
-        if call.answer is not None:
-            error.status, error.correlation_id = call.answer.status, call.answer.correlation_id
-        raise error
 
     async def _send(self, call: Call, method: str, url: str, safety: Safety, content: bytes | None = None) -> Response:
         headers = {} if content is None else JSON

@@ -1,19 +1,19 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import Final, Unpack
+from datetime import datetime
+from typing import Unpack
 
 import anyio
 import attrs
 
 from ._api import ROOT, Api, pauses
 from ._convert import Several, Span, an_id, ids, members
+from ._created import MINUTE, Sought
 from ._errors import NotFound
-from ._filters import AppointmentFilters, at_least_one, in_chunks, order_of
+from ._filters import AppointmentFilters, at_least_one, in_chunks
 from ._listing import Consistency, Listing
-from ._types import Unset, aware
+from ._lists import listing
 from ._urls import path
 from .models import (
     Appointment,
@@ -39,9 +39,6 @@ from .models_aggregates import (
 )
 
 __all__ = ["Appointments"]
-
-MINUTE: Final = timedelta(minutes=1)
-CLOCKS_DIFFER: Final = MINUTE
 
 
 async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
@@ -88,13 +85,13 @@ class Appointments:
         wanted = ids(user_ids)
         if not wanted:
             raise ValueError("user_ids is empty: name at least one user")
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[Appointment],
             "appointments.list",
             "appointments",
             page_size=page_size,
             chunks=in_chunks(filters, user_ids=wanted),
-            order=order_of(filters),
             cursor=cursor,
             consistency=consistency,
         )
@@ -114,14 +111,14 @@ class Appointments:
         Raises: `ValueError` now for bad arguments; `BadRequest` with code `not.a.user` when walked with a client's own
         token.
         """
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[Appointment],
             "appointments.list_mine",
             "appointments",
             "me",
             page_size=page_size,
             chunks=in_chunks(filters),
-            order=order_of(filters),
             cursor=cursor,
             consistency=consistency,
         )
@@ -160,24 +157,10 @@ class Appointments:
         Permission: coaching:appointment:view
         Raises: `BadRequest`, `Forbidden`.
         """
-        earliest = aware(since) - CLOCKS_DIFFER
-        start = appointment.date_start.replace(second=0, microsecond=0)  # as the service cuts it
-        facilitator = None if isinstance(appointment.facilitator_id, Unset) else appointment.facilitator_id
-        anybody = (*appointment.attendee_ids, *([facilitator] if facilitator else []))[:1]
-
-        def is_it(found: Appointment) -> bool:
-            return (
-                found.name == appointment.name
-                and found.date_start is not None
-                and start <= found.date_start < start + MINUTE
-                and found.length_in_minutes == appointment.length_in_minutes
-                and {attendee.id for attendee in found.attendees} == set(appointment.attendee_ids)
-                and (facilitator is None or (found.facilitator is not None and found.facilitator.id == facilitator))
-            )
-
-        at_that_time = self.list(anybody, interval=(start, start + MINUTE), interval_condition="StartsIn")
-        dated = [(each.date_created, each) async for each in at_that_time if each.date_created and is_it(each)]
-        return tuple(each for created, each in sorted(dated, key=itemgetter(0)) if created >= earliest)
+        sought = Sought(appointment, since)
+        when = (sought.start, sought.start + MINUTE)
+        at_that_time = self.list(sought.anybody, interval=when, interval_condition="StartsIn")
+        return sought.among([each async for each in at_that_time])
 
     async def update(self, appointment_id: str, changes: AppointmentUpdate) -> Appointment:
         """Change what `changes` sets; leave the rest. A completed appointment cannot be changed.
@@ -215,7 +198,8 @@ class Appointments:
         Permission: coaching:appointmentStatus:view, or being its attendee, creator or facilitator
         Raises: `ValueError` now for bad arguments; `NotFound`, `Forbidden` when walked.
         """
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[StatusChange],
             "appointments.list_statuses",
             "appointments",

@@ -9,7 +9,7 @@ from ._types import OpenEnum
 from ._urls import QueryValue
 from .models import AppointmentStatus, IntervalCondition, Relationship, SortOrder
 
-__all__ = ["AppointmentFilters", "as_query", "at_least_one", "in_chunks", "order_of"]
+__all__ = ["AppointmentFilters", "as_query", "at_least_one", "in_chunks"]
 
 
 class AppointmentFilters(TypedDict, total=False):
@@ -36,12 +36,6 @@ def in_chunks(filters: AppointmentFilters, **several: Sequence[str]) -> tuple[Ma
     same = as_query(filters)
     split = {**several, **{name: ids for name, ids in same.items() if name == "facilitator_ids"}}
     return tuple({**several, **same, **each} for each in chunks(**cast("dict[str, Sequence[str]]", split)))
-
-
-def order_of(filters: AppointmentFilters) -> SortOrder | None:
-    """The order that is asked for."""
-    order = filters.get("sort_order")
-    return None if order is None else SortOrder.known(order)
 
 
 def as_query(filters: AppointmentFilters) -> dict[str, QueryValue]:

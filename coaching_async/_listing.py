@@ -30,8 +30,6 @@ class How(TypedDict, total=False):
     cursor: str | None
     """Where to go on; None begins afresh."""
     consistency: Consistency
-    order: SortOrder | None
-    """What the parts of a list that is split are merged by."""
 
 
 @attrs.frozen
@@ -62,6 +60,7 @@ class Listing(Generic[T]):
     _key: str | None = attrs.field(alias="key", default=None, kw_only=True, repr=False)
     """What its cursors are known by; None where it takes none."""
     _order: SortOrder | None = attrs.field(alias="order", default=None, kw_only=True)
+    """What its chunks are merged by."""
     _cursor: str | None = attrs.field(alias="cursor", default=None, kw_only=True)
     _consistency: Consistency = attrs.field(alias="consistency", default="default", kw_only=True)
     _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True, repr=False)

@@ -4,6 +4,7 @@ import attrs
 
 from ._api import Api
 from ._listing import Listing
+from ._lists import listing
 from ._urls import QueryValue
 from .models import Notification, Page
 
@@ -28,7 +29,8 @@ class Notifications:
         Raises: `ValueError` now for bad arguments; `BadRequest` with code `not.a.user` when walked with a client's own
         token.
         """
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[Notification],
             "notifications.list",
             "notifications",

@@ -114,8 +114,8 @@ class Ahead(Generic[T]):
         size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(page.entities))
         last = last_of(page, size)
         lane.last = lane.done if last is None else max(1, last)
-        for number in [each for each in lane.slots if each > lane.last]:
-            del lane.slots[number]
+        for beyond in [each for each in lane.slots if each > lane.last]:
+            del lane.slots[beyond]
         while self.tasks is not None and not self._has_failed and self._has_room():
             waiting = [(each, number) for each in self._lanes if (number := each.next()) is not None]
             if not waiting:
