@@ -226,9 +226,11 @@ class Stepping(Generic[T]):
     def cursor(self) -> str | None:
         """With what `list(..., cursor=...)` goes on after the last item, in another process, say; None where it takes none.
 
-        It is short, url-safe, and has no ids in it, only digests of the last page's. So a walk that goes on from it drops
-        what came last, but cannot know what came long ago: where more rows than a page were inserted in the meantime, or
-        a list that was split has an item in two of its parts, it may hand out an item again.
+        It is short (of a list that is split and sorted, so much for each part), safe in a URL, and has no ids in it, only
+        digests of the last page's. So a walk that goes on from it drops what came last, but cannot know what came long
+        ago: where more rows than a page were inserted in the meantime, or all of the last page was deleted, or two parts
+        of a list that is split have an item, it may hand out an item again. Where the list was walked to its end, and is
+        being walked again for what was missed, a cursor is at the end.
         """
         return None if self._key is None else packed(self._key, *self._route.positions())
 
