@@ -26,7 +26,9 @@ pytestmark = pytest.mark.anyio
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 USERS = [f"11111111-1111-4111-8111-{number:012}" for number in range(250)]
 
-ids_ = st.lists(st.text(st.characters(exclude_characters=","), min_size=1, max_size=80), min_size=1, max_size=260)
+ids_ = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters=","), min_size=1, max_size=80), min_size=1, max_size=260
+)
 
 
 @settings(max_examples=100, deadline=None)
