@@ -48,13 +48,15 @@ class Batch(Generic[T]):
     """As many of them a cursor has."""
     passes: int
     """In which pass over the list."""
+    gaps: int
+    """Changes so far that this pass has no explanation for."""
 
     def position(self, handed_out: int) -> Position:
         """Where the walk is after so many of the items."""
         row = self.rows[handed_out] if handed_out < len(self.items) else self.end
         ids = [*self.trail, *ids_of(self.page)[: row - self.end + self.size]]
         digests = dict.fromkeys([*self.digests, *(digest(each) for each in ids if each is not None)])
-        return Position(row, self.size, total_of(self.page), tuple(digests)[-self.keep :])
+        return Position(row, self.size, total_of(self.page), tuple(digests)[-self.keep :], gaps=self.gaps)
 
 
 Steps: TypeAlias = Generator[Ask | Batch[T], Answer[T] | None, None]

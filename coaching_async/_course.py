@@ -81,7 +81,7 @@ class Course(Generic[T]):
         self._standing = 0
         self._inserted_above = 0
         self._rounds = self._resizes = 0
-        self._shorts = self._unexplained = self._changes = 0
+        self._shorts, self._unexplained, self._changes = 0, start.gaps, 0
         self._short: int | None = None
         self._was_empty = False
 
@@ -103,7 +103,7 @@ class Course(Generic[T]):
                     return
                 case Move.GO_BACK:
                     self._held[number] = page
-                    number, page = yield from self._go_back(sight)
+                    number, page = yield from self._go_back(sight, page)
                 case Move.FILL:
                     self._held[number] = page
                     number, page = yield from self._fill(number - 1)
@@ -127,7 +127,8 @@ class Course(Generic[T]):
         assert answer is not None  # noqa: S101 # an Ask is sent its Answer
         self._is_current = False
         total = total_of(answer.page)
-        if answer.is_current and total is not None:
+        if answer.is_current and total is not None and total != self._newest:
+            self._held.clear()  # it may change back, and what was read before would pass for good
             self._room += max(0, total - (total if self._newest is None else self._newest))
             self._newest = total
         self.pages += 1
@@ -188,12 +189,11 @@ class Course(Generic[T]):
             self._room = max(0, self._room - sight.repeats) if sight.repeats else 0
             self._inserted_above += sight.repeats
 
-    def _go_back(self, sight: Sight) -> Found[T]:
+    def _go_back(self, sight: Sight, page: Page[T]) -> Found[T]:
         """Read the pages before, until one has a row that was met: what is unread comes after that."""
         self._changes += 1
         self._rounds += 1
         self._was_empty = False
-        page = self._held[sight.number]
         lowest, last = self._lowest(page), last_of(page, self._size)
         first_guess = rows_back(sight, self._unread) // self._size + 1
         number = min(sight.number - 1, max(lowest, sight.number if last is None else last))
@@ -228,6 +228,7 @@ class Course(Generic[T]):
             self._digests,
             self._size if is_new_ground else 3 * self._size,
             self.passes,
+            self._unexplained,
         )
         if is_new_ground and ids:
             self._rounds, self._front = 0, ids

@@ -32,6 +32,8 @@ class Position:
     """Of the ids that stood before that row."""
     is_later_pass: bool = False
     """Whether the list was walked once, and is being walked again for what was missed."""
+    gaps: int = 0
+    """Changes that were seen, and after which something may still be missing."""
 
 
 FRESH: Final = Position()
@@ -73,15 +75,22 @@ def unpacked(cursor: object, key: str, chunks: int) -> tuple[Position | None, ..
 
 
 def _packed(position: Position) -> list[Any]:
-    return [position.row, position.size, position.total, "".join(position.digests), int(position.is_later_pass)]
+    return [
+        position.row,
+        position.size,
+        position.total,
+        "".join(position.digests),
+        int(position.is_later_pass),
+        position.gaps,
+    ]
 
 
-def _unpacked(row: Any, size: Any, total: Any, digests: Any, is_later_pass: Any) -> Position:
-    counts: Iterable[Any] = (row, size, *(() if total is None else (total,)))
+def _unpacked(row: Any, size: Any, total: Any, digests: Any, is_later_pass: Any, gaps: Any) -> Position:
+    counts: Iterable[Any] = (row, size, gaps, *(() if total is None else (total,)))
     if not all(map(_is_count, counts)) or not isinstance(digests, str) or len(digests) % LETTERS or (row and not size):
         raise ValueError
     several = tuple(digests[start : start + LETTERS] for start in range(0, len(digests), LETTERS))
-    return Position(row, size, total, several, is_later_pass=bool(is_later_pass))
+    return Position(row, size, total, several, is_later_pass=bool(is_later_pass), gaps=gaps)
 
 
 def _is_count(value: object) -> bool:

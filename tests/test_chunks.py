@@ -26,6 +26,8 @@ pytestmark = pytest.mark.anyio
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 USERS = [f"11111111-1111-4111-8111-{number:012}" for number in range(250)]
 
+KEY = key_of("a list")
+
 ids_ = st.lists(
     st.text(st.characters(codec="utf-8", exclude_characters=","), min_size=1, max_size=80), min_size=1, max_size=260
 )
@@ -247,6 +249,22 @@ async def test_a_finished_walk_has_a_cursor_too_and_nothing_follows_it():
     assert len(service.requests) == 1
 
 
+async def test_a_cursor_remembers_that_something_may_be_missing():
+    async def fetch(number: int, size: int) -> Page[Any]:
+        letters = "axbcd"[(number - 1) * size : number * size]
+        return Page(entities=tuple(UserReference(id=each) for each in letters), page_size=size, total=5)
+
+    missing = Position(row=4, size=2, total=5, gaps=1)
+    listing = Listing((fetch,), 2, key=KEY, cursor=packed(KEY, 0, [missing]))
+
+    walk = listing._walk(set("abc"))
+    assert [item.id async for item in walk] == ["d", "x"], "where all is known, it is looked for"
+    assert (walk.report.passes, walk.report.suspected_gaps) == (2, 0)
+    walk = aiter(listing)
+    assert [item.id async for item in walk] == ["d"]
+    assert walk.report.suspected_gaps == 1
+
+
 OTHERS: dict[str, Callable[[CoachingClient, str], object]] = {
     "another user": lambda c, cursor: c.appointments.list("v", cursor=cursor),
     "another filter": lambda c, cursor: c.appointments.list("u", overdue=True, cursor=cursor),
@@ -276,7 +294,6 @@ async def test_what_is_no_cursor_is_refused(cursor: Any):
             client.appointments.list("u", cursor=cursor)
 
 
-KEY = key_of("a list")
 json_ = st.recursive(st.none() | st.integers() | st.text(max_size=9) | st.floats(), st.lists, max_leaves=9)
 odd = st.one_of(
     st.text(),
@@ -303,6 +320,7 @@ positions = st.builds(
     total=st.none() | st.integers(0, 10**6),
     digests=st.lists(st.text("abcXYZ-_09", min_size=8, max_size=8), max_size=5).map(tuple),
     is_later_pass=st.booleans(),
+    gaps=st.integers(0, 9),
 )
 
 
