@@ -44,8 +44,7 @@ from ._grants import (
 )
 from ._listing import (
     Listing,
-    PageWalk,
-    Walk,
+    Plan,
 )
 from ._pipeline import TokenSource
 from ._rate import RateLimit
@@ -53,11 +52,17 @@ from ._raw import RawResponse
 from ._retry import RetryPolicy
 from ._schedule_slots import ScheduleSlotsSearch
 from ._sign_in import AuthorizationRequest
+from ._stream import Stream
 from ._types import (
     UNSET,
     Interval,
     OpenEnum,
     Unset,
+)
+from ._walk import (
+    PageWalk,
+    Walk,
+    WalkReport,
 )
 from ._wire import (
     from_dict,
@@ -210,6 +215,7 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "PageWalk",
+    "Plan",
     "Processed",
     "RateLimit",
     "RateLimited",
@@ -236,6 +242,7 @@ __all__ = [
     "SortOrder",
     "Stats",
     "StatusChange",
+    "Stream",
     "SystemMessage",
     "SystemReason",
     "SystemTopicType",
@@ -248,6 +255,7 @@ __all__ = [
     "UserAvailableTimes",
     "UserReference",
     "Walk",
+    "WalkReport",
     "WfmScheduleActivity",
     "WfmScheduleReference",
     "from_dict",

@@ -1,6 +1,6 @@
 """What can go wrong, as classes.
 
-CoachingError                 .processed .attempts .operation .partial
+CoachingError                 .processed .attempts .operation .partial .cursor
 ├── ConfigurationError        also a ValueError: the client was set up wrongly
 ├── ClientMisuse              also a RuntimeError: a good client used wrongly (closed, say)
 ├── TransportError            no usable answer: connect, certificate, protocol
@@ -56,6 +56,8 @@ class CoachingError(Exception):
     """The method called, for example "appointments.get"."""
     partial: Sequence[object] = ()
     """What `Listing.collect` had read before it failed, or the job as `schedule_slots.find` last saw it."""
+    cursor: str | None = None
+    """Where a walk that failed goes on, in this process or another: `appointments.list(..., cursor=...)`."""
 
     def __init__(self, message: str, *, processed: Processed = "no") -> None:
         super().__init__(message)
