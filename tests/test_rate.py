@@ -59,12 +59,13 @@ async def test_while_all_permits_are_in_flight_the_next_waits_for_an_answer():
     assert sent == pytest.approx([15])
 
 
-async def test_permits_are_given_in_the_order_of_asking():
+@pytest.mark.parametrize("lane", Lane)
+async def test_permits_are_given_in_the_order_of_asking(lane: Lane):
     budget = Budget(RateLimit(1, per=1.0))
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        permit = await budget.acquire()
+        permit = await budget.acquire(lane)
         order.append(number)
         budget.release(permit, 1)
 
