@@ -10,7 +10,7 @@ from ._batch import Answer, Ask
 from ._cursor import FRESH, Position, unpacked
 from ._errors import CoachingError
 from ._lanes import in_bulk
-from ._rate import RateLimit
+from ._rate import RateLimit, seconds_of_bulk
 from ._stream import Ahead, Stream
 from ._walk import Chained, PageWalk, Read, Route, Walk, route, strands
 from .models import Page, SortOrder
@@ -155,7 +155,7 @@ class Listing(Generic[T]):
             raise ValueError("items must not be negative")
         chunks, limit = len(self._chunks), self._rate_limit
         requests = max(chunks, math.ceil((items or 0) / self._page_size))
-        return Plan(requests, chunks, max(0, requests - limit.requests) * limit.per / limit.requests)
+        return Plan(requests, chunks, seconds_of_bulk(limit, requests))
 
     def _reads(self) -> list[Read[T]]:
         return [_one_of_many(_read_by(fetch, self._page_size)) for fetch in self._chunks]

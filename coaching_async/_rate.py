@@ -1,7 +1,7 @@
 """Pacing: how many requests one token sends in a window, and in which order."""
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from typing import Final
 
 import anyio
@@ -10,7 +10,7 @@ import attrs
 from ._errors import RateLimited
 from ._lanes import Lane
 
-__all__ = ["Budget", "Permit", "RateLimit", "refuse_if_past_deadline"]
+__all__ = ["Budget", "Permit", "RateLimit", "refuse_if_past_deadline", "seconds_of_bulk"]
 
 
 @attrs.frozen
@@ -27,6 +27,9 @@ BURST: Final = 5
 STEPS: Final = 20
 """A lower limit that 429s showed is forgotten in so many windows without one, or fewer."""
 
+RESERVE: Final = 3
+"""One part in so many of the window is left to direct calls, as long as it is not known when more comes free."""
+
 LOOKS: Final = 100
 """Bulk looks ahead at so many of the permits that come free."""
 
@@ -35,6 +38,11 @@ ANSWERS: Final = 10
 
 SLACK: Final = 2
 """So many answer times more than even may be between the permits that come free, before bulk leaves some for a gap."""
+
+
+def seconds_of_bulk(limit: RateLimit, requests: int) -> float:
+    """How long so many requests of a walk or a bulk take, as far as the limit holds them up: a burst, and then even shares."""
+    return requests * limit.per / limit.requests if requests > limit.requests / BURST else 0.0
 
 
 @attrs.frozen
@@ -62,12 +70,12 @@ class Budget:
         self._grows_at = math.inf
         self._used: deque[float] = deque()
         """When each permit that was used is free again, soonest first."""
-        self._refused: deque[float] = deque()
+        self._refused: list[float] = []
         """The same of those whose requests the service refused."""
         self._in_flight = 0
         self._answer_time = 0.0
         self._direct_waiting = 0
-        self._turns = {lane: anyio.Lock() for lane in Lane}  # first come, first served
+        self._turns: defaultdict[Lane, anyio.Lock] = defaultdict(anyio.Lock)  # first come, first served
         self._changed = anyio.Event()
 
     async def acquire(self, lane: Lane = Lane.DIRECT) -> Permit:
@@ -139,14 +147,21 @@ class Budget:
         share, stride = per / self._allowed, (per + SLACK * self._answer_time) / self._allowed
         looks = range(0, len(self._used), len(self._used) // LOOKS + 1)
         until = max((self._used[nth] - nth * stride for nth in looks), default=self._given_at + per)
-        return until - free * share - self._answer_time
+        turn = until - free * share - self._answer_time
+        if (spare := free - self._allowed // RESERVE) <= 0:
+            return turn
+        # After a burst that would be a long stop. What is more than the reserve is spread over the time until more comes free.
+        last = max(self._given_at, now - per)
+        next_free = self._used[0] if self._used else self._given_at + per
+        return min(turn, last + max(share, (next_free - last) / (spare + 1)))
 
     def _taken(self) -> int:
         """How many requests are in the window, those in flight left out."""
         now = anyio.current_time()
-        for permits in (self._used, self._refused):
-            while permits and permits[0] <= now:
-                permits.popleft()
+        while self._used and self._used[0] <= now:
+            self._used.popleft()
+        while self._refused and self._refused[0] <= now:
+            del self._refused[0]
         return len(self._used)
 
     def _grown(self) -> int:

@@ -176,8 +176,8 @@ async def test_a_plan_counts_requests_and_seconds_and_sends_nothing():
     service = Service([])
     async with service.client(rate_limit=RateLimit(10, per=60.0)) as client:
         assert client.appointments.list("u").plan() == Plan(requests=1, chunks=1, seconds=0.0)
-        assert client.appointments.list("u", page_size=50).plan(1_000) == Plan(requests=20, chunks=1, seconds=60.0)
-        assert client.appointments.list(USERS).plan() == Plan(requests=3, chunks=3, seconds=0.0)
+        assert client.appointments.list("u", page_size=50).plan(1_000) == Plan(requests=20, chunks=1, seconds=120.0)
+        assert client.appointments.list(USERS).plan() == Plan(requests=3, chunks=3, seconds=18.0)
         assert client.appointments.list(USERS).plan(2_500).requests == 25
         with pytest.raises(ValueError, match="items must not be negative"):
             client.appointments.list("u").plan(-1)
