@@ -122,6 +122,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._told: deque[tuple[int, Outcome[K, T]]] = deque()
         self._has_begun = False
         self._is_open = False
+        self._is_drawing = False
         self._is_stopped = False
         self._is_fed = False
         self._input_error: CoachingError | None = None
@@ -172,25 +173,31 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         return self._source.left if isinstance(self._source, Plain) else ()
 
     async def _feed(self) -> None:
-        try:
-            with anyio.CancelScope() as self._drawing:
+        source: AsyncIterator[Any] = self._source
+        with anyio.CancelScope() as self._drawing:
+            try:
                 await self._draw()
-        except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
-            self._input_error = error
-        finally:
-            source: AsyncIterator[Any] = self._source
-            if isinstance(source, AsyncGenerator):  # nobody else can, and trio complains of one that is left open
-                await source.aclose()
+            except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
+                self._input_error = error
+            finally:
+                # Nobody else can, and trio complains of one that is left open. What scopes it holds lie in this one.
+                if isinstance(source, AsyncGenerator):
+                    await source.aclose()
         self._is_fed = True
         self._news.set()
 
     async def _draw(self) -> None:
         while True:
             await self.room.acquire()
+            if self._is_stopped:
+                return
+            self._is_drawing = True
             try:
                 item = await anext(self._source)
             except StopAsyncIteration:
                 return
+            finally:
+                self._is_drawing = False
             self._tasks.start_soon(self._kept, self._call, self._drawn, item)
             self._drawn += 1
 
@@ -203,8 +210,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
             except CoachingError as error:
                 outcome = Outcome[K, T](item, error=_apart(error))
                 if isinstance(error, STOPPING):
-                    self._is_stopped = True
-                    self._drawing.cancel()
+                    self._stop()
             except Exception as error:
                 error.add_note(
                     f"raised by the call for item {index} of a bulk, counted from 0; the others were cancelled"
@@ -212,6 +218,14 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
                 raise
         self._told.append((index, outcome))
         self._news.set()
+
+    def _stop(self) -> None:
+        """Draw no more. An input that is waited for is cancelled; any other ends in peace."""
+        self._is_stopped = True
+        if self._is_drawing:
+            self._drawing.cancel()
+        else:
+            self.room.release()  # who draws may wait for it
 
     async def _kept(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Do the work, and keep what it raises, unless that is a cancelling."""

@@ -1,6 +1,8 @@
 import asyncio
+import contextlib
 import gc
 import json
+import math
 import pickle
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -347,6 +349,37 @@ async def test_an_async_generator_that_is_not_read_to_its_end_is_closed():
     await make_client(2).bulk(Work({0: Unauthorized("no")}), items())
 
     assert closed
+
+
+@pytest.mark.parametrize("ending", ["its end", "a stop", "a bug", "a cancelling"])
+async def test_an_async_generator_may_keep_a_scope_open_however_the_bulk_ends(ending: str):
+    async def items() -> AsyncIterator[int]:
+        with anyio.CancelScope():  # every task group has one, and so does a stream of WebSocket messages
+            for each in range(20):
+                yield each
+
+    work = Work({"a stop": {5: Unauthorized("no")}, "a bug": {5: KeyError("bug")}}.get(ending, {}))
+    with anyio.move_on_after(3.5 if ending == "a cancelling" else math.inf), contextlib.suppress(KeyError):
+        result = await make_client(2).bulk(work, items())
+        assert len(result.outcomes) == len(work.begun)
+
+    assert len(work.begun) == {"its end": 20, "a stop": 6, "a bug": 6, "a cancelling": 8}[ending]
+
+
+async def test_what_stops_a_bulk_lets_an_async_generator_end_in_peace():
+    said: list[str] = []
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            for each in range(20):
+                yield each
+        finally:
+            await anyio.sleep(1)
+            said.append("closed in peace")
+
+    await make_client(2).bulk(Work({0: Unauthorized("no")}), items())
+
+    assert said == ["closed in peace"]
 
 
 # What is not expected

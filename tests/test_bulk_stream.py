@@ -82,6 +82,16 @@ async def test_breaking_off_cancels_what_is_under_way():
     assert tasks_now() == tasks
 
 
+async def test_breaking_off_leaves_an_async_generator_that_keeps_a_scope_open():
+    async def items() -> AsyncIterator[int]:
+        with anyio.CancelScope():
+            for each in range(20):
+                yield each
+
+    async with make_client(3).bulk_stream(Work(), items()) as outcomes:
+        assert await taken(outcomes, 2) == [0, 1]
+
+
 async def test_an_async_generator_is_closed_with_the_block():
     events: list[str] = []
 
