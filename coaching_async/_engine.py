@@ -151,6 +151,15 @@ class Watch:
             info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
         elif "exception" in info:  # h11 quotes what it cannot read
             info["exception"] = type(info["exception"]).__name__
+        elif info.get("auth") is not None:  # of a SOCKS proxy, and used afterwards
+            info["auth"] = Unshown(info["auth"])
+
+
+class Unshown(tuple[bytes, ...]):
+    """A user's name and password, as a log shows them."""
+
+    def __repr__(self) -> str:
+        return "**********"
 
 
 class Whole(httpx.AsyncByteStream):
