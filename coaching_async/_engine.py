@@ -158,6 +158,8 @@ class Watch:
 class Unshown(tuple[bytes, ...]):
     """A user's name and password, as a log shows them."""
 
+    __slots__ = ()
+
     def __repr__(self) -> str:
         return "**********"
 
