@@ -50,10 +50,10 @@ async def bulk(
                 failed += outcome.error is not None
                 if on_progress is not None and outcome.is_started:
                     on_progress(Progress(done, failed, total, outcome))
+        outcomes += (Outcome[K, T](item, is_started=False) for item in crew.left())
     except CoachingError as error:
         error.partial = tuple(each for each in outcomes if each is not None)
         raise
-    outcomes += (Outcome[K, T](item, is_started=False) for item in crew.left())
 
     async def again(items: Iterable[K]) -> BulkResult[K, T]:
         return await bulk(function, items, concurrency, on_progress, usual=usual)
@@ -142,18 +142,20 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._is_open = False
-        cancelled = anyio.get_cancelled_exc_class()
-        is_callers = error is not None and not isinstance(error, cancelled)
+        callers = _uncancelled(error)
         self._tasks.cancel_scope.cancel()
         try:
             await self._tasks.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:  # the caller's own error, and what struck it while it waited here
-            self._errors += (each for each in group.exceptions if not isinstance(each, cancelled))
+            for each in group.exceptions:
+                self._keeps(each)
         errors, self._errors = self._errors, []
-        if errors and not (is_callers and isinstance(_first(errors), Exception)):
+        if errors and (callers is None or not isinstance(_first(errors), Exception)):
             # What is raised while a cancelling is thrown in, gets it as context in every coroutine above.
             await anyio.lowlevel.cancel_shielded_checkpoint()
             _raise_as_it_is(_first(errors))
+        if callers is not None and callers is not error:
+            _raise_as_it_is(callers)
 
     async def __anext__(self) -> tuple[int, Outcome[K, T]]:
         if not self._is_open:
@@ -232,10 +234,15 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         try:
             await work(*args)
         except BaseException as error:
-            if isinstance(error, anyio.get_cancelled_exc_class()):
+            if not self._keeps(error):
                 raise
-            self._errors.append(error)
             self._tasks.cancel_scope.cancel()
+
+    def _keeps(self, error: BaseException) -> bool:
+        """Whether there is something in it to be raised at the end."""
+        kept = _uncancelled(error)
+        self._errors += [] if kept is None else [kept]
+        return kept is not None
 
 
 class Plain(AsyncIterator[K], Generic[K]):
@@ -254,6 +261,14 @@ def _apart(error: CoachingError) -> CoachingError:
     """Without our frame, which holds the whole bulk, and the bulk the error."""
     assert error.__traceback__ is not None  # noqa: S101 # it was raised
     return error.with_traceback(error.__traceback__.tb_next)
+
+
+def _uncancelled(error: BaseException | None) -> BaseException | None:
+    """What there is besides cancellings, which trio's nurseries put into one group with what else was raised."""
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup) and error.subgroup(cancelled) is not None:
+        return error.split(cancelled)[1]
+    return None if isinstance(error, cancelled) else error
 
 
 def _first(errors: list[BaseException]) -> BaseException:

@@ -133,6 +133,17 @@ async def test_where_one_item_is_no_key_all_are_known_by_index():
     assert list(result.failed) == [2]
 
 
+async def test_an_item_whose_hash_raises_whatever_it_likes_is_no_key():
+    class Unsaved:
+        def __hash__(self) -> int:
+            raise ValueError("it has no id yet")
+
+    async def save(_: object) -> str:
+        return "saved"
+
+    assert dict((await make_client().bulk(save, [Unsaved()])).succeeded) == {0: "saved"}
+
+
 async def test_an_outcome_gives_its_value_or_raises_what_there_is_instead():
     assert Outcome("x", 1).result() == 1
     with pytest.raises(NotFound, match="gone"):
@@ -444,6 +455,27 @@ async def test_what_the_others_raise_when_they_are_cancelled_hides_nothing():
         await make_client().bulk(unruly, range(3))
 
 
+async def test_a_task_group_of_a_call_that_is_cancelled_hides_nothing_either():
+    async def many(item: int) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep, 5)
+            if item == 1:
+                await anyio.sleep(0.5)
+                raise ValueError("the first")
+            try:
+                await anyio.sleep(5)
+            finally:
+                raise KeyError("while it tidied up")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await make_client().bulk(many, range(5))
+
+    assert [str(each) for each in caught.value.exceptions] == ["the first"]
+    assert caught.value.__notes__ == [
+        "raised by the call for item 1 of a bulk, counted from 0; the others were cancelled"
+    ]
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 async def test_an_interrupt_comes_out_as_itself_whatever_came_before_it(kind: type[BaseException]):
     async def interrupted(item: int) -> None:
@@ -512,6 +544,17 @@ async def test_where_the_input_is_a_list_that_fails_those_under_way_end_and_the_
 
 
 # Progress
+
+
+async def test_what_a_plain_input_raises_after_a_stop_takes_no_outcomes_with_it():
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ServerError("no more of the list")
+
+    with pytest.raises(ServerError) as caught:
+        await make_client(1).bulk(Work({1: Unauthorized("no")}), items())
+
+    assert [each.item for each in caught.value.partial] == [0, 1, 2, 3, 4]
 
 
 async def test_progress_is_told_of_each_call_that_has_ended():
