@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -12,6 +12,7 @@ import anyio.lowlevel
 from ._errors import AuthError, ClientMisuse, CoachingError, Unauthorized
 from ._lanes import in_bulk
 from ._outcomes import BulkResult, Outcome, Progress
+from ._raw import not_watched
 
 __all__ = ["BulkStream", "Items", "OnProgress", "bulk"]
 
@@ -131,6 +132,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
     async def __aenter__(self) -> Self:
         if self._has_begun:
             raise ClientMisuse("this bulk has begun already: make a new one")
+        not_watched()
         self._news = anyio.Event()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -266,9 +268,10 @@ def _apart(error: CoachingError) -> CoachingError:
 def _uncancelled(error: BaseException | None) -> BaseException | None:
     """What there is besides cancellings, which trio's nurseries put into one group with what else was raised."""
     cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(error, BaseExceptionGroup) and error.subgroup(cancelled) is not None:
-        return error.split(cancelled)[1]
-    return None if isinstance(error, cancelled) else error
+    if not isinstance(error, BaseExceptionGroup):
+        return None if isinstance(error, cancelled) else error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return group if group.subgroup(cancelled) is None else group.split(cancelled)[1]
 
 
 def _first(errors: list[BaseException]) -> BaseException:

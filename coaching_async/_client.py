@@ -173,7 +173,8 @@ class CoachingClient:
 
             answer = await client.raw(client.appointments.get, appointment_id)
 
-        After a 202 it does not wait for what was accepted. Raises what the method raises.
+        After a 202 it does not wait for what was accepted. Raises what the method raises, and `TypeError` for a bulk, whose
+        calls may be raw.
         """
         with capturing() as capture:
             value = await function(*args, **kwargs)
