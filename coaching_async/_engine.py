@@ -47,7 +47,7 @@ class Engine:
         http = await self.connections.get()
         async with AsyncExitStack() as stack:
             with request.call.in_line():
-                turn = await stack.enter_async_context(self.gate.slot(request.pause))
+                turn = await stack.enter_async_context(self.gate.slot(request.pause, request.call.lane))
             if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call = request.call
