@@ -45,8 +45,7 @@ from ._grants import (
 from ._http import HttpClient
 from ._listing import (
     Listing,
-    PageWalk,
-    Walk,
+    Plan,
 )
 from ._outcomes import (
     BulkResult,
@@ -59,11 +58,17 @@ from ._raw import RawResponse
 from ._retry import RetryPolicy
 from ._schedule_slots import ScheduleSlotsSearch
 from ._sign_in import AuthorizationRequest
+from ._stream import Stream
 from ._types import (
     UNSET,
     Interval,
     OpenEnum,
     Unset,
+)
+from ._walk import (
+    PageWalk,
+    Walk,
+    WalkReport,
 )
 from ._wire import (
     from_dict,
@@ -219,6 +224,7 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "PageWalk",
+    "Plan",
     "Processed",
     "Progress",
     "RateLimit",
@@ -246,6 +252,7 @@ __all__ = [
     "SortOrder",
     "Stats",
     "StatusChange",
+    "Stream",
     "SystemMessage",
     "SystemReason",
     "SystemTopicType",
@@ -258,6 +265,7 @@ __all__ = [
     "UserAvailableTimes",
     "UserReference",
     "Walk",
+    "WalkReport",
     "WfmScheduleActivity",
     "WfmScheduleReference",
     "from_dict",

@@ -4,6 +4,7 @@ import attrs
 
 from ._api import Api
 from ._listing import Listing
+from ._lists import listing
 from .models import AccessType, Annotation, Page
 
 __all__ = ["Annotations"]
@@ -27,8 +28,14 @@ class Annotations:
         Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
         Raises: `ValueError` now for bad arguments; `NotFound`, `Forbidden` when walked.
         """
-        return self._api.listing(
-            Page[Annotation], "annotations.list", "appointments", appointment_id, "annotations", page_size=page_size
+        return listing(
+            self._api,
+            Page[Annotation],
+            "annotations.list",
+            "appointments",
+            appointment_id,
+            "annotations",
+            page_size=page_size,
         )
 
     async def get(self, appointment_id: str, annotation_id: str) -> Annotation:

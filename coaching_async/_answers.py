@@ -7,10 +7,11 @@ from ._errors import DecodeError, OutcomeUnknown, ResponseError
 from ._hints import hint, look_first, showable
 from ._json import Json, parse, parse_object
 from ._pipeline import Call, Response
-from ._wire import from_dict
+from ._wire import decode, from_dict
+from .models import Page
 from .models_errors import ErrorDetail
 
-__all__ = ["OK", "any_json", "decoded", "response_error"]
+__all__ = ["OK", "any_json", "decoded", "response_error", "that_page"]
 
 T = TypeVar("T")
 
@@ -40,6 +41,18 @@ async def decoded(
 
 async def any_json(content: bytes) -> Json:
     return cast("Json", await parse(content))
+
+
+def that_page(cls: type[Page[T]], number: int) -> Callable[[bytes], Awaitable[Page[T]]]:
+    """Reads the page of that number, and refuses any other."""
+
+    async def read(content: bytes) -> Page[T]:
+        page = await decode(cls, content)
+        if page.page_number is not None and page.page_number != number:
+            raise ValueError(f"page {number} was asked for, and page {page.page_number} came")
+        return page
+
+    return read
 
 
 def response_error(response: Response, call: Call) -> ResponseError:

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar, cast
 import anyio
 import attrs
 
-from ._answers import any_json, decoded, response_error
+from ._answers import any_json, decoded, response_error, that_page
 from ._errors import (
     ClientMisuse,
     CoachingError,
@@ -23,7 +23,6 @@ from ._hints import look_first
 from ._json import Json
 from ._lanes import lane
 from ._line import CLOSED, Identity, Line
-from ._listing import Listing
 from ._pipeline import Call, Request, Response
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
@@ -31,7 +30,7 @@ from ._urls import QueryValue, path, query
 from ._wire import decode, encode
 from .models import AppointmentReference, Page
 
-__all__ = ["ROOT", "Api", "pauses"]
+__all__ = ["NONE", "ROOT", "Api", "Filters", "pauses"]
 
 
 class Identified(Protocol):
@@ -73,18 +72,20 @@ class Api:
         url, content = self._url(segments, filters), None if body is None else encode(body)
         return await self._bounded(operation, lambda call: self._get(call, cls, url, content))
 
-    def listing(
-        self, cls: type[Page[T]], operation: str, *segments: str, page_size: int, filters: Filters = NONE
-    ) -> Listing[T]:
-        """A list whose pages are read when they are needed. Bad arguments are refused now."""
-        self._url(segments, filters)
+    def url(self, *segments: str, filters: Filters = NONE) -> str:
+        """What a GET asks. Raises `ValueError` for what cannot be asked."""
+        return self._url(segments, filters)
 
-        async def fetch(number: int, size: int) -> Page[T]:
-            return await self.read(
-                cls, operation, *segments, filters={**filters, "page_size": size, "page_number": number}
-            )
+    async def page(
+        self, cls: type[Page[T]], operation: str, *segments: str, filters: Filters, number: int, size: int
+    ) -> Page[T]:
+        """GET one page of a list, and no other one."""
+        url = self._url(segments, {**filters, "page_size": size, "page_number": number})
 
-        return Listing(fetch, page_size)
+        async def exchange(call: Call) -> Page[T]:
+            return await decoded(that_page(cls, number), await self._send(call, "GET", url, Safety.SAFE), call)
+
+        return await self._bounded(operation, exchange)
 
     async def write(
         self,

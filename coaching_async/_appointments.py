@@ -1,9 +1,8 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import Final, Unpack
+from datetime import datetime
+from typing import Unpack
 
 import anyio
 import attrs
@@ -11,11 +10,12 @@ import attrs
 from ._api import ROOT, Api, pauses
 from ._bulk import Items, OnProgress, bulk
 from ._convert import Several, Span, an_id, ids, members
+from ._created import MINUTE, Sought
 from ._errors import NotFound
-from ._filters import AppointmentFilters, as_query, one_of
-from ._listing import Listing
+from ._filters import AppointmentFilters, in_chunks, one_of
+from ._listing import Consistency, Listing
+from ._lists import listing
 from ._outcomes import BulkResult
-from ._types import Unset, aware
 from ._urls import path
 from .models import (
     Appointment,
@@ -40,9 +40,6 @@ from .models_aggregates import (
 
 __all__ = ["Appointments"]
 
-MINUTE: Final = timedelta(minutes=1)
-CLOCKS_DIFFER: Final = MINUTE
-
 
 async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
     """Read a new appointment until it is there; the deadline of the call ends the loop."""
@@ -65,44 +62,65 @@ class Appointments:
     _api: Api = attrs.field(repr=False)
 
     def list(
-        self, user_ids: str | Iterable[str], *, page_size: int = 100, **filters: Unpack[AppointmentFilters]
+        self,
+        user_ids: str | Iterable[str],
+        *,
+        page_size: int = 100,
+        cursor: str | None = None,
+        consistency: Consistency = "default",
+        **filters: Unpack[AppointmentFilters],
     ) -> Listing[Appointment]:
         """The appointments of users, in whatever role they have in them.
 
         The filters are `interval`, `statuses`, `facilitator_ids`, `sort_order`, `relationships`, `completion_interval`,
         `overdue` and `interval_condition`: see `AppointmentFilters`. `page_size` counts appointments; the service may cap
-        it.
+        it. `cursor` is that of an earlier walk with the same arguments: it goes on there. `consistency="verify"` walks the
+        list until two walks agree. More ids than one request can carry are split over several: an appointment that two of
+        them have comes once, and `sort_order` holds over all.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
-        Raises: `ValueError` now for bad arguments; `BadRequest`, `Forbidden` when walked.
+        Raises: `ValueError` now for bad arguments, or a cursor of others; `BadRequest`, `Forbidden` when walked.
         """
         wanted = ids(user_ids)
         if not wanted:
             raise ValueError("user_ids is empty: name at least one user")
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[Appointment],
             "appointments.list",
             "appointments",
             page_size=page_size,
-            filters={"user_ids": wanted, **as_query(filters)},
+            chunks=in_chunks(filters, user_ids=wanted),
+            cursor=cursor,
+            consistency=consistency,
         )
 
-    def list_mine(self, *, page_size: int = 100, **filters: Unpack[AppointmentFilters]) -> Listing[Appointment]:
-        """The appointments of the user whose token this is. Filters as in `list`.
+    def list_mine(
+        self,
+        *,
+        page_size: int = 100,
+        cursor: str | None = None,
+        consistency: Consistency = "default",
+        **filters: Unpack[AppointmentFilters],
+    ) -> Listing[Appointment]:
+        """The appointments of the user whose token this is. Arguments as in `list`.
 
         HTTP: GET /api/v2/coaching/appointments/me
         Permission: none, but a user's token
         Raises: `ValueError` now for bad arguments; `BadRequest` with code `not.a.user` when walked with a client's own
         token.
         """
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[Appointment],
             "appointments.list_mine",
             "appointments",
             "me",
             page_size=page_size,
-            filters=as_query(filters),
+            chunks=in_chunks(filters),
+            cursor=cursor,
+            consistency=consistency,
         )
 
     async def get(self, appointment_id: str) -> Appointment:
@@ -154,24 +172,10 @@ class Appointments:
         Permission: coaching:appointment:view
         Raises: `BadRequest`, `Forbidden`.
         """
-        earliest = aware(since) - CLOCKS_DIFFER
-        start = appointment.date_start.replace(second=0, microsecond=0)  # as the service cuts it
-        facilitator = None if isinstance(appointment.facilitator_id, Unset) else appointment.facilitator_id
-        anybody = (*appointment.attendee_ids, *([facilitator] if facilitator else []))[:1]
-
-        def is_it(found: Appointment) -> bool:
-            return (
-                found.name == appointment.name
-                and found.date_start is not None
-                and start <= found.date_start < start + MINUTE
-                and found.length_in_minutes == appointment.length_in_minutes
-                and {attendee.id for attendee in found.attendees} == set(appointment.attendee_ids)
-                and (facilitator is None or (found.facilitator is not None and found.facilitator.id == facilitator))
-            )
-
-        at_that_time = self.list(anybody, interval=(start, start + MINUTE), interval_condition="StartsIn")
-        dated = [(each.date_created, each) async for each in at_that_time if each.date_created and is_it(each)]
-        return tuple(each for created, each in sorted(dated, key=itemgetter(0)) if created >= earliest)
+        sought = Sought(appointment, since)
+        when = (sought.start, sought.start + MINUTE)
+        at_that_time = self.list(sought.anybody, interval=when, interval_condition="StartsIn")
+        return sought.among([each async for each in at_that_time])
 
     async def update(self, appointment_id: str, changes: AppointmentUpdate) -> Appointment:
         """Change what `changes` sets; leave the rest. A completed appointment cannot be changed.
@@ -209,7 +213,8 @@ class Appointments:
         Permission: coaching:appointmentStatus:view, or being its attendee, creator or facilitator
         Raises: `ValueError` now for bad arguments; `NotFound`, `Forbidden` when walked.
         """
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[StatusChange],
             "appointments.list_statuses",
             "appointments",

@@ -1,6 +1,6 @@
 """What can go wrong, as classes.
 
-CoachingError                 .processed .attempts .operation .partial
+CoachingError                 .processed .attempts .operation .partial .cursor
 ├── ConfigurationError        also a ValueError: the client was set up wrongly
 ├── ClientMisuse              also a RuntimeError: a good client used wrongly (closed, say)
 ├── TransportError            no usable answer: connect, certificate, protocol
@@ -57,6 +57,8 @@ class CoachingError(Exception):
     partial: Sequence[object] = ()
     """What `Listing.collect` had read before it failed, the job as `schedule_slots.find` last saw it, or the outcomes of a
     bulk whose input failed."""
+    cursor: str | None = None
+    """Where a walk that failed goes on, in this process or another: `appointments.list(..., cursor=...)`."""
 
     def __init__(self, message: str, *, processed: Processed = "no") -> None:
         super().__init__(message)

@@ -1,15 +1,16 @@
 """What appointments may be narrowed by, and how that travels."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypedDict, cast
 
+from ._chunks import chunks
 from ._convert import Several, Span, ids, members, span
 from ._types import OpenEnum
 from ._urls import QueryValue
 from .models import AppointmentStatus, IntervalCondition, Relationship, SortOrder
 from .models_aggregates import AggregateClause, AggregateDimension, AggregateFilterType, AggregatePredicate
 
-__all__ = ["AppointmentFilters", "as_query", "at_least_one", "one_of"]
+__all__ = ["AppointmentFilters", "as_query", "at_least_one", "in_chunks", "one_of"]
 
 
 class AppointmentFilters(TypedDict, total=False):
@@ -29,6 +30,13 @@ class AppointmentFilters(TypedDict, total=False):
     """True gives only overdue ones, False only others."""
     interval_condition: IntervalCondition | str | None
     """Whether `interval` wants them to start in it, or to overlap it."""
+
+
+def in_chunks(filters: AppointmentFilters, **several: Sequence[str]) -> tuple[Mapping[str, QueryValue], ...]:
+    """The filters as parameters, in as many parts as their facilitators, and `several` other kinds of ids, need."""
+    same = as_query(filters)
+    split = {**several, **{name: ids for name, ids in same.items() if name == "facilitator_ids"}}
+    return tuple({**several, **same, **each} for each in chunks(**cast("dict[str, Sequence[str]]", split)))
 
 
 def as_query(filters: AppointmentFilters) -> dict[str, QueryValue]:

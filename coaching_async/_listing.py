@@ -1,135 +1,191 @@
 """Lists: walking pages so that nobody has to see them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Generic, TypeVar
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
+from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 import attrs
 
-from ._errors import ClientMisuse, CoachingError
+from ._batch import Answer, Ask
+from ._cursor import FRESH, Position, unpacked
+from ._errors import CoachingError
 from ._lanes import in_bulk
-from .models import Page
+from ._rate import RateLimit, seconds_of_bulk
+from ._stream import Ahead, Stream
+from ._walk import Chained, PageWalk, Read, Route, Walk, route, strands
+from .models import Page, SortOrder
 
-__all__ = ["Listing", "PageWalk", "Walk"]
+__all__ = ["Consistency", "How", "Listing", "Plan"]
 
 T = TypeVar("T")
+
+FetchSized: TypeAlias = Callable[[int, int], Awaitable[Page[T]]]
+"""Reads page `number` with `size` entities a page."""
+
+Consistency: TypeAlias = Literal["default", "verify"]
+
+
+class How(TypedDict, total=False):
+    """How a list is walked that has cursors."""
+
+    cursor: str | None
+    """Where to go on; None begins afresh."""
+    consistency: Consistency
+
+
+@attrs.frozen
+class Plan:
+    """What reading a list will take, as far as that can be known without asking."""
+
+    requests: int
+    """At least. Retries, and pages that are read again because the list changes, come on top."""
+    chunks: int
+    """The lists that it is split into, because it has so many ids."""
+    seconds: float
+    """How long the client's rate limit holds them up, if nothing else is sent. The time of the answers comes on top."""
 
 
 @attrs.frozen
 class Listing(Generic[T]):
     """A list on the service. It does nothing until it is used, and may be used again: each walk starts afresh.
 
-    Every way of using it needs the permission, and raises the errors, of the method that made it.
+    Every way of using it needs the permission, and raises the errors, of the method that made it. Where the list changes
+    while it is walked, each item comes once all the same, and none that lasts is missed: pages are read again as soon as
+    rows may have moved to where the walk has been. What cannot be seen is a delete and an insert between two reads that
+    leave the total as it was, and no row where it would show; `consistency="verify"` walks the list until two walks agree.
     """
 
-    _fetch: Callable[[int, int], Awaitable[Page[T]]] = attrs.field(repr=False)
-    """Reads page `number` with `size` entities a page."""
+    _chunks: tuple[FetchSized[T], ...] = attrs.field(repr=False)
+    """What the list is split into."""
     _page_size: int
+    _key: str | None = attrs.field(alias="key", default=None, kw_only=True, repr=False)
+    """What its cursors are known by; None where it takes none."""
+    _order: SortOrder | None = attrs.field(alias="order", default=None, kw_only=True)
+    """What its chunks are merged by."""
+    _cursor: str | None = attrs.field(alias="cursor", default=None, kw_only=True)
+    _consistency: Consistency = attrs.field(alias="consistency", default="default", kw_only=True)
+    _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True, repr=False)
+    _starts: tuple[Position | None, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self._page_size, int) or self._page_size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError("page_size has to be a whole number, at least 1")
+        _refuse_unless_whole("page_size", self._page_size)
+        if self._consistency not in get_args(Consistency):
+            raise ValueError('consistency is "default" or "verify"')
+        if self._cursor is not None and self._consistency == "verify":
+            raise ValueError("verify needs to know every item that was handed out, which a cursor does not tell")
+        starts: tuple[Position | None, ...] = (FRESH,) * len(self._chunks)
+        if self._cursor is not None:
+            starts = unpacked(self._cursor, self._key or "", len(self._chunks))
+        object.__setattr__(self, "_starts", starts)
 
-    def __aiter__(self) -> "Walk[T]":
+    def __aiter__(self) -> Walk[T]:
         """Walk the items, one page at a time. `break` needs no cleanup."""
-        return Walk(self.pages())
+        return self._walk()
 
-    def pages(self) -> "PageWalk[T]":
-        """Walk the pages instead of the items."""
-        return PageWalk(self._fetch, self._page_size)
+    def _walk(self, seen: Container[str] = ()) -> Walk[T]:
+        """A walk that knows the ids of what was handed out before: so it goes on from a cursor without doubling any."""
+        return Walk(self._route(self._reads(), seen), self._key)
+
+    def pages(self) -> PageWalk[T]:
+        """Walk the pages instead of the items. What came before is not on them."""
+        found = strands(self._reads(), self._starts, (), until_agreed=self._consistency == "verify")
+        return PageWalk(Chained(found), self._key)
+
+    def stream(self, concurrency: int = 8) -> Stream[T]:
+        """Walk the items while up to `concurrency` pages are read at once.
+
+            async with listing.stream() as items:
+                async for item in items: ...
+
+        The order is that of the list. As many pages are kept until they are wanted, so a slow reader stops the reading;
+        leaving the block ends what is in flight. After an error the stream is over: go on with the error's `cursor`. Use
+        it in the task that opened it, and not inside a generator of your own: there, walk the list itself.
+
+        Raises `ValueError` for a `concurrency` below 1.
+        """
+        _refuse_unless_whole("concurrency", concurrency)
+        is_merged = self._order is not None and len(self._chunks) > 1
+        ahead = Ahead(self._reads(), self._starts, concurrency, is_merged=is_merged)
+        return Stream(self._route(ahead.reads(), ()), ahead, self._key)
 
     async def first(self) -> T | None:
-        """The first item, or None where the list is empty. One request, one entity."""
-        page = await self._fetch(1, 1)
-        return page.entities[0] if page.entities else None
+        """The first item, or None where the list is empty. One request, one entity; more where the list is split."""
+        one = attrs.evolve(self, page_size=1) if self._cursor is None else self
+        walk = Walk(one._route([_read_by(fetch, one._page_size) for fetch in one._chunks], ()), self._key)  # noqa: SLF001 # one of us
+        return await anext(walk, None)
 
     async def total(self) -> int | None:
-        """How many items the service counts, or None where it does not tell. One request, one entity."""
-        return (await self._fetch(1, 1)).total
+        """How many items the service counts, or None where it does not tell, or the list is split.
 
-    async def collect(self, limit: int | None = None) -> list[T]:
-        """All items, or the first `limit`, as a list.
+        One request, one entity.
+        """
+        return (await self._chunks[0](1, 1)).total if len(self._chunks) == 1 else None
 
-        When a page cannot be read, the error's `partial` has what came before.
+    async def collect(self, limit: int | None = None, concurrency: int = 1) -> list[T]:
+        """All items, or the first `limit`, as a list; with a `concurrency`, up to so many pages are read at once.
+
+        When a page cannot be read, the error's `partial` has what came before, and its `cursor` where to go on.
         """
         if limit is not None and limit < 0:
             raise ValueError("limit must not be negative")
+        _refuse_unless_whole("concurrency", concurrency)
         items: list[T] = []
         if limit == 0:
             return items
         try:
-            async for item in self:
-                items.append(item)
-                if len(items) == limit:
-                    break
+            if concurrency == 1:
+                await _gather(aiter(self), items, limit)
+            else:
+                async with self.stream(concurrency) as stream:
+                    await _gather(stream, items, limit)
         except CoachingError as error:
             error.partial = tuple(items)
             raise
         return items
 
+    def plan(self, items: int | None = None) -> Plan:
+        """What reading this list takes, without asking: for so many `items`, or else at least.
 
-class PageWalk(AsyncIterator[Page[T]]):
-    """A walk over the pages of a list. After an error the next step asks for the same page again."""
+        It cannot know how many items there are, how they are spread over the parts of a list that is split, whether the
+        service caps the size of a page, and what else is sent in the meantime.
 
-    def __init__(self, fetch: Callable[[int, int], Awaitable[Page[T]]], page_size: int) -> None:
-        self._fetch = fetch
-        self._page_size = page_size
-        self._number = 1
-        self._count = 0
-        self._read: set[tuple[object, ...]] = set()
-        self._ended = False
-        self._stepping = False
+        Raises `ValueError` for negative `items`.
+        """
+        if items is not None and items < 0:
+            raise ValueError("items must not be negative")
+        chunks, limit = len(self._chunks), self._rate_limit
+        requests = max(chunks, math.ceil((items or 0) / self._page_size))
+        return Plan(requests, chunks, seconds_of_bulk(limit, requests))
 
-    async def __anext__(self) -> Page[T]:
-        if self._ended:
-            raise StopAsyncIteration
-        if self._stepping:
-            raise ClientMisuse("two tasks share one walk, and each would miss what the other gets: give each its own")
-        self._stepping = True
-        try:
-            with in_bulk():
-                page = await self._fetch(self._number, self._page_size)
-        finally:
-            self._stepping = False
-        # Some resources repeat a page for ever instead of ending. Items without ids cannot tell: two alike are two.
-        ids = tuple(getattr(entity, "id", None) for entity in page.entities)
-        if not ids or (ids in self._read and None not in ids):
-            self._ended = True
-            raise StopAsyncIteration
-        self._read.add(ids)
-        self._count += len(ids)
-        if page.page_count is not None:
-            self._ended = self._number >= page.page_count
-        else:
-            self._ended = page.total is not None and self._count >= page.total
-        self._number += 1
-        return page
+    def _reads(self) -> list[Read[T]]:
+        return [_one_of_many(_read_by(fetch, self._page_size)) for fetch in self._chunks]
+
+    def _route(self, reads: Sequence[Read[T]], seen: Container[str]) -> Route[T]:
+        return route(strands(reads, self._starts, seen, until_agreed=self._consistency == "verify"), self._order)
 
 
-class Walk(AsyncIterator[T]):
-    """A walk over the items of a list, each once. After an error the next step goes on at the same item."""
+def _read_by(fetch: FetchSized[T], size: int) -> Read[T]:
+    async def read(ask: Ask) -> Answer[T]:
+        return Answer(await fetch(ask.number, size))
 
-    def __init__(self, pages: PageWalk[T]) -> None:
-        self._pages = pages
-        self._next = 0
-        self._seen: set[str] = set()
-        self.page: Page[T] = Page(entities=())
-        """The page that was read last: its `total` tells how far the walk has to go."""
+    return read
 
-    async def __anext__(self) -> T:
-        while True:
-            while self._next < len(self.page.entities):
-                item = self.page.entities[self._next]
-                self._next += 1
-                if self._is_new(item):
-                    return item
-            self.page, self._next = await anext(self._pages), 0
 
-    def _is_new(self, item: T) -> bool:
-        """When the list grows under the walk, what was last on one page comes again on the next."""
-        key = getattr(item, "id", None)
-        if key is None:
-            return True
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
+def _one_of_many(read: Read[T]) -> Read[T]:
+    async def read_in_bulk(ask: Ask) -> Answer[T]:
+        with in_bulk():
+            return await read(ask)
+
+    return read_in_bulk
+
+
+async def _gather(walk: AsyncIterator[T], items: list[T], limit: int | None) -> None:
+    async for item in walk:
+        items.append(item)
+        if len(items) == limit:
+            return
+
+
+def _refuse_unless_whole(name: str, value: int) -> None:
+    if not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{name} has to be a whole number, at least 1")

@@ -4,6 +4,7 @@ import attrs
 
 from ._api import Api
 from ._listing import Listing
+from ._lists import listing
 from ._urls import QueryValue
 from .models import Notification, Page
 
@@ -28,12 +29,13 @@ class Notifications:
         Raises: `ValueError` now for bad arguments; `BadRequest` with code `not.a.user` when walked with a client's own
         token.
         """
-        return self._api.listing(
+        return listing(
+            self._api,
             Page[Notification],
             "notifications.list",
             "notifications",
             page_size=page_size,
-            filters=_expand(expand_appointment),
+            chunks=(_expand(expand_appointment),),
         )
 
     async def get(self, notification_id: str, *, expand_appointment: bool = False) -> Notification:

@@ -1,8 +1,7 @@
 """Pacing: how many requests one token sends in a window, and in which order."""
 
 import math
-from collections import deque
-from itertools import islice
+from collections import defaultdict, deque
 from typing import Final
 
 import anyio
@@ -11,14 +10,14 @@ import attrs
 from ._errors import RateLimited
 from ._lanes import Lane
 
-__all__ = ["Budget", "Permit", "RateLimit", "refuse_if_past_deadline"]
+__all__ = ["Budget", "Permit", "RateLimit", "refuse_if_past_deadline", "seconds_of_bulk"]
 
 
 @attrs.frozen
 class RateLimit:
     """At most `requests` in any window of `per` seconds, for one token."""
 
-    requests: int = attrs.field(default=300, validator=attrs.validators.ge(1))
+    requests: int = attrs.field(default=300, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
     per: float = attrs.field(default=60.0, kw_only=True, validator=attrs.validators.gt(0))
 
 
@@ -28,8 +27,22 @@ BURST: Final = 5
 STEPS: Final = 20
 """A lower limit that 429s showed is forgotten in so many windows without one, or fewer."""
 
+RESERVE: Final = 3
+"""One part in so many of the window is left to direct calls, as long as it is not known when more comes free."""
+
 LOOKS: Final = 100
 """Bulk looks ahead at so many of the permits that come free."""
+
+ANSWERS: Final = 10
+"""How long an answer takes is averaged over about so many."""
+
+SLACK: Final = 2
+"""So many answer times more than even may be between the permits that come free, before bulk leaves some for a gap."""
+
+
+def seconds_of_bulk(limit: RateLimit, requests: int) -> float:
+    """How long so many requests of a walk or a bulk take, as far as the limit holds them up: a burst, and then even shares."""
+    return requests * limit.per / limit.requests if requests > limit.requests / BURST else 0.0
 
 
 @attrs.frozen
@@ -53,15 +66,16 @@ class Budget:
         self._limit = limit
         self._allowed = limit.requests
         """By what 429s have shown."""
-        self._learned_at = self._grows_at = -math.inf
+        self._learned_at = self._given_at = -math.inf
+        self._grows_at = math.inf
         self._used: deque[float] = deque()
         """When each permit that was used is free again, soonest first."""
-        self._refused: deque[float] = deque()
+        self._refused: list[float] = []
         """The same of those whose requests the service refused."""
         self._in_flight = 0
         self._answer_time = 0.0
         self._direct_waiting = 0
-        self._turns = {lane: anyio.Lock() for lane in Lane}  # first come, first served
+        self._turns: defaultdict[Lane, anyio.Lock] = defaultdict(anyio.Lock)  # first come, first served
         self._changed = anyio.Event()
 
     async def acquire(self, lane: Lane = Lane.DIRECT) -> Permit:
@@ -87,7 +101,9 @@ class Budget:
         self._in_flight -= 1
         self._used.extend([now + per] * sent)
         if sent:
-            self._answer_time += (min(now - permit.given_at, per / STEPS) - self._answer_time) / 10
+            # Bounded, so that the answers to what hung in an outage do not make bulk take more than there is.
+            took = min(now - permit.given_at, 2 * self._answer_time + per / STEPS)
+            self._answer_time += (took - self._answer_time) / ANSWERS
         if refused:
             self._refused.append(now + per)
             self._learn(permit)
@@ -98,20 +114,21 @@ class Budget:
 
         One 429 does not more than halve what is allowed, and one to a request from before the last lesson teaches nothing.
         """
-        now = anyio.current_time()
+        now, allowed = anyio.current_time(), self._grown()
         if permit.given_at > self._learned_at:
             took = self._taken() - len(self._refused)
-            self._allowed = max(1, self._allowed // 2, min(self._allowed, took))
+            self._allowed = max(1, allowed // 2, min(allowed, took))
             self._learned_at = now
         self._grows_at = now + 2 * self._limit.per  # after a whole window without one
 
     async def _permit(self, lane: Lane) -> Permit:
         while (opens_at := self._opens_at(lane)) > anyio.current_time():
             changed = self._changed
-            with anyio.CancelScope(deadline=opens_at):
+            with anyio.CancelScope(deadline=min(opens_at, self._grows_at)):
                 await changed.wait()
         self._in_flight += 1
-        return Permit(anyio.current_time())
+        self._given_at = anyio.current_time()
+        return Permit(self._given_at)
 
     def _opens_at(self, lane: Lane) -> float:
         """When a lane may take the next permit, as far as that is known."""
@@ -127,25 +144,32 @@ class Budget:
             return now
         # What is free has to do, an even share after the other, until it comes free again; and where much comes free
         # together, as that of a burst does, also for the gap behind that.
-        share, stride = per / self._allowed, (per + 2 * self._answer_time) / self._allowed
-        step = len(self._used) // LOOKS + 1
-        soonest = (at - step * nth * stride for nth, at in enumerate(islice(self._used, 0, None, step)))
-        return max(soonest, default=now + per) - free * share - self._answer_time
+        share, stride = per / self._allowed, (per + SLACK * self._answer_time) / self._allowed
+        looks = range(0, len(self._used), len(self._used) // LOOKS + 1)
+        until = max((self._used[nth] - nth * stride for nth in looks), default=self._given_at + per)
+        turn = until - free * share - self._answer_time
+        if (spare := free - self._allowed // RESERVE) <= 0:
+            return turn
+        # After a burst that would be a long stop. What is more than the reserve is spread over the time until more comes free.
+        last = max(self._given_at, now - per)
+        next_free = self._used[0] if self._used else self._given_at + per
+        return min(turn, last + max(share, (next_free - last) / (spare + 1)))
 
     def _taken(self) -> int:
         """How many requests are in the window, those in flight left out."""
         now = anyio.current_time()
-        for permits in (self._used, self._refused):
-            while permits and permits[0] <= now:
-                permits.popleft()
+        while self._used and self._used[0] <= now:
+            self._used.popleft()
+        while self._refused and self._refused[0] <= now:
+            del self._refused[0]
         return len(self._used)
 
     def _grown(self) -> int:
         """What is allowed now: a step more for each window without a 429."""
-        now = anyio.current_time()
-        while self._allowed < self._limit.requests and now >= self._grows_at:
-            self._allowed = min(self._limit.requests, self._allowed + math.ceil(self._limit.requests / STEPS))
-            self._grows_at += self._limit.per
+        limit = self._limit
+        while anyio.current_time() >= self._grows_at:
+            self._allowed = min(limit.requests, self._allowed + math.ceil(limit.requests / STEPS))
+            self._grows_at = math.inf if self._allowed == limit.requests else self._grows_at + limit.per
         return self._allowed
 
     def _notify(self) -> None:
@@ -154,11 +178,14 @@ class Budget:
 
     def _refuse_if_too_late(self) -> None:
         allowed = self._grown()
-        nth = self._direct_waiting + self._in_flight + self._taken() - allowed
-        if nth < 0:
+        excess = self._in_flight + self._taken() - allowed
+        if self._direct_waiting + excess < 0:
             return
-        # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds.
-        rounds, nth = divmod(nth, allowed)
+        # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds;
+        # what is more than is allowed by now comes before the first round.
+        before = max(0, excess)
+        rounds, nth = divmod(self._direct_waiting + excess - before, allowed)
+        nth += before
         soonest = self._used[nth] if nth < len(self._used) else anyio.current_time() + self._limit.per
         refuse_if_past_deadline(soonest + rounds * self._limit.per)
 

@@ -48,13 +48,13 @@ async def ids(listing: Listing[Any]) -> list[str]:
 async def test_a_walk_hands_out_every_item_and_asks_for_no_page_too_many():
     fetch = Pages(*counted(users("1", "2"), users("3", "4"), users("5")))
 
-    assert await ids(Listing(fetch, 2)) == ["1", "2", "3", "4", "5"]
+    assert await ids(Listing((fetch,), 2)) == ["1", "2", "3", "4", "5"]
     assert fetch.asked == [(1, 2), (2, 2), (3, 2)]
 
 
 async def test_a_listing_does_nothing_until_used_and_starts_afresh_each_time():
     fetch = Pages(*counted(users("1")))
-    listing = Listing(fetch, 2)
+    listing = Listing((fetch,), 2)
     assert fetch.asked == []
 
     assert await ids(listing) == await ids(listing) == ["1"]
@@ -63,15 +63,15 @@ async def test_a_listing_does_nothing_until_used_and_starts_afresh_each_time():
 async def test_an_empty_list_is_one_request_and_no_page():
     fetch = Pages(Page(entities=(), page_count=0, total=0))
 
-    assert await ids(Listing(fetch, 2)) == []
-    assert [page async for page in Listing(fetch, 2).pages()] == []
+    assert await ids(Listing((fetch,), 2)) == []
+    assert [page async for page in Listing((fetch,), 2).pages()] == []
     assert fetch.numbers == [1, 1]
 
 
 async def test_without_a_page_count_the_walk_ends_at_an_empty_page():
     fetch = Pages(Page(entities=users("1")), Page(entities=users("2")))
 
-    assert await ids(Listing(fetch, 1)) == ["1", "2"]
+    assert await ids(Listing((fetch,), 1)) == ["1", "2"]
     assert fetch.numbers == [1, 2, 3]
 
 
@@ -79,39 +79,39 @@ async def test_the_newest_page_count_decides():
     first, second = counted(users("1"), users("2"))
     fetch = Pages(first, Page(entities=second.entities, page_count=3), Page(entities=users("3"), page_count=3))
 
-    assert await ids(Listing(fetch, 1)) == ["1", "2", "3"]
+    assert await ids(Listing((fetch,), 1)) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("page_count", [None, 10**9])
 async def test_a_page_that_comes_again_ends_the_walk(page_count: int | None):
     fetch = Pages(*[Page(entities=users(each), page_count=page_count) for each in "1212"])
 
-    assert await ids(Listing(fetch, 1)) == ["1", "2"]
+    assert await ids(Listing((fetch,), 1)) == ["1", "2"]
     assert fetch.numbers == [1, 2, 3]
 
 
 async def test_an_item_that_moved_to_the_next_page_comes_once():
     fetch = Pages(*counted(users("1", "2"), users("2", "3")))
 
-    assert await ids(Listing(fetch, 2)) == ["1", "2", "3"]
+    assert await ids(Listing((fetch,), 2)) == ["1", "2", "3"]
 
 
 async def test_items_without_an_id_are_all_handed_out_however_alike():
     fetch = Pages(*[Page(entities=(StatusChange(status=DONE),), page_count=3)] * 3)
 
-    assert [item async for item in Listing(fetch, 1)] == [StatusChange(status=DONE)] * 3
+    assert [item async for item in Listing((fetch,), 1)] == [StatusChange(status=DONE)] * 3
 
 
 async def test_without_a_page_count_and_ids_the_total_ends_the_walk():
     fetch = Pages(*[Page(entities=(StatusChange(status=DONE),), total=2)] * 5)
 
-    assert len([item async for item in Listing(fetch, 1)]) == 2
+    assert len([item async for item in Listing((fetch,), 1)]) == 2
     assert fetch.numbers == [1, 2]
 
 
 async def test_after_an_error_the_walk_goes_on_at_the_same_item():
     fetch = Pages(*counted(users("1", "2"), users("3")), failures={2: TransportError("cut")})
-    walk = aiter(Listing(fetch, 2))
+    walk = aiter(Listing((fetch,), 2))
     read = [(await anext(walk)).id, (await anext(walk)).id]
 
     with pytest.raises(TransportError):
@@ -127,14 +127,14 @@ async def test_after_an_error_the_walk_goes_on_at_the_same_item():
 async def test_a_walk_may_be_left_in_the_middle():
     fetch = Pages(*counted(users("1", "2"), users("3")))
 
-    async for _ in Listing(fetch, 2):
+    async for _ in Listing((fetch,), 2):
         break
 
     assert fetch.numbers == [1]
 
 
 async def test_pages_come_one_at_a_time_with_what_the_service_says_of_them():
-    pages = [page async for page in Listing(Pages(*counted(users("1", "2"), users("3"))), 2).pages()]
+    pages = [page async for page in Listing((Pages(*counted(users("1", "2"), users("3"))),), 2).pages()]
 
     assert [(page.page_number, page.page_count, page.total, len(page.entities)) for page in pages] == [
         (1, 2, 3, 2),
@@ -144,18 +144,18 @@ async def test_pages_come_one_at_a_time_with_what_the_service_says_of_them():
 
 async def test_first_and_total_ask_for_one_entity():
     fetch = Pages(*counted(users("1", "2"), users("3")))
-    listing = Listing(fetch, 100)
+    listing = Listing((fetch,), 100)
 
     assert await listing.first() == UserReference(id="1")
     assert await listing.total() == 3
     assert fetch.asked == [(1, 1), (1, 1)]
-    assert await Listing(Pages(), 100).first() is None
-    assert await Listing(Pages(), 100).total() is None
+    assert await Listing((Pages(),), 100).first() is None
+    assert await Listing((Pages(),), 100).total() is None
 
 
 async def test_collect_gives_all_or_the_first_few_and_reads_no_page_in_vain():
     fetch = Pages(*counted(users("1", "2"), users("3")))
-    listing = Listing(fetch, 2)
+    listing = Listing((fetch,), 2)
 
     assert [item.id for item in await listing.collect()] == ["1", "2", "3"]
     fetch.asked.clear()
@@ -171,7 +171,7 @@ async def test_when_collecting_fails_what_was_read_is_on_the_error():
     fetch = Pages(*counted(users("1", "2"), users("3")), failures={2: NotFound("gone")})
 
     with pytest.raises(NotFound) as caught:
-        await Listing(fetch, 2).collect()
+        await Listing((fetch,), 2).collect()
 
     assert caught.value.partial == users("1", "2")
 
@@ -179,4 +179,4 @@ async def test_when_collecting_fails_what_was_read_is_on_the_error():
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_page_size_below_one_is_refused(size: int):
     with pytest.raises(ValueError, match="page_size has to be a whole number, at least 1"):
-        Listing(Pages(), size)
+        Listing((Pages(),), size)

@@ -2,6 +2,7 @@ import math
 import random
 from collections import deque
 from contextlib import suppress
+from itertools import pairwise
 
 import anyio
 import attrs
@@ -59,12 +60,13 @@ async def test_while_all_permits_are_in_flight_the_next_waits_for_an_answer():
     assert sent == pytest.approx([15])
 
 
-async def test_permits_are_given_in_the_order_of_asking():
+@pytest.mark.parametrize("lane", Lane)
+async def test_permits_are_given_in_the_order_of_asking(lane: Lane):
     budget = Budget(RateLimit(1, per=1.0))
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        permit = await budget.acquire()
+        permit = await budget.acquire(lane)
         order.append(number)
         budget.release(permit, 1)
 
@@ -247,10 +249,15 @@ async def times(budget: Budget, lane: Lane, count: int, seconds: float = 0.0, wo
     return sent
 
 
-async def test_bulk_takes_a_fifth_of_the_window_at_once_and_then_an_even_share_at_a_time():
-    sent = await times(Budget(RateLimit(10, per=10.0)), Lane.BULK, 25)
+async def test_bulk_takes_a_fifth_of_the_window_at_once_and_spreads_the_rest_over_it_without_a_stop():
+    sent = await times(Budget(RateLimit(20, per=20.0)), Lane.BULK, 60)
 
-    assert sent == pytest.approx([0, 0, *range(2, 25)])
+    steps = [after - before for before, after in pairwise(sent)]
+    assert steps[:3] == pytest.approx([0] * 3)
+    assert max(steps[3:]) < 2
+    assert min(steps[3:]) >= 1 - 0.001
+    assert sent[19] < 20
+    assert sent[20:] == pytest.approx(list(range(20, 60)), abs=0.5)
 
 
 async def test_after_idleness_direct_calls_go_out_at_once_and_of_bulk_a_fifth():

@@ -16,7 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
-    "_rate": ["tests/test_rate.py", "-k", "not whatever and not 2000"],
+    "_rate": [
+        "tests/test_rate.py",
+        "tests/test_rate_edges.py",
+        "-k",
+        "not whatever and not 2000 and not (300 and 99_percent)",
+    ],
     "_retry": ["tests/test_retry.py", "tests/test_retry_edges.py", "tests/test_pipeline.py"],
     "_tokens": [
         "tests/test_tokens.py",

@@ -1,0 +1,72 @@
+"""The ids that a walk has met."""
+
+from collections.abc import Container, Sequence
+
+from ._cursor import Position, digest
+
+__all__ = ["Known", "Met"]
+
+
+class Known:
+    """All that a walk has handed out, by whichever of the lists that it is made of."""
+
+    def __init__(self, before: Container[str] = ()) -> None:
+        self.before = before
+        """Ids that were handed out before the walk began."""
+        self.lists: list[dict[str, int]] = []
+
+    def has(self, id_: str) -> bool:
+        """Whether it was handed out."""
+        return any(id_ in met for met in self.lists) or id_ in self.before
+
+
+class Met:
+    """The ids that one list has shown, and in which pass over it the last time.
+
+    (A dict takes half the memory of a set of as many, and the numbers are shared.)
+    """
+
+    def __init__(self, known: Known, start: Position) -> None:
+        self.is_exact = not start.row or bool(known.before)
+        """Whether all that was handed out is known: where a walk is resumed it may be only the last few, by digests."""
+        self.passes = self.count = 0
+        self.others = 0
+        """Ids that the pass before did not meet."""
+        self.before = -1
+        """How many the pass before met."""
+        self._known = known
+        self._met: dict[str, int] = {}
+        known.lists.append(self._met)
+        self._handed_out = known.before if start.row else ()
+        self._digests = frozenset(start.digests)
+
+    def begin_pass(self) -> None:
+        """Forget none, and count afresh."""
+        self.before = self.count if self.passes else -1
+        self.passes += 1
+        self.count = self.others = 0
+
+    def has(self, id_: str | None) -> bool:
+        """Whether this pass has met it, or the walk that this one goes on from."""
+        if id_ is None:
+            return False
+        return self._met.get(id_) == self.passes or (self.passes == 1 and self._was_before(id_))
+
+    def new_ones(self, ids: Sequence[str | None], old: int) -> list[int]:
+        """Meet them: where those are that were not handed out. The first `old` ones were, whatever is known of them."""
+        new: list[int] = []
+        for at, each in enumerate(ids):
+            if each is None:  # without ids, two alike are two
+                new.append(at)
+                continue
+            last = self._met.get(each)
+            if last is None and at >= old and not self._known.has(each) and not self._was_before(each):
+                new.append(at)
+            if last != self.passes:
+                self.count += 1
+                self.others += last is None or last < self.passes - 1
+                self._met[each] = self.passes
+        return new
+
+    def _was_before(self, id_: str) -> bool:
+        return id_ in self._handed_out or (bool(self._digests) and digest(id_) in self._digests)

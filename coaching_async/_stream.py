@@ -1,0 +1,212 @@
+"""Streams: walks that read pages ahead, several at once, and give the items in the order of the list all the same."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from ._batch import Answer, Ask, last_of
+from ._cursor import Position
+from ._errors import ClientMisuse
+from ._walk import Read, Route, Stepping, WalkReport
+from .models import Page
+
+__all__ = ["Ahead", "Stream"]
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class Slot(Generic[T]):
+    """A page that is read ahead, or why it could not be."""
+
+    ready: anyio.Event = attrs.field(factory=anyio.Event)
+    page: Page[T] | None = None
+    error: Exception | None = None
+
+
+@attrs.define(eq=False)
+class Lane(Generic[T]):
+    """How far one list is read."""
+
+    read: Read[T]
+    done: int
+    """The furthest page that the walk has asked for."""
+    last: int
+    """The last page there is, as far as that is known."""
+    taken: int = 0
+    """The page that it asked for last."""
+    slots: dict[int, Slot[T]] = attrs.field(factory=dict[int, Slot[T]])
+
+    def next(self) -> int | None:
+        """The page that comes after all that are read or being read."""
+        number = self.done + 1
+        while number in self.slots:
+            number += 1
+        return number if number <= self.last else None
+
+
+class Ahead(Generic[T]):
+    """Reads ahead of a walk, in tasks of its own, at most `width` at once; as many are kept until they are wanted."""
+
+    def __init__(
+        self,
+        reads: Sequence[Read[T]],
+        starts: Sequence[Position | None],
+        width: int,
+        *,
+        is_merged: bool,
+    ) -> None:
+        self.tasks: TaskGroup | None = None
+        """Where its tasks live."""
+        self._lanes = [_lane(read, start) for read, start in zip(reads, starts, strict=True)]
+        self._width = width
+        self._is_merged = is_merged
+        self._slots = anyio.Semaphore(width)
+        self._has_failed = False
+        self.wasted = 0
+        """Pages that were read ahead, and of no use because the list had changed by then."""
+
+    def reads(self) -> list[Read[T]]:
+        """What reads the pages of each list."""
+        return [self._read_of(lane) for lane in self._lanes]
+
+    def _read_of(self, lane: Lane[T]) -> Read[T]:
+        async def read(ask: Ask) -> Answer[T]:
+            return await self._read(lane, ask)
+
+        return read
+
+    async def _read(self, lane: Lane[T], ask: Ask) -> Answer[T]:
+        if not self._is_merged:
+            for left in self._lanes[: self._lanes.index(lane)]:
+                self._drop(left, lambda _: True)
+        if ask.is_current and (ask.number == 1 or ask.number != lane.taken):  # it begins afresh
+            self._drop(lane, lambda _: True)
+            lane.done = 0
+        lane.done = max(lane.done, ask.number)
+        slot = lane.slots.get(ask.number)
+        if slot is None:
+            page = await self._fetch(lane, ask.number)
+            self._drop(lane, lambda each: each.page is not None and each.page.total != page.total)  # they are older
+        else:
+            page = await _page_in(slot)
+            lane.slots.pop(ask.number, None)
+        lane.taken = ask.number
+        self._go_on(lane, page)
+        return Answer(page, is_current=slot is None)
+
+    def _drop(self, lane: Lane[T], which: Callable[[Slot[T]], bool]) -> None:
+        """Forget pages that are of no use any more."""
+        for number in [number for number, slot in lane.slots.items() if which(slot)]:
+            del lane.slots[number]
+            self.wasted += 1
+
+    async def _fetch(self, lane: Lane[T], number: int) -> Page[T]:
+        async with self._slots:
+            return (await lane.read(Ask(number))).page
+
+    def _go_on(self, lane: Lane[T], page: Page[T]) -> None:
+        """Now that the page is there, there may be more to read, and room for it."""
+        size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(page.entities))
+        last = last_of(page, size)
+        lane.last = lane.done if last is None else max(1, last)
+        for beyond in [each for each in lane.slots if each > lane.last]:
+            del lane.slots[beyond]
+        while self.tasks is not None and not self._has_failed and self._has_room():
+            waiting = [(each, number) for each in self._lanes if (number := each.next()) is not None]
+            if not waiting:
+                return
+            lane, number = min(waiting, key=lambda each: each[1] - each[0].taken) if self._is_merged else waiting[0]
+            slot = lane.slots[number] = Slot[T]()
+            self.tasks.start_soon(self._fill, lane, number, slot)
+
+    def _has_room(self) -> bool:
+        return sum(len(each.slots) for each in self._lanes) < self._width
+
+    async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
+        try:
+            slot.page = await self._fetch(lane, number)
+        except Exception as error:  # noqa: BLE001 # raised when it is its turn
+            slot.error = error
+            self._has_failed = True
+        else:
+            if lane.slots.get(number) is slot:
+                self._go_on(lane, slot.page)
+        slot.ready.set()
+
+
+async def _page_in(slot: Slot[T]) -> Page[T]:
+    await slot.ready.wait()
+    if slot.error is not None:
+        raise slot.error
+    assert slot.page is not None  # noqa: S101 # it is ready
+    return slot.page
+
+
+def _lane(read: Read[T], start: Position | None) -> Lane[T]:
+    if start is None:
+        return Lane(read, done=0, last=0)
+    before = start.row // start.size if start.size else 0
+    return Lane(read, done=before, last=before + 1, taken=before)
+
+
+class Stream(Stepping[T], AsyncIterator[T]):
+    """The items of a list, each once and in its order, while pages are read ahead: `async with` it, then `async for` over it.
+
+    Leaving the block ends what is in flight. After an error it is over: its `cursor` tells where another one goes on.
+    """
+
+    def __init__(self, route: Route[T], ahead: Ahead[T], key: str | None) -> None:
+        super().__init__(route, key)
+        self._ahead = ahead
+        self._tasks: TaskGroup | None = None
+        self._problem: str | None = "a stream is used inside its block: async with listing.stream() as items"
+
+    @property
+    def report(self) -> WalkReport:
+        """What it has met so far. What was read ahead in vain counts as read again."""
+        found, wasted = super().report, self._ahead.wasted
+        return attrs.evolve(found, pages=found.pages + wasted, re_reads=found.re_reads + wasted)
+
+    async def __aenter__(self) -> Self:
+        if self._tasks is not None:
+            raise ClientMisuse("a stream is used once: make another one")
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._ahead.tasks, self._problem = self._tasks, None
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._tasks is not None  # noqa: S101 # it was entered
+        self._problem = "this stream has ended with its block: its cursor tells where another one goes on"
+        self._tasks.cancel_scope.cancel()
+        try:
+            # What the block raised is not for the group to know: it would wrap it, or take a cancelling for its own.
+            await self._tasks.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:  # what struck while it waited here: KeyboardInterrupt on trio
+            lone, *others = group.exceptions
+            if others:
+                raise
+        else:
+            return
+        raise lone
+
+    async def __anext__(self) -> T:
+        if self._problem is not None:
+            raise ClientMisuse(self._problem)
+        return await self._next(self._item)
+
+    async def _item(self) -> T:
+        try:
+            return (await self._route.strand()).take()
+        except StopAsyncIteration:
+            raise
+        except Exception:
+            self._problem = "this stream ended with an error: its cursor tells where another one goes on"
+            raise

@@ -1,0 +1,60 @@
+"""Whose turn it is: a walk goes from one task to another, but two do not share it."""
+
+import asyncio
+import inspect
+from typing import Any
+from weakref import WeakSet, ref
+
+from ._errors import ClientMisuse
+
+__all__ = ["Turns"]
+
+
+class Turns:
+    """The tasks that step a walk. It belongs to the one that stepped last, and keeps none of them alive.
+
+    Another task may take it over. When one that it was taken from comes back while the other is still at work, both are
+    using it. (A task that has ended uses nothing: `asyncio.wait_for` makes one for each step on Python 3.11.)
+    """
+
+    def __init__(self) -> None:
+        self._owner: ref[Any] | None = None
+        self._earlier: WeakSet[Any] = WeakSet()
+        self._is_stepping = False
+
+    def begin(self) -> None:
+        """A step begins. Raises `ClientMisuse` where two tasks share the walk."""
+        task = _current_task()
+        owner = None if self._owner is None else self._owner()
+        if self._is_stepping or (owner is not task and task in self._earlier and _is_at_work(owner)):
+            raise ClientMisuse("two tasks share one walk, and each would miss what the other gets: give each its own")
+        if owner is not task:
+            if owner is not None:
+                self._earlier.add(owner)
+            self._earlier.discard(task)
+            self._owner = ref(task)
+        self._is_stepping = True
+
+    def end(self) -> None:
+        """The step has ended."""
+        self._is_stepping = False
+
+
+def _current_task() -> Any:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop of asyncio's
+        task = None
+    if task is None:
+        import trio
+
+        return trio.lowlevel.current_task()
+    return task
+
+
+def _is_at_work(task: Any) -> bool:
+    if task is None:
+        return False
+    if isinstance(task, asyncio.Future):
+        return not task.done()
+    return inspect.getcoroutinestate(task.coro) != inspect.CORO_CLOSED
