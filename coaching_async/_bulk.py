@@ -186,7 +186,10 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
             finally:
                 # Nobody else can, and trio complains of one that is left open. What scopes it holds lie in this one.
                 if isinstance(source, AsyncGenerator):
-                    await source.aclose()
+                    try:
+                        await source.aclose()
+                    except* GeneratorExit:  # which is thrown in, and wrapped by a task group on its way out
+                        pass
         self._is_fed = True
         self._news.set()
 

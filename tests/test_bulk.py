@@ -363,9 +363,9 @@ async def test_an_async_generator_that_is_not_read_to_its_end_is_closed():
 
 
 @pytest.mark.parametrize("ending", ["its end", "a stop", "a bug", "a cancelling"])
-async def test_an_async_generator_may_keep_a_scope_open_however_the_bulk_ends(ending: str):
+async def test_an_async_generator_may_keep_a_task_group_open_however_the_bulk_ends(ending: str):
     async def items() -> AsyncIterator[int]:
-        with anyio.CancelScope():  # every task group has one, and so does a stream of WebSocket messages
+        async with anyio.create_task_group():  # as a stream of WebSocket messages has
             for each in range(20):
                 yield each
 
@@ -375,6 +375,18 @@ async def test_an_async_generator_may_keep_a_scope_open_however_the_bulk_ends(en
         assert len(result.outcomes) == len(work.begun)
 
     assert len(work.begun) == {"its end": 20, "a stop": 6, "a bug": 6, "a cancelling": 8}[ending]
+
+
+async def test_what_an_async_generator_raises_when_it_is_closed_comes_out_as_itself():
+    async def items() -> AsyncIterator[int]:
+        try:
+            for each in range(20):
+                yield each
+        finally:
+            raise ValueError("closing")
+
+    with pytest.raises(ValueError, match="closing"):
+        await make_client(2).bulk(Work({0: Unauthorized("no")}), items())
 
 
 async def test_what_stops_a_bulk_lets_an_async_generator_end_in_peace():

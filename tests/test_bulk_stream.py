@@ -84,9 +84,9 @@ async def test_breaking_off_cancels_what_is_under_way():
     assert tasks_now() == tasks
 
 
-async def test_breaking_off_leaves_an_async_generator_that_keeps_a_scope_open():
+async def test_breaking_off_closes_an_async_generator_that_keeps_a_task_group_open():
     async def items() -> AsyncIterator[int]:
-        with anyio.CancelScope():
+        async with anyio.create_task_group():
             for each in range(20):
                 yield each
 
