@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeVar, cast
 
 from ._errors import DecodeError, OutcomeUnknown, ResponseError
+from ._exchange import Call, Response
 from ._hints import hint, look_first, showable
 from ._json import Json, parse, parse_object
-from ._pipeline import Call, Response
 from ._wire import decode, from_dict
 from .models import Page
 from .models_errors import ErrorDetail

@@ -19,11 +19,11 @@ from ._errors import (
     worse,
 )
 from ._events import CallFinished, CallStarted, Emit
+from ._exchange import Call, Request, Response
 from ._hints import look_first
 from ._json import Json
 from ._lanes import lane
 from ._line import CLOSED, Identity, Line
-from ._pipeline import Call, Request, Response
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
 from ._urls import QueryValue, path, query

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 import anyio
 
+from ._exchange import Flaw
 from ._json import parse
-from ._pipeline import Flaw
 
 __all__ = ["LARGEST", "Body", "read"]
 

@@ -10,11 +10,11 @@ import httpx
 from . import _body
 from ._errors import ClientMisuse
 from ._events import RequestAnswered, RequestFailed, RequestSent
+from ._exchange import ExchangeFailed, Flaw, Request, Response
 from ._failures import bare, fault_of_failure, kind_of
 from ._gate import Gate
 from ._http import Connections, HttpClient, HttpResponse
 from ._log import not_in_hpacks_log
-from ._pipeline import ExchangeFailed, Flaw, Request, Response
 from ._retry import Fault, Safety
 from ._tasks import in_child_task
 from ._version import VERSION

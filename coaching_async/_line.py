@@ -11,10 +11,11 @@ import anyio
 import attrs
 
 from ._errors import ClientMisuse
+from ._exchange import Request, Response, Send
 from ._grants import Grant
 from ._home import Errands
 from ._http import Connections
-from ._pipeline import Request, Response, Send, TokenSource
+from ._pipeline import TokenSource
 from ._rate import RateLimit
 
 __all__ = ["CLOSED", "AnyAnswer", "Identity", "Line"]

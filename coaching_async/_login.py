@@ -9,10 +9,10 @@ import attrs
 
 from ._errors import AuthError, OutcomeUnknown
 from ._events import TOKEN_OPERATION, Emit, TokenIssued
+from ._exchange import Call, Request, Response, Send
 from ._grants import ClientCredentials, Grant, renewal
 from ._hints import showable
 from ._json import parse_object
-from ._pipeline import Call, Request, Response, Send
 from ._retry import RetryPolicy, Safety
 from ._types import B64TOKEN, Secret
 

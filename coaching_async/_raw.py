@@ -8,8 +8,8 @@ from typing import Final, Generic, TypeVar, cast
 import attrs
 
 from ._errors import OutcomeUnknown
+from ._exchange import Call
 from ._json import Json, parse_json
-from ._pipeline import Call
 
 __all__ = ["Capture", "RawResponse", "capturing", "not_watched", "raw_response", "taken"]
 

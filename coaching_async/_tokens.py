@@ -10,9 +10,9 @@ import anyio
 import attrs
 
 from ._errors import AuthError, CoachingError, RateLimited
+from ._exchange import Call
 from ._grants import Grant, Rotating, keep, load
 from ._login import Login, Token
-from ._pipeline import Call
 from ._types import Secret
 
 __all__ = ["Detach", "RotatingKeeper", "TokenKeeper", "keeper"]

@@ -8,7 +8,7 @@ import httpx
 from trio.testing import MockClock
 
 from coaching_async import AccessToken, CoachingClient
-from coaching_async._pipeline import Call, ExchangeFailed, Request, Response
+from coaching_async._exchange import Call, ExchangeFailed, Request, Response
 from coaching_async._retry import Fault, RetryPolicy, Safety
 
 from .conftest import VirtualLoop

@@ -13,9 +13,9 @@ import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, TransportError
 from coaching_async._engine import Engine
+from coaching_async._exchange import ExchangeFailed
 from coaching_async._gate import Gate
 from coaching_async._http import Connections, HttpClient, own_client, tls_context
-from coaching_async._pipeline import ExchangeFailed
 from coaching_async._retry import Fault, Safety
 
 from .support import TOKEN, http_of, request_of

@@ -4,8 +4,9 @@ import pytest
 
 from coaching_async import AuthError, OutcomeUnknown, RateLimit, RateLimited, RetryPolicy, TransportError
 from coaching_async._events import RetryScheduled
+from coaching_async._exchange import ExchangeFailed, Flaw, Request, Response
 from coaching_async._gate import Pause
-from coaching_async._pipeline import Authorising, ExchangeFailed, Flaw, Pacing, Request, Response, Retrying
+from coaching_async._pipeline import Authorising, Pacing, Retrying
 from coaching_async._rate import Budget
 from coaching_async._retry import TABLE, Fault, RetryBudget, Safety, Then
 

@@ -7,9 +7,10 @@ import pytest
 
 from coaching_async import AccessToken, AuthError, ClientCredentials, RetryPolicy
 from coaching_async._events import TokenIssued
+from coaching_async._exchange import Response
 from coaching_async._login import Login as Posting
 from coaching_async._login import LoginLimit
-from coaching_async._pipeline import Response, Retrying
+from coaching_async._pipeline import Retrying
 from coaching_async._retry import Safety
 from coaching_async._tokens import TokenKeeper
 
