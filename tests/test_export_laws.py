@@ -90,7 +90,7 @@ def test_killed_between_any_two_things_it_does_to_files_it_goes_on_or_is_visibly
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     suffix=st.sampled_from(["jsonl", "csv"]),
     kills=st.lists(st.integers(1, 30), max_size=8),
@@ -122,10 +122,9 @@ def test_killed_again_and_again_beside_an_older_export_too(suffix: str, kills: S
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
-def test_a_disk_that_is_full_at_any_step_is_an_oserror_and_no_loss(suffix: str, tmp_path: Path):
-    for at in range(1, steps_of_an_export(suffix) + 1):
-        path = tmp_path / f"{at}" / f"x.{suffix}"
+def test_a_disk_that_is_full_at_any_step_is_an_oserror_and_no_loss(tmp_path: Path):
+    for at in range(1, steps_of_an_export("csv") + 1):
+        path = tmp_path / f"{at}" / "x.csv"
         path.parent.mkdir()
         org = Org(*SEVEN)
 
@@ -180,7 +179,7 @@ def changes(draw: st.DrawFn) -> Changing:
     return change
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     suffix=st.sampled_from(["jsonl", "csv"]),
     rests=st.lists(st.tuples(st.integers(8, 30), changes()), max_size=3),
