@@ -195,7 +195,7 @@ class Api:
         async def exchange(call: Call) -> None:
             way = self.line().way(self.identity)
             await way.tokens.token()
-            await way.plain(Request(call, "HEAD", f"{self.base_url}/", Safety.SAFE))
+            await way.knock(Request(call, "HEAD", f"{self.base_url}/", Safety.SAFE))
 
         await self._bounded("warmup", exchange)
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -12,6 +12,7 @@ import anyio.lowlevel
 from ._errors import AuthError, ClientMisuse, CoachingError, Unauthorized
 from ._lanes import in_bulk
 from ._outcomes import BulkResult, Outcome, Progress
+from ._raw import not_watched
 
 __all__ = ["BulkStream", "Items", "OnProgress", "bulk"]
 
@@ -50,10 +51,10 @@ async def bulk(
                 failed += outcome.error is not None
                 if on_progress is not None and outcome.is_started:
                     on_progress(Progress(done, failed, total, outcome))
+        outcomes += (Outcome[K, T](item, is_started=False) for item in crew.left())
     except CoachingError as error:
         error.partial = tuple(each for each in outcomes if each is not None)
         raise
-    outcomes += (Outcome[K, T](item, is_started=False) for item in crew.left())
 
     async def again(items: Iterable[K]) -> BulkResult[K, T]:
         return await bulk(function, items, concurrency, on_progress, usual=usual)
@@ -122,6 +123,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._told: deque[tuple[int, Outcome[K, T]]] = deque()
         self._has_begun = False
         self._is_open = False
+        self._is_drawing = False
         self._is_stopped = False
         self._is_fed = False
         self._input_error: CoachingError | None = None
@@ -130,6 +132,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
     async def __aenter__(self) -> Self:
         if self._has_begun:
             raise ClientMisuse("this bulk has begun already: make a new one")
+        not_watched()
         self._news = anyio.Event()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -141,18 +144,20 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._is_open = False
-        cancelled = anyio.get_cancelled_exc_class()
-        is_callers = error is not None and not isinstance(error, cancelled)
+        callers = _uncancelled(error)
         self._tasks.cancel_scope.cancel()
         try:
             await self._tasks.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:  # the caller's own error, and what struck it while it waited here
-            self._errors += (each for each in group.exceptions if not isinstance(each, cancelled))
+            for each in group.exceptions:
+                self._keeps(each)
         errors, self._errors = self._errors, []
-        if errors and not (is_callers and isinstance(_first(errors), Exception)):
+        if errors and (callers is None or not isinstance(_first(errors), Exception)):
             # What is raised while a cancelling is thrown in, gets it as context in every coroutine above.
             await anyio.lowlevel.cancel_shielded_checkpoint()
             _raise_as_it_is(_first(errors))
+        if callers is not None and callers is not error:
+            _raise_as_it_is(callers)
 
     async def __anext__(self) -> tuple[int, Outcome[K, T]]:
         if not self._is_open:
@@ -172,25 +177,34 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         return self._source.left if isinstance(self._source, Plain) else ()
 
     async def _feed(self) -> None:
-        try:
-            with anyio.CancelScope() as self._drawing:
+        source: AsyncIterator[Any] = self._source
+        with anyio.CancelScope() as self._drawing:
+            try:
                 await self._draw()
-        except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
-            self._input_error = error
-        finally:
-            source: AsyncIterator[Any] = self._source
-            if isinstance(source, AsyncGenerator):  # nobody else can, and trio complains of one that is left open
-                await source.aclose()
+            except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
+                self._input_error = error
+            finally:
+                # Nobody else can, and trio complains of one that is left open. What scopes it holds lie in this one.
+                if isinstance(source, AsyncGenerator):
+                    try:
+                        await source.aclose()
+                    except* GeneratorExit:  # which is thrown in, and wrapped by a task group on its way out
+                        pass
         self._is_fed = True
         self._news.set()
 
     async def _draw(self) -> None:
         while True:
             await self.room.acquire()
+            if self._is_stopped:
+                return
+            self._is_drawing = True
             try:
                 item = await anext(self._source)
             except StopAsyncIteration:
                 return
+            finally:
+                self._is_drawing = False
             self._tasks.start_soon(self._kept, self._call, self._drawn, item)
             self._drawn += 1
 
@@ -203,8 +217,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
             except CoachingError as error:
                 outcome = Outcome[K, T](item, error=_apart(error))
                 if isinstance(error, STOPPING):
-                    self._is_stopped = True
-                    self._drawing.cancel()
+                    self._stop()
             except Exception as error:
                 error.add_note(
                     f"raised by the call for item {index} of a bulk, counted from 0; the others were cancelled"
@@ -213,15 +226,28 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._told.append((index, outcome))
         self._news.set()
 
+    def _stop(self) -> None:
+        """Draw no more. An input that is waited for is cancelled; any other ends in peace."""
+        self._is_stopped = True
+        if self._is_drawing:
+            self._drawing.cancel()
+        else:
+            self.room.release()  # who draws may wait for it
+
     async def _kept(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Do the work, and keep what it raises, unless that is a cancelling."""
         try:
             await work(*args)
         except BaseException as error:
-            if isinstance(error, anyio.get_cancelled_exc_class()):
+            if not self._keeps(error):
                 raise
-            self._errors.append(error)
             self._tasks.cancel_scope.cancel()
+
+    def _keeps(self, error: BaseException) -> bool:
+        """Whether there is something in it to be raised at the end."""
+        kept = _uncancelled(error)
+        self._errors += [] if kept is None else [kept]
+        return kept is not None
 
 
 class Plain(AsyncIterator[K], Generic[K]):
@@ -240,6 +266,15 @@ def _apart(error: CoachingError) -> CoachingError:
     """Without our frame, which holds the whole bulk, and the bulk the error."""
     assert error.__traceback__ is not None  # noqa: S101 # it was raised
     return error.with_traceback(error.__traceback__.tb_next)
+
+
+def _uncancelled(error: BaseException | None) -> BaseException | None:
+    """What there is besides cancellings, which trio's nurseries put into one group with what else was raised."""
+    cancelled = anyio.get_cancelled_exc_class()
+    if not isinstance(error, BaseExceptionGroup):
+        return None if isinstance(error, cancelled) else error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return group if group.subgroup(cancelled) is None else group.split(cancelled)[1]
 
 
 def _first(errors: list[BaseException]) -> BaseException:

@@ -25,7 +25,7 @@ from ._grants import Grant
 from ._home import Errands, PerLoop
 from ._http import Connections, HttpClient, own_client, tls_context
 from ._json import Json, dumps
-from ._line import CLOSED, Identity, Line, Way
+from ._line import CLOSED, AnyAnswer, Identity, Line, Way
 from ._log import log, only_watching
 from ._login import Login, LoginLimit
 from ._notifications import Notifications
@@ -102,7 +102,7 @@ class CoachingClient:
                 login = Login(f"{where.login}/oauth/token", Retrying(LoginLimit(login_engine)), self._emit, retry)
                 tokens = keeper(who.auth, login, errands.start) if isinstance(who.auth, Grant) else who.auth
                 send = Retrying(Pacing(Authorising(engine, tokens), Budget(who.rate_limit)))
-                return Way(send, tokens, Retrying(engine))
+                return Way(send, tokens, Retrying(AnyAnswer(engine)))
 
             return Line(way, errands, connections)
 
@@ -173,7 +173,8 @@ class CoachingClient:
 
             answer = await client.raw(client.appointments.get, appointment_id)
 
-        After a 202 it does not wait for what was accepted. Raises what the method raises.
+        After a 202 it does not wait for what was accepted. Raises what the method raises, and `TypeError` for a bulk, whose
+        calls may be raw.
         """
         with capturing() as capture:
             value = await function(*args, **kwargs)
@@ -280,6 +281,7 @@ class CoachingClient:
         line = self._lines.get()
         line.refuse_if_closed()
         await line.connections.get()
+        line.refuse_if_closed()  # it may have been, meanwhile
         return self
 
     async def __aexit__(

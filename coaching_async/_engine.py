@@ -47,7 +47,7 @@ class Engine:
         http = await self.connections.get()
         async with AsyncExitStack() as stack:
             with request.call.in_line():
-                turn = await stack.enter_async_context(self.gate.slot(request.pause))
+                turn = await stack.enter_async_context(self.gate.slot(request.pause, request.call.lane))
             if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call = request.call
@@ -151,6 +151,17 @@ class Watch:
             info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
         elif "exception" in info:  # h11 quotes what it cannot read
             info["exception"] = type(info["exception"]).__name__
+        elif info.get("auth") is not None:  # of a SOCKS proxy, and used afterwards
+            info["auth"] = Unshown(info["auth"])
+
+
+class Unshown(tuple[bytes, ...]):
+    """A user's name and password, as a log shows them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "**********"
 
 
 class Whole(httpx.AsyncByteStream):

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 import attrs
 
+from ._lanes import Lane
 from ._rate import refuse_if_past_deadline
 
 __all__ = ["Gate", "Pause", "Turn"]
@@ -78,18 +79,20 @@ class Gate:
     """Lets at most `width` exchanges through at once, and none in a pause of their token.
 
     Whether there is a pause is asked last, with the slot in hand, so that nobody who waited for a slot slips out into it;
-    while it lasts no slot is held.
+    while it lasts no slot is held. Of bulk one at a time waits for a slot, so that a direct call has no more before it.
     """
 
     def __init__(self, width: int) -> None:
         self._slots = anyio.Semaphore(width)
+        self._turn_of_bulk = anyio.Lock()
 
     @asynccontextmanager
-    async def slot(self, pause: Pause) -> AsyncGenerator[Turn]:
+    async def slot(self, pause: Pause, lane: Lane = Lane.DIRECT) -> AsyncGenerator[Turn]:
         """A place among those under way."""
         while True:
             await pause.wait()
-            await self._slots.acquire()
+            async with self._turn_of_bulk if lane is Lane.BULK else nullcontext():
+                await self._slots.acquire()
             if pause.lets_through():
                 break
             self._slots.release()

@@ -14,10 +14,10 @@ from ._errors import ClientMisuse
 from ._grants import Grant
 from ._home import Errands
 from ._http import Connections
-from ._pipeline import Send, TokenSource
+from ._pipeline import Request, Response, Send, TokenSource
 from ._rate import RateLimit
 
-__all__ = ["CLOSED", "Identity", "Line"]
+__all__ = ["CLOSED", "AnyAnswer", "Identity", "Line"]
 
 CLOSED: Final = "this client is closed: make a new one, or call inside its `async with` block"
 
@@ -39,8 +39,19 @@ class Way:
 
     send: Send
     tokens: TokenSource
-    plain: Send
-    """Without token and rate limit."""
+    knock: Send
+    """Without token and rate limit, and content with any answer."""
+
+
+@attrs.define
+class AnyAnswer:
+    """Takes each answer for a good one: somebody is there."""
+
+    send: Send
+
+    async def __call__(self, request: Request) -> Response:
+        """Send; only what gets no answer fails."""
+        return attrs.evolve(await self.send(request), status=204)
 
 
 class Line:

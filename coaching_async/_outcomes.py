@@ -125,6 +125,6 @@ def _noted(error: CoachingError, note: str) -> CoachingError:
 def _is_key(item: object) -> bool:
     try:
         hash(item)
-    except TypeError:
+    except Exception:  # noqa: BLE001 # TypeError as a rule
         return False
     return True

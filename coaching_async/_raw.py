@@ -11,7 +11,7 @@ from ._errors import OutcomeUnknown
 from ._json import Json, parse_json
 from ._pipeline import Call
 
-__all__ = ["Capture", "RawResponse", "capturing", "raw_response", "taken"]
+__all__ = ["Capture", "RawResponse", "capturing", "not_watched", "raw_response", "taken"]
 
 T = TypeVar("T")
 
@@ -100,3 +100,12 @@ def taken() -> Generator[Capture | None]:
         yield capture
     finally:
         _wanted.reset(token)
+
+
+def not_watched() -> None:
+    """Raise `TypeError` where somebody is looking: of many calls there is no one answer to show."""
+    if _wanted.get() is not None:
+        raise TypeError(
+            "raw() shows the answer of one call, and a bulk makes many: call it in the bulk, as in "
+            "bulk(lambda id: client.raw(client.appointments.get, id), ids)"
+        )

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -50,7 +51,8 @@ async def off_the_loop(function: Callable[[], T]) -> T:
             values.append(function())
         except BaseException as error:  # noqa: BLE001 # handed on below
             errors.append(error)
-        soon(done.set)
+        with suppress(RuntimeError):  # the loop is gone, and with it who waits
+            soon(done.set)
 
     thread = threading.Thread(target=run, name="coaching_async")
     thread.start()

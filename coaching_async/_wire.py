@@ -64,25 +64,24 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
 
 
 async def decode(cls: type[T], content: bytes) -> T:
-    """The `cls` that a body speaks of; a long list in it is made in slices, so that others have their turn meanwhile.
+    """The `cls` that a body speaks of; long lists in it are made in slices, so that others have their turn meanwhile.
 
     Raises `ValueError` where it is no such thing.
     """
     value = await parse(content)
-    name, items = _longest(cls, value)
-    if len(items) <= SLICE:
-        model = await _made(cls, value)
-    else:
-        envelope: Any = from_dict(cls, value | {camel(name): []})
+    lists = _long_lists(cls, value)
+    rest = value | {camel(name): [] for name in lists} if lists else value
+    model = await _made(cls, rest)
+    for name, items in lists.items():
         made: list[object] = []
         for start in range(0, len(items), SLICE):
             await checkpoint()
             try:
-                part = await _made(cls, value | {camel(name): items[start : start + SLICE]})
+                part = await _made(cls, rest | {camel(name): items[start : start + SLICE]})
             except ValueError:
                 return await _made(cls, value)  # fails too, and knows the place
             made += getattr(part, name)
-        model = cast("T", attrs.evolve(envelope, **{name: tuple(made)}))
+        model = attrs.evolve(cast("Any", model), **{name: tuple(made)})
     if len(content) > LONG:
         await checkpoint()  # reading it took a while: is there still time?
     return model
@@ -115,18 +114,17 @@ def _while_there_is_time(items: list[object]) -> Iterator[object]:
         yield from items[start : start + SLICE]
 
 
-def _longest(cls: type[object], value: object) -> tuple[str, list[object]]:
-    """The longest of the lists that a model would have, by the name of its field."""
+def _long_lists(cls: type[object], value: object) -> dict[str, list[object]]:
+    """Those that a model would have, by the names of its fields."""
     if not isinstance(value, dict):
-        return "", []
+        return {}
     given = cast("dict[str, object]", value)
     model: Any = get_origin(cls) or cls
-    lists: list[tuple[str, list[object]]] = [
-        (field.name, cast("list[object]", items))
+    return {
+        field.name: cast("list[object]", items)
         for field in cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(model))
-        if isinstance(items := given.get(camel(field.name)), list)
-    ]
-    return max(lists, key=lambda each: len(each[1])) if lists else ("", [])
+        if isinstance(items := given.get(camel(field.name)), list) and len(cast("list[object]", items)) > SLICE
+    }
 
 
 def encode(body: object) -> bytes:

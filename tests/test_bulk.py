@@ -1,6 +1,8 @@
 import asyncio
+import contextlib
 import gc
 import json
+import math
 import pickle
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -129,6 +131,17 @@ async def test_where_one_item_is_no_key_all_are_known_by_index():
 
     assert dict(result.succeeded) == {0: 3, 1: 1}
     assert list(result.failed) == [2]
+
+
+async def test_an_item_whose_hash_raises_whatever_it_likes_is_no_key():
+    class Unsaved:
+        def __hash__(self) -> int:
+            raise ValueError("it has no id yet")
+
+    async def save(_: object) -> str:
+        return "saved"
+
+    assert dict((await make_client().bulk(save, [Unsaved()])).succeeded) == {0: "saved"}
 
 
 async def test_an_outcome_gives_its_value_or_raises_what_there_is_instead():
@@ -349,6 +362,49 @@ async def test_an_async_generator_that_is_not_read_to_its_end_is_closed():
     assert closed
 
 
+@pytest.mark.parametrize("ending", ["its end", "a stop", "a bug", "a cancelling"])
+async def test_an_async_generator_may_keep_a_task_group_open_however_the_bulk_ends(ending: str):
+    async def items() -> AsyncIterator[int]:
+        async with anyio.create_task_group():  # as a stream of WebSocket messages has
+            for each in range(20):
+                yield each
+
+    work = Work({"a stop": {5: Unauthorized("no")}, "a bug": {5: KeyError("bug")}}.get(ending, {}))
+    with anyio.move_on_after(3.5 if ending == "a cancelling" else math.inf), contextlib.suppress(KeyError):
+        result = await make_client(2).bulk(work, items())
+        assert len(result.outcomes) == len(work.begun)
+
+    assert len(work.begun) == {"its end": 20, "a stop": 6, "a bug": 6, "a cancelling": 8}[ending]
+
+
+async def test_what_an_async_generator_raises_when_it_is_closed_comes_out_as_itself():
+    async def items() -> AsyncIterator[int]:
+        try:
+            for each in range(20):
+                yield each
+        finally:
+            raise ValueError("closing")
+
+    with pytest.raises(ValueError, match="closing"):
+        await make_client(2).bulk(Work({0: Unauthorized("no")}), items())
+
+
+async def test_what_stops_a_bulk_lets_an_async_generator_end_in_peace():
+    said: list[str] = []
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            for each in range(20):
+                yield each
+        finally:
+            await anyio.sleep(1)
+            said.append("closed in peace")
+
+    await make_client(2).bulk(Work({0: Unauthorized("no")}), items())
+
+    assert said == ["closed in peace"]
+
+
 # What is not expected
 
 
@@ -409,6 +465,27 @@ async def test_what_the_others_raise_when_they_are_cancelled_hides_nothing():
 
     with pytest.raises(ZeroDivisionError):
         await make_client().bulk(unruly, range(3))
+
+
+async def test_a_task_group_of_a_call_that_is_cancelled_hides_nothing_either():
+    async def many(item: int) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep, 5)
+            if item == 1:
+                await anyio.sleep(0.5)
+                raise ValueError("the first")
+            try:
+                await anyio.sleep(5)
+            finally:
+                raise KeyError("while it tidied up")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await make_client().bulk(many, range(5))
+
+    assert [str(each) for each in caught.value.exceptions] == ["the first"]
+    assert caught.value.__notes__ == [
+        "raised by the call for item 1 of a bulk, counted from 0; the others were cancelled"
+    ]
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
@@ -479,6 +556,17 @@ async def test_where_the_input_is_a_list_that_fails_those_under_way_end_and_the_
 
 
 # Progress
+
+
+async def test_what_a_plain_input_raises_after_a_stop_takes_no_outcomes_with_it():
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ServerError("no more of the list")
+
+    with pytest.raises(ServerError) as caught:
+        await make_client(1).bulk(Work({1: Unauthorized("no")}), items())
+
+    assert [each.item for each in caught.value.partial] == [0, 1, 2, 3, 4]
 
 
 async def test_progress_is_told_of_each_call_that_has_ended():

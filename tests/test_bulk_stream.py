@@ -1,11 +1,13 @@
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import count
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
 
 from coaching_async import BulkStream, ClientMisuse, NotFound, Outcome, ServerError, Unauthorized
 
@@ -82,6 +84,16 @@ async def test_breaking_off_cancels_what_is_under_way():
     assert tasks_now() == tasks
 
 
+async def test_breaking_off_closes_an_async_generator_that_keeps_a_task_group_open():
+    async def items() -> AsyncIterator[int]:
+        async with anyio.create_task_group():
+            for each in range(20):
+                yield each
+
+    async with make_client(3).bulk_stream(Work(), items()) as outcomes:
+        assert await taken(outcomes, 2) == [0, 1]
+
+
 async def test_an_async_generator_is_closed_with_the_block():
     events: list[str] = []
 
@@ -129,6 +141,33 @@ async def test_an_unexpected_error_of_a_call_ends_the_block_wherever_it_is_and_c
     assert caught.value is error
     assert error.__context__ is None
     assert anyio.current_time() - started < 2
+
+
+async def read_in_a_task_group(backend: str, beside: Callable[[], Awaitable[None]]) -> None:
+    """A stream whose call 2 has a bug."""
+    group: Any = trio.open_nursery() if backend == "trio" else anyio.create_task_group()
+    async with make_client().bulk_stream(Work({2: KeyError("bug")}), range(9)) as outcomes, group as tasks:
+        tasks.start_soon(beside)
+        async for _ in outcomes:
+            pass
+
+
+async def test_an_unexpected_error_of_a_call_ends_a_task_group_in_the_block_too(anyio_backend_name: str):
+    with pytest.raises(KeyError, match="bug"):
+        await read_in_a_task_group(anyio_backend_name, anyio.sleep_forever)
+
+
+async def test_the_error_of_a_task_group_in_the_block_has_no_cancelling_in_it(anyio_backend_name: str):
+    async def complains() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise ValueError("while it tidied up")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await read_in_a_task_group(anyio_backend_name, complains)
+
+    assert [str(each) for each in caught.value.exceptions] == ["while it tidied up"]
 
 
 @pytest.mark.parametrize(

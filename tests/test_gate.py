@@ -4,6 +4,7 @@ import pytest
 
 from coaching_async import RateLimited
 from coaching_async._gate import Gate, Pause
+from coaching_async._lanes import Lane
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,24 @@ async def test_the_gate_lets_its_width_through_and_no_more():
             tasks.start_soon(pass_through)
 
     assert most == 2
+
+
+async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_all_of_it():
+    gate, order = Gate(1), list[Lane]()
+
+    async def send(lane: Lane) -> None:
+        async with gate.slot(Pause(), lane):
+            order.append(lane)
+            await anyio.sleep(1)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(send, Lane.BULK)
+        await anyio.sleep(0.5)
+        for _ in range(2):
+            tasks.start_soon(send, Lane.DIRECT)
+
+    assert order == [Lane.BULK, Lane.BULK, Lane.DIRECT, Lane.DIRECT, Lane.BULK, Lane.BULK]
 
 
 async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_slot():

@@ -4,10 +4,14 @@ import logging
 import signal
 
 import anyio
+import httpcore
 import httpx
 import pytest
+from httpcore._trace import Trace
 
-from .support import Service, answer
+from coaching_async._engine import Watch
+
+from .support import Service, answer, request_of
 
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +109,16 @@ async def test_a_handler_that_raises_changes_no_call():
     finally:
         logger.removeFilter(spoil)
         logger.setLevel(logging.NOTSET)
+
+
+async def test_the_password_of_a_socks_proxy_is_in_no_log_and_still_reaches_the_proxy(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, "httpcore")
+    request = httpcore.Request("GET", "https://api.test/", extensions={"trace": Watch(request_of())})
+
+    for auth in ((b"user", b"hunter2"), None):
+        given = {"host": "api.test", "auth": auth}
+        async with Trace("setup_socks5_connection", logging.getLogger("httpcore.socks"), request, given):
+            assert given["auth"] == auth
+
+    assert "setup_socks5_connection.started host='api.test' auth=" in caplog.text
+    assert "hunter2" not in caplog.text

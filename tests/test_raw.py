@@ -83,6 +83,20 @@ async def test_raw_of_what_makes_no_call_is_refused():
             await client.raw(nothing)
 
 
+async def test_raw_of_many_calls_is_refused_before_the_first():
+    service = Service([answer({"id": "1"})])
+
+    async with service.client() as client:
+        with pytest.raises(TypeError, match="call it in the bulk"):
+            await client.raw(client.appointments.get_many, ["1", "2"])
+        with pytest.raises(TypeError, match="call it in the bulk"):
+            await client.raw(client.bulk, client.appointments.create, [NEW, NEW])
+        result = await client.bulk(lambda id_: client.raw(client.appointments.get, id_), ["1"])
+
+    assert [request.method for request in service.requests] == ["GET"]
+    assert result.succeeded["1"].status == 200
+
+
 async def test_two_tasks_each_get_their_own_answer():
     service = Service(lambda request: answer({"id": request.url.path[-1]}))
     seen: dict[str, Any] = {}

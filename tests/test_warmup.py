@@ -1,5 +1,7 @@
 """What the first call would wait for, and what is done of it ahead or off the event loop."""
 
+import asyncio
+import gc
 import ssl
 import threading
 from typing import Any
@@ -8,7 +10,15 @@ import anyio
 import pytest
 from anyio.lowlevel import current_token
 
-from coaching_async import AccessToken, AuthError, ClientCredentials, CoachingClient, ConfigurationError, TransportError
+from coaching_async import (
+    AccessToken,
+    AuthError,
+    ClientCredentials,
+    ClientMisuse,
+    CoachingClient,
+    ConfigurationError,
+    TransportError,
+)
 from coaching_async._tasks import off_the_loop
 
 from .faults import Conversation, FaultServer, answering, no_leaks, then
@@ -49,12 +59,14 @@ async def test_a_view_is_warmed_up_with_its_own_token():
     assert [request.target for request in server.requests].count("/oauth/token") == 1
 
 
-async def test_any_answer_will_do():
-    with FaultServer(then(answering(status=404))) as server:
-        async with CoachingClient(AccessToken(TOKEN), base_url=server.url) as client:
+@pytest.mark.parametrize("status", [404, 429, 503])
+async def test_any_answer_will_do_and_is_waited_for_once(status: int):
+    with FaultServer(then(answering(status=status, retry_after="9"))) as server:
+        async with CoachingClient(AccessToken(TOKEN), base_url=server.url, timeout=5) as client:
+            await client.warmup()
             await client.warmup()
 
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
 
 
 async def test_wrong_credentials_and_hosts_are_told_before_anybody_waits():
@@ -127,6 +139,45 @@ async def test_who_is_cancelled_while_they_are_read_leaves_no_thread_and_for_the
     async with client:
         assert http_of(client) is not None
     assert len(reading.threads) == 1
+
+
+async def test_closing_a_client_that_is_being_opened_is_told_to_who_opens_it(reading: Reading):
+    client = CoachingClient(AccessToken(TOKEN))
+    reading.go_on.clear()
+    async with no_leaks(), anyio.create_task_group() as tasks:
+
+        async def opened() -> None:
+            with pytest.raises(ClientMisuse, match="closed"):
+                await client.__aenter__()
+
+        tasks.start_soon(opened)
+        await reading.begun.wait()
+        await client.aclose()
+        reading.go_on.set()
+
+
+def test_when_the_event_loop_is_gone_what_is_done_off_it_ends_in_silence(monkeypatch: pytest.MonkeyPatch):
+    complaints: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # it complains of the task
+    task = loop.create_task(off_the_loop(slow))
+    loop.run_until_complete(asyncio.sleep(0))
+    begun.wait(10)
+    thread = next(each for each in threading.enumerate() if each.name == "coaching_async")
+    loop.close()
+    go_on.set()
+    thread.join(10)
+    del task
+    gc.collect()
+
+    assert complaints == []
 
 
 async def test_certificates_that_cannot_be_read_are_told_to_who_opens_the_client(monkeypatch: pytest.MonkeyPatch):

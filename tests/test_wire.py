@@ -564,6 +564,31 @@ async def test_any_long_list_is_made_in_slices_and_a_list_that_is_not_the_models
 
 
 @pytest.mark.anyio
+async def test_of_several_long_lists_each_item_is_made_once_and_in_slices(monkeypatch: pytest.MonkeyPatch):
+    wire: dict[str, Any] = {
+        "id": "1",
+        "attendees": [{"id": str(each)} for each in range(1000)],
+        "documents": [{"id": str(each)} for each in range(900)],
+        "conversations": [{"id": "c"}],
+    }
+    sizes: list[int] = []
+
+    def counting(cls: Any, data: Any) -> Any:
+        sizes.append(len(data["attendees"]) + len(data["documents"]))
+        return from_dict(cls, data)
+
+    monkeypatch.setattr(_wire, "from_dict", counting)
+
+    assert to_dict(await decode(Appointment, json.dumps(wire).encode())) == wire
+    assert sum(sizes) == 1900
+    assert max(sizes) == 100
+
+    wire["documents"][850] = 5
+    with pytest.raises(ValueError, match=r"documents\[850\]"):
+        await decode(Appointment, json.dumps(wire).encode())
+
+
+@pytest.mark.anyio
 async def test_making_a_long_list_inside_an_item_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch):
     looks = 0
     content = json.dumps({"entities": [{"id": "1", "attendees": [{"id": str(each)} for each in range(5000)]}]}).encode()
