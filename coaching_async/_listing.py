@@ -80,10 +80,18 @@ class Listing(Generic[T]):
 
     def __aiter__(self) -> Walk[T]:
         """Walk the items, one page at a time. `break` needs no cleanup."""
-        return self._walk()
+        return self.walk()
 
-    def _walk(self, seen: Container[str] = ()) -> Walk[T]:
-        """A walk that knows the ids of what was handed out before: so it goes on from a cursor without doubling any."""
+    def walk(self, *, seen: Container[str] = ()) -> Walk[T]:
+        """Walk the items, but for those whose ids were `seen`: what was handed out before a cursor, say.
+
+        A cursor alone knows the last page that was handed out. With all of it, a walk that goes on hands out each item once
+        however the list has changed in the meantime.
+
+        Raises `TypeError` where `seen` is a lone id.
+        """
+        if isinstance(seen, str):
+            raise TypeError("seen is a set of ids, and not one id")
         return Walk(self._route(self._reads(), seen), self._key)
 
     def pages(self) -> PageWalk[T]:

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import anyio
 
@@ -15,7 +15,7 @@ try:
 
     from coaching_async import AppointmentFilters, CoachingClient, CoachingError, Interval
     from coaching_async import demo as demo_
-    from coaching_async.export import FORMATS, export, replaced_at_the_end
+    from coaching_async.export import FORMS, ExportProgress, export
     from coaching_async.progress import progress
     from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 except ModuleNotFoundError as missing:  # the script is installed without the extra, too
@@ -70,35 +70,81 @@ def demo(out: Path) -> None:
     "--interval", help="Only those in it: start/end in ISO 8601, both with a time zone, or a month such as 2026-11."
 )
 @click.option("--status", "statuses", multiple=True, help="Only those with it; give it again for more.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="jsonl", show_default=True)
+@click.option(
+    "--facilitator-id", "facilitator_ids", multiple=True, help="Only those of this facilitator; give it again for more."
+)
+@click.option("--annotations", is_flag=True, help="Add the annotations of each, which takes a request for each.")
+@click.option("--statuses", "history", is_flag=True, help="Add the history of the status of each: a request for each.")
+@click.option("--format", "form", type=click.Choice(list(FORMS)), default="jsonl", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
-def export_(user_ids: tuple[str, ...], interval: str | None, statuses: tuple[str, ...], form: str, out: Path) -> None:
+@click.option("--resume", is_flag=True, help="Go on with an export that was stopped; give the other options again.")
+@click.option("--verify", is_flag=True, help="Walk the list until two walks agree, where it may change meanwhile.")
+def export_(
+    user_ids: tuple[str, ...],
+    interval: str | None,
+    statuses: tuple[str, ...],
+    facilitator_ids: tuple[str, ...],
+    out: Path,
+    *,
+    annotations: bool,
+    history: bool,
+    form: str,
+    resume: bool,
+    verify: bool,
+) -> None:
     """Write the appointments of users to a file.
 
     The org is in the environment: GENESYSCLOUD_REGION (an AWS region, a domain or a URL), and
-    GENESYSCLOUD_OAUTHCLIENT_ID with GENESYSCLOUD_OAUTHCLIENT_SECRET, or GENESYSCLOUD_ACCESS_TOKEN. The file gets its name
-    when it is complete; an interrupted export leaves nothing.
-    """
-    filters: AppointmentFilters = {"interval": _interval(interval), "statuses": statuses or None}
-    console = Console(stderr=True)
+    GENESYSCLOUD_OAUTHCLIENT_ID with GENESYSCLOUD_OAUTHCLIENT_SECRET, or GENESYSCLOUD_ACCESS_TOKEN.
 
-    async def work(client: CoachingClient, file: IO[str]) -> None:
+    The file gets its name when it is complete; until then it stands beside it with .part at the end, and every page is on
+    the disk before the next is asked for. Whatever stops an export, the same command with --resume goes on where it was:
+    nothing is lost, and nothing comes twice. Exit code 2 where it cannot go on, and 130 after Ctrl-C.
+    """
+    filters: AppointmentFilters = {
+        "interval": _interval(interval),
+        "statuses": statuses or None,
+        "facilitator_ids": facilitator_ids or None,
+    }
+    console = Console(stderr=True)
+    written = 0
+
+    async def work(client: CoachingClient) -> None:
         async with client:
-            listing = client.appointments.list(user_ids, **filters)
-            with progress(console, client) as on_item:
-                items, _ = await export(listing, file, form, on_item)
-            console.print(f"{out}: {items} appointments")
+            with progress(console, client) as show:
+
+                def told(progress: ExportProgress) -> None:
+                    nonlocal written
+                    written = progress.items
+                    show(progress)
+
+                done = await export(
+                    client,
+                    user_ids,
+                    out,
+                    form=form,
+                    with_annotations=annotations,
+                    with_statuses=history,
+                    resume=resume,
+                    consistency="verify" if verify else "default",
+                    on_progress=told,
+                    **filters,
+                )
+        if done.suspected_gaps:
+            console.print("the list changed in a way that may have hidden some: export again, with --verify")
+        console.print(f"{out}: {done.items} appointments", soft_wrap=True, highlight=False)
+
+    def kept(nothing: str = "") -> str:
+        return f"; {written} appointments are written: go on with --resume" if written else nothing
 
     try:
-        client = CoachingClient.from_env()
-        with replaced_at_the_end(out) as file:
-            anyio.run(work, client, file)
+        anyio.run(work, CoachingClient.from_env())
     except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", code=130)
+        _fail(f"interrupted{kept('; nothing was written')}", code=130)
     except (CoachingError, ValueError) as error:
-        _fail(str(error))
+        _fail(f"{error}{kept()}")
     except OSError as error:
-        _fail(f"cannot write {out}: {error.strerror or error}")
+        _fail(f"cannot write {out}: {error.strerror or error}{kept()}")
 
 
 def _interval(text: str | None) -> Interval | None:

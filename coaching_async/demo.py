@@ -4,7 +4,8 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
-from typing import IO, Final
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import anyio
 import attrs
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coaching_async import Appointment, ClientCredentials, CoachingClient, from_dict
-from coaching_async.export import export, replaced_at_the_end
+from coaching_async.export import export
 from coaching_async.progress import closing_table, progress
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 
@@ -27,20 +28,24 @@ def run(out: Path, console: Console) -> bool:
     # The client paces for 300 requests a minute, which a burst of 50 pages does not reach; this service allows less.
     with Sandbox(appointments=APPOINTMENTS, users=USERS, rate_limit=15, rate_window=2.0, token_life=3) as sandbox:
         console.print(f"sandbox at {sandbox.base_url}: {APPOINTMENTS} appointments of {USERS} users")
-        with replaced_at_the_end(out) as file:
+        with TemporaryDirectory(
+            prefix=f".{out.name}.", dir=out.parent
+        ) as folder:  # what is cut short, nobody can resume
+            file = Path(folder) / out.name
             console.print(anyio.run(export_all, sandbox, file, console))
+            file.replace(out)
         lost, doubled, altered = compared(out, sandbox)
     console.print(f"{out}: {lost} lost, {doubled} doubled, {altered} altered")
     return not (lost or doubled or altered)
 
 
-async def export_all(sandbox: Sandbox, file: IO[str], console: Console) -> Table:
-    """Walk all users' appointments into `file`, and lay out what it took."""
+async def export_all(sandbox: Sandbox, file: Path, console: Console) -> Table:
+    """Export all users' appointments into `file`, and lay out what it took."""
     started = time.monotonic()
     async with CoachingClient(ClientCredentials(CLIENT_ID, CLIENT_SECRET), base_url=sandbox.base_url) as client:
-        with progress(console, client) as on_item:
-            items, pages = await export(client.appointments.list(sandbox.state.user_ids), file, on_item=on_item)
-        return closing_table(items, pages, time.monotonic() - started, client.stats())
+        with progress(console, client) as on_progress:
+            done = await export(client, sandbox.state.user_ids, file, on_progress=on_progress)
+        return closing_table(done.items, done.pages, time.monotonic() - started, client.stats())
 
 
 def compared(out: Path, sandbox: Sandbox) -> tuple[int, int, int]:

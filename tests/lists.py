@@ -147,7 +147,7 @@ def in_two_lives(after: int, rest: Callable[[list[str]], None] = lambda _: None,
                 break
         rest(found)
         later = attrs.evolve(listing, cursor=walk.cursor)
-        return found + [item.id async for item in later._walk(set(found) if remembering else ())]
+        return found + [item.id async for item in later.walk(seen=set(found) if remembering else ())]
 
     return read
 

@@ -257,7 +257,7 @@ async def test_a_cursor_remembers_that_something_may_be_missing():
     missing = Position(row=4, size=2, total=5, gaps=1)
     listing = Listing((fetch,), 2, key=KEY, cursor=packed(KEY, 0, [missing]))
 
-    walk = listing._walk(set("abc"))
+    walk = listing.walk(seen=set("abc"))
     assert [item.id async for item in walk] == ["d", "x"], "where all is known, it is looked for"
     assert (walk.report.passes, walk.report.suspected_gaps) == (2, 0)
     walk = aiter(listing)

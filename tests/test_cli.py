@@ -9,35 +9,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
+from coaching_async.sandbox import Fault, Sandbox
+
+from .commands import environment, exported, line_with, of_all_users, started
 
 ME = "11111111-1111-4111-8111-111111111111"
-
-COMMAND = [sys.executable, "-W", "error", "-c", "from coaching_async.cli import main; main()"]
-
-
-@contextmanager
-def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
-    pipe = subprocess.PIPE
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [*COMMAND, *arguments], cwd=cwd, stdout=pipe, stderr=pipe, text=True, env=environment
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def line_with(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout
-    return next(line for line in process.stdout if text in line)
 
 
 @pytest.mark.timeout(60)
@@ -79,23 +60,13 @@ def test_a_demo_that_cannot_write_says_so(tmp_path: Path):
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox that the environment points to."""
     with Sandbox(appointments=300, users=3) as sandbox:
-        monkeypatch.setenv("GENESYSCLOUD_REGION", sandbox.base_url)
-        monkeypatch.setenv("GENESYSCLOUD_OAUTHCLIENT_ID", CLIENT_ID)
-        monkeypatch.setenv("GENESYSCLOUD_OAUTHCLIENT_SECRET", CLIENT_SECRET)
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
         yield sandbox
 
 
-def exported(*arguments: str, cwd: Path) -> tuple[int, str]:
-    with started("export", *arguments, cwd=cwd) as process:
-        said, errors = process.communicate()
-    assert said == ""
-    return process.returncode, errors
-
-
 def test_an_export_writes_every_appointment_as_a_line_of_json(sandbox: Sandbox, tmp_path: Path):
-    users = [option for user in sandbox.state.user_ids for option in ("--user-id", user)]
-
-    code, said = exported(*users, "--out", "all.jsonl", cwd=tmp_path)
+    code, said = exported(*of_all_users(sandbox), "--out", "all.jsonl", cwd=tmp_path)
 
     assert (code, said.splitlines()[-1]) == (0, "all.jsonl: 300 appointments")
     lines = (tmp_path / "all.jsonl").read_text().splitlines()
@@ -154,11 +125,11 @@ def test_what_stops_an_export_is_said_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_export_leaves_nothing_under_its_name(sandbox: Sandbox, tmp_path: Path):
-    sandbox.faults.add(Fault("stall", path="pageNumber=2"))
+def test_an_export_that_is_interrupted_before_it_has_anything_leaves_nothing(sandbox: Sandbox, tmp_path: Path):
+    sandbox.faults.add(Fault("stall", path="pageNumber=1"))
 
     with started("export", "--user-id", ME, "--out", "x.jsonl", cwd=tmp_path) as process:
-        while not any("pageNumber=2" in arrival.query for arrival in sandbox.requests):
+        while not any("pageNumber=1" in arrival.query for arrival in sandbox.requests):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
