@@ -8,7 +8,7 @@ import pytest
 
 from coaching_async import RateLimit, RateLimited
 from coaching_async._lanes import Lane
-from coaching_async._rate import Budget, Permit
+from coaching_async._rate import Budget, Permit, seconds_of_bulk
 
 from .test_rate import at_once, throttled, times, use
 
@@ -273,3 +273,31 @@ async def test_a_deadline_that_is_over_already_is_told_by_whose_it_is():
         await use(budget)
 
     assert scope.cancelled_caught
+
+
+async def test_what_is_no_more_than_the_reserve_is_not_spread():
+    budget = Budget(RateLimit(30, per=30.0))
+    start = anyio.current_time()
+    await use(budget)
+    await anyio.sleep(20)
+    await times(budget, Lane.DIRECT, 19)
+
+    # Ten are free, just the reserve. At 30 it is one more, and the next comes free at 50: halfway from 20 to there.
+    assert await use(budget, 0.0, Lane.BULK) - start == pytest.approx(35)
+
+
+async def test_a_refusal_of_a_whole_window_ago_does_not_count_in_the_next_lesson():
+    budget = Budget(RateLimit(100, per=10.0))
+    await throttled(budget)
+    await anyio.sleep(10)
+    await times(budget, Lane.DIRECT, 40)
+    await throttled(budget)
+    await anyio.sleep(10)
+
+    assert await at_once(budget) == 40
+
+
+def test_the_seconds_of_a_bulk_are_none_for_a_burst_and_else_an_even_share_each():
+    limit = RateLimit(10, per=60.0)
+
+    assert [seconds_of_bulk(limit, requests) for requests in (0, 2, 3, 20)] == [0, 0, 18, 120]
