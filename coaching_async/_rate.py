@@ -148,9 +148,9 @@ class Budget:
         looks = range(0, len(self._used), len(self._used) // LOOKS + 1)
         until = max((self._used[nth] - nth * stride for nth in looks), default=self._given_at + per)
         turn = until - free * share - self._answer_time
-        if (spare := free - self._allowed // RESERVE) <= 0:
-            return turn
-        # After a burst that would be a long stop. What is more than the reserve is spread over the time until more comes free.
+        # After a burst that would be a long stop. What is more than the reserve is spread over the time until more comes free;
+        # and then is another look.
+        spare = max(0, free - self._allowed // RESERVE)
         last = max(self._given_at, now - per)
         next_free = self._used[0] if self._used else self._given_at + per
         return min(turn, last + max(share, (next_free - last) / (spare + 1)))
