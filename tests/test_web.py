@@ -1,17 +1,11 @@
 """The example applications, each a process of its own, with browsers on one side and a service on the other."""
 
-import contextlib
 import http.client
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,54 +16,7 @@ from coaching_async import Appointment, AppointmentCreate, from_dict, to_dict
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, UserGrant
 from coaching_async.testing import build, fails
 
-from .faults import HOST, Conversation, FaultServer, answering, ok, then, wait_until
-
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "docs" / "examples"
-COMMANDS = {
-    "fastapi": ["-m", "uvicorn", "main:app", "--log-level", "warning", "--port"],
-    "aiohttp": ["main.py"],
-}
-USER = "11111111-1111-4111-8111-111111111111"
-PATIENCE = 10.0
-
-
-def environment(url: str) -> dict[str, str]:
-    named = {"REGION": url, "OAUTHCLIENT_ID": CLIENT_ID, "OAUTHCLIENT_SECRET": CLIENT_SECRET}
-    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return os.environ | {f"GENESYSCLOUD_{name}": value for name, value in named.items()} | {"PYTHONPATH": paths}
-
-
-@contextmanager
-def serving(framework: str, service: str, says: str = "") -> Iterator[httpx.Client]:
-    """A browser of the application, which talks to `service`; it has to stop cleanly, with no word but `says`."""
-    with socket.create_server((HOST, 0)) as free:
-        port = free.getsockname()[1]
-    with subprocess.Popen(
-        [sys.executable, "-X", "dev", *COMMANDS[framework], str(port)],
-        cwd=EXAMPLES / f"{framework}_app",
-        env=environment(service),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            wait_until(lambda: process.poll() is not None or is_listening(port), PATIENCE)
-            with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=PATIENCE, trust_env=False) as browser:
-                yield browser
-            process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=PATIENCE)
-        finally:
-            process.kill()
-    assert process.returncode in {0, -signal.SIGINT}, said
-    assert says in said
-    assert says or not said, said
-
-
-def is_listening(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
-        return True
-    return False
+from .serving import COMMANDS, EXAMPLES, USER, environment, serving
 
 
 @pytest.fixture(scope="module")
@@ -246,76 +193,6 @@ def test_a_rate_limit_of_the_service_is_503_with_the_time_to_wait(browser: httpx
 
     assert problem(answer)["status"] == 503
     assert answer.headers["retry-after"] == "500"
-
-
-# Browsers that leave
-
-TOKEN = {"access_token": "t", "token_type": "bearer", "expires_in": 86400}
-FOUND = {"id": USER, "name": "Call opening"}
-FIRST_PAGE = {"entities": [FOUND], "pageNumber": 1, "pageSize": 1, "pageCount": 2, "total": 2}
-
-
-class Leaving:
-    """A browser that asks, and leaves when it is told to, without an answer."""
-
-    def __init__(self, browser: httpx.Client) -> None:
-        self._socket = socket.create_connection((browser.base_url.host, browser.base_url.port or 80))
-
-    def asks(self, method: str, path: str, body: object = None) -> None:
-        content = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-        self._socket.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-
-    def reads_until(self, text: bytes) -> None:
-        read = b""
-        while text not in read:
-            read += self._socket.recv(65536) or pytest.fail(f"the answer ended: {read!r}")
-
-    def leaves(self) -> None:
-        self._socket.close()
-
-
-def test_a_browser_that_leaves_ends_what_it_asked_for_and_nothing_else(framework: str):
-    stalled = then(answering(TOKEN), Conversation.pause)
-    stalled_at_page_2 = then(answering(FIRST_PAGE), Conversation.pause)
-    with FaultServer(stalled, stalled_at_page_2, ok(FOUND)) as service, serving(framework, service.url) as browser:
-        asking = Leaving(browser)
-        asking.asks("GET", f"/appointments/{USER}")
-        service.wait_until(lambda: len(service.requests) == 2)
-        asking.leaves()
-        service.wait_until(lambda: service.open == 0)
-
-        streaming = Leaving(browser)
-        streaming.asks("GET", f"/appointments?user_id={USER}")
-        streaming.reads_until(b"Call opening")
-        service.wait_until(lambda: len(service.requests) == 4)
-        streaming.leaves()
-        service.wait_until(lambda: service.open == 0)
-
-        assert browser.get(f"/appointments/{USER}").json() == FOUND
-
-
-def test_a_write_goes_on_when_the_browser_has_left(framework: str):
-    has_left, is_answered = threading.Event(), threading.Event()
-
-    def slow(conversation: Conversation) -> None:
-        assert has_left.wait(PATIENCE)
-        conversation.answer(FOUND, 201)
-        is_answered.set()
-        ok(FOUND)(conversation)
-
-    with FaultServer(then(answering(TOKEN), slow), ok(FOUND)) as service, serving(framework, service.url) as browser:
-        writing = Leaving(browser)
-        writing.asks("POST", "/appointments", to_dict(build(AppointmentCreate)))
-        service.wait_until(lambda: len(service.requests) == 2)
-        writing.leaves()
-        assert browser.get(f"/appointments/{USER}").json() == FOUND  # over another connection
-        assert service.open == 2
-
-        has_left.set()
-        assert is_answered.wait(PATIENCE)
-        assert browser.get(f"/appointments/{USER}").json() == FOUND
-        assert (service.accepted, service.open) == (2, 2), "the connection of the write was kept for the next request"
 
 
 # What FastAPI says of itself
