@@ -145,7 +145,7 @@ async def test_who_is_cancelled_while_they_are_read_leaves_no_thread_and_for_the
 async def test_closing_a_client_that_is_being_opened_is_told_to_who_opens_it(reading: Reading):
     client = CoachingClient(AccessToken(TOKEN))
     reading.go_on.clear()
-    async with no_leaks(), anyio.create_task_group() as tasks:
+    async with assert_no_leaks(), anyio.create_task_group() as tasks:
 
         async def opened() -> None:
             with pytest.raises(ClientMisuse, match="closed"):
