@@ -53,6 +53,7 @@ from ._outcomes import (
     Progress,
 )
 from ._pipeline import TokenSource
+from ._pydantic import teach_pydantic as _teach_pydantic
 from ._rate import RateLimit
 from ._raw import RawResponse
 from ._retry import RetryPolicy
@@ -275,4 +276,6 @@ __all__ = [
 # Users see and pickle the names under which they import them.
 for _name in __all__:
     if isinstance(_value := globals()[_name], type):
+        if _value.__module__.startswith(f"{__name__}.models") or _value in {Interval, OpenEnum}:
+            _teach_pydantic(_value)
         _value.__module__ = __name__

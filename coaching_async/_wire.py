@@ -31,6 +31,7 @@ __all__ = [
     "from_dict",
     "interval",
     "to_dict",
+    "wire_name",
 ]
 
 T = TypeVar("T")
@@ -144,6 +145,12 @@ def camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
 
 
+def wire_name(field: "attrs.Attribute[Any]") -> str:
+    """A field's name in JSON."""
+    name: str = field.metadata.get("wire") or camel(field.name)
+    return name
+
+
 def _writable(value: object) -> object:
     """References read from the service carry their address, which it does not take back."""
     match value:
@@ -203,10 +210,6 @@ def _make_converter() -> Converter:
     def overrides(cls: Any) -> dict[str, Any]:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(get_origin(cls) or cls)
         return {field.name: override(rename=wire_name(field), struct_hook=exception(field)) for field in fields}
-
-    def wire_name(field: "attrs.Attribute[Any]") -> str:
-        name: str = field.metadata.get("wire") or camel(field.name)
-        return name
 
     def exception(field: "attrs.Attribute[Any]") -> Hook | None:
         if field.name == "id":

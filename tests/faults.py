@@ -1,4 +1,4 @@
-"""What can go wrong on the wire: a server and a proxy that misbehave to the byte, certificates, and a check for leaks.
+"""What can go wrong on the wire: a server and a proxy that misbehave to the byte, and certificates.
 
 All of it runs in threads on plain sockets, so that it owes nothing to the event loop under test.
 """
@@ -7,7 +7,6 @@ import array
 import contextlib
 import datetime as dt
 import fcntl
-import gc
 import http
 import json
 import select
@@ -16,12 +15,11 @@ import ssl
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import anyio
-import anyio.lowlevel
 import attrs
 import trustme
 
@@ -465,52 +463,7 @@ class Authority:
         return str(path)
 
 
-# Leaks
-
-
-class no_leaks:  # noqa: N801 -- reads as a word of the language, as contextlib's do
-    """Asserts that no file descriptor and no thread is left of a block. Use `async with` inside an event loop."""
-
-    POOLS = ("asyncio_", "AnyIO worker thread", "Trio thread")
-    SECONDS = 2
-
-    def __enter__(self) -> Self:
-        self._before = self._held()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            for _moment in self._moments():
-                pass
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            for _moment in self._moments():
-                await anyio.lowlevel.checkpoint()  # closing takes the loop a turn or two
-
-    def _moments(self) -> Iterator[None]:
-        deadline = time.monotonic() + self.SECONDS
-        while True:
-            left = self._held() - self._before
-            if not left:
-                return
-            assert time.monotonic() < deadline, f"left behind: {sorted(left)}"
-            yield
-            time.sleep(0.002)
-            gc.collect()
-
-    def _held(self) -> set[str]:
-        held = {
-            f"thread {each.name} {each.ident}" for each in threading.enumerate() if not each.name.startswith(self.POOLS)
-        }
-        descriptors = Path("/proc/self/fd")
-        for each in descriptors.iterdir() if descriptors.exists() else ():
-            with contextlib.suppress(FileNotFoundError):  # the one that lists them
-                held.add(f"descriptor {each.name} {each.readlink()}")
-        return held
+# Tasks
 
 
 def tasks_now() -> int:

@@ -31,8 +31,9 @@ from coaching_async import (
     RetryPolicy,
     TransportError,
 )
+from coaching_async.testing import assert_no_leaks
 
-from .faults import Behaviour, Conversation, FaultServer, answering, no_leaks, ok, then
+from .faults import Behaviour, Conversation, FaultServer, answering, ok, then
 from .support import TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
@@ -235,7 +236,7 @@ async def main(server: FaultServer) -> None:
 
 
 async def leaving_nothing(function: Callable[..., Any], *args: Any) -> None:
-    async with no_leaks():
+    async with assert_no_leaks():
         await function(*args)
 
 

@@ -60,6 +60,34 @@ async def test_every_block_of_the_tour_runs_one_after_the_other(monkeypatch: pyt
                 names["client"] = client  # the blocks take it to be open
 
 
+def test_every_block_of_the_page_on_testing_is_a_test_that_passes(tmp_path: Path):
+    conftest, *blocks = BLOCK.findall((ROOT / "docs" / "testing.md").read_text())
+    (tmp_path / "conftest.py").write_text(conftest)
+    for number, block in enumerate(blocks):
+        (tmp_path / f"test_block_{number}.py").write_text(block)
+    plugins = ("anyio.pytest_plugin", "pytest_asyncio.plugin", "respx.plugin")
+    options = ["-W", "error", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", *options, *(f"-p{each}" for each in plugins), tmp_path]
+
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": paths}
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=25, capture_output=True, text=True)
+
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_every_block_of_the_page_on_web_applications_runs(monkeypatch: pytest.MonkeyPatch):
+    page = re.sub(r"^  (?=\S|  )", "", (ROOT / "docs" / "web.md").read_text(), flags=re.MULTILINE)
+    blocks = BLOCK.findall(page)
+    assert len(blocks) == 4
+    names = {"__name__": "docs.web"}
+    with Sandbox(appointments=20) as sandbox:
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
+        for number, block in enumerate(blocks, 1):
+            exec(compile(block, f"docs/web.md, block {number}", "exec"), names)
+
+
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")], ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):

@@ -20,8 +20,9 @@ from coaching_async import (
     TransportError,
 )
 from coaching_async._tasks import off_the_loop
+from coaching_async.testing import assert_no_leaks
 
-from .faults import Conversation, FaultServer, answering, no_leaks, then
+from .faults import Conversation, FaultServer, answering, then
 from .support import TOKEN, http_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
@@ -109,7 +110,7 @@ async def test_certificates_are_read_once_and_off_the_event_loop_when_the_client
     client = CoachingClient(AccessToken(TOKEN))
     assert reading.threads == []
 
-    async with client, no_leaks(), anyio.create_task_group() as tasks:
+    async with client, assert_no_leaks(), anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(client._lines.value.connections.get)
 
@@ -129,7 +130,7 @@ async def test_where_all_is_plain_http_none_are_read(reading: Reading):
 async def test_who_is_cancelled_while_they_are_read_leaves_no_thread_and_for_the_next_they_are_there(reading: Reading):
     client = CoachingClient(AccessToken(TOKEN))
     reading.go_on.clear()
-    async with no_leaks(), anyio.create_task_group() as tasks:
+    async with assert_no_leaks(), anyio.create_task_group() as tasks:
         tasks.start_soon(client.__aenter__)
         await reading.begun.wait()
         tasks.cancel_scope.cancel()
@@ -144,7 +145,7 @@ async def test_who_is_cancelled_while_they_are_read_leaves_no_thread_and_for_the
 async def test_closing_a_client_that_is_being_opened_is_told_to_who_opens_it(reading: Reading):
     client = CoachingClient(AccessToken(TOKEN))
     reading.go_on.clear()
-    async with no_leaks(), anyio.create_task_group() as tasks:
+    async with assert_no_leaks(), anyio.create_task_group() as tasks:
 
         async def opened() -> None:
             with pytest.raises(ClientMisuse, match="closed"):

@@ -16,6 +16,8 @@ import anyio
 import httpx
 import pytest
 
+from coaching_async.testing import assert_no_leaks
+
 from .faults import (
     Authority,
     Behaviour,
@@ -24,7 +26,6 @@ from .faults import (
     FaultProxy,
     FaultServer,
     answering,
-    no_leaks,
     ok,
     tasks_now,
     then,
@@ -39,7 +40,7 @@ POSITIONS = [1, 2, 255, 65535, 65536, 65537, len(UP)]
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
-    with no_leaks():
+    with assert_no_leaks():
         yield
 
 
@@ -447,38 +448,7 @@ def test_tls_can_be_reset():
         get(peer)
 
 
-# Leaks
-
-
-def test_a_descriptor_that_stays_is_found(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(no_leaks, "SECONDS", 0.05)
-    with contextlib.ExitStack() as held, pytest.raises(AssertionError, match=r"left behind: .*socket"), no_leaks():
-        held.enter_context(socket.socket())
-
-
-def test_a_thread_that_stays_is_found(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(no_leaks, "SECONDS", 0.05)
-    done = threading.Event()
-    stays = threading.Thread(target=done.wait, name="stays")
-    with pytest.raises(AssertionError, match=r"left behind: .*thread stays"), no_leaks():
-        stays.start()
-    done.set()
-    stays.join()
-
-
-def test_what_goes_in_a_moment_is_no_leak():
-    with no_leaks():
-        timer = threading.Timer(0.02, socket.socket().close)
-        timer.start()
-
-
-def test_a_failure_is_not_hidden_by_what_it_leaves():
-    def failing() -> None:
-        held.enter_context(socket.socket())
-        raise LookupError
-
-    with contextlib.ExitStack() as held, pytest.raises(LookupError), no_leaks():
-        failing()
+# Tasks
 
 
 @pytest.mark.anyio
@@ -486,19 +456,10 @@ def test_a_failure_is_not_hidden_by_what_it_leaves():
 async def test_httpx_leaves_nothing_behind():
     authority = Authority()
     with FaultServer(ok({"a": 1}), tls=authority.server()) as server:
-        before = tasks_now()
-        async with no_leaks(), httpx.AsyncClient(verify=authority.client()) as http:
+        async with assert_no_leaks(), httpx.AsyncClient(verify=authority.client()) as http:
             assert (await http.get(server.url)).json() == {"a": 1}
             assert server.open == 1
-        assert tasks_now() == before
         server.wait_until(lambda: server.open == 0)
-
-
-@pytest.mark.anyio
-@pytest.mark.real_time
-async def test_the_worker_threads_of_a_loop_are_no_leaks():
-    async with no_leaks():
-        await anyio.to_thread.run_sync(int)
 
 
 @pytest.mark.anyio

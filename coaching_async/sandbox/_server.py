@@ -45,10 +45,17 @@ class Server:
         named = f"[{host}]" if ":" in host else host
         address = f"http://{named}:{listener.getsockname()[1]}"
         stopping: Future[None] = Future()
-        thread = threading.Thread(
-            target=lambda: asyncio.run(_serve(app, listener, stopping)), name="coaching-sandbox", daemon=True
-        )
+        started = threading.Event()
+
+        def run() -> None:
+            try:
+                asyncio.run(_serve(app, listener, started, stopping))
+            finally:
+                started.set()  # or nobody would hear why it did not
+
+        thread = threading.Thread(target=run, name="coaching-sandbox", daemon=True)
         thread.start()
+        started.wait()  # the descriptors of its loop would look like leaks of whatever begins now
         return cls(address, stopping, thread)
 
     def ask_to_stop(self) -> None:
@@ -64,7 +71,7 @@ class Server:
         self._thread.join()
 
 
-async def _serve(app: ASGIApp, listener: socket.socket, stopping: "Future[None]") -> None:
+async def _serve(app: ASGIApp, listener: socket.socket, started: threading.Event, stopping: "Future[None]") -> None:
     with listener:
         config = uvicorn.Config(
             _cancellable(app),
@@ -78,6 +85,7 @@ async def _serve(app: ASGIApp, listener: socket.socket, stopping: "Future[None]"
         state = ServerState()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Protocol(config, state, {}), sock=listener)
+        started.set()
         await asyncio.wrap_future(stopping)
         # Tasks that are no requests are connections being accepted; asyncio would drop those without closing them.
         while accepting := asyncio.all_tasks() - state.tasks - {asyncio.current_task()}:

@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults import no_leaks, tasks_now
+from coaching_async.testing import assert_no_leaks
 
 from .support import CANARY
+
+PATIENCE = 2.0
 
 
 @pytest.fixture(autouse=True)
 async def row_105_nothing_is_left(anyio_backend: object) -> AsyncIterator[None]:
-    tasks = tasks_now()
-    async with no_leaks():
+    async with assert_no_leaks(within=PATIENCE):
         yield
-    assert tasks_now() == tasks
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,7 @@ from coaching_async import (
 )
 from coaching_async._retry import RetryBudget
 from tests.cancelling import assert_nothing_is_held
-from tests.faults import Conversation, FaultServer, no_leaks, ok, tasks_now
+from tests.faults import Conversation, FaultServer, ok, tasks_now
 from tests.support import http_of, way_of
 
 from .conftest import row_105_nothing_is_left
@@ -255,7 +255,7 @@ nothing_is_left: Callable[[object], Any] = contextlib.asynccontextmanager(row_10
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(no_leaks, "SECONDS", 0.05)
+    monkeypatch.setattr("tests.matrix.conftest.PATIENCE", 0.05)
 
 
 async def test_row_105_finds_a_socket_that_is_left(impatient: None):

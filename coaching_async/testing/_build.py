@@ -1,0 +1,93 @@
+"""Models made up by rule, for tests."""
+
+import types
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum
+from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+
+from coaching_async import UNSET, Interval, Unset
+
+__all__ = ["build"]
+
+T = TypeVar("T")
+
+BEGINNING: Final = datetime(2030, 1, 7, 9, tzinfo=UTC)
+"""A Monday to come."""
+
+
+def build(model: type[T], nth: int = 1, /, **changes: object) -> T:
+    """A model with made-up values in all that the service may tell, and `changes`; the same one each time.
+
+        build(Appointment, name="Call opening")
+        build(Page, entities=tuple(build(Annotation, n) for n in range(1, 4)))
+
+    The `nth` has ids, texts and times of its own; an appointment has the id of its reference. Times are aware, and lie in
+    the future. What a request may leave out is left out.
+
+    Raises `TypeError` for what is no model, for a field that it does not have, and for what a page or an event holds, which
+    has to be given; `ValueError` for a value that it refuses.
+    """
+    if not attrs.has(model):
+        raise TypeError(f"a model is needed, not {model!r}")
+    return cast("T", _model(model, nth, changes, ()))
+
+
+def _model(model: Any, nth: int, changes: Mapping[str, object], outside: tuple[type, ...]) -> object:
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(model))
+    made = {
+        field.name: _value(field.type, field.name, nth, (*outside, model))
+        for field in fields
+        if field.name not in changes and field.default is not UNSET
+    }
+    return model(**made, **changes)
+
+
+def _value(annotation: Any, name: str, nth: int, outside: tuple[type, ...]) -> object:
+    if get_origin(annotation) in {Union, types.UnionType}:
+        present = [each for each in get_args(annotation) if each not in {type(None), Unset}]
+        return _value(present[0], name, nth, outside)
+    if get_origin(annotation) is tuple:
+        inner = get_args(annotation)[0]
+        return () if inner in outside else (_value(inner, name, nth, outside),)
+    if get_origin(annotation) is Mapping:
+        return {}
+    if _is_enum(annotation):
+        return next(iter(annotation))
+    if annotation in SIMPLE:
+        return SIMPLE[annotation](name, nth)
+    if annotation is str:
+        return _text(name, nth, outside[-1])
+    if not attrs.has(annotation):
+        raise TypeError(f"{name} cannot be made up: give it")
+    return _model(annotation, nth, {}, outside)
+
+
+def _is_enum(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Enum)
+
+
+def _moment(nth: int) -> datetime:
+    return BEGINNING + timedelta(weeks=nth - 1)
+
+
+SIMPLE: Final[Mapping[Any, Callable[[str, int], object]]] = {
+    bool: lambda _, __: False,
+    int: lambda name, _: 30 if "minutes" in name else 1,
+    float: lambda _, __: 1.0,
+    date: lambda _, nth: _moment(nth).date(),
+    datetime: lambda _, nth: _moment(nth),
+    Interval: lambda _, nth: Interval(_moment(nth), _moment(nth) + timedelta(days=1)),
+}
+
+
+def _text(name: str, nth: int, model: type) -> str:
+    what = model.__name__.removesuffix("Reference") if name in {"id", "self_uri"} else name
+    if name == "id" or name.endswith(("_id", "_ids")):
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{what} {nth}"))
+    if name.endswith(("_uri", "_links")):
+        return f"https://example.com/{what}/{nth}"
+    return f"{name} {nth}"

@@ -1,0 +1,110 @@
+"""Faults of a sandbox by the name of the method that shall meet them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from coaching_async.sandbox import Sandbox
+
+__all__ = ["Operation", "fails", "loses_answer", "never_answers", "route"]
+
+Operation: TypeAlias = Literal[
+    "annotations.create",
+    "annotations.delete",
+    "annotations.get",
+    "annotations.list",
+    "annotations.update",
+    "appointments.add_conversation",
+    "appointments.aggregate",
+    "appointments.create",
+    "appointments.delete",
+    "appointments.get",
+    "appointments.list",
+    "appointments.list_mine",
+    "appointments.list_statuses",
+    "appointments.set_status",
+    "appointments.update",
+    "notifications.get",
+    "notifications.list",
+    "notifications.mark_read",
+    "schedule_slots.get_job",
+    "schedule_slots.query",
+    "schedule_slots.start_job",
+]
+"""A method that sends one kind of request."""
+
+ROUTES: Final[Mapping[Operation, tuple[str, str]]] = {
+    "annotations.create": ("POST", "appointments/*/annotations"),
+    "annotations.delete": ("DELETE", "appointments/*/annotations/*"),
+    "annotations.get": ("GET", "appointments/*/annotations/*"),
+    "annotations.list": ("GET", "appointments/*/annotations"),
+    "annotations.update": ("PATCH", "appointments/*/annotations/*"),
+    "appointments.add_conversation": ("POST", "appointments/*/conversations"),
+    "appointments.aggregate": ("POST", "appointments/aggregates/query"),
+    "appointments.create": ("POST", "appointments"),
+    "appointments.delete": ("DELETE", "appointments/*"),
+    "appointments.get": ("GET", "appointments/(?!me$)*"),
+    "appointments.list": ("GET", "appointments"),
+    "appointments.list_mine": ("GET", "appointments/me"),
+    "appointments.list_statuses": ("GET", "appointments/*/statuses"),
+    "appointments.set_status": ("PATCH", "appointments/*/status"),
+    "appointments.update": ("PATCH", "appointments/*"),
+    "notifications.get": ("GET", "notifications/*"),
+    "notifications.list": ("GET", "notifications"),
+    "notifications.mark_read": ("PATCH", "notifications/*"),
+    "schedule_slots.get_job": ("GET", "scheduleslots/jobs/*"),
+    "schedule_slots.query": ("POST", "scheduleslots/query"),
+    "schedule_slots.start_job": ("POST", "scheduleslots/jobs"),
+}
+
+
+def route(operation: Operation) -> tuple[str, str]:
+    """The method and path of a `Fault` that is for one operation.
+
+        sandbox.faults.add(Fault("drip", *route("appointments.get"), delay=0.1))
+
+    Raises `KeyError` for another name.
+    """
+    method, path = ROUTES[operation]
+    return method, f"^/api/v2/coaching/{path.replace('*', '[^/?]+')}$"
+
+
+def fails(
+    sandbox: "Sandbox",
+    operation: Operation,
+    status: int = 503,
+    *,
+    times: float = 1,
+    after: int = 0,
+    retry_after: float | None = None,
+) -> None:
+    """The next `times` calls of `operation` are answered `status`, after `after` that go well; nothing is done.
+
+    `retry_after` is in seconds. The client tries again what it may, so one 503 to a read is seen by nobody: `math.inf`
+    times are.
+    """
+    _order(sandbox, "status", operation, times, after, status, retry_after)
+
+
+def loses_answer(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
+    """The next `times` calls of `operation` are carried out, and the connection is cut before the answer."""
+    _order(sandbox, "drop_after", operation, times, after)
+
+
+def never_answers(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
+    """The next `times` calls of `operation` are not answered, and nothing is done; the caller's deadline ends them."""
+    _order(sandbox, "stall", operation, times, after)
+
+
+def _order(
+    sandbox: "Sandbox",
+    kind: str,
+    operation: Operation,
+    times: float,
+    after: int,
+    status: int | None = None,
+    retry_after: float | None = None,
+) -> None:
+    from coaching_async.sandbox import Fault  # it needs an extra, which who only wants models may not have
+
+    sandbox.faults.add(Fault(kind, *route(operation), times, after, status=status, retry_after=retry_after))
