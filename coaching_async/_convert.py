@@ -1,6 +1,7 @@
 """What a caller may give, turned into what a model holds."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -17,11 +18,11 @@ Several: TypeAlias = Iterable[T | str] | T | str
 
 
 def ids(value: str | Iterable[str]) -> tuple[str, ...]:
-    """A lone string is one id, not a sequence of letters."""
+    """A lone string is one id, not a sequence of letters. A set has no order: it is given one, which every process gives it."""
     several = (value,) if isinstance(value, str) else tuple(value)
     if not all(isinstance(each, str) and each for each in several):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("every id has to be a non-empty str")
-    return several
+    return tuple(sorted(several)) if isinstance(value, AbstractSet) else several
 
 
 def an_id(value: str) -> str:

@@ -70,6 +70,8 @@ class Course(Generic[T]):
         self._trail: Sequence[str | None] = ()
         self._front: Sequence[str | None] = ()
         """Ids of the page that is furthest on, of those taken."""
+        self._blind_before: Sequence[T] = ()
+        """Those of the page before, where they have no ids: a page like it that nothing counts is the same again."""
         self._digests: Sequence[str] = start.digests
         self._held: dict[int, Page[T]] = {}
         self._taken: set[int] = set()
@@ -149,7 +151,8 @@ class Course(Generic[T]):
         ids, total, first = ids_of(answer.page), total_of(answer.page), (number - 1) * self._size
         self._is_blind = None in ids or (self._is_blind and not ids)
         if self._is_blind:
-            return Sight(number, len(ids), total=total, before=total)
+            is_endless = last_of(answer.page, self._size) is None and answer.page.entities == self._blind_before
+            return Sight(number, len(ids), total=total, before=total, comes_again=is_endless)
         are_met = [self._met.has(each) for each in ids]
         is_new_ground = first >= self._new_ground
         return Sight(
@@ -237,6 +240,7 @@ class Course(Generic[T]):
             self._trail, self._digests = ids, ()
             self._taken.add(hash(tuple(ids)))
         self._short = number if len(ids) < self._size else None
+        self._blind_before = page.entities if self._is_blind else ()
         self._total, self._has_begun = total_of(page), True
         self._unread = batch.end
         self._new_ground = max(self._new_ground, self._unread)

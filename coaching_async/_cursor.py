@@ -42,7 +42,9 @@ AGAIN: Final = Position(is_later_pass=True)
 
 def digest(id_: str) -> str:
     """A short digest of an id."""
-    return base64.urlsafe_b64encode(hashlib.blake2s(id_.encode(), digest_size=DIGEST).digest()).decode()
+    return base64.urlsafe_b64encode(
+        hashlib.blake2s(id_.encode(errors="surrogatepass"), digest_size=DIGEST).digest()
+    ).decode()
 
 
 def key_of(*texts: str) -> str:

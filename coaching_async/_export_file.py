@@ -5,6 +5,7 @@ speaks of has reached the disk; what comes behind that in the file is of no acco
 there is a checkpoint that holds.
 """
 
+import errno
 import json
 import os
 import sys
@@ -21,6 +22,9 @@ __all__ = ["ExportRefused", "UnfinishedFile"]
 
 
 VERSION: Final = 1
+
+NO_SYNC: Final = {errno.EINVAL, errno.EOPNOTSUPP}
+"""What file systems say that cannot sync folders, such as some of networks."""
 
 
 class ExportRefused(ValueError):
@@ -82,8 +86,7 @@ class UnfinishedFile:
         Raises `ExportRefused` where another one is at work on it, and `OSError`.
         """
         with self._working():
-            if self._target.exists() and not self._target.is_file():
-                raise ExportRefused(f"{self._target} is no file that an export could take the place of")
+            self._refuse_what_is_no_file()
             self._open("a+b")
             self._is_ours = True
             self._checkpoint(Checkpoint(arguments, cursor))
@@ -95,11 +98,12 @@ class UnfinishedFile:
         Raises `ExportRefused` where there is nothing, or it was another export, or one is still at work on it; `OSError`.
         """
         with self._working():
+            self._refuse_what_is_no_file()
             with suppress(FileNotFoundError):
                 self._open("r+b")
             self._state = self._left_by_another(arguments)
             if self._file is None:
-                if not self._state.is_complete:
+                if not (self._state.is_complete and self._target.exists()):
                     raise ExportRefused(f"{self._part} is gone: export again, without resume")
                 return
             if os.fstat(self._file.fileno()).st_size < self._state.offset:
@@ -136,10 +140,11 @@ class UnfinishedFile:
             self._is_closed = True
             if self._file is None:
                 return
-            with self._file, suppress(OSError):
+            with self._file:
                 if self._is_ours and not (self._state.items or self._state.is_complete):
                     for path in (self._next_note, self._note, self._part):
-                        path.unlink(missing_ok=True)
+                        with suppress(OSError):
+                            path.unlink(missing_ok=True)
 
     @contextmanager
     def _working(self) -> Generator[None]:
@@ -147,6 +152,10 @@ class UnfinishedFile:
             if self._is_closed:
                 raise ValueError("this file is closed")
             yield
+
+    def _refuse_what_is_no_file(self) -> None:
+        if self._target.exists() and not self._target.is_file():
+            raise ExportRefused(f"{self._target} is no file that an export could take the place of")
 
     def _open(self, mode: Literal["a+b", "r+b"]) -> None:
         file = self._part.open(mode, buffering=0)
@@ -184,7 +193,7 @@ class UnfinishedFile:
         if state.arguments != arguments:
             raise ExportRefused(
                 f"the unfinished export to {self._target} was begun with other arguments: resume it with the same users, "
-                "filters, form and extras"
+                "filters, form, extras, page size and consistency"
             )
         return state
 
@@ -214,6 +223,9 @@ class UnfinishedFile:
             folder = os.open(self._target.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
+            except OSError as error:
+                if error.errno not in NO_SYNC:
+                    raise
             finally:
                 os.close(folder)
 

@@ -112,8 +112,11 @@ class Listing(Generic[T]):
         Raises `ValueError` for a `concurrency` below 1.
         """
         _refuse_unless_whole("concurrency", concurrency)
+        return self._stream(concurrency, None)
+
+    def _stream(self, concurrency: int, limit: int | None) -> Stream[T]:
         is_merged = self._order is not None and len(self._chunks) > 1
-        ahead = Ahead(self._reads(), self._starts, concurrency, is_merged=is_merged)
+        ahead = Ahead(self._reads(), self._starts, concurrency, limit, is_merged=is_merged)
         return Stream(self._route(ahead.reads(), ()), ahead, self._key)
 
     async def first(self) -> T | None:
@@ -134,8 +137,8 @@ class Listing(Generic[T]):
 
         When a page cannot be read, the error's `partial` has what came before, and its `cursor` where to go on.
         """
-        if limit is not None and limit < 0:
-            raise ValueError("limit must not be negative")
+        if limit is not None:
+            _refuse_unless_whole("limit", limit, at_least=0)
         _refuse_unless_whole("concurrency", concurrency)
         items: list[T] = []
         if limit == 0:
@@ -144,7 +147,7 @@ class Listing(Generic[T]):
             if concurrency == 1:
                 await _gather(aiter(self), items, limit)
             else:
-                async with self.stream(concurrency) as stream:
+                async with self._stream(concurrency, limit) as stream:
                     await _gather(stream, items, limit)
         except CoachingError as error:
             error.partial = tuple(items)
@@ -194,6 +197,6 @@ async def _gather(walk: AsyncIterator[T], items: list[T], limit: int | None) -> 
             return
 
 
-def _refuse_unless_whole(name: str, value: int) -> None:
-    if not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{name} has to be a whole number, at least 1")
+def _refuse_unless_whole(name: str, value: int, at_least: int = 1) -> None:
+    if type(value) is not int or value < at_least:
+        raise ValueError(f"{name} has to be a whole number, at least {at_least}")

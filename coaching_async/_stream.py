@@ -57,6 +57,7 @@ class Ahead(Generic[T]):
         reads: Sequence[Read[T]],
         starts: Sequence[Position | None],
         width: int,
+        limit: int | None = None,
         *,
         is_merged: bool,
     ) -> None:
@@ -64,6 +65,10 @@ class Ahead(Generic[T]):
         """Where its tasks live."""
         self._lanes = [_lane(read, start) for read, start in zip(reads, starts, strict=True)]
         self._width = width
+        self._limit = limit
+        """As many items will do, and no page is read ahead that is beyond them; None for all."""
+        self._begun = 0
+        """Pages."""
         self._is_merged = is_merged
         self._slots = anyio.Semaphore(width)
         self._has_failed = False
@@ -90,6 +95,7 @@ class Ahead(Generic[T]):
         lane.done = max(lane.done, ask.number)
         slot = lane.slots.get(ask.number)
         if slot is None:
+            self._begun += 1
             page = await self._fetch(lane, ask.number)
             self._drop(lane, lambda each: each.page is not None and each.page.total != page.total)  # they are older
         else:
@@ -116,16 +122,20 @@ class Ahead(Generic[T]):
         lane.last = lane.done if last is None else max(1, last)
         for beyond in [each for each in lane.slots if each > lane.last]:
             del lane.slots[beyond]
-        while self.tasks is not None and not self._has_failed and self._has_room():
+        while self.tasks is not None and not self._has_failed and self._has_room() and self._wants_more(size):
             waiting = [(each, number) for each in self._lanes if (number := each.next()) is not None]
             if not waiting:
                 return
             lane, number = min(waiting, key=lambda each: each[1] - each[0].taken) if self._is_merged else waiting[0]
             slot = lane.slots[number] = Slot[T]()
+            self._begun += 1
             self.tasks.start_soon(self._fill, lane, number, slot)
 
     def _has_room(self) -> bool:
         return sum(len(each.slots) for each in self._lanes) < self._width
+
+    def _wants_more(self, size: int) -> bool:
+        return self._limit is None or self._begun * size < self._limit
 
     async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
         try:

@@ -154,8 +154,11 @@ class Chained(Generic[T]):
         raise StopAsyncIteration
 
     def positions(self) -> tuple[int, list[Position | None]]:
-        """Which strand it is in, and where that is."""
-        return self._at, [each.position() for each in self.strands[self._at : self._at + 1]]
+        """Which strand it is in, where that is, and where those after it are that were begun by an earlier walk."""
+        found = [each.position() for each in self.strands[self._at :]]
+        while found and found[-1] == FRESH:  # as good as left out, and there may be many
+            found.pop()
+        return self._at, found
 
 
 class Merged(Generic[T]):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from inspect import iscoroutinefunction
 from os import PathLike
@@ -110,8 +111,8 @@ def _nobody(_: ExportProgress) -> None:
 
 def _lasting(value: Any) -> Any:
     """The same for a second time, where it might be spent by the first."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return value
+    if isinstance(value, str | AbstractSet) or not isinstance(value, Iterable):
+        return value  # pyright: ignore[reportUnknownVariableType]
     return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
@@ -174,7 +175,8 @@ class Writing:
 
         def keep() -> None:
             lines = map(self.form.line, appointments, extras)
-            self.file.keep("".join(lines).encode(), len(appointments), cursor, gaps)
+            written = "".join(lines).encode(errors="replace")  # half a surrogate pair is no text that a file can have
+            self.file.keep(written, len(appointments), cursor, gaps)
 
         await _in_thread(keep)
         self._tell(None if self.is_split else walk.page.total)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import attrs
 import httpx
 import pytest
 from hypothesis import given, settings
@@ -188,6 +189,34 @@ async def test_a_plan_counts_requests_and_seconds_and_sends_nothing():
 # Cursors
 
 
+@pytest.mark.parametrize("order", [None, "Asc"])
+@pytest.mark.parametrize("after", [1, 10, 30])
+async def test_a_cursor_goes_on_whichever_way_of_walking_it_came_from(order: str | None, after: int):
+    appointments = Appointments(*[(number * 37 % 250,) for number in range(40)])
+    async with Service(appointments).client() as client:
+        listing = client.appointments.list(USERS, page_size=3, sort_order=order)
+        items = aiter(listing)
+        found = [(await anext(items)).id for _ in range(after)]
+        pages = attrs.evolve(listing, cursor=items.cursor).pages()
+        found += [item.id for item in (await anext(pages)).entities]
+        found += [item.id async for item in attrs.evolve(listing, cursor=pages.cursor)]
+
+    assert sorted(found) == sorted(each["id"] for each in appointments.found)
+
+
+async def test_ids_in_a_set_are_the_same_question_in_every_process():
+    """Python shuffles the strings in a set anew in each process; ten of two spellings stand for two processes."""
+    there, back = dict.fromkeys(USERS[:10]), dict.fromkeys(reversed(USERS[:10]))
+    async with Service(Appointments((0,))).client() as client:
+        one = client.appointments.list(there.keys(), facilitator_ids=there.keys(), statuses={"Completed", "Scheduled"})
+        walk = aiter(one)
+        await anext(walk)
+        other = client.appointments.list(
+            back.keys(), facilitator_ids=back.keys(), statuses={"Scheduled", "Completed"}, cursor=walk.cursor
+        )
+        assert await other.collect() == []
+
+
 @pytest.mark.parametrize("order", [None, "Asc", "Desc"])
 @pytest.mark.parametrize("after", [1, 3, 10, 35])
 async def test_a_cursor_goes_on_in_another_client_where_the_walk_was(order: str | None, after: int):
@@ -237,6 +266,15 @@ async def test_a_cursor_is_short_safe_in_a_url_and_shows_nobody():
     inside = base64.urlsafe_b64decode(walk.cursor + "==")
     assert USERS[0].encode() not in inside
     assert b"a14" not in inside
+
+
+async def test_half_a_surrogate_pair_in_an_id_does_not_keep_a_walk_from_its_cursor():
+    fetch = Service([answer({"entities": [{"id": "a\ud800"}, {"id": "b"}], "total": 2, "pageCount": 1, "pageSize": 2})])
+    async with fetch.client() as client:
+        walk = aiter(client.appointments.list("u"))
+        await anext(walk)
+        rest = client.appointments.list("u", cursor=walk.cursor)
+        assert [item.id async for item in rest] == ["b"]
 
 
 async def test_a_finished_walk_has_a_cursor_too_and_nothing_follows_it():

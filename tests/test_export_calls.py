@@ -18,6 +18,7 @@ from coaching_async._export_file import UnfinishedFile
 from coaching_async.export import Exported, ExportProgress, export
 from coaching_async.progress import progress, said
 
+from . import exports
 from .exports import NASTY, SEVEN, USER, Org, exported, files, ids, rows, stopped
 from .exports import no_waiting_for_the_disk as no_waiting_for_the_disk
 from .support import answer, on, page
@@ -177,6 +178,28 @@ async def test_arguments_may_be_iterated_once_only(tmp_path: Path):
     assert ids(path) == SEVEN
     assert org.service.requests[0].url.params.get_list("userIds") == [USER]
     assert org.service.requests[0].url.params.get_list("statuses") == ["Completed"]
+
+
+async def test_users_in_a_set_are_the_same_when_it_is_resumed_in_another_process(tmp_path: Path):
+    """Python shuffles the strings in a set anew in each process: two views of dicts stand for that."""
+    org, path, users = Org(*SEVEN), tmp_path / "x.jsonl", [USER, *SEVEN]
+    await stopped(org, path, users=dict.fromkeys(users).keys())
+
+    await exported(org, path, users=dict.fromkeys(reversed(users)).keys(), resume=True)
+
+    assert ids(path) == SEVEN
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+async def test_half_a_surrogate_pair_in_a_text_ends_no_export(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(exports, "NASTY", "cut in the middle of an emoji: \ud83d")
+    org, path = Org(*SEVEN), tmp_path / f"x.{form}"
+
+    await exported(org, path, form=form)
+
+    assert ids(path) == SEVEN
 
 
 @pytest.mark.parametrize("order", [None, "Asc"])

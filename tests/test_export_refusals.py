@@ -2,6 +2,8 @@
 
 import errno
 import fcntl
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,43 @@ def test_a_thread_that_begins_only_after_its_export_has_ended_does_nothing(tmp_p
         file.begin("its arguments", None, b"")
 
     assert contents(tmp_path) == {}
+
+
+async def test_what_is_complete_and_then_gone_is_not_said_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError("not now")))
+        with pytest.raises(OSError, match="not now"):
+            await exported(org, path)
+    path.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(ExportRefused, match="is gone: export again"):
+        await exported(org, path, resume=True)
+
+
+async def test_a_name_that_is_too_long_leaves_nothing(tmp_path: Path):
+    with pytest.raises(OSError, match="too long"):
+        await exported(Org(*SEVEN), tmp_path / ("x" * 250))
+
+    assert contents(tmp_path) == {}
+
+
+async def test_a_folder_is_no_finished_export(tmp_path: Path):
+    with pytest.raises(ExportRefused, match="is no file that an export could take the place of"):
+        await exported(Org(*SEVEN), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP])
+async def test_a_file_system_that_cannot_sync_folders_will_do(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def sync(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(code, "not for folders")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+
+    await exported(org, path)
+
+    assert ids(path) == SEVEN

@@ -109,6 +109,23 @@ async def test_without_a_page_count_and_ids_the_total_ends_the_walk():
     assert fetch.numbers == [1, 2]
 
 
+async def test_where_nothing_is_counted_and_nothing_has_an_id_a_page_that_comes_again_ends_the_walk():
+    fetch = Pages(*[Page(entities=(StatusChange(status=DONE),))] * 9)
+
+    assert len([item async for item in Listing((fetch,), 1)]) == 1
+    assert fetch.numbers == [1, 2]
+
+
+@pytest.mark.parametrize("limit", [2.5, "2", True, float("nan"), -1])
+async def test_a_limit_that_is_no_whole_number_is_refused(limit: Any):
+    fetch = Pages(*counted(users("1", "2"), users("3")))
+
+    with pytest.raises(ValueError, match="limit has to be a whole number, at least 0"):
+        await Listing((fetch,), 2).collect(limit=limit)
+
+    assert fetch.numbers == []
+
+
 async def test_after_an_error_the_walk_goes_on_at_the_same_item():
     fetch = Pages(*counted(users("1", "2"), users("3")), failures={2: TransportError("cut")})
     walk = aiter(Listing((fetch,), 2))

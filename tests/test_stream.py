@@ -248,6 +248,15 @@ async def test_collect_may_read_ahead_and_keeps_what_it_had():
         await listing(service).collect(concurrency=0)
 
 
+@pytest.mark.parametrize("limit, reads", [(1, 1), (2, 1), (3, 2), (9, 5)])
+@pytest.mark.parametrize("lists", [1, 3])
+async def test_who_wants_the_first_few_has_no_page_read_beyond_them(limit: int, reads: int, lists: int):
+    services = [Slow(20) for _ in range(lists)]
+
+    assert len(await listing(*services).collect(limit=limit, concurrency=8)) == limit
+    assert sum(len(each.asked) for each in services) == reads
+
+
 @pytest.mark.parametrize("concurrency", [0, -1, 2.5])
 def test_a_concurrency_below_one_is_refused(concurrency: Any):
     with pytest.raises(ValueError, match="concurrency has to be a whole number, at least 1"):
