@@ -71,7 +71,7 @@ class Course(Generic[T]):
         self._front: Sequence[str | None] = ()
         """Ids of the page that is furthest on, of those taken."""
         self._blind_before: Sequence[T] = ()
-        """Those of the page before, where they have no ids: a page like it that nothing counts is the same again."""
+        """The items of the page before, where they have no ids: a page like it is the same again."""
         self._digests: Sequence[str] = start.digests
         self._held: dict[int, Page[T]] = {}
         self._taken: set[int] = set()
@@ -151,8 +151,16 @@ class Course(Generic[T]):
         ids, total, first = ids_of(answer.page), total_of(answer.page), (number - 1) * self._size
         self._is_blind = None in ids or (self._is_blind and not ids)
         if self._is_blind:
-            is_endless = last_of(answer.page, self._size) is None and answer.page.entities == self._blind_before
-            return Sight(number, len(ids), total=total, before=total, comes_again=is_endless)
+            return Sight(
+                number,
+                len(ids),
+                total=total,
+                before=total,
+                comes_again=bool(ids) and answer.page.entities == self._blind_before,
+                standing=self._standing,
+                has_ids=False,
+                is_within_total=last_of(answer.page, self._size) is not None,
+            )
         are_met = [self._met.has(each) for each in ids]
         is_new_ground = first >= self._new_ground
         return Sight(

@@ -57,6 +57,8 @@ class Sight:
     """Whether it is one of the pages that the total promises."""
     changed_before: bool = False
     """Whether the list has changed in this pass, even before this page."""
+    has_ids: bool = True
+    """Whether its rows can be told apart: of some lists only whole pages can."""
     rounds: int = 0
     """How often the walk went back from here."""
 
@@ -73,6 +75,8 @@ class Sight:
     @property
     def patience(self) -> int:
         """As many pages in a row may come again: some services repeat the last one for ever instead of ending."""
+        if not self.has_ids:
+            return PATIENCE if self.is_within_total else 0
         if self.total is None or not self.is_within_total:
             return 0
         if self.is_explained:

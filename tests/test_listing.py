@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 
-from coaching_async import AppointmentStatus, Listing, NotFound, Page, StatusChange, TransportError
+from coaching_async import AppointmentStatus, Listing, NotFound, Page, RateLimit, StatusChange, TransportError
 from coaching_async.models import UserReference
+
+from .support import Service, answer
 
 pytestmark = pytest.mark.anyio
 
@@ -197,3 +199,13 @@ async def test_when_collecting_fails_what_was_read_is_on_the_error():
 def test_a_page_size_below_one_is_refused(size: int):
     with pytest.raises(ValueError, match="page_size has to be a whole number, at least 1"):
         Listing((Pages(),), size)
+
+
+@pytest.mark.parametrize("counts", [{}, {"pageCount": 10**9}, {"total": 10**9}, {"pageCount": 10**9, "total": 10**9}])
+async def test_a_list_without_ids_whose_last_page_comes_for_ever_ends_whatever_it_counts(counts: dict[str, int]):
+    service = Service(lambda _: answer({"entities": [{"status": "Scheduled"}], **counts}))
+    async with service.client(rate_limit=RateLimit(10**6)) as client:
+        changes = await client.appointments.list_statuses("1").collect()
+
+    assert len(service.requests) <= 10
+    assert 1 <= len(changes) <= 10
