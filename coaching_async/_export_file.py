@@ -55,6 +55,8 @@ class UnfinishedFile:
 
     def __init__(self, target: Path) -> None:
         self._target = target
+        if not target.name:
+            self._refuse_what_is_no_file()
         self._part = target.with_name(f"{target.name}.part")
         self._note = target.with_name(f"{target.name}.part.checkpoint")
         self._next_note = target.with_name(f"{target.name}.part.checkpoint.new")
@@ -188,7 +190,7 @@ class UnfinishedFile:
                 f"{self._target} is complete" if self._target.exists() else f"no unfinished export to {self._target}"
             )
             raise ExportRefused(f"there is nothing to resume: {found}. Without resume, it is exported afresh") from None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise ExportRefused(f"{self._note} is none of this version's: export again, without resume") from None
         if state.arguments != arguments:
             raise ExportRefused(

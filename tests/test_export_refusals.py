@@ -92,6 +92,7 @@ def doubled(part: bytes) -> bytes:
         ("x.jsonl.part", doubled, "was changed by somebody"),
         ("x.jsonl.part", None, "is gone"),
         ("x.jsonl.part.checkpoint", lambda data: data[:-1], "is none of this version's"),
+        ("x.jsonl.part.checkpoint", lambda _: b"[" * 200_000, "is none of this version's"),
         ("x.jsonl.part.checkpoint", lambda data: b"[]", "is none of this version's"),
         ("x.jsonl.part.checkpoint", lambda data: data.replace(b'"version": 1', b'"version": 2'), "this version's"),
         ("x.jsonl.part.checkpoint", lambda data: data.replace(b'"items": 3', b'"items": -3'), "this version's"),
@@ -201,6 +202,12 @@ async def test_a_name_that_is_too_long_leaves_nothing(tmp_path: Path):
         await exported(Org(*SEVEN), tmp_path / ("x" * 250))
 
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+async def test_a_path_without_a_name_is_refused_in_words(name: str):
+    with pytest.raises(ExportRefused, match="is no file that an export could take the place of"):
+        await exported(Org(*SEVEN), Path(name))
 
 
 async def test_a_folder_is_no_finished_export(tmp_path: Path):
