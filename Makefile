@@ -4,14 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test lint format types unit legs long clean
+.PHONY: demo test lint format types unit matrix others legs long clean
 
 demo: $(READY)
 	$(BIN)/coaching-async demo
 
-# The tests of the other Pythons run beside those of this one: on two cores that saves a minute.
+# The fault matrix, the other tests, and those of the other Pythons run side by side: on two cores that halves the time.
 test: lint types
-	$(MAKE) --no-print-directory --jobs=2 unit legs
+	$(BIN)/coverage erase
+	$(MAKE) --no-print-directory --jobs=3 matrix others legs
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -29,6 +32,12 @@ unit: $(READY)
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 
+matrix: $(READY)
+	$(BIN)/coverage run --parallel-mode -m pytest tests/matrix
+
+others: $(READY)
+	$(BIN)/coverage run --parallel-mode -m pytest --ignore tests/matrix
+
 legs: $(READY)
 	$(BIN)/python tests/legs.py
 
@@ -40,7 +49,7 @@ long: $(READY)
 	$(BIN)/python -m pytest tests/long
 
 clean:
-	rm -rf $(VENV) .venv-leg-* .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
+	rm -rf $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
 
 # The stamp carries the Python version, so another Python gets a new environment; pip 25.1 knows dependency groups.
 $(READY): pyproject.toml Makefile
