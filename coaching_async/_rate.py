@@ -112,10 +112,11 @@ class Budget:
     def _learn(self, permit: Permit) -> None:
         """The service allows less than was thought: as much, perhaps, as it took in this window.
 
-        One 429 does not more than halve what is allowed, and one to a request from before the last lesson teaches nothing.
+        One 429 does not more than halve what is allowed, and one to a request from before the last lesson, or from less than
+        half a window after it, teaches nothing: a service that is out of order must not make this one crawl.
         """
         now, allowed = anyio.current_time(), self._grown()
-        if permit.given_at > self._learned_at:
+        if permit.given_at > self._learned_at + self._limit.per / 2:
             took = self._taken() - len(self._refused)
             self._allowed = max(1, allowed // 2, min(allowed, took))
             self._learned_at = now

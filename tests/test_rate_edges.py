@@ -215,8 +215,8 @@ async def test_what_windows_without_a_429_have_given_back_stays_given_back():
 async def test_one_429_halves_what_has_been_given_back_too():
     budget = Budget(RateLimit(100, per=10.0))
     await throttled(budget)
-    late = await later(budget, seconds=1)
-    await anyio.sleep(34)
+    late = await later(budget, seconds=6)
+    await anyio.sleep(29)
     budget.release(late, 1, refused=True)
 
     await anyio.sleep(11)
@@ -301,3 +301,18 @@ def test_the_seconds_of_a_bulk_are_none_for_a_burst_and_else_an_even_share_each(
     limit = RateLimit(10, per=60.0)
 
     assert [seconds_of_bulk(limit, requests) for requests in (0, 2, 3, 20)] == [0, 0, 18, 120]
+
+
+async def test_a_hail_of_429s_halves_what_is_allowed_once_and_again_half_a_window_later():
+    budget = Budget(RateLimit(100, per=10.0))
+    for _ in range(12):
+        await throttled(budget)
+        await anyio.sleep(0.4)
+    await anyio.sleep(10)
+    assert await at_once(budget) == 50
+
+    await throttled(budget)
+    await anyio.sleep(5.001)
+    await throttled(budget)
+    await anyio.sleep(10)
+    assert await at_once(budget) == 12
