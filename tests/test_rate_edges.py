@@ -316,3 +316,13 @@ async def test_a_hail_of_429s_halves_what_is_allowed_once_and_again_half_a_windo
     await throttled(budget)
     await anyio.sleep(10)
     assert await at_once(budget) == 12
+
+
+async def test_half_a_window_after_a_lesson_is_not_yet_time_for_another():
+    budget = Budget(RateLimit(100, per=10.0))
+    await throttled(budget)
+    await anyio.sleep(5)
+    await throttled(budget)
+
+    await anyio.sleep(10)
+    assert await at_once(budget) == 50
