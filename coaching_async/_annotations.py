@@ -4,7 +4,7 @@ import attrs
 
 from ._api import Api
 from ._listing import Listing
-from ._lists import listing
+from ._paging import listing
 from .models import AccessType, Annotation, Page
 
 __all__ = ["Annotations"]

@@ -69,18 +69,14 @@ class Api:
         self, cls: type[T], operation: str, *segments: str, filters: Filters = NONE, body: object = None
     ) -> T:
         """GET a `cls`; where the question is too long for a URL, POST it as `body`."""
-        url, content = self._url(segments, filters), None if body is None else encode(body)
+        url, content = self.url(*segments, filters=filters), None if body is None else encode(body)
         return await self._bounded(operation, lambda call: self._get(call, cls, url, content))
-
-    def url(self, *segments: str, filters: Filters = NONE) -> str:
-        """What a GET asks. Raises `ValueError` for what cannot be asked."""
-        return self._url(segments, filters)
 
     async def page(
         self, cls: type[Page[T]], operation: str, *segments: str, filters: Filters, number: int, size: int
     ) -> Page[T]:
         """GET one page of a list, and no other one."""
-        url = self._url(segments, {**filters, "page_size": size, "page_number": number})
+        url = self.url(*segments, filters={**filters, "page_size": size, "page_number": number})
 
         async def exchange(call: Call) -> Page[T]:
             return await decoded(that_page(cls, number), await self._send(call, "GET", url, Safety.SAFE), call)
@@ -101,7 +97,7 @@ class Api:
         Where the API may answer 202, `accepted` turns the id that it names into what was asked for, before the same
         deadline. It is given a function that reads the `cls` of an id.
         """
-        url, content = self._url(segments), encode(body)
+        url, content = self.url(*segments), encode(body)
         reference: AppointmentReference | None = None
 
         async def exchange(call: Call) -> T:
@@ -116,7 +112,7 @@ class Api:
                 call.unfinished.operation, call.unfinished.reference = operation, reference
                 return cast("T", None)
             try:
-                done = await accepted(lambda id_: self._get(call, cls, self._url((segments[0], id_))), reference.id)
+                done = await accepted(lambda id_: self._get(call, cls, self.url(segments[0], id_)), reference.id)
             except (CoachingError, ValueError) as error:
                 problem = str(error)
             else:
@@ -141,7 +137,7 @@ class Api:
 
         What was last read of the job is the error's `partial` where one comes after it was started.
         """
-        url, content = self._url(segments), encode(body)
+        url, content = self.url(*segments), encode(body)
         job: J | None = None
 
         async def exchange(call: Call) -> J:
@@ -153,7 +149,7 @@ class Api:
             while not (call.is_watched or ready(job)):
                 await anyio.sleep(next(wait))
                 with suppress(NotFound):  # accepted is not yet there
-                    job = await self._get(call, cls, self._url((*segments, job.id)))
+                    job = await self._get(call, cls, self.url(*segments, job.id))
             return job
 
         try:
@@ -164,7 +160,7 @@ class Api:
 
     async def delete(self, operation: str, *segments: str) -> None:
         """DELETE; any 2xx is as good as another."""
-        url = self._url(segments)
+        url = self.url(*segments)
 
         async def exchange(call: Call) -> None:
             response = await self._send(call, "DELETE", url, Safety.DELETE)
@@ -208,7 +204,8 @@ class Api:
         call.answer = await self.line().way(self.identity).send(Request(call, method, url, safety, headers, content))
         return call.answer
 
-    def _url(self, segments: tuple[str, ...], filters: Filters = NONE) -> str:
+    def url(self, *segments: str, filters: Filters = NONE) -> str:
+        """Where a request goes. Raises `ValueError` for what cannot be asked."""
         return _checked(f"{self.base_url}{ROOT}{path(*segments)}{'?' if filters else ''}{query(**filters)}")
 
     async def _bounded(self, operation: str, exchange: Callable[[Call], Awaitable[T]]) -> T:

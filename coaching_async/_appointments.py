@@ -10,12 +10,12 @@ import attrs
 from ._api import ROOT, Api, pauses
 from ._bulk import Items, OnProgress, bulk
 from ._convert import Several, Span, an_id, ids, members
-from ._created import MINUTE, Sought
 from ._errors import NotFound
 from ._filters import AppointmentFilters, in_chunks, one_of
+from ._find_created import MINUTE, Sought
 from ._listing import Consistency, Listing
-from ._lists import listing
 from ._outcomes import BulkResult
+from ._paging import listing
 from ._urls import path
 from .models import (
     Appointment,

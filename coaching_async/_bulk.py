@@ -13,6 +13,7 @@ from ._errors import AuthError, ClientMisuse, CoachingError, Unauthorized
 from ._lanes import in_bulk
 from ._outcomes import BulkResult, Outcome, Progress
 from ._raw import not_watched
+from ._turns import Turns
 
 __all__ = ["BulkStream", "Items", "OnProgress", "bulk"]
 
@@ -71,7 +72,7 @@ class BulkStream(AsyncIterator[Outcome[K, T]]):
         self._crew = Crew(function, items, concurrency, usual)
         self._early: dict[int, Outcome[K, T]] = {}
         self._next = 0
-        self._stepping = False
+        self._turns = Turns("stream")
 
     async def __aenter__(self) -> Self:
         await self._crew.__aenter__()
@@ -83,16 +84,14 @@ class BulkStream(AsyncIterator[Outcome[K, T]]):
         await self._crew.__aexit__(kind, error, traceback)
 
     async def __anext__(self) -> Outcome[K, T]:
-        if self._stepping:
-            raise ClientMisuse("two tasks share one stream, and each would miss what the other gets: give each its own")
-        self._stepping = True
+        self._turns.begin()
         try:
             await anyio.lowlevel.checkpoint()
             while self._next not in self._early:
                 index, outcome = await anext(self._crew)
                 self._early[index] = outcome
         finally:
-            self._stepping = False
+            self._turns.end()
         self._next += 1
         self._crew.room.release()
         return self._early.pop(self._next - 1)

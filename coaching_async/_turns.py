@@ -1,4 +1,4 @@
-"""Whose turn it is: a walk goes from one task to another, but two do not share it."""
+"""Whose turn it is: a walk or a stream goes from one task to another, but two do not share it."""
 
 import asyncio
 import inspect
@@ -11,23 +11,26 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """The tasks that step a walk. It belongs to the one that stepped last, and keeps none of them alive.
+    """The tasks that step a `thing`, a walk, say. It belongs to the one that stepped last, and keeps none of them alive.
 
     Another task may take it over. When one that it was taken from comes back while the other is still at work, both are
     using it. (A task that has ended uses nothing: `asyncio.wait_for` makes one for each step on Python 3.11.)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thing: str) -> None:
+        self._thing = thing
         self._owner: ref[Any] | None = None
         self._earlier: WeakSet[Any] = WeakSet()
         self._is_stepping = False
 
     def begin(self) -> None:
-        """A step begins. Raises `ClientMisuse` where two tasks share the walk."""
+        """A step begins. Raises `ClientMisuse` where two tasks share it."""
         task = _current_task()
         owner = None if self._owner is None else self._owner()
         if self._is_stepping or (owner is not task and task in self._earlier and _is_at_work(owner)):
-            raise ClientMisuse("two tasks share one walk, and each would miss what the other gets: give each its own")
+            raise ClientMisuse(
+                f"two tasks share one {self._thing}, and each would miss what the other gets: give each its own"
+            )
         if owner is not task:
             if owner is not None:
                 self._earlier.add(owner)

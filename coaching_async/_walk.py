@@ -206,7 +206,7 @@ class Stepping(Generic[T]):
     def __init__(self, route: Route[T], key: str | None) -> None:
         self._route: Route[T] = route
         self._key: Final = key
-        self._turns: Final = Turns()
+        self._turns: Final = Turns("walk")
 
     @property
     def page(self) -> Page[T]:

@@ -73,7 +73,8 @@ async def export(
     `with_annotations` and `with_statuses` add the annotations and the history of the status, which takes a request each for
     every appointment; null is written where an appointment is gone by the time that they are asked for. `page_size`,
     `consistency` and the filters are those of `appointments.list`; "verify", when it is resumed, reads the list from its
-    beginning, and writes what is missing; so does "default" where it had suspected a gap. `on_progress` is a plain function, called at the start and after every page.
+    beginning, and writes what is missing; so does "default" where it had suspected a gap. `on_progress` is a plain
+    function, called at the start and after every page.
 
     Two exports to one file at the same time are told so by a lock of the file (`ExportRefused`), but not on Windows, nor on
     file systems without locks.

@@ -1,5 +1,7 @@
 """Doubles and shorthands for the tests of bulk."""
 
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +16,24 @@ from .support import Service
 def make_client(concurrency: int = 3) -> CoachingClient:
     """One that is asked nothing."""
     return Service([]).client(max_concurrency=concurrency)
+
+
+async def nothing(_: int) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+async def bytes_an_item(few: int, many: int) -> float:
+    """What each item more of a bulk costs at its peak."""
+    client, items, peaks = make_client(), list(range(many)), list[int]()
+    await client.bulk(nothing, items[:100])
+    for count in (few, many):
+        gc.collect()
+        tracemalloc.start()
+        result = await client.bulk(nothing, items[:count])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(result.outcomes) == count
+    return (peaks[1] - peaks[0]) / (many - few)
 
 
 class Work:

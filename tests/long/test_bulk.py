@@ -4,31 +4,16 @@ import gc
 import tracemalloc
 from collections.abc import Callable
 
-import anyio.lowlevel
 import pytest
 
-from tests.bulks import make_client
+from tests.bulks import bytes_an_item, make_client, nothing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(300)]
 
 
-async def nothing(_: int) -> None:
-    await anyio.lowlevel.checkpoint()
-
-
 async def test_memory_from_a_thousand_to_a_hundred_thousand_items(show: Callable[[str], None]):
-    client, items = make_client(), list(range(100_000))
-    await client.bulk(nothing, items[:1000])
-    peaks: list[int] = []
-    for count in (1_000, 100_000):
-        gc.collect()
-        tracemalloc.start()
-        result = await client.bulk(nothing, items[:count])
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        assert len(result.outcomes) == count
+    each = await bytes_an_item(1_000, 100_000)
 
-    each = (peaks[1] - peaks[0]) / 99_000
     show(f"{each:.0f} bytes an item")
     assert each < 150
 
