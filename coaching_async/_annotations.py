@@ -1,17 +1,14 @@
 """Annotations: the notes on an appointment."""
 
-import attrs
-
-from ._api import Api
 from ._listing import Listing
 from ._paging import listing
+from ._resource import Resource
 from .models import AccessType, Annotation, Page
 
 __all__ = ["Annotations"]
 
 
-@attrs.frozen
-class Annotations:
+class Annotations(Resource):
     """The notes on an appointment, public or private.
 
     Private ones need the `privateAnnotation` permission, or being the appointment's creator or facilitator. Besides what
@@ -19,7 +16,7 @@ class Annotations:
     `RateLimited`, `ServerError` and `DecodeError`; those that write, `OutcomeUnknown`.
     """
 
-    _api: Api = attrs.field(repr=False)
+    __slots__ = ()
 
     def list(self, appointment_id: str, *, page_size: int = 100) -> Listing[Annotation]:
         """The annotations of an appointment that this token may see.

@@ -1,7 +1,7 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias, TypeVar, cast
@@ -26,6 +26,7 @@ from ._lanes import lane
 from ._line import CLOSED, Identity, Line
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
+from ._tasks import is_task_of_ours, task_of_ours
 from ._urls import QueryValue, path, query
 from ._wire import decode, encode
 from .models import AppointmentReference, Page
@@ -212,8 +213,10 @@ class Api:
         """Run one call: its events, and what its errors say about it."""
         line = self.line()
         line.refuse_if_closed()
-        with taken() as capture:
-            call = Call(operation, self.emit, self.retry, lane(), is_watched=capture is not None)
+        has_task = is_task_of_ours()
+        # What it calls in turn, a token source say, is no code of ours.
+        with taken() as capture, task_of_ours(so=False) if has_task else NO_CHANGE:
+            call = Call(operation, self.emit, self.retry, lane(), has_task=has_task, is_watched=capture is not None)
             started = anyio.current_time()
             value = await self._told(line, call, started, exchange)
             if capture is not None:
@@ -250,8 +253,12 @@ class Api:
 
     async def _in_time(self, line: Line, call: Call, exchange: Callable[[Call], Awaitable[T]]) -> T:
         # The caller's own tighter scope wins, and stays the caller's own: only ours is caught here.
-        with anyio.CancelScope(deadline=anyio.current_time() + self.timeout) as call.scope, line.under_way(call.scope):
-            return await exchange(call)
+        with anyio.CancelScope(deadline=anyio.current_time() + self.timeout) as call.scope:
+            line.began(call.scope)
+            try:
+                return await exchange(call)
+            finally:
+                line.ended(call.scope)
         problem = CLOSED if line.is_closed else f"no answer within {self.timeout:g} s"
         raise _cut_short(call, problem, is_closed=line.is_closed)
 
@@ -269,6 +276,8 @@ def pauses() -> Iterator[float]:
         yield wait
         wait = min(2 * wait, 4.0)
 
+
+NO_CHANGE: Final = nullcontext()
 
 JSON: Final = {"Content-Type": "application/json"}
 

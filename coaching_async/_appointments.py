@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Unpack
 
 import anyio
-import attrs
 
-from ._api import ROOT, Api, pauses
+from ._api import ROOT, pauses
 from ._bulk import Items, OnProgress, bulk
 from ._convert import Several, Span, an_id, ids, members
 from ._errors import NotFound
@@ -16,6 +15,7 @@ from ._find_created import MINUTE, Sought
 from ._listing import Consistency, Listing
 from ._outcomes import BulkResult
 from ._paging import listing
+from ._resource import Resource
 from ._urls import path
 from .models import (
     Appointment,
@@ -51,15 +51,14 @@ async def _appeared(read: Callable[[str], Awaitable[Appointment]], appointment_i
             await anyio.sleep(next(wait))
 
 
-@attrs.frozen
-class Appointments:
+class Appointments(Resource):
     """Coaching appointments.
 
     Besides what is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
     `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`; those that write, `OutcomeUnknown`.
     """
 
-    _api: Api = attrs.field(repr=False)
+    __slots__ = ()
 
     def list(
         self,

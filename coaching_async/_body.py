@@ -50,15 +50,19 @@ async def read(answer: Body) -> bytes | Flaw:
     if length.isdecimal() and int(length[:20]) > LARGEST:
         return TOO_LARGE
     unpacking = Unpacking(is_packed=encoding == "gzip")
-    # Leaving the loop early would leave the library's generators to the garbage collector, one inside the other.
-    # Cancelled from within, each of them ends.
-    with anyio.CancelScope() as reading:
-        async for chunk in answer.aiter_raw():
-            unpacking.add(chunk)
-            if unpacking.flaw is not None:
-                reading.cancel()
+    chunks = answer.aiter_raw()
+    async for chunk in chunks:
+        unpacking.add(chunk)
+        if unpacking.flaw is not None:
+            # Leaving the loop would leave the library's generators to the garbage collector, one inside the other.
+            # Cancelled from within, each of them ends.
+            with anyio.CancelScope() as rest:
+                rest.cancel()
+                async for _ in chunks:
+                    pass
+            break
     whole = unpacking.whole()
-    if isinstance(whole, Flaw) or _is_delimited(answer) or not whole or await _is_json(whole):
+    if isinstance(whole, Flaw) or length or _is_delimited(answer) or not whole or await _is_json(whole):
         return whole
     return UNFINISHED
 

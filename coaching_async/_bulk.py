@@ -13,6 +13,8 @@ from ._errors import AuthError, ClientMisuse, CoachingError, Unauthorized
 from ._lanes import in_bulk
 from ._outcomes import BulkResult, Outcome, Progress
 from ._raw import not_watched
+from ._resource import is_operation
+from ._tasks import task_of_ours
 from ._turns import Turns
 
 __all__ = ["BulkStream", "Items", "OnProgress", "bulk"]
@@ -114,8 +116,9 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
             raise TypeError(f"items is a list, or any other iterable, of items, and not one {type(items).__name__}")
         if not isinstance(width, int) or width < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError("concurrency has to be a whole number, at least 1")
-        self.room = anyio.Semaphore(width)
+        self.room = anyio.Semaphore(width, fast_acquire=True)
         self._function = function
+        self._is_operation = is_operation(function)
         self._source = aiter(items) if isinstance(items, AsyncIterable) else Plain(items)
         self._drawn = 0
         self._given = 0
@@ -179,7 +182,8 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         source: AsyncIterator[Any] = self._source
         with anyio.CancelScope() as self._drawing:
             try:
-                await self._draw()
+                with task_of_ours(so=False):
+                    await self._draw()
             except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
                 self._input_error = error
             finally:
@@ -211,7 +215,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         outcome = Outcome[K, T](item, is_started=False)
         if not self._is_stopped:
             try:
-                with in_bulk():
+                with in_bulk(), task_of_ours(so=self._is_operation):
                     outcome = Outcome[K, T](item, await self._function(item))
             except CoachingError as error:
                 outcome = Outcome[K, T](item, error=_apart(error))

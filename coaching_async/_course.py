@@ -161,7 +161,7 @@ class Course(Generic[T]):
                 has_ids=False,
                 is_within_total=last_of(answer.page, self._size) is not None,
             )
-        are_met = [self._met.has(each) for each in ids]
+        are_met = self._met.have(ids)
         is_new_ground = first >= self._new_ground
         return Sight(
             number,
@@ -211,7 +211,7 @@ class Course(Generic[T]):
         while True:
             page = (yield from self._ask(number)).page
             lowest = min(lowest, self._lowest(page))
-            if number <= lowest or any(map(self._met.has, ids_of(page))):
+            if number <= lowest or any(self._met.have(ids_of(page))):
                 return number, page
             self._held[number] = page
             number = max(lowest, min(number - 1, first_guess))

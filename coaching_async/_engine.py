@@ -1,6 +1,5 @@
 """The bottom of the pipeline, and the only place that knows how an HTTP library talks and fails."""
 
-from contextlib import AsyncExitStack
 from typing import Any, Final, Self, TypeVar
 
 import anyio
@@ -16,8 +15,7 @@ from ._gate import Gate
 from ._http import Connections, HttpClient, HttpResponse
 from ._log import not_in_hpacks_log
 from ._retry import Fault, Safety
-from ._tasks import in_child_task
-from ._version import VERSION
+from ._tasks import in_child_task, in_place
 
 __all__ = ["Engine"]
 
@@ -28,15 +26,13 @@ ANSWER_TIMEOUT: Final = 15.0
 """Seconds of silence after which a request that may be repeated is repeated; a write waits for its deadline."""
 
 
-HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"coaching-async/{VERSION}"}
-
-
 @attrs.define
 class Engine:
     """Sends one request through the gate and reads the answer in full.
 
-    Each exchange runs in a child task of its own: so a native cancel of the caller reaches httpx as the cancelling of a
-    scope, the only kind that its pool survives (encode/httpcore#1093), and the gate keeps anybody from waiting in there.
+    Each exchange runs in a child task: so a native cancel of the caller reaches httpx as the cancelling of a scope, the
+    only kind that its pool survives (encode/httpcore#1093), and the gate keeps anybody from waiting in there. A call that
+    has a task of ours to itself meets no native cancel, and needs no other task.
     """
 
     connections: Connections
@@ -45,19 +41,20 @@ class Engine:
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
         http = await self.connections.get()
-        async with AsyncExitStack() as stack:
-            with request.call.in_line():
-                turn = await stack.enter_async_context(self.gate.slot(request.pause, request.call.lane))
+        call = request.call
+        with call.in_line():
+            turn = await self.gate.slot(request.pause, call.lane)
+        with turn:
             if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
-            call = request.call
             call.attempts += 1
             attempt, before = call.attempts, call.processed
             if self.connections.is_borrowed:
                 _has_left(request)  # it may take another's transport to know better
             started = anyio.current_time()
             call.emit(RequestSent(call.operation, attempt))
-            answer = await in_child_task(lambda: self._exchange(http, request))
+            run = in_place if call.has_task else in_child_task
+            answer = await run(lambda: self._exchange(http, request))
             elapsed = anyio.current_time() - started
             call.processed = before
             if isinstance(answer, ExchangeFailed):
@@ -79,14 +76,13 @@ class Engine:
             outgoing = http.build_request(
                 request.method,
                 request.url,
-                headers=HEADERS | dict(request.headers),
+                headers={**self.connections.headers, **request.headers},
                 content=request.content,
                 timeout=(CONNECT_TIMEOUT, silence, silence, None),
                 extensions={"trace": Watch(request)},
             )
-            outgoing.url = type(outgoing.url)(request.url)  # a borrowed client's own params would stand instead of ours
-            if "cookie" not in http.headers:  # the jar of a borrowed client; ours is empty
-                outgoing.headers.pop("cookie", None)
+            if self.connections.is_borrowed:
+                _as_asked(outgoing, request, http)
             if isinstance(outgoing, httpx.Request) and request.content is not None:
                 outgoing.stream = Whole(request.content)
             answer = await http.send(outgoing, stream=True, auth=None, follow_redirects=False)
@@ -120,6 +116,13 @@ class Engine:
         return ExchangeFailed(fault, bare(error, kind))
 
 
+def _as_asked(outgoing: Any, request: Request, http: HttpClient) -> None:
+    """Without what a borrowed client adds to each request: its params, which would stand instead of ours, and its jar."""
+    outgoing.url = type(outgoing.url)(request.url)
+    if "cookie" not in http.headers:
+        outgoing.headers.pop("cookie", None)
+
+
 def _has_left(request: Request) -> None:
     """From here on it may have been carried out, until the answer tells."""
     if request.safety is not Safety.SAFE:
@@ -138,18 +141,21 @@ class Watch:
 
     async def __call__(self, step: str, info: dict[str, Any]) -> None:
         """One step."""
-        if step.endswith("send_request_headers.started"):
-            _has_left(self.request)  # whatever ended before has surely done nothing
-        elif step.endswith("connect_tcp.complete"):
-            self._stream = info["return_value"]
-        elif step.endswith("start_tls.failed") and self._stream is not None:
-            # A handshake that is cancelled leaves its socket to the collector of garbage.
-            with anyio.CancelScope(shield=True):
-                await self._stream.aclose()
-        if step.endswith("receive_response_headers.complete"):
-            *start, headers = info["return_value"]
-            info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
-        elif "exception" in info:  # h11 quotes what it cannot read
+        match step.partition(".")[2]:
+            case "send_request_headers.started":
+                _has_left(self.request)  # whatever ended before has surely done nothing
+            case "receive_response_headers.complete":
+                *start, headers = info["return_value"]
+                info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
+            case "connect_tcp.complete":
+                self._stream = info["return_value"]
+            case "start_tls.failed" if self._stream is not None:
+                # A handshake that is cancelled leaves its socket to the collector of garbage.
+                with anyio.CancelScope(shield=True):
+                    await self._stream.aclose()
+            case _:
+                pass
+        if "exception" in info:  # h11 quotes what it cannot read
             info["exception"] = type(info["exception"]).__name__
         elif info.get("auth") is not None:  # of a SOCKS proxy, and used afterwards
             info["auth"] = Unshown(info["auth"])

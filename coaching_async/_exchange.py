@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, TypeAlias
 
 import anyio
@@ -19,6 +19,19 @@ from ._retry import Fault, RetryPolicy, Safety, fault_of, parse_retry_after
 __all__ = ["Call", "ExchangeFailed", "Flaw", "Request", "Response", "Send"]
 
 
+IN_A_HURRY: Final = nullcontext()
+
+
+@contextmanager
+def _clock_stands_still(scope: anyio.CancelScope) -> Generator[None]:
+    left = scope.deadline - anyio.current_time()
+    scope.deadline = math.inf
+    try:
+        yield
+    finally:
+        scope.deadline = anyio.current_time() + left
+
+
 @attrs.define
 class Call:
     """What is known so far of one call of the user's, over all its requests."""
@@ -29,6 +42,8 @@ class Call:
     lane: Lane = Lane.DIRECT
     scope: anyio.CancelScope | None = None
     """What ends it at its deadline."""
+    has_task: bool = False
+    """Whether it has a task of ours to itself."""
     is_watched: bool = False
     """Whether somebody wants the answer rather than what it leads to."""
     attempts: int = 0
@@ -40,18 +55,13 @@ class Call:
     is_out_of_time: bool = False
     """Whether it was given up only because its deadline left no room."""
 
-    @contextmanager
-    def in_line(self) -> Generator[None]:
+    def in_line(self) -> AbstractContextManager[None]:
         """While it waits for its turn. Who is in no hurry has all of its time left then."""
-        if self.scope is None or self.lane is Lane.DIRECT:
-            yield
-            return
-        left = self.scope.deadline - anyio.current_time()
-        self.scope.deadline = math.inf
-        try:
-            yield
-        finally:
-            self.scope.deadline = anyio.current_time() + left
+        return IN_A_HURRY if self.scope is None or self.lane is Lane.DIRECT else _clock_stands_still(self.scope)
+
+
+NONE: Final = Pause()
+"""One that is never begun."""
 
 
 @attrs.frozen
@@ -64,7 +74,7 @@ class Request:
     safety: Safety
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     content: bytes | None = attrs.field(default=None, repr=False)
-    pause: Pause = attrs.field(factory=Pause, repr=False, eq=False)
+    pause: Pause = attrs.field(default=NONE, repr=False, eq=False)
     """Of the token that it is sent with."""
 
     def with_header(self, name: str, value: str) -> "Request":

@@ -1,25 +1,17 @@
 """When nobody may send, and how many may at once."""
 
 import math
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import Final
+from contextlib import nullcontext
+from typing import Final, Self
 
 import anyio
 import anyio.lowlevel
-import attrs
 
 from ._lanes import Lane
 from ._rate import refuse_if_past_deadline
+from ._signal import Signal
 
 __all__ = ["Gate", "Pause", "Turn"]
-
-
-@attrs.define
-class Turn:
-    """One request under way: whether the service took it, which a 429 and a broken connection do not tell."""
-
-    went_well: bool = False
 
 
 class Pause:
@@ -33,7 +25,7 @@ class Pause:
         self._pauses = 0
         self._width = math.inf
         self._under_way = 0  # of those that began after the last pause
-        self._changed = anyio.Event()
+        self._changed = Signal()
 
     def last(self, seconds: float) -> None:
         """Begin one, or let it go on for that long; a longer one already told stays."""
@@ -47,7 +39,8 @@ class Pause:
 
     async def wait(self) -> None:
         """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
-        await anyio.lowlevel.checkpoint()
+        if anyio.current_time() >= anyio.current_effective_deadline():  # also where it is cancelled
+            await anyio.lowlevel.checkpoint()
         while not self.lets_through():
             refuse_if_past_deadline(self._ends_at)
             if anyio.current_time() < self._ends_at:
@@ -55,20 +48,18 @@ class Pause:
             else:
                 await self._changed.wait()
 
-    @contextmanager
-    def under_way(self) -> Generator[Turn]:
-        """For as long as one is."""
-        turn, pauses = Turn(), self._pauses
+    def begin(self) -> int:
+        """One is under way. Gives what `end` is told."""
         self._under_way += 1
-        try:
-            yield turn
-        finally:
-            if pauses == self._pauses:
-                self._under_way -= 1
-                if turn.went_well:
-                    self._width = self._width + 1 if self._width < WIDEST else math.inf
-            self._changed.set()
-            self._changed = anyio.Event()
+        return self._pauses
+
+    def end(self, begun: int, *, went_well: bool) -> None:
+        """It has ended."""
+        if begun == self._pauses:
+            self._under_way -= 1
+            if went_well:
+                self._width = self._width + 1 if self._width < WIDEST else math.inf
+        self._changed.send()
 
 
 WIDEST: Final = 32
@@ -83,21 +74,35 @@ class Gate:
     """
 
     def __init__(self, width: int) -> None:
-        self._slots = anyio.Semaphore(width)
-        self._turn_of_bulk = anyio.Lock()
+        self._slots = anyio.Semaphore(width, fast_acquire=True)
+        self._turn_of_bulk = anyio.Lock(fast_acquire=True)
 
-    @asynccontextmanager
-    async def slot(self, pause: Pause, lane: Lane = Lane.DIRECT) -> AsyncGenerator[Turn]:
-        """A place among those under way."""
+    async def slot(self, pause: Pause, lane: Lane = Lane.DIRECT) -> "Turn":
+        """A place among those under way, until the block of what it gives ends: `with await gate.slot(pause):`."""
         while True:
             await pause.wait()
-            async with self._turn_of_bulk if lane is Lane.BULK else nullcontext():
+            async with self._turn_of_bulk if lane is Lane.BULK else NOTHING:
                 await self._slots.acquire()
             if pause.lets_through():
-                break
+                return Turn(self._slots, pause)
             self._slots.release()
-        try:
-            with pause.under_way() as turn:
-                yield turn
-        finally:
-            self._slots.release()
+
+
+NOTHING: Final = nullcontext()
+
+
+class Turn:
+    """One request under way: whether the service took it, which a 429 and a broken connection do not tell."""
+
+    __slots__ = ("_begun", "_pause", "_slots", "went_well")
+
+    def __init__(self, slots: anyio.Semaphore, pause: Pause) -> None:
+        self.went_well = False
+        self._slots, self._pause, self._begun = slots, pause, pause.begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pause.end(self._begun, went_well=self.went_well)
+        self._slots.release()

@@ -11,6 +11,7 @@ import httpx
 from ._body import Body
 from ._errors import ConfigurationError
 from ._tasks import in_child_task, off_the_loop
+from ._version import VERSION
 
 __all__ = ["Connections", "HttpClient", "HttpResponse", "own_client", "tls_context"]
 
@@ -44,6 +45,10 @@ class HttpClient(Protocol):
     async def aclose(self) -> None: ...
 
 
+HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"coaching-async/{VERSION}"}
+"""Of every request."""
+
+
 class Connections:
     """An HTTP client and its connections: borrowed, or our own, which is made when it is first needed.
 
@@ -53,6 +58,8 @@ class Connections:
     def __init__(self, http: HttpClient | None, make: Callable[[], HttpClient]) -> None:
         self.http = http
         self.is_borrowed: Final = http is not None
+        self.headers: Final = HEADERS if self.is_borrowed else {}
+        """What each request has to be given, because the client does not have it."""
         self._make = make
         self._making = anyio.Lock()
 
@@ -95,7 +102,9 @@ def own_client(*, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
     # Whatever the environment says: what stays on this machine needs no proxy, and may be plain http.
     direct: dict[str, None] = dict.fromkeys(["all://localhost", "all://127.0.0.1", "all://[::1]"])
     try:
-        return httpx.AsyncClient(verify=tls, limits=limits, cookies=no_cookies, mounts=direct, follow_redirects=False)
+        return httpx.AsyncClient(
+            headers=HEADERS, verify=tls, limits=limits, cookies=no_cookies, mounts=direct, follow_redirects=False
+        )
     except ImportError:
         problem = "is a SOCKS proxy, which needs one package more: pip install 'httpx[socks]'"
     except ValueError:

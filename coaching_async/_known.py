@@ -1,6 +1,8 @@
 """The ids that a walk has met."""
 
 from collections.abc import Container, Sequence
+from itertools import repeat
+from operator import contains
 
 from ._cursor import Position, digest
 
@@ -15,9 +17,14 @@ class Known:
         """Ids that were handed out before the walk began."""
         self.lists: list[dict[str, int]] = []
 
+    @property
+    def is_of_one_list(self) -> bool:
+        """Whether that is all it has."""
+        return len(self.lists) == 1 and not self.before
+
     def has(self, id_: str) -> bool:
         """Whether it was handed out."""
-        return any(id_ in met for met in self.lists) or id_ in self.before
+        return any(map(contains, self.lists, repeat(id_))) or id_ in self.before
 
 
 class Met:
@@ -39,6 +46,7 @@ class Met:
         known.lists.append(self._met)
         self._handed_out = known.before if start.row else ()
         self._digests = frozenset(start.digests)
+        self._has_past = bool(self._handed_out) or bool(self._digests)
 
     def begin_pass(self) -> None:
         """Forget none, and count afresh."""
@@ -48,24 +56,31 @@ class Met:
 
     def has(self, id_: str | None) -> bool:
         """Whether this pass has met it, or the walk that this one goes on from."""
-        if id_ is None:
-            return False
-        return self._met.get(id_) == self.passes or (self.passes == 1 and self._was_before(id_))
+        return self.have((id_,))[0]
+
+    def have(self, ids: Sequence[str | None]) -> list[bool]:
+        """Which of them it has."""
+        met, passes = self._met, self.passes
+        if passes > 1 or not self._has_past:
+            return [each is not None and met.get(each) == passes for each in ids]
+        return [each is not None and (met.get(each) == passes or self._was_before(each)) for each in ids]
 
     def new_ones(self, ids: Sequence[str | None], old: int) -> list[int]:
         """Meet them: where those are that were not handed out. The first `old` ones were, whatever is known of them."""
         new: list[int] = []
+        met, passes = self._met, self.passes
+        is_alone = not self._has_past and self._known.is_of_one_list
         for at, each in enumerate(ids):
             if each is None:  # without ids, two alike are two
                 new.append(at)
                 continue
-            last = self._met.get(each)
-            if last is None and at >= old and not self._known.has(each) and not self._was_before(each):
+            last = met.get(each)
+            if last is None and at >= old and (is_alone or not (self._known.has(each) or self._was_before(each))):
                 new.append(at)
-            if last != self.passes:
+            if last != passes:
                 self.count += 1
-                self.others += last is None or last < self.passes - 1
-                self._met[each] = self.passes
+                self.others += last is None or last < passes - 1
+                met[each] = passes
         return new
 
     def _was_before(self, id_: str) -> bool:

@@ -2,8 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -17,6 +16,7 @@ from ._home import Errands
 from ._http import Connections
 from ._pipeline import TokenSource
 from ._rate import RateLimit
+from ._signal import Signal
 
 __all__ = ["CLOSED", "AnyAnswer", "Identity", "Line"]
 
@@ -66,7 +66,7 @@ class Line:
         self._errands = errands
         self._used_by: int | None = None
         self._calls: set[anyio.CancelScope] = set()
-        self._quiet = anyio.Event()
+        self._quiet = Signal()
         self._gone = anyio.Event()
 
     def way(self, identity: Identity) -> Way:
@@ -80,17 +80,16 @@ class Line:
         if self.is_closed:
             raise ClientMisuse(CLOSED)
 
-    @contextmanager
-    def under_way(self, call: anyio.CancelScope) -> Generator[None]:
-        """For as long as a call takes: closing cancels it."""
+    def began(self, call: anyio.CancelScope) -> None:
+        """A call is under way: closing cancels it."""
         self._used_by = os.getpid()
         self._calls.add(call)
-        try:
-            yield
-        finally:
-            self._calls.discard(call)
-            if not self._calls:
-                self._quiet.set()
+
+    def ended(self, call: anyio.CancelScope) -> None:
+        """A call is over."""
+        self._calls.discard(call)
+        if not self._calls:
+            self._quiet.send()
 
     async def aclose(self) -> None:
         """End the calls under way, and then the connections: these also when the caller is cancelled in the middle.
@@ -103,7 +102,6 @@ class Line:
         self.is_closed = True
         try:
             if self._calls:
-                self._quiet = anyio.Event()
                 for call in self._calls:
                     call.cancel()
                 with anyio.move_on_after(FAREWELL):

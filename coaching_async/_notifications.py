@@ -1,25 +1,22 @@
 """Notifications: what a user is told about appointments."""
 
-import attrs
-
-from ._api import Api
 from ._listing import Listing
 from ._paging import listing
+from ._resource import Resource
 from ._urls import QueryValue
 from .models import Notification, Page
 
 __all__ = ["Notifications"]
 
 
-@attrs.frozen
-class Notifications:
+class Notifications(Resource):
     """What the user whose token this is has been told about appointments.
 
     Besides what is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
     `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`; those that write, `OutcomeUnknown`.
     """
 
-    _api: Api = attrs.field(repr=False)
+    __slots__ = ()
 
     def list(self, *, page_size: int = 100, expand_appointment: bool = False) -> Listing[Notification]:
         """The caller's notifications; with `expand_appointment` each carries its whole appointment.

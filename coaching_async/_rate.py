@@ -1,7 +1,7 @@
 """Pacing: how many requests one token sends in a window, and in which order."""
 
 import math
-from collections import defaultdict, deque
+from collections import deque
 from typing import Final
 
 import anyio
@@ -9,6 +9,7 @@ import attrs
 
 from ._errors import RateLimited
 from ._lanes import Lane
+from ._signal import Signal
 
 __all__ = ["Budget", "Permit", "RateLimit", "refuse_if_past_deadline", "seconds_of_bulk"]
 
@@ -75,11 +76,14 @@ class Budget:
         self._in_flight = 0
         self._answer_time = 0.0
         self._direct_waiting = 0
-        self._turns: defaultdict[Lane, anyio.Lock] = defaultdict(anyio.Lock)  # first come, first served
-        self._changed = anyio.Event()
+        self._turns = {lane: anyio.Lock(fast_acquire=True) for lane in Lane}  # first come, first served
+        self._changed = Signal()
 
     async def acquire(self, lane: Lane = Lane.DIRECT) -> Permit:
         """Wait for a permit. Raises `RateLimited` at once where a direct one would come after the deadline."""
+        now = anyio.current_time()
+        if not self._turns[lane].locked() and self._opens_at(lane, now) <= now:
+            return self._given(now)
         if lane is Lane.BULK:
             async with self._turns[lane]:
                 return await self._permit(lane)
@@ -90,7 +94,7 @@ class Budget:
                 return await self._permit(lane)
         finally:
             self._direct_waiting -= 1
-            self._notify()
+            self._changed.send()
 
     def release(self, permit: Permit, sent: int, *, refused: bool = False) -> None:
         """Give a permit back after `sent` requests: none where it came to nothing, two where a 401 was replayed.
@@ -106,35 +110,37 @@ class Budget:
             self._answer_time += (took - self._answer_time) / ANSWERS
         if refused:
             self._refused.append(now + per)
-            self._learn(permit)
-        self._notify()
+            self._learn(permit, now)
+        self._changed.send()
 
-    def _learn(self, permit: Permit) -> None:
+    def _learn(self, permit: Permit, now: float) -> None:
         """The service allows less than was thought: as much, perhaps, as it took in this window.
 
         One 429 does not more than halve what is allowed, and one to a request from before the last lesson, or from less than
         half a window after it, teaches nothing: a service that is out of order must not make this one crawl.
         """
-        now, allowed = anyio.current_time(), self._grown()
+        allowed = self._grown(now)
         if permit.given_at > self._learned_at + self._limit.per / 2:
-            took = self._taken() - len(self._refused)
+            took = self._taken(now) - len(self._refused)
             self._allowed = max(1, allowed // 2, min(allowed, took))
             self._learned_at = now
         self._grows_at = now + 2 * self._limit.per  # after a whole window without one
 
     async def _permit(self, lane: Lane) -> Permit:
-        while (opens_at := self._opens_at(lane)) > anyio.current_time():
-            changed = self._changed
+        while (opens_at := self._opens_at(lane, now := anyio.current_time())) > now:
             with anyio.CancelScope(deadline=min(opens_at, self._grows_at)):
-                await changed.wait()
-        self._in_flight += 1
-        self._given_at = anyio.current_time()
-        return Permit(self._given_at)
+                await self._changed.wait()
+        return self._given(now)
 
-    def _opens_at(self, lane: Lane) -> float:
+    def _given(self, now: float) -> Permit:
+        self._in_flight += 1
+        self._given_at = now
+        return Permit(now)
+
+    def _opens_at(self, lane: Lane, now: float) -> float:
         """When a lane may take the next permit, as far as that is known."""
-        now, per = anyio.current_time(), self._limit.per
-        free = self._grown() - self._in_flight - self._taken()
+        per = self._limit.per
+        free = self._grown(now) - self._in_flight - self._taken(now)
         if free <= 0:
             return self._used[-free] if -free < len(self._used) else math.inf
         if lane is Lane.DIRECT:
@@ -156,30 +162,26 @@ class Budget:
         next_free = self._used[0] if self._used else self._given_at + per
         return min(turn, last + max(share, (next_free - last) / (spare + 1)))
 
-    def _taken(self) -> int:
+    def _taken(self, now: float) -> int:
         """How many requests are in the window, those in flight left out."""
-        now = anyio.current_time()
         while self._used and self._used[0] <= now:
             self._used.popleft()
         while self._refused and self._refused[0] <= now:
             del self._refused[0]
         return len(self._used)
 
-    def _grown(self) -> int:
+    def _grown(self, now: float) -> int:
         """What is allowed now: a step more for each window without a 429."""
         limit = self._limit
-        while anyio.current_time() >= self._grows_at:
+        while now >= self._grows_at:
             self._allowed = min(limit.requests, self._allowed + math.ceil(limit.requests / STEPS))
             self._grows_at = math.inf if self._allowed == limit.requests else self._grows_at + limit.per
         return self._allowed
 
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
-
     def _refuse_if_too_late(self) -> None:
-        allowed = self._grown()
-        excess = self._in_flight + self._taken() - allowed
+        now = anyio.current_time()
+        allowed = self._grown(now)
+        excess = self._in_flight + self._taken(now) - allowed
         if self._direct_waiting + excess < 0:
             return
         # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds;
@@ -187,7 +189,7 @@ class Budget:
         before = max(0, excess)
         rounds, nth = divmod(self._direct_waiting + excess - before, allowed)
         nth += before
-        soonest = self._used[nth] if nth < len(self._used) else anyio.current_time() + self._limit.per
+        soonest = self._used[nth] if nth < len(self._used) else now + self._limit.per
         refuse_if_past_deadline(soonest + rounds * self._limit.per)
 
 

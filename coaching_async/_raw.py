@@ -1,7 +1,7 @@
 """The answer behind a value: what `CoachingClient.raw` and `request` give."""
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Final, Generic, TypeVar, cast
 
@@ -88,13 +88,17 @@ def capturing() -> Generator[Capture]:
         _wanted.reset(token)
 
 
-@contextmanager
-def taken() -> Generator[Capture | None]:
+def taken() -> AbstractContextManager[Capture | None]:
     """Who is looking, and nobody else for as long as the call takes: what is started in it is a call of its own."""
     capture = _wanted.get()
-    if capture is None:
-        yield None
-        return
+    return NOBODY if capture is None else _taken(capture)
+
+
+NOBODY: Final = nullcontext()
+
+
+@contextmanager
+def _taken(capture: Capture) -> Generator[Capture]:
     token = _wanted.set(None)
     try:
         yield capture

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict, Unpack
 
-import attrs
-
-from ._api import Api
 from ._convert import Span
+from ._resource import Resource
 from .models_slots import (
     CoachingSlots,
     CoachingSlotsQuery,
@@ -32,15 +30,14 @@ class ScheduleSlotsSearch(TypedDict):
     """Where to look, each for itself; the ends are excluded."""
 
 
-@attrs.frozen
-class ScheduleSlots:
+class ScheduleSlots(Resource):
     """Times at which people could meet, found in the schedules of workforce management.
 
     Besides what is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
     `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`; those that start a job, `OutcomeUnknown`.
     """
 
-    _api: Api = attrs.field(repr=False)
+    __slots__ = ()
 
     async def query(
         self,

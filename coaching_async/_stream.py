@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from ._batch import Answer, Ask, last_of
 from ._cursor import Position
 from ._errors import ClientMisuse
+from ._tasks import task_of_ours
 from ._walk import Read, Route, Stepping, WalkReport
 from .models import Page
 
@@ -70,7 +71,7 @@ class Ahead(Generic[T]):
         self._begun = 0
         """Pages."""
         self._is_merged = is_merged
-        self._slots = anyio.Semaphore(width)
+        self._slots = anyio.Semaphore(width, fast_acquire=True)
         self._has_failed = False
         self.wasted = 0
         """Pages that were read ahead, and of no use because the list had changed by then."""
@@ -139,7 +140,8 @@ class Ahead(Generic[T]):
 
     async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
         try:
-            slot.page = await self._fetch(lane, number)
+            with task_of_ours():
+                slot.page = await self._fetch(lane, number)
         except Exception as error:  # noqa: BLE001 # raised when it is its turn
             slot.error = error
             self._has_failed = True

@@ -1,16 +1,54 @@
 """Doing something apart, and coming back as if it had been done here."""
 
+import asyncio
+import math
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
 
-__all__ = ["in_child_task", "off_the_loop"]
+__all__ = ["in_child_task", "in_place", "is_task_of_ours", "off_the_loop", "task_of_ours"]
 
 T = TypeVar("T")
+
+_is_ours: Final = ContextVar("is_ours", default=False)
+
+
+@contextmanager
+def task_of_ours(*, so: bool = True) -> Generator[None]:
+    """In this block the task is ours, and no code but ours runs: only its scopes cancel it, and nobody natively."""
+    token = _is_ours.set(so)
+    try:
+        yield
+    finally:
+        _is_ours.reset(token)
+
+
+def is_task_of_ours() -> bool:
+    """Whether it is."""
+    return _is_ours.get()
+
+
+async def in_place(function: Callable[[], Awaitable[T]]) -> T:
+    """Run `function` here, and as `in_child_task` would: what is cancelled from nowhere is an error."""
+    try:
+        return await function()
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -math.inf or _is_cancelled_natively():
+            raise
+    raise RuntimeError(BY_ITSELF)
+
+
+def _is_cancelled_natively() -> bool:
+    task = asyncio.current_task()  # trio has no such thing, and raises no Cancelled of its own accord
+    return task is not None and task.cancelling() > 0
+
+
+BY_ITSELF: Final = "the HTTP client cancelled a request by itself"
 
 
 async def in_child_task(function: Callable[[], Awaitable[T]]) -> T:
@@ -34,7 +72,7 @@ async def in_child_task(function: Callable[[], Awaitable[T]]) -> T:
     if errors:
         raise errors.pop()
     if not values:
-        raise RuntimeError("the HTTP client cancelled a request by itself")
+        raise RuntimeError(BY_ITSELF)
     return values.pop()
 
 

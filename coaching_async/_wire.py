@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
@@ -140,6 +141,7 @@ def interval(span: Interval) -> str:
     return f"{timestamp(span.start)}/{timestamp(span.end)}"
 
 
+@cache
 def camel(name: str) -> str:
     """`length_in_minutes` → `lengthInMinutes`."""
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

@@ -11,7 +11,7 @@ import coaching_async
 PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
-    {"_types", "_version", "_hints", "_json", "_lanes", "_tasks", "_cursor", "_drift"},
+    {"_types", "_version", "_hints", "_json", "_lanes", "_tasks", "_signal", "_cursor", "_drift"},
     {"_convert", "_events"},
     {"models_aggregates", "models_errors", "models_socket"},
     {"models"},
@@ -20,12 +20,13 @@ FLOORS = [
     {"_failures", "_urls", "_gate", "_pydantic", "_walk"},
     {"_exchange", "_chunks", "_stream"},
     {"_pipeline", "_body", "_grants", "_raw", "_filters", "_listing"},
-    {"_http", "_login", "_sign_in", "_bulk"},
+    {"_http", "_login", "_sign_in"},
     {"_engine", "_line", "_checks", "_environment"},
     {"_tokens"},
     {"_answers"},
     {"_api"},
-    {"_paging"},
+    {"_paging", "_resource"},
+    {"_bulk"},
     {"_appointments", "_annotations", "_notifications", "_schedule_slots"},
     {"_client"},
     {"__init__"},

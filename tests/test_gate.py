@@ -14,7 +14,7 @@ async def test_the_gate_lets_its_width_through_and_no_more():
 
     async def pass_through() -> None:
         nonlocal inside, most
-        async with gate.slot(Pause()):
+        with await gate.slot(Pause()):
             inside += 1
             most = max(most, inside)
             await anyio.sleep(1)
@@ -31,7 +31,7 @@ async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_
     gate, order = Gate(1), list[Lane]()
 
     async def send(lane: Lane) -> None:
-        async with gate.slot(Pause(), lane):
+        with await gate.slot(Pause(), lane):
             order.append(lane)
             await anyio.sleep(1)
 
@@ -49,7 +49,7 @@ async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_
     gate, pause, start, passed = Gate(1), Pause(), anyio.current_time(), list[float]()
 
     async def pass_through() -> None:
-        async with gate.slot(pause):
+        with await gate.slot(pause):
             passed.append(anyio.current_time() - start)
             await anyio.sleep(1)
 
@@ -60,7 +60,7 @@ async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_
         pause.last(10)
         pause.last(2)  # the longer one stays
 
-        async with gate.slot(Pause()):  # another token's, and while the pause lasts the slot is free
+        with await gate.slot(Pause()):  # another token's, and while the pause lasts the slot is free
             passed.append(anyio.current_time() - start)
 
     assert passed == pytest.approx([0, 1, 10.5, 11.5])
@@ -71,8 +71,7 @@ async def test_a_pause_that_ends_after_the_deadline_is_told_at_once():
     pause.last(10)
 
     with anyio.fail_after(5), pytest.raises(RateLimited) as caught:
-        async with Gate(1).slot(pause):
-            pass
+        await Gate(1).slot(pause)
 
     assert caught.value.retry_after == pytest.approx(10)
 
@@ -85,7 +84,7 @@ class Served:
         self.sent: list[float] = []
 
     async def send(self, *, well: bool = True) -> None:
-        async with self.gate.slot(self.pause) as turn:
+        with await self.gate.slot(self.pause) as turn:
             self.sent.append(anyio.current_time())
             await anyio.sleep(1)
             turn.went_well = well

@@ -1,12 +1,14 @@
 """Rows 95 to 102: whoever cancels gets free at once, with their own error, and the client is as good as new."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
 import multiprocessing
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -19,6 +21,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+import sniffio
 
 from coaching_async import ClientMisuse, CoachingClient, CoachingError, OutcomeUnknown, RateLimit, _wire
 from tests.cancelling import (
@@ -138,15 +141,51 @@ async def test_row_95_cancelled_in_the_middle_of_a_body_that_nobody_takes(cancel
 
 
 def slow(conversation: Conversation) -> None:
-    while conversation.request():
+    while request := conversation.request():
         conversation.pause(0.002)
-        conversation.answer(APPOINTMENT)
+        number = re.search(r"pageNumber=(\d+)", request.target)
+        here = int(number[1]) if number else 0
+        ids = [f"{here}-{at}" for at in range(4)]
+        conversation.answer(page(*ids, number=here, size=4, count=5, total=20) if number else APPOINTMENT)
+
+
+IDS = [str(each) for each in range(10)]
+
+
+async def read_many(client: CoachingClient) -> object:
+    return await client.appointments.get_many(IDS)
+
+
+async def read_many_in_time(client: CoachingClient) -> object:
+    """With a native cancelling by the user's own function, in the tasks of the bulk."""
+
+    async def in_time(id_: str) -> object:
+        with contextlib.suppress(TimeoutError):
+            if sniffio.current_async_library() == "trio":
+                with anyio.fail_after(0.003):
+                    return await read(client)
+            async with asyncio.timeout(0.003):
+                return await read(client)
+
+    return await client.bulk(in_time, IDS)
+
+
+async def stream(client: CoachingClient) -> object:
+    async with client.appointments.list("1", page_size=4).stream(4) as items:
+        return [item async for item in items]
 
 
 @pytest.mark.real_time
 @pytest.mark.timeout(30 + CHURN_ROUNDS)
+@pytest.mark.parametrize(
+    "use, at_once",
+    [(read, 20), (read_many, 4), (read_many_in_time, 4), (stream, 4)],
+    ids=["get", "get_many", "bulk with timeouts", "stream"],
+)
 @every_way
-async def test_row_96_churn(cancel: Way, anyio_backend_name: str, caplog: pytest.LogCaptureFixture):
+async def test_row_96_churn(
+    cancel: Way, use: Use, at_once: int, anyio_backend_name: str, caplog: pytest.LogCaptureFixture
+):
     skip_where_unknown(cancel, anyio_backend_name)
     chance = random.Random(96)
     caplog.set_level(logging.ERROR)  # of so many calls httpcore has too much to say
@@ -157,14 +196,14 @@ async def test_row_96_churn(cancel: Way, anyio_backend_name: str, caplog: pytest
         async with client_to(server.url, rate_limit=PLENTY, max_concurrency=5) as client:
 
             async def one(seconds: float) -> None:
-                cut.append(await cancel(partial(read, client), partial(anyio.sleep, seconds)))
+                cut.append(await cancel(partial(use, client), partial(anyio.sleep, seconds)))
 
             for _ in range(CHURN_ROUNDS):
                 async with anyio.create_task_group() as tasks:
-                    for _ in range(20):
+                    for _ in range(at_once):
                         tasks.start_soon(one, chance.random() * 0.01)
 
-            assert len(cut) == CHURN_ROUNDS * 20
+            assert len(cut) == CHURN_ROUNDS * at_once
             assert any(cut)  # a slow machine may let nobody through
             assert_nothing_is_held(client, 5)
             assert tasks_now() == tasks_before
