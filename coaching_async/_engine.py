@@ -56,7 +56,7 @@ class Engine:
             if self.connections.is_borrowed:
                 _has_left(request)  # it may take another's transport to know better
             started = anyio.current_time()
-            call.emit(RequestSent(call.operation, attempt))
+            call.emit(RequestSent(call.operation, attempt, call.waited))
             answer = await in_child_task(lambda: self._exchange(http, request))
             elapsed = anyio.current_time() - started
             call.processed = before

@@ -39,19 +39,23 @@ class Call:
     """What to say of the value, where the answer is no more than a promise of it, and nobody waits."""
     is_out_of_time: bool = False
     """Whether it was given up only because its deadline left no room."""
+    waited: float = 0.0
+    """Seconds for its turn, so far."""
 
     @contextmanager
     def in_line(self) -> Generator[None]:
         """While it waits for its turn. Who is in no hurry has all of its time left then."""
-        if self.scope is None or self.lane is Lane.DIRECT:
-            yield
-            return
-        left = self.scope.deadline - anyio.current_time()
-        self.scope.deadline = math.inf
+        began, scope = anyio.current_time(), None if self.lane is Lane.DIRECT else self.scope
+        deadline = math.inf if scope is None else scope.deadline
+        if scope is not None:
+            scope.deadline = math.inf
         try:
             yield
         finally:
-            self.scope.deadline = anyio.current_time() + left
+            took = anyio.current_time() - began
+            self.waited += took
+            if scope is not None:
+                scope.deadline = deadline + took
 
 
 @attrs.frozen
