@@ -10,6 +10,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import INVALID_SPAN, Tracer, get_current_span
 
 from coaching_async.integrations.opentelemetry import OpenTelemetry
@@ -21,10 +22,10 @@ THEIRS = "opentelemetry.instrumentation.httpx"
 class Telemetry:
     """Providers of its own, and a reader of events that tells them."""
 
-    def __init__(self) -> None:
+    def __init__(self, sampler: Sampler | None = None) -> None:
         self._spans = InMemorySpanExporter()
         self._metrics = InMemoryMetricReader()
-        self.tracing = TracerProvider(shutdown_on_exit=False)
+        self.tracing = TracerProvider(sampler, shutdown_on_exit=False)
         self.tracing.add_span_processor(SimpleSpanProcessor(self._spans))
         self.metering = MeterProvider([self._metrics], shutdown_on_exit=False)
         self.hook = OpenTelemetry(tracer_provider=self.tracing, meter_provider=self.metering)

@@ -9,11 +9,12 @@ from typing import Any
 import anyio
 import attrs
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from coaching_async import (
+    AuthError,
     CallFinished,
     CallStarted,
     ClientCredentials,
@@ -25,6 +26,8 @@ from coaching_async import (
     RetryPolicy,
     RetryScheduled,
     TokenIssued,
+    TransportError,
+    Unauthorized,
 )
 from coaching_async.integrations.opentelemetry import OpenTelemetry
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
@@ -135,6 +138,31 @@ async def test_a_write_whose_answer_is_lost_says_that_it_may_have_been_carried_o
 
 
 @over_sockets
+async def test_the_status_of_a_span_is_that_of_the_answer_to_its_last_request_and_none_where_none_came(
+    client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
+):
+    twice = client.with_options(retry=RetryPolicy(attempts=2, max_backoff=0.01))
+    sandbox.faults.add(Fault("status", "GET", "appointments/", status=503))
+    sandbox.faults.add(Fault("drop_after", "GET", "appointments/"))
+    with pytest.raises(TransportError):
+        await twice.appointments.get(one_of(sandbox))
+    sandbox.faults.add(Fault("revoke", "GET", "appointments/"))
+    sandbox.faults.add(Fault("status", "POST", "oauth/token", status=400))
+    with pytest.raises(AuthError):
+        await client.appointments.get(one_of(sandbox))
+
+    unanswered, refused = telemetry.spans()
+    assert names(unanswered) == [
+        *("request.sent", "request.answered", "retry.scheduled"),
+        *("request.sent", "request.failed"),
+    ]
+    assert "http.response.status_code" not in (unanswered.attributes or {})
+    assert names(refused)[1:] == ["request.answered", "request.sent (token)", "request.answered (token)"]
+    assert told(refused)[-1][1]["http.response.status_code"] == 400
+    assert (refused.attributes or {})["http.response.status_code"] == 401
+
+
+@over_sockets
 @every_way
 async def test_a_call_that_is_cancelled_is_marked_and_no_error(
     cancel: Way, client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox, anyio_backend_name: str
@@ -224,24 +252,35 @@ async def listing_ids(listing: Any) -> AsyncIterator[str]:
         yield appointment.id
 
 
+class Source:
+    """A source of tokens that calls the service before it gives one."""
+
+    def __init__(self, client: CoachingClient, id_: str) -> None:
+        self.client = client
+        self.id = id_
+
+    async def token(self, rejected: str | None = None) -> str:
+        await self.client.appointments.get(self.id)
+        return "no-token"
+
+
 @over_sockets
 async def test_calls_inside_a_call_are_its_children_and_events_stay_with_their_own(
     telemetry: Telemetry, sandbox: Sandbox
 ):
-    async with CoachingClient(AUTH, base_url=sandbox.base_url, on_event=telemetry.hook) as inner:
-
-        class Source:
-            async def token(self, rejected: str | None = None) -> str:
-                await inner.appointments.get(one_of(sandbox))
-                return "no-token"
-
-        async with CoachingClient(Source(), base_url=sandbox.base_url, on_event=telemetry.hook) as outer:
-            with pytest.raises(Exception, match="401"):
-                await outer.appointments.list_mine().first()
+    await call_inside_a_call(telemetry.hook, sandbox)
 
     *inside, outside = telemetry.spans()
     assert (outside.name, names(outside)) == ("appointments.list_mine", ["request.sent", "request.answered"])
     assert [(span.name, is_child(span, outside)) for span in inside] == [("appointments.get", True)] * 2
+
+
+async def call_inside_a_call(hook: OpenTelemetry, sandbox: Sandbox) -> None:
+    async with CoachingClient(AUTH, base_url=sandbox.base_url, on_event=hook) as inner:
+        source = Source(inner, one_of(sandbox))
+        async with CoachingClient(source, base_url=sandbox.base_url, on_event=hook) as outer:
+            with pytest.raises(Unauthorized):
+                await outer.appointments.list_mine().first()
 
 
 # Beside the instrumentation of httpx
@@ -327,15 +366,20 @@ async def cancel_once_asked(scope: anyio.CancelScope, sandbox: Sandbox) -> None:
     scope.cancel()
 
 
-@over_sockets
-async def test_a_renewal_that_no_call_makes_is_told_on_none_and_below_none(telemetry: Telemetry, sandbox: Sandbox):
-    auth = RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
-    with telemetry.httpx_instrumented(), telemetry.tracer.start_as_current_span("handler"):
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_renewal_that_no_call_makes_is_told_on_none_and_below_none(
+    backend: str, telemetry: Telemetry, sandbox: Sandbox
+):
+    async def calls() -> None:
+        auth = RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
             await client.appointments.list_mine().first()
             keeper: Any = client._lines.value.way(client._api.identity).tokens
             keeper._current = attrs.evolve(keeper._current, renew_at=-math.inf)  # it is due
             await client.appointments.list_mine().first()
+
+    with telemetry.httpx_instrumented(), telemetry.tracer.start_as_current_span("program"):
+        anyio.run(calls, backend=backend)
 
     assert [names(span) for span in telemetry.spans()] == [["request.sent", "request.answered"]] * 2
     posts = [span for span in telemetry.spans(THEIRS) if span.name == "POST"]
@@ -390,8 +434,15 @@ async def test_what_is_written_has_no_id_no_address_and_no_secret_in_it(
 
 
 class BrokenSampler(Sampler):
-    def should_sample(self, *_: Any, **__: Any) -> Any:
-        raise ZeroDivisionError
+    """For all spans, or those of one name."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+
+    def should_sample(self, parent_context: Any, trace_id: int, name: str, *_: Any, **__: Any) -> Any:
+        if self.name in {None, name}:
+            raise ZeroDivisionError
+        return ALWAYS_ON.should_sample(parent_context, trace_id, name)
 
     def get_description(self) -> str:
         return "broken"
@@ -407,16 +458,26 @@ class BrokenProcessor(SpanProcessor):
 async def test_who_fails_to_watch_changes_no_call_and_leaves_nothing_current(
     broken: str, telemetry: Telemetry, sandbox: Sandbox
 ):
-    tracing = TracerProvider(sampler=BrokenSampler() if broken == "sampler" else None, shutdown_on_exit=False)
-    tracing.add_span_processor(BrokenProcessor())
-    hook = OpenTelemetry(tracer_provider=tracing, meter_provider=telemetry.metering)
+    failing = Telemetry(BrokenSampler() if broken == "sampler" else None)
+    failing.tracing.add_span_processor(BrokenProcessor())
 
     with telemetry.tracer.start_as_current_span("handler") as handler:
-        async with CoachingClient(AUTH, base_url=sandbox.base_url, on_event=hook) as client:
+        async with CoachingClient(AUTH, base_url=sandbox.base_url, on_event=failing.hook) as client:
             assert (await client.appointments.get(one_of(sandbox))).id == one_of(sandbox)
         assert get_current_span() is handler
 
-    assert telemetry.metrics()["coaching.client.operation.duration"]
+    assert failing.metrics()["coaching.client.operation.duration"]
+
+
+@over_sockets
+async def test_a_call_whose_span_fails_to_begin_ends_no_other_one(sandbox: Sandbox):
+    telemetry = Telemetry(BrokenSampler("appointments.get"))
+
+    await call_inside_a_call(telemetry.hook, sandbox)
+
+    span = telemetry.the_span()
+    assert (span.name, names(span)) == ("appointments.list_mine", ["request.sent", "request.answered"])
+    assert (span.attributes or {})["error.type"] == "Unauthorized"
 
 
 def test_the_client_alone_does_not_import_it_and_without_an_sdk_nothing_is_kept(sandbox: Sandbox):
