@@ -1,6 +1,8 @@
 """OpenTelemetry: a span for each call, the right one however many are under way, and metrics, counted once."""
 
 import math
+import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -34,6 +36,7 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Faul
 
 from .cancelling import Way, every_way, skip_where_unknown
 from .telemetry import THEIRS, Telemetry, everything, is_child, names, nothing_is_current, told
+from .test_docs import BLOCK, ROOT
 
 pytestmark = pytest.mark.anyio
 over_sockets = pytest.mark.real_time
@@ -512,3 +515,48 @@ asyncio.run(main())
     ran = subprocess.run([sys.executable, "-W", "error", "-c", program], check=False, capture_output=True, text=True)
 
     assert (ran.stderr, ran.stdout) == ("", "['appointments.get']\n")
+
+
+def test_every_block_of_the_page_on_observing_runs_one_after_the_other(sandbox: Sandbox):
+    """In a process of its own, whose spans go to a console, as an application has them."""
+    page = (ROOT / "docs" / "observing.md").read_text()
+    program = f"""
+import ast, asyncio, inspect
+from coaching_async import ClientCredentials, CoachingClient
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+auth = ClientCredentials({CLIENT_ID!r}, {CLIENT_SECRET!r})
+names = dict(
+    ClientCredentials=ClientCredentials,
+    CoachingClient=CoachingClient,
+    auth=auth,
+    client=CoachingClient(auth, base_url={sandbox.base_url!r}),
+    sandbox_url={sandbox.base_url!r},
+    users={sandbox.state.user_ids!r},
+)
+
+async def main():
+    for number, block in enumerate({BLOCK.findall(page)!r}, 1):
+        code = compile(block, f"docs/observing.md, block {{number}}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        result = eval(code, names)
+        if inspect.isawaitable(result):
+            await result
+
+asyncio.run(main())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env=os.environ | {"OTEL_SEMCONV_STABILITY_OPT_IN": "http"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.stderr == ""
+    assert ran.stdout.count('"name": "appointments.list"') == 2
+    assert set(re.findall('"url.full": "(.*)"', ran.stdout)) == {"http://127.0.0.1/"}
+    assert not [user for user in sandbox.state.user_ids if user in ran.stdout]

@@ -159,7 +159,7 @@ def _close(call: Underway, event: CallFinished, how: Attributes) -> None:
         span.set_attributes({"coaching.attempts": event.attempts, WAITED: event.waited, **how})
         if call.answer is not None:
             span.set_attributes(_of(call.answer))
-        if how and event.processed != "no":
+        if event.processed != "no":
             span.set_attribute("coaching.processed", event.processed)
         if ERROR in how:
             span.set_status(trace.StatusCode.ERROR)
