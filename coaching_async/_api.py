@@ -247,6 +247,7 @@ class Api:
                     None if failure is None else type(failure).__name__,
                     call.processed,
                     is_cancelled=not (failure is None or isinstance(failure, Exception)),
+                    waited=call.waited,
                 )
             )
             del failure  # else it would hold this frame, and this frame it

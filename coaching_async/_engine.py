@@ -42,8 +42,10 @@ class Engine:
         """Exchange one request for its answer, or raise ExchangeFailed."""
         http = await self.connections.get()
         call = request.call
-        with call.in_line():
-            turn = await self.gate.slot(request.pause, call.lane)
+        turn = self.gate.turn(request.pause)
+        if turn is None:
+            with call.in_line():
+                turn = await self.gate.slot(request.pause, call.lane)
         with turn:
             if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
@@ -52,7 +54,7 @@ class Engine:
             if self.connections.is_borrowed:
                 _has_left(request)  # it may take another's transport to know better
             started = anyio.current_time()
-            call.emit(RequestSent(call.operation, attempt))
+            call.emit(RequestSent(call.operation, attempt, call.waited))
             run = in_place if call.has_task else in_child_task
             answer = await run(lambda: self._exchange(http, request))
             elapsed = anyio.current_time() - started

@@ -37,10 +37,15 @@ class CallStarted:
 
 @attrs.frozen
 class RequestSent:
-    """A request goes out. `attempt` counts from 1 within its call."""
+    """A request goes out. `attempt` counts from 1 within its call.
+
+    `waited` is how many seconds the call has waited for its turn so far: for a permit of the rate limit, for one of
+    `max_concurrency` slots, or because a 429 told it to.
+    """
 
     operation: str
     attempt: int
+    waited: float = 0.0
 
 
 @attrs.frozen
@@ -86,7 +91,7 @@ class CallFinished:
     """A call ended. `error` is the name of the exception's class, None where it went well.
 
     `processed` tells whether the service has carried it out, which for a call that `is_cancelled`, or interrupted, nothing
-    else tells.
+    else tells. It `waited` so many of the `elapsed` seconds for its turn.
     """
 
     operation: str
@@ -95,6 +100,7 @@ class CallFinished:
     error: str | None
     processed: Literal["no", "maybe", "yes"] = "no"
     is_cancelled: bool = False
+    waited: float = 0.0
 
 
 Event: TypeAlias = (
@@ -113,6 +119,8 @@ class Stats:
     retries: int = 0
     throttled: int = 0
     """Answers 429."""
+    waited: float = 0.0
+    """Seconds that calls which have ended waited for their turn, those of all calls together."""
     tokens: int = 0
     failed_calls: int = 0
 
@@ -122,6 +130,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._waited = 0.0
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -138,9 +147,10 @@ class Counters:
                 self._counts["tokens"] += 1
             case CallFinished():
                 self._counts["failed_calls"] += event.error is not None
+                self._waited += event.waited
             case _:
                 pass
 
     def snapshot(self) -> Stats:
         """The counts so far."""
-        return Stats(**self._counts)
+        return Stats(**self._counts, waited=self._waited)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Final, TypeAlias
 
 import anyio
@@ -17,19 +17,6 @@ from ._lanes import Lane
 from ._retry import Fault, RetryPolicy, Safety, fault_of, parse_retry_after
 
 __all__ = ["Call", "ExchangeFailed", "Flaw", "Request", "Response", "Send"]
-
-
-IN_A_HURRY: Final = nullcontext()
-
-
-@contextmanager
-def _clock_stands_still(scope: anyio.CancelScope) -> Generator[None]:
-    left = scope.deadline - anyio.current_time()
-    scope.deadline = math.inf
-    try:
-        yield
-    finally:
-        scope.deadline = anyio.current_time() + left
 
 
 @attrs.define
@@ -54,10 +41,23 @@ class Call:
     """What to say of the value, where the answer is no more than a promise of it, and nobody waits."""
     is_out_of_time: bool = False
     """Whether it was given up only because its deadline left no room."""
+    waited: float = 0.0
+    """Seconds for its turn, so far."""
 
-    def in_line(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def in_line(self) -> Generator[None]:
         """While it waits for its turn. Who is in no hurry has all of its time left then."""
-        return IN_A_HURRY if self.scope is None or self.lane is Lane.DIRECT else _clock_stands_still(self.scope)
+        began, scope = anyio.current_time(), None if self.lane is Lane.DIRECT else self.scope
+        deadline = math.inf if scope is None else scope.deadline
+        if scope is not None:
+            scope.deadline = math.inf
+        try:
+            yield
+        finally:
+            took = anyio.current_time() - began
+            self.waited += took
+            if scope is not None:
+                scope.deadline = deadline + took
 
 
 NONE: Final = Pause()

@@ -39,8 +39,7 @@ class Pause:
 
     async def wait(self) -> None:
         """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
-        if anyio.current_time() >= anyio.current_effective_deadline():  # also where it is cancelled
-            await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         while not self.lets_through():
             refuse_if_past_deadline(self._ends_at)
             if anyio.current_time() < self._ends_at:
@@ -74,8 +73,18 @@ class Gate:
     """
 
     def __init__(self, width: int) -> None:
-        self._slots = anyio.Semaphore(width, fast_acquire=True)
-        self._turn_of_bulk = anyio.Lock(fast_acquire=True)
+        self._slots = anyio.Semaphore(width)
+        self._turn_of_bulk = anyio.Lock()
+
+    def turn(self, pause: Pause) -> "Turn | None":
+        """A place among those under way, if there is one at once; not for who is cancelled, or past the deadline."""
+        if not pause.lets_through() or anyio.current_time() >= anyio.current_effective_deadline():
+            return None
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            return None
+        return Turn(self._slots, pause)
 
     async def slot(self, pause: Pause, lane: Lane = Lane.DIRECT) -> "Turn":
         """A place among those under way, until the block of what it gives ends: `with await gate.slot(pause):`."""

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -78,7 +79,10 @@ class PerLoop(Generic[T]):
 
 
 class Errands:
-    """Short tasks of the event loop itself, which no caller's cancellation reaches. They handle what they raise."""
+    """Short tasks of the event loop itself, which no caller's cancellation reaches. They handle what they raise.
+
+    They see no caller's context variables either: they are for everybody, and may outlast who sent them off.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[object] = set()
@@ -104,12 +108,13 @@ class Errands:
 
         loop: Any = current_token().native_token
         if hasattr(loop, "create_task"):  # asyncio's, which holds its tasks only weakly
-            self._tasks.add(task := loop.create_task(errand()))
+            task: Any = Context().run(loop.create_task, errand())
+            self._tasks.add(task)
             task.add_done_callback(end)
         else:
             import trio
 
-            trio.lowlevel.spawn_system_task(run)
+            trio.lowlevel.spawn_system_task(run, context=Context())
 
     async def all_done(self) -> None:
         """Wait until none is under way."""

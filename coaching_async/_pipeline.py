@@ -134,8 +134,10 @@ class Pacing:
     async def __call__(self, request: Request) -> Response:
         """Wait for a permit, then send."""
         call = request.call
-        with call.in_line():
-            permit = await self.budget.acquire(call.lane)
+        permit = self.budget.permit(call.lane)
+        if permit is None:
+            with call.in_line():
+                permit = await self.budget.acquire(call.lane)
         before, refused = call.attempts, False
         try:
             response = await self.send(request)

@@ -76,14 +76,16 @@ class Budget:
         self._in_flight = 0
         self._answer_time = 0.0
         self._direct_waiting = 0
-        self._turns = {lane: anyio.Lock(fast_acquire=True) for lane in Lane}  # first come, first served
+        self._turns = {lane: anyio.Lock() for lane in Lane}  # first come, first served
         self._changed = Signal()
+
+    def permit(self, lane: Lane) -> Permit | None:
+        """One that is free now, for who has nobody before them."""
+        now = anyio.current_time()
+        return self._given(now) if not self._turns[lane].locked() and self._opens_at(lane, now) <= now else None
 
     async def acquire(self, lane: Lane = Lane.DIRECT) -> Permit:
         """Wait for a permit. Raises `RateLimited` at once where a direct one would come after the deadline."""
-        now = anyio.current_time()
-        if not self._turns[lane].locked() and self._opens_at(lane, now) <= now:
-            return self._given(now)
         if lane is Lane.BULK:
             async with self._turns[lane]:
                 return await self._permit(lane)
