@@ -253,8 +253,9 @@ async def test_where_the_network_goes_in_the_middle_the_report_says_so(sandbox: 
 async def test_what_cannot_be_ids_is_refused_before_anything_is_sent(user_ids: list[str], sandbox: Sandbox):
     with pytest.raises(ValueError, match=r"an id has|are enough"):
         await of_sandbox(sandbox, user_ids=user_ids)
-    with pytest.raises(ValueError, match="an id has"):
-        await of_sandbox(sandbox, foreign_appointment_id="../me")
+    for foreign in ("../me", ""):
+        with pytest.raises(ValueError, match="an id has"):
+            await of_sandbox(sandbox, foreign_appointment_id=foreign)
     assert sandbox.requests == []
 
 

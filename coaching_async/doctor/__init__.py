@@ -2,8 +2,8 @@
 
     examination = await examine()
 
-looks at the environment, the network, the token, the clock, the rate limit and the permissions; `probe` asks the service what
-its documentation leaves open. Both change nothing: apart from the request for a token, they only read.
+looks at the environment, the network, the token, the clock, the rate limit and the permissions; `probe` asks the service
+what its documentation leaves open. Both change nothing: apart from the request for a token, they only read.
 """
 
 from ._examine import examine

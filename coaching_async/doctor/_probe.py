@@ -110,13 +110,14 @@ async def probe(
     `foreign_appointment_id` is one of a division that the token may not see. At most `REQUESTS` requests are sent, at the
     client's pace. The report names no id, no person and no host, and has no counts of the org's things.
 
-    Permission: coaching:appointment:view, where there is to be much to tell. Raises `ValueError` for what is no id, and until
-    the first answer what every method raises; later failures are in the report.
+    Permission: coaching:appointment:view, where there is to be much to tell. Raises `ValueError` for what is no id, and until the
+    first answer what every method raises; later failures are in the report.
     """
     given = tuple(user_ids)
     if len(given) > MOST_USERS:
         raise ValueError(f"{MOST_USERS} users are enough")
-    if not all(ID.fullmatch(each) for each in (*given, foreign_appointment_id or "-")):
+    foreign = () if foreign_appointment_id is None else (foreign_appointment_id,)
+    if not all(ID.fullmatch(each) for each in (*given, *foreign)):
         raise ValueError("an id has letters, digits and dashes only")
     view = client.with_options(timeout=30.0, retry=RetryPolicy(attempts=2))
     asker = _Asker(view, given, foreign_appointment_id)
@@ -186,18 +187,13 @@ async def _user_ids(asker: _Asker) -> list[str]:
 async def _beyond(asker: _Asker) -> list[str]:
     first = await asker.page(pageSize=25)
     count = first.number("pageCount")
-    if first.status != 200 or count is None:
-        return [f"the first page: {first}, without a pageCount"]
+    if count is None:
+        return [f"the first page: {first}{', without a pageCount' if first.status == 200 else ''}"]
     lines: list[str] = ["the list is empty"] if not count else []
     for distance in (1, 1000):
         seen = await asker.page(pageSize=25, pageNumber=max(1, count) + distance)
-        entities_ = "no" if not entities(seen.body) else "some"
-        told = (
-            f", with {entities_} entities, {'a' if 'nextUri' in seen.body else 'no'} nextUri"
-            if seen.status == 200
-            else ""
-        )
-        lines.append(f"{distance} beyond the last page: {seen}{told}")
+        told = f", with {'some' if entities(seen.body) else 'no'} entities, {'a' if 'nextUri' in seen.body else 'no'} nextUri"
+        lines.append(f"{distance} beyond the last page: {seen}{told if seen.status == 200 else ''}")
     return lines
 
 
