@@ -42,6 +42,7 @@ from ._grants import (
     Saml2Bearer,
     TokenStore,
 )
+from ._hints import PERMISSIONS
 from ._http import HttpClient
 from ._listing import (
     Listing,
@@ -150,6 +151,7 @@ from .models_socket import (
 )
 
 __all__ = [
+    "PERMISSIONS",
     "UNSET",
     "AccessToken",
     "AccessType",

@@ -15,6 +15,7 @@ try:
 
     from coaching_async import AppointmentFilters, CoachingClient, CoachingError, Interval
     from coaching_async import demo as demo_
+    from coaching_async.doctor import command
     from coaching_async.export import FORMS, ExportProgress, export
     from coaching_async.progress import progress
     from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
@@ -156,6 +157,51 @@ def _interval(text: str | None) -> Interval | None:
         return Interval.parse(text)
     except ValueError as error:
         _fail(f"--interval {text}: {error}")
+
+
+@main.command()
+@click.option("--operation", "needs", multiple=True, help="What your program calls, for example appointments.list.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option("--probe", "is_probe", is_flag=True, help="Ask the service what its documentation leaves open.")
+@click.option("--user-id", "user_ids", multiple=True, help="For --probe: whose appointments may be listed.")
+@click.option("--foreign-appointment-id", help="For --probe: one of a division that the token may not see.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="For --probe: the file to write.")
+def doctor(
+    needs: tuple[str, ...],
+    user_ids: tuple[str, ...],
+    foreign_appointment_id: str | None,
+    out: Path | None,
+    *,
+    as_json: bool,
+    is_probe: bool,
+) -> None:
+    """Find out what stands between this machine and the API, and what to do about it.
+
+    The org is in the environment, as for export. Looked at are the environment, the proxy, the network, the token, the
+    clock, the rate limit, and which operations the token may call. Nothing is changed: apart from the request for a token,
+    it only reads, and for what is not there. Exit code 1 if something is a problem; an operation that the token may not call
+    is one where --operation names it.
+
+    With --probe it asks, by reading, what the documentation of the API leaves open (the largest page, say), and reports it in
+    Markdown, without ids, names and hosts, to attach to a bug.
+    """
+    for_probe = bool(user_ids or foreign_appointment_id or out)
+    if (for_probe and not is_probe) or (is_probe and (needs or as_json)):
+        raise click.UsageError("--user-id, --foreign-appointment-id and --out go with --probe, the others without it")
+    try:
+        is_well = (
+            command.probed(user_ids, foreign_appointment_id, out)
+            if is_probe
+            else command.examined(needs, as_json=as_json)
+        )
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was changed", code=130)
+    except (CoachingError, ValueError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"cannot write {out}: {error.strerror or error}")
+    if not is_well:
+        sys.exit(1)
 
 
 @main.command()

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import _errors as errors
 from . import _operations as operations
+from . import _platform as platform
 from ._call import Call
 from ._control import Page
 from ._faults import Faults
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 Operation: TypeAlias = Callable[[Call], Awaitable[Response]]
 
-OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+OPERATIONS: dict[str, Mapping[str, Operation]] = {
     APPOINTMENTS: {"GET": operations.list_appointments, "POST": operations.create_appointment},
     f"{APPOINTMENTS}/me": {"GET": operations.list_my_appointments},
     f"{APPOINTMENTS}/{{appointmentId}}": {
@@ -58,7 +59,12 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     },
 }
 
-_ROUTES = [(compile_path(path)[0], methods) for path, methods in OPERATIONS.items()]
+PLATFORM: dict[str, Mapping[str, Operation]] = {
+    platform.TOKEN: {"GET": platform.get_token},
+    platform.SUBJECT: {"GET": platform.get_subject},
+}
+
+_ROUTES = [(compile_path(path)[0], methods) for path, methods in (OPERATIONS | PLATFORM).items()]
 
 log = logging.getLogger("coaching_async.sandbox")
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
@@ -39,6 +40,7 @@ class Exchange:
     def sign(self, response: Response) -> Response:
         """Mark as the answer, before the first byte leaves: who has read it finds it in the log."""
         response.headers["ININ-Correlation-Id"] = self.context_id
+        response.headers["Date"] = formatdate(usegmt=True)
         self.note_status(response.status_code)
         return response
 

@@ -1,0 +1,145 @@
+"""Which operations a token may call, found without changing anything.
+
+Only reads are sent, and these for what is not there. What else is allowed follows from the roles of the token.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias, cast
+
+from coaching_async import (
+    PERMISSIONS,
+    BadRequest,
+    CoachingClient,
+    CoachingError,
+    Forbidden,
+    NotFound,
+    RawResponse,
+)
+
+from ._records import Check
+
+__all__ = ["OPERATIONS", "READS", "ROLES", "Answer", "Grants", "entities", "granted", "is_a_users", "verdict"]
+
+Answer: TypeAlias = RawResponse[Any] | CoachingError
+"""What a question got."""
+
+Grants: TypeAlias = frozenset[str]
+"""Permissions that roles give, `domain:entity:action` each; a part may be `*`."""
+
+ROLES: Final = "/api/v2/authorization/subjects/me"
+"""Of users and of clients alike, and needs no permission."""
+
+NOBODY: Final = str(uuid.uuid4())
+"""The id of nothing."""
+
+FOR_USERS: Final = "it speaks of the caller, so it needs a user's token"
+USE_USER: Final = "Use a user's token: see with_auth."
+GIVE_ROLE: Final = "Give the OAuth client, or the user, a role that has it."
+AT_SCOPES: Final = "Its roles grant that: look at the scopes of the OAuth client, and at the divisions of the roles."
+
+MINE: Final = "appointments.list_mine"
+
+READS: Final[Mapping[str, Callable[[CoachingClient], Awaitable[RawResponse[Any]]]]] = {
+    "appointments.list": lambda client: client.raw(client.appointments.list(NOBODY).first),
+    MINE: lambda client: client.raw(client.appointments.list_mine().first),
+    "appointments.get": lambda client: client.raw(client.appointments.get, NOBODY),
+    "appointments.list_statuses": lambda client: client.raw(client.appointments.list_statuses(NOBODY).first),
+    "annotations.list": lambda client: client.raw(client.annotations.list(NOBODY).first),
+    "annotations.get": lambda client: client.raw(client.annotations.get, NOBODY, NOBODY),
+    "notifications.list": lambda client: client.raw(client.notifications.list().first),
+    "notifications.get": lambda client: client.raw(client.notifications.get, NOBODY),
+    "schedule_slots.get_job": lambda client: client.raw(client.schedule_slots.get_job, NOBODY),
+}
+"""How the operations that only read are asked, one request each."""
+
+OPERATIONS: Final = tuple(sorted({*READS, *PERMISSIONS, "notifications.mark_read"} - {"schedule_slots.find"}))
+"""All that send one kind of request; `find` is made of two of them."""
+
+ABOUT_APPOINTMENTS: Final = frozenset(
+    name for name in PERMISSIONS if name.partition(".")[0] in {"appointments", "annotations"}
+) - {"appointments.list", "appointments.create", "appointments.aggregate"}
+"""Operations on one appointment, which people with a part in it may call without a permission."""
+
+
+def granted(subject: object) -> Grants:
+    """The permissions in what `ROLES` answers."""
+    found: set[str] = set()
+    for grant in _objects(_field(subject, "grants")):
+        for policy in _objects(_field(grant.get("role"), "policies")):
+            actions = policy.get("actions")
+            for action in cast("list[object]", actions) if isinstance(actions, list) else []:
+                found.add(f"{policy.get('domain')}:{policy.get('entityName')}:{action}".lower())
+    return frozenset(found)
+
+
+def is_a_users(mine: Answer | None) -> bool | None:
+    """Whether the token is one of a user, by the answer to `MINE`; None where that does not tell."""
+    if isinstance(mine, RawResponse):
+        return True
+    return False if isinstance(mine, BadRequest) and mine.code == "not.a.user" else None
+
+
+def verdict(operation: str, answer: Answer | None, grants: Grants | None, *, is_user: bool | None) -> Check:
+    """Whether an operation may be called, how that is known, and what to do where it may not."""
+    needed = PERMISSIONS.get(operation, ())
+    given = [] if grants is None else [permission for permission in needed if _covers(grants, permission)]
+    match answer:
+        case RawResponse():
+            return Check(operation, "ok", "it was asked, and answered")
+        case Forbidden() if given:
+            return Check(operation, "not allowed", str(answer), AT_SCOPES)
+        case Forbidden():
+            return Check(operation, "not allowed", str(answer), GIVE_ROLE)
+        case BadRequest(code="not.a.user"):
+            return Check(operation, "not allowed", FOR_USERS, USE_USER)
+        case NotFound() | None if needed and grants is not None:
+            return _by_roles(operation, needed, given, is_user=is_user)
+        case NotFound():
+            why = "nothing is there under a made-up id, and who may ask is perhaps looked at later"
+            return Check(operation, "not known", why)
+        case None if needed:
+            return Check(operation, "not known", "nothing may be changed to find out, and its roles cannot be read")
+        case None if is_user is None:
+            return Check(operation, "not known", f"{FOR_USERS}, and whether this is one cannot be told")
+        case None if is_user:
+            return Check(operation, "ok", f"{FOR_USERS}, and this is one")
+        case None:
+            return Check(operation, "not allowed", FOR_USERS, USE_USER)
+        case _:
+            return Check(operation, "not known", str(answer))
+
+
+def _by_roles(operation: str, needed: tuple[str, ...], given: list[str], *, is_user: bool | None) -> Check:
+    if given:
+        lacking = " and ".join(permission for permission in needed if permission not in given)
+        return Check(operation, "ok", f"its roles grant {' and '.join(given)}{lacking and f', and not {lacking}'}")
+    sentence = f"it needs {' or '.join(needed)}"
+    if is_user and operation in ABOUT_APPOINTMENTS:
+        sentence += ", unless the user has a part in the appointment"
+    return Check(operation, "not allowed", sentence, GIVE_ROLE)
+
+
+def _covers(grants: Grants, permission: str) -> bool:
+    domain, entity, action = permission.lower().split(":")
+    return not grants.isdisjoint(
+        f"{one}:{two}:{three}" for one in (domain, "*") for two in (entity, "*") for three in (action, "*")
+    )
+
+
+def _field(value: object, name: str) -> object:
+    return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
+
+
+def entities(page: object) -> list[dict[str, object]]:
+    """What stands in a page of anything."""
+    return _objects(_field(page, "entities"))
+
+
+def _objects(value: object) -> list[dict[str, object]]:
+    """What is an object in a list; the service's JSON is not to be trusted."""
+    return (
+        [cast("dict[str, object]", each) for each in cast("list[object]", value) if isinstance(each, dict)]
+        if isinstance(value, list)
+        else []
+    )
