@@ -9,6 +9,8 @@ from trio.testing import MockClock
 
 from coaching_async import AccessToken, CoachingClient
 from coaching_async._exchange import Call, ExchangeFailed, Request, Response
+from coaching_async._lanes import Lane
+from coaching_async._rate import Budget, Permit
 from coaching_async._retry import Fault, RetryPolicy, Safety
 
 from .conftest import VirtualLoop
@@ -109,3 +111,8 @@ def page(
     if total is not None:
         body["total"] = total
     return body
+
+
+async def permit_of(budget: Budget, lane: Lane = Lane.DIRECT) -> Permit:
+    """One as a request gets it: at once, or after its time in the queue."""
+    return budget.permit(lane) or await budget.acquire(lane)

@@ -14,14 +14,14 @@ from coaching_async import RateLimit, RateLimited
 from coaching_async._lanes import Lane
 from coaching_async._rate import Budget, Permit
 
-from .support import on
+from .support import on, permit_of
 
 pytestmark = pytest.mark.anyio
 
 
 async def use(budget: Budget, seconds: float = 0.0, lane: Lane = Lane.DIRECT) -> float:
     """When it was sent."""
-    permit = await budget.acquire(lane)
+    permit = await permit_of(budget, lane)
     try:
         await anyio.sleep(seconds)
     finally:
@@ -66,7 +66,7 @@ async def test_permits_are_given_in_the_order_of_asking(lane: Lane):
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        permit = await budget.acquire(lane)
+        permit = await permit_of(budget, lane)
         order.append(number)
         budget.release(permit, 1)
 
@@ -121,9 +121,9 @@ async def test_a_permit_that_was_not_used_is_free_at_once_and_a_replay_takes_two
     budget = Budget(RateLimit(2, per=10.0))
     start = anyio.current_time()
     for _ in range(5):
-        permit = await budget.acquire()
+        permit = await permit_of(budget)
         budget.release(permit, 0)
-    permit = await budget.acquire()
+    permit = await permit_of(budget)
     budget.release(permit, 2)
 
     assert await use(budget) - start == pytest.approx(10)
@@ -133,7 +133,7 @@ async def test_who_waits_behind_a_permit_that_was_not_used_goes_at_once():
     budget = Budget(RateLimit(2, per=100.0))
     start = anyio.current_time()
     await use(budget)
-    permit = await budget.acquire()
+    permit = await permit_of(budget)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(use, budget)
@@ -194,7 +194,7 @@ def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybo
             await anyio.sleep(use.delay)
             try:
                 with anyio.fail_after(use.patience):
-                    permit = await budget.acquire(use.lane)
+                    permit = await permit_of(budget, use.lane)
             except (RateLimited, TimeoutError):
                 gone += 1
                 return
@@ -212,7 +212,7 @@ def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybo
                 async with anyio.create_task_group() as tasks:
                     for use in callers:
                         tasks.start_soon(one, budget, use)
-            assert await budget.acquire() is not None
+            assert await permit_of(budget) is not None
             assert (budget._in_flight, budget._direct_waiting) == (1, 0)
 
         anyio.run(main, **on(backend))
@@ -341,7 +341,7 @@ async def test_bulk_that_waits_is_not_held_to_a_deadline_of_direct_calls():
 
 
 async def throttled(budget: Budget, since: Permit | None = None) -> None:
-    permit = await budget.acquire()
+    permit = await permit_of(budget)
     budget.release(since or permit, 1, refused=True)
 
 
@@ -350,7 +350,7 @@ async def at_once(budget: Budget) -> int:
     permits = list[Permit]()
     with anyio.move_on_after(0.001), suppress(RateLimited):
         while True:
-            permits.append(await budget.acquire())
+            permits.append(await permit_of(budget))
     for permit in permits:
         budget.release(permit, 0)
     return len(permits)
@@ -368,7 +368,7 @@ async def test_a_429_shows_that_no_more_is_allowed_than_was_taken_in_this_window
 
 async def test_one_429_does_not_more_than_halve_what_is_allowed_and_those_of_the_same_moment_teach_nothing_more():
     budget = Budget(RateLimit(100, per=10.0))
-    together = [await budget.acquire() for _ in range(5)]
+    together = [await permit_of(budget) for _ in range(5)]
     await anyio.sleep(1)
     for permit in together:
         budget.release(permit, 1, refused=True)
@@ -403,7 +403,7 @@ async def test_however_often_it_is_refused_one_request_a_window_remains():
 
 async def test_a_permit_given_before_the_last_lesson_teaches_nothing_but_puts_off_forgetting():
     budget = Budget(RateLimit(100, per=10.0))
-    early = await budget.acquire()
+    early = await permit_of(budget)
     await throttled(budget)
     await anyio.sleep(15)
     budget.release(early, 1, refused=True)
@@ -423,7 +423,7 @@ async def test_where_the_service_allows_half_of_what_was_thought_few_requests_ar
     async def ask() -> None:
         is_refused = True
         while is_refused:
-            permit = await budget.acquire(lane)
+            permit = await permit_of(budget, lane)
             await anyio.sleep(0.05)
             now = anyio.current_time()
             while taken and taken[0] <= now - 60:

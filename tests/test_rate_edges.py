@@ -10,6 +10,7 @@ from coaching_async import RateLimit, RateLimited
 from coaching_async._lanes import Lane
 from coaching_async._rate import Budget, Permit, seconds_of_bulk
 
+from .support import permit_of
 from .test_rate import at_once, throttled, times, use
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ async def test_where_one_answer_is_slow_and_the_next_is_not_the_rate_of_bulk_is_
 
     async def work() -> None:
         for _ in left:
-            permit = await budget.acquire(Lane.BULK)
+            permit = await permit_of(budget, Lane.BULK)
             sent.append(permit.given_at - start)
             await anyio.sleep(choices.choice([0.0, 0.48]))
             budget.release(permit, 1)
@@ -74,7 +75,7 @@ async def test_bulk_goes_as_much_earlier_as_answers_take_because_what_it_takes_i
     await times(budget, Lane.DIRECT, 60, seconds=1.0)
     await anyio.sleep(10)
     start = anyio.current_time()
-    held = [await budget.acquire() for _ in range(2)]
+    held = [await permit_of(budget) for _ in range(2)]
     for permit in held:
         budget.release(permit, 1)  # two answers that took no time at all, among ten
 
@@ -84,7 +85,7 @@ async def test_bulk_goes_as_much_earlier_as_answers_take_because_what_it_takes_i
 async def test_answers_to_what_hung_for_long_change_little_at_a_time():
     budget = Budget(RateLimit(10, per=10.0))
     start = anyio.current_time()
-    held = [await budget.acquire() for _ in range(8)]
+    held = [await permit_of(budget) for _ in range(8)]
     await anyio.sleep(9)
     known = 0.0
     for permit in held:
@@ -154,7 +155,7 @@ async def test_what_is_in_use_beyond_a_lower_limit_comes_free_first(refused: int
         await anyio.sleep(1.5)
         sent.append(await use(budget) - start)
 
-    permits = [await budget.acquire() for _ in range(5)]
+    permits = [await permit_of(budget) for _ in range(5)]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         for second, permit in enumerate(permits, 1):
@@ -167,7 +168,7 @@ async def test_what_is_in_use_beyond_a_lower_limit_comes_free_first(refused: int
 async def test_a_call_that_has_time_until_its_turn_is_not_refused_because_more_is_in_use_than_is_allowed():
     budget = Budget(RateLimit(5, per=10.0))
     start, sent = anyio.current_time(), list[float]()
-    for permit in [await budget.acquire() for _ in range(5)]:
+    for permit in [await permit_of(budget) for _ in range(5)]:
         await anyio.sleep(1)
         budget.release(permit, 2)  # all were replayed: two come free at 11, two at 12, at 13, 14 and 15
 
@@ -203,7 +204,7 @@ async def test_who_waits_is_woken_when_the_lower_limit_grows():
 
 async def test_what_windows_without_a_429_have_given_back_stays_given_back():
     budget = Budget(RateLimit(100, per=10.0))
-    early = await budget.acquire()
+    early = await permit_of(budget)
     await throttled(budget)
     await anyio.sleep(35)
     budget.release(early, 1, refused=True)  # nobody has asked for a permit since
@@ -225,7 +226,7 @@ async def test_one_429_halves_what_has_been_given_back_too():
 
 async def later(budget: Budget, seconds: float) -> Permit:
     await anyio.sleep(seconds)
-    return await budget.acquire()
+    return await permit_of(budget)
 
 
 async def test_of_a_limit_however_often_refused_exactly_one_request_a_window_remains():
