@@ -39,7 +39,8 @@ class Pause:
 
     async def wait(self) -> None:
         """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
-        await anyio.lowlevel.checkpoint()
+        if _is_over():
+            await anyio.lowlevel.checkpoint()  # which ends it; anybody else keeps their place
         while not self.lets_through():
             refuse_if_past_deadline(self._ends_at)
             if anyio.current_time() < self._ends_at:
@@ -78,7 +79,7 @@ class Gate:
 
     def turn(self, pause: Pause) -> "Turn | None":
         """A place among those under way, if there is one at once; not for who is cancelled, or past the deadline."""
-        if not pause.lets_through() or anyio.current_time() >= anyio.current_effective_deadline():
+        if _is_over() or not pause.lets_through():
             return None
         try:
             self._slots.acquire_nowait()
@@ -98,6 +99,11 @@ class Gate:
 
 
 NOTHING: Final = nullcontext()
+
+
+def _is_over() -> bool:
+    """Whether who asks is cancelled, or past the deadline, and has not been told yet."""
+    return anyio.current_time() >= anyio.current_effective_deadline()
 
 
 class Turn:
