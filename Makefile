@@ -42,9 +42,9 @@ others: $(READY)
 legs: $(READY)
 	$(BIN)/python tests/legs.py
 
-# The site is in build/site then. The announcement that is put off here is the theme's, about MkDocs 2.
+# The site is in build/site then. With --quiet no warning would count; the announcement that is put off is the theme's.
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Half an hour, and never part of `make test`: see tests/long/README.md.
 long: $(READY)

@@ -4,6 +4,7 @@ Links are written for the forge, as paths in the repository; here they are turne
 """
 
 import ast
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -13,7 +14,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+logger = logging.getLogger("mkdocs.plugins.pages")
+
 ROOT = Path(__file__).parent.parent
+CODE = re.compile(r"<(pre|code|script)\b.*?</\1>", re.DOTALL)
+LEFT_OVER = re.compile(r"^\s*[-|] |```", re.MULTILINE)
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?![a-z]+:|#)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 
 PAGES = {"README.md": "index.md"} | {name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
@@ -54,3 +59,10 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         return f"[{link['text']}]({posixpath.relpath(there, posixpath.dirname(uri) or '.')}{link['anchor'] or ''})"
 
     return LINK.sub(turned, markdown)
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """Look for lists and tables that the forge makes of the text and this site does not: a blank line is missing."""
+    if found := LEFT_OVER.search(text := CODE.sub("", html)):
+        logger.warning("%s has Markdown left over: %r", page.file.src_uri, text[found.start() :][:60])
+    return html
