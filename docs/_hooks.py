@@ -41,7 +41,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def _shown(path: str) -> str:
     program = (ROOT / path).read_text()
-    title = (ast.get_docstring(ast.parse(program)) or path).partition("\n")[0].rstrip(".")
+    title = re.split(r"[:.]( |$)", ast.get_docstring(ast.parse(program)) or path, maxsplit=1, flags=re.MULTILINE)[0]
     return f"# {title}\n\n`{path}`\n\n```python\n{program}```\n"
 
 
