@@ -23,6 +23,7 @@ import pytest
 import yaml
 from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner
+from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
 from coaching_async import CoachingClient
@@ -209,7 +210,10 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 def test_no_block_of_a_page_goes_unchecked(page: Path):
     for block in blocks(page):
         assert block.language in {"python", "console", *PARSERS}, block.place
-    assert page.read_text().count("```") == 2 * len(blocks(page))
+    tokens = MarkdownIt("commonmark").parse(page.read_text())
+    fenced = [token for token in tokens if token.type == "fence"]
+    assert [token.content for token in fenced] == [block.text for block in blocks(page)]
+    assert [token.content for token in tokens if token.type == "code_block"] == []  # without a language
 
 
 @each_page
