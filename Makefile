@@ -4,15 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test lint format types unit matrix others legs long clean
+.PHONY: demo test lint format types unit matrix others legs docs long clean
 
 demo: $(READY)
 	$(BIN)/coaching-async demo
 
-# The fault matrix, the other tests, and those of the other Pythons run side by side: on two cores that halves the time.
+# The fault matrix, the other tests, those of the other Pythons and the documentation run side by side: on two cores that
+# halves the time.
 test: lint types
 	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory --jobs=3 matrix others legs
+	$(MAKE) --no-print-directory --jobs=3 matrix others legs docs
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -41,6 +42,10 @@ others: $(READY)
 legs: $(READY)
 	$(BIN)/python tests/legs.py
 
+# The site is in build/site then. With --quiet no warning would count; the announcement that is put off is the theme's.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Half an hour, and never part of `make test`: see tests/long/README.md.
 long: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group long
@@ -49,7 +54,7 @@ long: $(READY)
 	$(BIN)/python -m pytest tests/long
 
 clean:
-	rm -rf $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
+	rm -rf build $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
 
 # The stamp carries the Python version, so another Python gets a new environment; pip 25.1 knows dependency groups.
 $(READY): pyproject.toml Makefile

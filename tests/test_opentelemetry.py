@@ -35,8 +35,8 @@ from coaching_async.integrations.opentelemetry import OpenTelemetry
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
 
 from .cancelling import Way, every_way, skip_where_unknown
+from .pages import ROOT, blocks
 from .telemetry import THEIRS, Telemetry, everything, is_child, names, nothing_is_current, told
-from .test_docs import BLOCK, ROOT
 
 pytestmark = pytest.mark.anyio
 over_sockets = pytest.mark.real_time
@@ -519,7 +519,7 @@ asyncio.run(main())
 
 def test_every_block_of_the_page_on_observing_runs_one_after_the_other(sandbox: Sandbox):
     """In a process of its own, whose spans go to a console, as an application has them."""
-    page = (ROOT / "docs" / "observing.md").read_text()
+    texts = [each.text for each in blocks(ROOT / "docs" / "observing.md", "python")]
     program = f"""
 import ast, asyncio, inspect
 from coaching_async import ClientCredentials, CoachingClient
@@ -540,7 +540,7 @@ names = dict(
 )
 
 async def main():
-    for number, block in enumerate({BLOCK.findall(page)!r}, 1):
+    for number, block in enumerate({texts!r}, 1):
         code = compile(block, f"docs/observing.md, block {{number}}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         result = eval(code, names)
         if inspect.isawaitable(result):
