@@ -24,6 +24,7 @@ import yaml
 from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from packaging.requirements import Requirement
 
 from coaching_async import CoachingClient
@@ -89,6 +90,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
                     portal.call(eval, compiled(block), names)
                 else:  # where no event loop runs, so a block may be a program that starts its own
                     exec(compiled(block), names)
+    HTTPXClientInstrumentor().uninstrument()  # a block has it instrumented
 
 
 def test_the_program_in_the_readme_runs_as_it_stands(tmp_path: Path):

@@ -242,5 +242,7 @@ def test_the_scripts_run_as_they_stand(name: str, sandbox: Sandbox):
         check=False,
     )
 
-    assert (ran.returncode, ran.stderr) == (0, "")
+    # asyncio's debug mode tells of steps that took long, as any may on a busy machine.
+    complaints = [line for line in ran.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (ran.returncode, complaints) == (0, [])
     assert sorted(line.split()[0] for line in ran.stdout.splitlines()) == sorted(users)
