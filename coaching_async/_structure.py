@@ -69,7 +69,8 @@ def structure(cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Attribute[Any]"
         lines += ["made = new(cls)", *(f"set_{field.name}(made, v_{field.name})" for field in fields), "return made"]
     else:
         lines.append(f"return cls({', '.join(f'{field.alias}=v_{field.name}' for field in fields)})")
-    exec(OBJECT + "".join(f"    {line}\n" for line in lines), names)  # noqa: S102 # as attrs and cattrs do
+    source = OBJECT + "".join(f"    {line}\n" for line in lines)
+    exec(compile(source, f"<{__name__} of {cls}>", "exec"), names)  # noqa: S102 # as attrs and cattrs do
     made: Hook = names["structure"]
     return made
 
