@@ -5,16 +5,23 @@
 """
 
 import re
+from functools import cache
 from typing import Any
 
 import attrs
 
-__all__ = ["camel", "wire_name"]
+__all__ = ["camel", "camel_in", "wire_name"]
 
 
+@cache
 def camel(name: str) -> str:
     """`length_in_minutes` → `lengthInMinutes`."""
-    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+    return camel_in(name)
+
+
+def camel_in(text: str) -> str:
+    """The same for every name in a text."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), text)
 
 
 def wire_name(field: "attrs.Attribute[Any]") -> str:

@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, Final, TypeVar, cast, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_origin
 
 import attrs
 from anyio import current_effective_deadline, current_time, sleep_forever
 from anyio.lowlevel import checkpoint
-from cattrs import Converter, transform_error
 
-from ._converter import make_converter
 from ._json import LONG, dumps, parse
-from ._names import camel, wire_name
+from ._names import camel, camel_in, wire_name
 from ._structure import SLICE
 from .models import Appointment
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 __all__ = ["decode", "encode", "from_dict", "to_dict"]
 
@@ -44,7 +45,9 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
     try:
         return _converter(is_detailed=True).structure(dict(data), cls)
     except Exception as error:  # noqa: BLE001 # what it met is told, not shown
-        problem = camel("; ".join(transform_error(error, format_exception=_describe)))
+        from cattrs import transform_error
+
+        problem = camel_in("; ".join(transform_error(error, format_exception=_describe)))
     raise ValueError(f"no {_name(cls)}: {problem}")
 
 
@@ -135,7 +138,9 @@ def _writable(value: object) -> object:
 
 
 @cache
-def _converter(*, is_detailed: bool = False) -> Converter:
+def _converter(*, is_detailed: bool = False) -> "Converter":
+    from ._converter import make_converter
+
     return make_converter(_while_there_is_time, is_detailed=is_detailed)
 
 
