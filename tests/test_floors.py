@@ -11,7 +11,7 @@ import coaching_async
 PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
-    {"_types", "_version", "_names", "_hints", "_json", "_lanes", "_tasks", "_cursor", "_drift"},
+    {"_types", "_version", "_names", "_value", "_hints", "_json", "_lanes", "_tasks", "_cursor", "_drift"},
     {"_convert", "_events"},
     {"models_aggregates", "models_errors", "models_socket", "_structure"},
     {"models"},
