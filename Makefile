@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test lint format types unit matrix others legs docs long clean
+.PHONY: demo test lint format types unit matrix others legs docs record long clean
 
 demo: $(READY)
 	$(BIN)/coaching-async demo
@@ -45,6 +45,10 @@ legs: $(READY)
 # The site is in build/site then. With --quiet no warning would count; the announcement that is put off is the theme's.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# What decoding and calls cost, taken down as what they may cost: tests/test_cost.py fails where it is a tenth more.
+record: $(READY)
+	for python in $(BIN)/python $(wildcard .venv-leg-*/bin/python); do $$python -m benchmarks.guard --record || exit 1; done
 
 # Half an hour, and never part of `make test`: see tests/long/README.md.
 long: $(READY)

@@ -16,7 +16,7 @@ MINUTE: Final = timedelta(minutes=1)
 CLOCKS_DIFFER: Final = MINUTE
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Sought:
     """What was to be created."""
 

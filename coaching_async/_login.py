@@ -34,7 +34,7 @@ class Token:
     expires_at: float
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class LoginLimit:
     """Makes the login host speak HTTP: it tells its own rate limit as 400 with a text."""
 
@@ -48,7 +48,7 @@ class LoginLimit:
         return response
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Login:
     """Posts a form to the login host, and understands the answer."""
 

@@ -5,8 +5,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import attrs
 
-from ._types import Interval, OpenEnum, Unset
-from ._wire import from_dict, interval, to_dict, wire_name
+from ._names import wire_name
+from ._types import Interval, OpenEnum, Unset, interval
+from ._wire import from_dict, to_dict
 
 __all__ = ["teach_pydantic"]
 

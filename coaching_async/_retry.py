@@ -167,7 +167,7 @@ class RetryPolicy:
         return None if exhausted or wait > self.max_retry_after else wait
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class RetryBudget:
     """Keeps retries from multiplying the load of a service that is down: they stop when too few requests go well.
 

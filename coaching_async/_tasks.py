@@ -1,6 +1,5 @@
 """Doing something apart, and coming back as if it had been done here."""
 
-import asyncio
 import math
 import threading
 from collections.abc import Awaitable, Callable, Generator
@@ -44,7 +43,9 @@ async def in_place(function: Callable[[], Awaitable[T]]) -> T:
 
 
 def _is_cancelled_natively() -> bool:
-    task = asyncio.current_task()  # trio has no such thing, and raises no Cancelled of its own accord
+    import asyncio  # here, because whoever gets here runs on it: trio raises no Cancelled of its own accord
+
+    task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 

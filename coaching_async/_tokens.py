@@ -43,7 +43,7 @@ def is_lasting(error: CoachingError) -> bool:
     return isinstance(error, AuthError) and (error.status == 401 or error.code in LASTING)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Failure:
     """What getting a token failed with last, told to everybody for a while instead of asking again."""
 
@@ -71,7 +71,7 @@ class Failure:
         self.error, self.memory = None, 1.0
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class TokenKeeper:
     """Keeps one token for everybody; whoever comes first when it is due fetches the next, the others wait for it.
 
@@ -132,7 +132,7 @@ class TokenKeeper:
         return token
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Errand:
     done: anyio.Event = attrs.field(factory=anyio.Event)
     failure: CoachingError | None = attrs.field(
@@ -140,7 +140,7 @@ class _Errand:
     )
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class RotatingKeeper:
     """A `TokenKeeper` for grants whose every answer may end the refresh token that was posted for it.
 

@@ -8,7 +8,10 @@ from typing import Final, NoReturn, Self
 
 import attrs
 
-__all__ = ["B64TOKEN", "UNSET", "Interval", "OpenEnum", "Secret", "Unset", "aware", "timestamp"]
+__all__ = ["B64TOKEN", "FOLDED", "UNSET", "Interval", "OpenEnum", "Secret", "Unset", "aware", "interval", "timestamp"]
+
+FOLDED: Final = frozenset({"", ".", ".."})
+"""No ids: HTTP clients fold these path segments away, and the request would go to another resource."""
 
 
 class Unset(enum.Enum):
@@ -105,6 +108,11 @@ class Interval:
         if not slash:
             raise ValueError("an interval is written start/end, for example 2026-11-01T00:00Z/2026-12-01T00:00Z")
         return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+def interval(span: Interval) -> str:
+    """`start/end` in UTC."""
+    return f"{timestamp(span.start)}/{timestamp(span.end)}"
 
 
 B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlencode
 
-from ._types import Interval
-from ._wire import FOLDED, camel, interval
+from ._names import camel
+from ._types import FOLDED, Interval, interval
 
 __all__ = ["QueryValue", "address", "path", "query"]
 

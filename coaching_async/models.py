@@ -12,6 +12,7 @@ import attrs
 
 from ._convert import ids
 from ._types import UNSET, OpenEnum, Unset, aware
+from ._value import Value
 
 __all__ = [
     "AccessType",
@@ -89,40 +90,40 @@ class IntervalCondition(OpenEnum):
     OVERLAPS = "Overlaps"
 
 
-@attrs.frozen(kw_only=True)
-class Reference:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Reference(Value):
     """Points to something on the service."""
 
     id: str
     self_uri: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class UserReference(Reference):
     """Points to a user."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ConversationReference(Reference):
     """Points to a conversation."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class DocumentReference(Reference):
     """Points to a document of content management."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class AppointmentReference(Reference):
     """Points to a coaching appointment."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BusinessUnitReference(Reference):
     """Points to a business unit of workforce management."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class WfmScheduleReference(Reference):
     """Points to a week schedule of workforce management. To be sent it needs its business unit and week."""
 
@@ -130,8 +131,8 @@ class WfmScheduleReference(Reference):
     week_date: date | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Appointment:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Appointment(Value):
     """A coaching appointment. Times are aware datetimes, `length_in_minutes` is in minutes."""
 
     id: str
@@ -157,16 +158,16 @@ class Appointment:
     self_uri: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ConversationLink:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ConversationLink(Value):
     """A conversation, and the appointment that it was added to."""
 
     conversation: ConversationReference | None = None
     appointment: AppointmentReference | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Annotation:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Annotation(Value):
     """A note on an appointment."""
 
     id: str
@@ -180,8 +181,8 @@ class Annotation:
     self_uri: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class StatusChange:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class StatusChange(Value):
     """One step in the history of an appointment's status. It has no id."""
 
     status: AppointmentStatus
@@ -190,8 +191,8 @@ class StatusChange:
     date_created: datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Notification:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Notification(Value):
     """A message to a user about an appointment.
 
     `appointment` is a whole `Appointment` when the list or call was made with `expand_appointment=True`, else an
@@ -211,8 +212,8 @@ class Notification:
     self_uri: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Page(Generic[T]):
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Page(Value, Generic[T]):
     """One page of a list. `total` counts the entities of all pages, `page_number` starts at 1."""
 
     entities: tuple[T, ...]
@@ -251,8 +252,8 @@ def _minutes(_: object, __: object, value: Any) -> None:
 # House rule of request bodies: no default but UNSET, because what equals its default is not sent.
 
 
-@attrs.frozen(kw_only=True)
-class AppointmentCreate:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AppointmentCreate(Value):
     """A new appointment. `date_start` is aware and cut to the minute by the service."""
 
     name: str
@@ -270,8 +271,8 @@ class AppointmentCreate:
     add_to_schedule: bool | Unset = UNSET
 
 
-@attrs.frozen(kw_only=True)
-class AppointmentUpdate:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AppointmentUpdate(Value):
     """What to change of an appointment: what is left out stays, `None` clears, a list is cleared by an empty one.
 
     Attendees and facilitator of an appointment cannot be changed.

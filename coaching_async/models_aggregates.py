@@ -6,6 +6,7 @@ import attrs
 
 from ._convert import EMPTY, FrozenDict, Several, an_id, members, span
 from ._types import Interval, OpenEnum
+from ._value import Value
 
 __all__ = [
     "AggregateClause",
@@ -56,39 +57,39 @@ class AggregateFilterType(OpenEnum):
     OR = "Or"
 
 
-@attrs.frozen(kw_only=True)
-class AggregateStats:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateStats(Value):
     """The value of a metric."""
 
     count: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class AggregateMetric:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateMetric(Value):
     """A metric and its value."""
 
     metric: AppointmentMetric | None = None
     stats: AggregateStats | None = None
 
 
-@attrs.frozen(kw_only=True)
-class AggregateData:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateData(Value):
     """The metrics of one interval."""
 
     interval: Interval | None = None
     metrics: tuple[AggregateMetric, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class AggregateGroup:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateGroup(Value):
     """The data of one group. `group` names it, `{"attendeeId": "…"}` say, and is empty where nothing was grouped."""
 
     group: Mapping[str, str] = attrs.field(default=EMPTY, converter=FrozenDict)
     data: tuple[AggregateData, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class AppointmentAggregates:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AppointmentAggregates(Value):
     """The answer to an aggregate query."""
 
     results: tuple[AggregateGroup, ...] = ()
@@ -118,32 +119,32 @@ def _clauses(values: "Iterable[AggregateClause]") -> "tuple[AggregateClause, ...
     return tuple(values)
 
 
-@attrs.frozen(kw_only=True)
-class AggregatePredicate:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregatePredicate(Value):
     """`dimension` has to be `value`."""
 
     dimension: AggregateDimension = attrs.field(converter=_dimension)
     value: str = attrs.field(converter=an_id)
 
 
-@attrs.frozen(kw_only=True)
-class AggregateClause:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateClause(Value):
     """Predicates, all or one of which have to hold."""
 
     type: AggregateFilterType = attrs.field(converter=_type)
     predicates: tuple[AggregatePredicate, ...] = attrs.field(converter=_predicates)
 
 
-@attrs.frozen(kw_only=True)
-class AggregateFilter:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateFilter(Value):
     """Clauses, all or one of which have to hold."""
 
     type: AggregateFilterType = attrs.field(converter=_type)
     clauses: tuple[AggregateClause, ...] = attrs.field(converter=_clauses)
 
 
-@attrs.frozen(kw_only=True)
-class AggregateQuery:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateQuery(Value):
     """What to count: every metric unless some are named."""
 
     interval: Interval = attrs.field(converter=span)

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import attrs
 
 from ._convert import EMPTY, FrozenDict
+from ._value import Value
 
 __all__ = ["ErrorBody", "ErrorDetail", "ErrorLimit"]
 
 
-@attrs.frozen(kw_only=True)
-class ErrorDetail:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ErrorDetail(Value):
     """What an error answer says about one field."""
 
     error_code: str | None = None
@@ -19,8 +20,8 @@ class ErrorDetail:
     entity_name: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ErrorLimit:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ErrorLimit(Value):
     """The limit that was hit, and how much it allows."""
 
     key: str | None = None
@@ -28,8 +29,8 @@ class ErrorLimit:
     value: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ErrorBody:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ErrorBody(Value):
     """An error answer as it came. `context_id` is the correlation id; `errors` are its parts, where it has several."""
 
     message: str | None = None

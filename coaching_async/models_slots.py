@@ -8,6 +8,7 @@ import attrs
 
 from ._convert import Span, an_id, ids, span, spans
 from ._types import Interval, OpenEnum
+from ._value import Value
 from .models import Reference, UserReference, WfmScheduleReference
 
 __all__ = [
@@ -76,8 +77,8 @@ class ScheduleSlotsJobStatus(OpenEnum):
     ERROR = "Error"
 
 
-@attrs.frozen(kw_only=True)
-class CoachingSlot:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class CoachingSlot(Value):
     """A possible time. `staffing_difference` is scheduled less forecast head count, were the slot taken."""
 
     date_start: datetime | None = None
@@ -87,8 +88,8 @@ class CoachingSlot:
     wfm_schedule: WfmScheduleReference | None = None
 
 
-@attrs.frozen(kw_only=True)
-class AvailableTime:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AvailableTime(Value):
     """A time at which a user is free for coaching."""
 
     date_start: datetime | None = None
@@ -98,16 +99,16 @@ class AvailableTime:
     wfm_schedule: WfmScheduleReference | None = None
 
 
-@attrs.frozen(kw_only=True)
-class UserAvailableTimes:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class UserAvailableTimes(Value):
     """When a user is free for coaching."""
 
     user: UserReference | None = None
     available_times: tuple[AvailableTime, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class ScheduleActivity:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ScheduleActivity(Value):
     """Something in a user's schedule. `length_minutes` is in minutes."""
 
     date_start: datetime | None = None
@@ -120,8 +121,8 @@ class ScheduleActivity:
     external_activity_type: ExternalActivityType | None = None
 
 
-@attrs.frozen(kw_only=True)
-class FullDayTimeOffMarker:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class FullDayTimeOffMarker(Value):
     """A whole day off. The date is one of the business unit's time zone."""
 
     business_unit_date: date | None = None
@@ -132,8 +133,8 @@ class FullDayTimeOffMarker:
     time_off_request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class WfmScheduleActivity:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class WfmScheduleActivity(Value):
     """What is in a user's schedule."""
 
     user_reference: UserReference | None = None
@@ -141,8 +142,8 @@ class WfmScheduleActivity:
     full_day_time_off_markers: tuple[FullDayTimeOffMarker, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class CoachingSlots:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class CoachingSlots(Value):
     """The answer to a search: possible times, and the schedules behind them."""
 
     suggested_slots: tuple[CoachingSlot, ...] = ()
@@ -151,7 +152,7 @@ class CoachingSlots:
     wfm_schedule_activities: tuple[WfmScheduleActivity, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ScheduleSlotsJobSchedule(Reference):
     """The schedule that a slot lies in: its first day, and for how many weeks it goes on."""
 
@@ -159,16 +160,16 @@ class ScheduleSlotsJobSchedule(Reference):
     week_count: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ScheduleSlotsJobSlot:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ScheduleSlotsJobSlot(Value):
     """The slot that a job found."""
 
     date_start: datetime | None = None
     schedule: ScheduleSlotsJobSchedule | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ScheduleSlotsJobResult:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ScheduleSlotsJobResult(Value):
     """What a job found in one interval. `has_conflict` says whether the slot clashes with another appointment."""
 
     interval: Interval | None = None
@@ -177,8 +178,8 @@ class ScheduleSlotsJobResult:
     has_conflict: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ScheduleSlotsJob:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ScheduleSlotsJob(Value):
     """A search that the service does in its own time: `results` has one entry for each interval."""
 
     id: str
@@ -220,8 +221,8 @@ def _at_most_an_hour(_: object, __: object, value: int) -> None:
         raise ValueError("length_in_minutes has to be at most 60")
 
 
-@attrs.frozen(kw_only=True)
-class CoachingSlotsQuery:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class CoachingSlotsQuery(Value):
     """Which slots to suggest. The appointments to interrupt count as free time."""
 
     interval: Interval = attrs.field(converter=span)
@@ -231,8 +232,8 @@ class CoachingSlotsQuery:
     interruptible_appointment_ids: tuple[str, ...] = attrs.field(default=(), converter=ids)
 
 
-@attrs.frozen(kw_only=True)
-class ScheduleSlotsJobCreate:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ScheduleSlotsJobCreate(Value):
     """Which slots a job has to look for, one in each interval."""
 
     attendee_ids: tuple[str, ...] = attrs.field(converter=_attendees)

@@ -13,6 +13,7 @@ import attrs
 
 from ._convert import EMPTY, FrozenDict
 from ._types import OpenEnum
+from ._value import Value
 
 __all__ = [
     "Channel",
@@ -51,8 +52,8 @@ class SystemReason(OpenEnum):
     USER_TOKENS_REVOKED = "user_tokens_revoked"
 
 
-@attrs.frozen(kw_only=True)
-class Channel:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Channel(Value):
     """A way for notifications to come. `connect_uri` is a secret: who has it reads along."""
 
     id: str
@@ -60,8 +61,8 @@ class Channel:
     expires: datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ChannelTopic:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ChannelTopic(Value):
     """A topic, to subscribe to or subscribed to. Its `id` is its name."""
 
     id: str
@@ -71,15 +72,15 @@ class ChannelTopic:
     self_uri: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class EventMetadata:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class EventMetadata(Value):
     """What a frame says of itself."""
 
     correlation_id: str | None = attrs.field(default=None, metadata={"wire": "CorrelationId"})
 
 
-@attrs.frozen(kw_only=True)
-class ChannelEvent(Generic[T]):
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ChannelEvent(Value, Generic[T]):
     """A frame of the socket."""
 
     topic_name: str
@@ -88,15 +89,15 @@ class ChannelEvent(Generic[T]):
     metadata: EventMetadata | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ChannelMessage:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ChannelMessage(Value):
     """A word about the channel: "ping", "pong", "WebSocket Heartbeat"."""
 
     message: str
 
 
-@attrs.frozen(kw_only=True)
-class SystemMessage:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class SystemMessage(Value):
     """What the service says of a socket: that it closes soon, that the token was revoked."""
 
     channel_id: str | None = None

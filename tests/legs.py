@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 TESTS = (
     "tests/test_borrowed.py",
+    "tests/test_cost.py",
     "tests/test_engine.py",
     "tests/test_home.py",
     "tests/test_real.py",

@@ -11,11 +11,11 @@ import coaching_async
 PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
-    {"_types", "_version", "_hints", "_json", "_lanes", "_tasks", "_signal", "_cursor", "_drift"},
+    {"_types", "_version", "_names", "_value", "_hints", "_json", "_lanes", "_tasks", "_signal", "_cursor", "_drift"},
     {"_convert", "_events"},
-    {"models_aggregates", "models_errors", "models_socket"},
+    {"models_aggregates", "models_errors", "models_socket", "_structure"},
     {"models"},
-    {"models_slots", "_errors", "_batch", "_known", "_find_created"},
+    {"models_slots", "_errors", "_batch", "_known", "_find_created", "_converter"},
     {"_regions", "_retry", "_rate", "_wire", "_home", "_log", "_outcomes", "_course", "_turns"},
     {"_failures", "_urls", "_gate", "_pydantic", "_walk"},
     {"_exchange", "_chunks", "_stream"},

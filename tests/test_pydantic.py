@@ -23,7 +23,7 @@ from coaching_async import (
     Page,
     to_dict,
 )
-from coaching_async._wire import camel
+from coaching_async._names import camel
 from coaching_async.testing import build
 
 from .test_testing import HOLDING, MODELS

@@ -1,0 +1,151 @@
+"""What JSON means, as hooks of a cattrs converter: each type's rule, said once."""
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+from cattrs import Converter
+from cattrs.cols import homogenous_tuple_structure_factory
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from ._names import wire_name
+from ._structure import SLICE, Hook, is_absent_when_null, structure
+from ._types import FOLDED, Interval, OpenEnum, Unset, interval, timestamp
+from .models import Appointment, AppointmentReference
+
+__all__ = ["make_converter"]
+
+T = TypeVar("T")
+
+
+def make_converter(in_slices: Callable[[list[object]], Iterable[object]], *, is_detailed: bool = False) -> Converter:
+    """A converter between JSON and models. One that `is_detailed` tells where something is wrong, and takes thrice as long.
+
+    `in_slices` gives the items of a long list, and may raise an error in between.
+    """
+    converter = Converter()
+
+    def own_hook(field: "attrs.Attribute[Any]") -> Hook | None:
+        return _an_id if field.name == "id" else None
+
+    def absent_or(field: "attrs.Attribute[Any]") -> Hook | None:
+        if field.default is not None and is_absent_when_null(field):
+            return lambda value, cls: field.default if value is None else converter.structure(value, cls)
+        return own_hook(field)
+
+    def settable(cls: Any) -> Hook:
+        present: Any = Union[tuple(each for each in get_args(cls) if each is not Unset)]  # noqa: UP007 # built at run time
+        return lambda value, _: converter.structure(value, present)
+
+    def model(cls: Any) -> Hook:
+        return structure(cls, converter, own_hook)
+
+    def model_in_detail(cls: Any) -> Hook:
+        structure = make_dict_structure_fn(cls, converter, **_named(cls, absent_or))
+        return lambda value, _: structure(_an_object(value, None), cls)
+
+    def tuple_of(cls: Any) -> Hook:
+        of = get_args(cls)[0]
+        make = converter.get_structure_hook(of)
+
+        def hook(value: list[object], _: Any) -> tuple[Any, ...]:
+            if type(value) is not list:
+                raise TypeError("list")
+            items = value if len(value) <= SLICE else in_slices(value)
+            return tuple([make(each, of) for each in items])
+
+        return hook
+
+    def tuple_in_detail(cls: Any) -> Hook:
+        make = homogenous_tuple_structure_factory(cls, converter)
+        return lambda value, _: make(in_slices(_a_list(value, None)), cls)
+
+    def model_out(cls: Any) -> Callable[[Any], dict[str, Any]]:
+        # What equals its default is left out: UNSET in requests, None in what was read.
+        return make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **_named(cls))
+
+    def appointment_or_reference(value: object, _: Any) -> Appointment | AppointmentReference | None:
+        if value is None:
+            return None
+        whole = any(
+            inner is not None for name, inner in _an_object(value, None).items() if name not in {"id", "selfUri"}
+        )
+        cls: type[Appointment | AppointmentReference] = Appointment if whole else AppointmentReference
+        return converter.structure(value, cls)
+
+    for scalar in (str, int, bool):
+        converter.register_structure_hook(scalar, _exactly(scalar))
+    converter.register_structure_hook(float, _a_number)
+    converter.register_structure_hook(datetime, _a_moment)
+    converter.register_structure_hook(date, lambda value, _: date.fromisoformat(_a_str(value, None)))
+    converter.register_structure_hook(Interval, lambda value, _: Interval.parse(_a_str(value, None)))
+    converter.register_structure_hook(OpenEnum, _a_member)
+    converter.register_structure_hook_func(
+        lambda cls: cls == (Appointment | AppointmentReference | None), appointment_or_reference
+    )
+    converter.register_structure_hook_factory(lambda cls: Unset in get_args(cls), settable)
+    converter.register_structure_hook_factory(_is_model, model_in_detail if is_detailed else model)
+    converter.register_structure_hook_factory(_is_tuple, tuple_in_detail if is_detailed else tuple_of)
+    converter.register_unstructure_hook_factory(_is_model, model_out)
+    converter.register_unstructure_hook(OpenEnum, lambda value: value.value)
+    converter.register_unstructure_hook(datetime, timestamp)
+    converter.register_unstructure_hook(date, date.isoformat)
+    converter.register_unstructure_hook(Interval, interval)
+    return converter
+
+
+def _exactly(cls: type[T]) -> Callable[[Any, object], T]:
+    """A value of another type is an error, not something to convert: "3" is no number of minutes, nor is True."""
+    exact = get_origin(cls) or cls
+
+    def check(value: T, _: object) -> T:
+        if type(value) is not exact:
+            raise TypeError(exact.__name__)
+        return value
+
+    return check
+
+
+_a_str, _an_object, _a_list = _exactly(str), _exactly(dict[str, object]), _exactly(list[object])
+
+
+def _an_id(value: object, _: object) -> str:
+    id_ = _a_str(value, None)
+    return _refuse() if id_ in FOLDED else id_  # it would point to something else
+
+
+def _a_moment(value: object, _: object) -> datetime:
+    moment = datetime.fromisoformat(_a_str(value, None))
+    return moment if moment.tzinfo is not None else _refuse()
+
+
+def _a_number(value: object, _: object) -> float:
+    """JSON has one kind of number, so 1 is as good as 1.0; 1e999 is none."""
+    if type(value) not in {int, float}:
+        raise TypeError("float")
+    number = float(cast("float", value))
+    return number if math.isfinite(number) else _refuse()
+
+
+def _a_member(value: object, cls: type[OpenEnum]) -> OpenEnum:
+    return cls(_a_str(value, None))
+
+
+def _refuse() -> NoReturn:
+    raise ValueError
+
+
+def _is_model(cls: Any) -> bool:
+    return attrs.has(get_origin(cls) or cls)
+
+
+def _is_tuple(cls: Any) -> bool:
+    return get_origin(cls) is tuple
+
+
+def _named(cls: Any, hook: Callable[["attrs.Attribute[Any]"], Hook | None] = lambda _: None) -> dict[str, Any]:
+    """How cattrs is told what fields are called, and which of them have hooks of their own."""
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(get_origin(cls) or cls)
+    return {field.name: override(rename=wire_name(field), struct_hook=hook(field)) for field in fields}

@@ -1,0 +1,122 @@
+"""How a model is made of a JSON object: a function for each class, written from its fields and compiled once.
+
+What it does is what the converter's hooks say. It goes to them without detours: a value that is of the right type already
+needs no hook, and a model that only keeps what it is given has its slots filled without its `__init__`, which takes twice as
+long for a frozen class. The first thing that is wrong ends it; where that is, is found by who converts in detail.
+"""
+
+from collections.abc import Callable, Iterable
+from types import MemberDescriptorType
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, get_args, get_origin
+
+import attrs
+
+from ._convert import EMPTY
+from ._names import wire_name
+from ._types import FOLDED
+
+__all__ = ["SLICE", "Hook", "Hooks", "is_absent_when_null", "structure"]
+
+Hook: TypeAlias = Callable[[Any, Any], Any]
+"""Makes a value of a type from JSON. Raises any exception."""
+
+
+class Hooks(Protocol):
+    """As much of a converter as is used here."""
+
+    def get_structure_hook(self, kind: Any, /) -> Hook: ...
+    def structure(self, value: Any, kind: Any, /) -> Any: ...
+
+
+SLICE: Final = 100
+"""Items made at a stretch: less than a millisecond's work."""
+
+EXACT: Final = {str: "str", int: "int", bool: "bool"}
+"""Types whose values are taken as they are."""
+
+SHORT: Final = max(map(len, FOLDED))
+"""Characters of a text that may be no id."""
+
+OBJECT: Final = """\
+def structure(value, _):
+    if type(value) is not dict:
+        raise TypeError
+    get = value.get
+"""
+
+
+def is_absent_when_null(field: "attrs.Attribute[Any]") -> bool:
+    """Whether null says the same as nothing: a list, a mapping, or what may be absent in an answer."""
+    return field.default is None or field.default in ((), EMPTY)
+
+
+def structure(cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Attribute[Any]"], Hook | None]) -> Hook:
+    """A hook that makes a `cls` of an object. `own_hook` is that of one field, where it has another than its type."""
+    model: Any = get_origin(cls) or cls
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(model))
+    given = dict(zip(getattr(model, "__parameters__", ()), get_args(cls), strict=True))
+    lines: list[str] = []
+    names: dict[str, Any] = {"cls": model, "new": model.__new__}
+    for field in fields:
+        kind = _alone(field, _with(given, field.type))
+        names[f"type_{field.name}"], names[f"default_{field.name}"] = kind, field.default
+        names[f"hook_{field.name}"] = own_hook(field) or (
+            hooks.structure if _mentions(kind, cls) else hooks.get_structure_hook(kind)  # itself is made when it is met
+        )
+        lines += _lines(field, kind)
+    if _only_keeps(model, fields):
+        names |= {f"set_{field.name}": getattr(model, field.name).__set__ for field in fields}
+        lines += ["made = new(cls)", *(f"set_{field.name}(made, v_{field.name})" for field in fields), "return made"]
+    else:
+        lines.append(f"return cls({', '.join(f'{field.alias}=v_{field.name}' for field in fields)})")
+    source = OBJECT + "".join(f"    {line}\n" for line in lines)
+    exec(compile(source, f"<{__name__} of {cls}>", "exec"), names)  # noqa: S102 # as attrs and cattrs do
+    made: Hook = names["structure"]
+    return made
+
+
+def _lines(field: "attrs.Attribute[Any]", kind: Any) -> Iterable[str]:
+    """Reads one field."""
+    name, wire = field.name, wire_name(field)
+    value, default = f"v_{name}", f"default_{name}"
+    made = f"hook_{name}({value}, type_{name})"
+    read = f"{value} = {made}"
+    unfit = f"type({value}) is not {EXACT[kind]}" if kind in EXACT else None
+    if field.default is attrs.NOTHING:
+        yield f"{value} = value[{wire!r}]"
+        unsure = f" or len({value}) <= {SHORT}" if name == "id" else ""
+        yield f"if {unfit}{unsure}: {read}" if unfit else read
+    elif is_absent_when_null(field):
+        yield f"{value} = get({wire!r})"
+        if_unfit = f"if {unfit}: " if unfit else ""
+        yield f"{if_unfit}{value} = {default} if {value} is None else {made}"
+    else:
+        yield f"{value} = get({wire!r}, {default})"
+        yield f"if {value} is not {default}: {read}"
+
+
+def _alone(field: "attrs.Attribute[Any]", kind: Any) -> Any:
+    """The type of what is not null, where null is not for a hook to see."""
+    present = [each for each in get_args(kind) if each is not type(None)]
+    return present[0] if is_absent_when_null(field) and len(present) == 1 and type(None) in get_args(kind) else kind
+
+
+def _with(given: dict[Any, Any], kind: Any) -> Any:
+    """A type, with what its variables stand for."""
+    if isinstance(kind, TypeVar):
+        return given[kind]
+    variables = getattr(kind, "__parameters__", ())
+    return kind[tuple(given[each] for each in variables)] if variables else kind
+
+
+def _mentions(kind: Any, cls: Any) -> bool:
+    return kind is cls or any(_mentions(each, cls) for each in get_args(kind))
+
+
+def _only_keeps(model: Any, fields: Iterable["attrs.Attribute[Any]"]) -> bool:
+    """Whether making one is no more than putting values into its slots."""
+    return not hasattr(model, "__attrs_post_init__") and all(
+        not (field.converter or field.validator)  # pyright: ignore[reportUnknownMemberType] # attrs says no more of them
+        and isinstance(getattr(model, field.name, None), MemberDescriptorType)
+        for field in fields
+    )

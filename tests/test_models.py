@@ -1,0 +1,57 @@
+"""Models are values, whichever methods of theirs attrs did not write."""
+
+import subprocess
+import sys
+
+import attrs
+import pytest
+
+import coaching_async
+from coaching_async import Appointment, AppointmentReference, Channel, ErrorLimit, Page, StatusChange, UserReference
+from coaching_async._value import Value
+
+MODELS = [each for each in vars(coaching_async).values() if isinstance(each, type) and issubclass(each, Value)]
+
+
+@pytest.mark.parametrize("cls", MODELS)
+def test_every_model_is_a_value(cls: type):
+    assert attrs.has(cls)
+    assert {cls.__eq__, cls.__hash__, cls.__repr__} == {Value.__eq__, Value.__hash__, Value.__repr__}
+
+
+def test_every_class_of_the_modules_of_models_is_a_model():
+    names = {name for module in ("", "_aggregates", "_errors", "_slots", "_socket") for name in public(module)}
+
+    assert names == {cls.__name__ for cls in MODELS}
+
+
+def public(module: str) -> set[str]:
+    """The attrs classes of a module of models."""
+    namespace = vars(sys.modules[f"coaching_async.models{module}"])
+    return {name for name in namespace["__all__"] if attrs.has(namespace[name])}
+
+
+def test_models_are_equal_when_class_and_fields_are():
+    one, same = Appointment(id="1", name="a"), Appointment(id="1", name="a")
+
+    assert (one, hash(one)) == (same, hash(same))
+    assert one != attrs.evolve(one, name="b")
+    assert UserReference(id="1") != AppointmentReference(id="1")
+    assert UserReference(id="1") != "1"
+    assert len({one, same, UserReference(id="1"), AppointmentReference(id="1")}) == 3
+    assert ErrorLimit(key="a") == ErrorLimit(key="a")
+
+
+def test_a_repr_shows_what_a_model_holds_and_no_secret():
+    assert repr(UserReference(id="1")) == "UserReference(id='1', self_uri=None)"
+    assert repr(Page[StatusChange](entities=())) == (
+        "Page(entities=(), page_number=None, page_size=None, page_count=None, total=None)"
+    )
+    assert repr(Channel(id="1", connect_uri="wss://secret")) == "Channel(id='1', expires=None)"
+
+
+def test_importing_it_imports_no_event_loop_and_no_converter():
+    program = "import sys, coaching_async; print(sys.modules.keys() & {'asyncio', 'trio', 'cattrs', 'pydantic'})"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    assert done.stdout == "set()\n"
