@@ -147,13 +147,16 @@ def test_an_appointment_is_created_once_and_shown_whole(run: Ours, sandbox: Sand
     assert not sandbox.faults.pending
 
 
-def test_an_appointment_that_is_not_known_to_be_created_is_not_created_again(run: Ours, sandbox: Sandbox):
+def test_an_appointment_is_looked_for_after_a_503_and_never_created_twice(run: Ours, sandbox: Sandbox):
     fails(sandbox, "appointments.create", 503)
     before = set(sandbox.state.appointments)
 
     assert run("create", sandbox, body(sandbox)) == Failed(503)
-
     assert set(sandbox.state.appointments) == before
+
+    created = run("create", sandbox, body(sandbox))
+    fails(sandbox, "appointments.create", 503)
+    assert run("create", sandbox, body(sandbox)) == created  # it is as good as one that this 503 has hidden
 
 
 def test_all_notifications_get_read(run: Ours, sandbox: Sandbox):
@@ -179,6 +182,8 @@ def test_a_quarter_is_exported_once_each_though_the_first_run_fails_and_its_last
         assert run("export_quarter", sandbox, *arguments) == Failed(403)
         assert not path.exists()
         part = path.with_name("quarter.jsonl.part")
+        kept = from_dict(Appointment, json.loads(part.read_text().partition("\n")[0]))
+        sandbox.state.appointments[kept.id]["name"] = "another one"
         with part.open("a") as file:
             file.write('{"id": "half a li')
         weather(sandbox, "appointments")
@@ -191,7 +196,8 @@ def test_a_quarter_is_exported_once_each_though_the_first_run_fails_and_its_last
         assert len({each.id for each in lines}) == len(lines) > 200
         lasting = where(sandbox, "2026")
         assert lasting <= {each.id for each in lines}
-        assert all(shown(sandbox, each.id) == each for each in lines if each.id in lasting)
+        assert all(shown(sandbox, each.id) == each for each in lines if each.id in lasting - {kept.id})
+        assert kept in lines  # not read again
         assert all(each.date_start is not None and each.date_start.year == 2026 for each in lines)
 
 
