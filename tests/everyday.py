@@ -131,6 +131,10 @@ class Official:
         """What needs no sandbox."""
         return self._outcome(task, "http://127.0.0.1:9", "client", ())["value"]
 
+    def raised(self, task: str, sandbox: Sandbox, *arguments: Json, by: str) -> Json:
+        """The name of its error."""
+        return self._outcome(task, sandbox.base_url, by, arguments)["error"]
+
     def _outcome(self, task: str, url: str, by: str, arguments: tuple[Json, ...]) -> Json:
         assert self.process.stdin is not None
         assert self.process.stdout is not None

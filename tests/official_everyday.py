@@ -12,8 +12,9 @@ import inspect
 import json
 import os
 import sys
+import threading
 import typing
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import anyio
 import PureCloudPlatformClientV2 as sdk  # noqa: N813 - as in the vendor's examples, but shorter
 from in_thread import in_thread
 from official_sdk_tour import model
+from PureCloudPlatformClientV2.default_http_client import DefaultHttpClient
 
 
 def api(order: dict[str, Any]) -> sdk.CoachingApi:
@@ -70,8 +72,12 @@ def carry_out(order: dict[str, Any], served: contextlib.ExitStack) -> Any:
             return anyio.run(importlib.import_module(task).main, *arguments)
     by = api(order)
     if task == "call":
-        method, *arguments = arguments
-        return plain(by, getattr(by, method)(*arguments))
+        method, *arguments = [
+            model(each["model"], each["fields"]) if isinstance(each, dict) and "model" in each else each
+            for each in arguments
+        ]
+        options = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
+        return plain(by, getattr(by, method)(*arguments, **options))
     value = getattr(importlib.import_module(task), task)(by, *arguments)
     if task == "fetch_many":
         value = {"succeeded": value[0], "failed": {id_: error.status for id_, error in value[1].items()}}
@@ -101,7 +107,17 @@ def told() -> dict[str, Any]:
             waiting += fields.values()
     logins = [name for name in vars(sdk.ApiClient) if name.endswith("_token") and not name.startswith("handle")]
     regions = {each.name: each.value for each in sdk.PureCloudRegionHosts}
-    return {"methods": methods, "models": found, "logins": logins, "regions": regions}
+    pools = DefaultHttpClient(timeout=1000).rest_client.pool_manager.connection_pool_kw
+    return {
+        "methods": methods,
+        "models": found,
+        "logins": logins,
+        "regions": regions,
+        "has_timeout": "timeout" in pools,
+        "to_dict": sorted(sdk.UserReference().to_dict()),
+        "naive": sdk.ApiClient().sanitize_for_serialization(datetime(2026, 11, 1)),  # noqa: DTZ001 - that is the point
+        "threads": threading.active_count(),
+    }
 
 
 def main() -> None:
