@@ -128,6 +128,8 @@ def main() -> None:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
                 outcome = {"error": type(error).__name__, "status": getattr(error, "status", None), "text": str(error)}
             print(json.dumps(outcome), flush=True)  # noqa: T201 - the other end of the pipe reads it
+    sys.stdout.flush()
+    os._exit(0)  # to take leave of its thousands of modules would take the SDK another second
 
 
 if __name__ == "__main__":
