@@ -128,16 +128,15 @@ def body(sandbox: Sandbox) -> Json:
 
 @pytest.mark.parametrize("wrong", ["429", "401", "answer lost", "202"])
 def test_an_appointment_is_created_once_and_shown_whole(run: Ours, sandbox: Sandbox, wrong: str):
-    creating = route("appointments.create")
     before = set(sandbox.state.appointments)
     if wrong == "429":
         fails(sandbox, "appointments.create", 429, retry_after=0)
     elif wrong == "401":
-        sandbox.faults.add(Fault("revoke", *creating))
+        sandbox.faults.add(Fault("revoke", *route("appointments.create")))
     elif wrong == "answer lost":
         loses_answer(sandbox, "appointments.create")
     else:
-        sandbox.faults.add(Fault("accepted", *creating, delay=0.1))
+        sandbox.faults.add(Fault("accepted", *route("appointments.create"), delay=0.1))
 
     created = run("create", sandbox, body(sandbox))
 
