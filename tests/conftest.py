@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from .everyday import Official, official
+from .official_sdk import official_python
 from .validation import Witness, witnessing
 
 DATA = Path(__file__).parent / "data"
@@ -49,6 +51,17 @@ def witness() -> Iterator[Witness]:
 def every_answer_of_a_sandbox_is_one_that_the_contract_allows(witness: Witness) -> Iterator[None]:
     yield
     witness.judge()
+
+
+@pytest.fixture(scope="session")
+def sdk_python() -> Path:
+    return official_python()
+
+
+@pytest.fixture(scope="session")
+def official_sdk(sdk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Official]:
+    with official(sdk_python, tmp_path_factory.mktemp("home")) as official_sdk:
+        yield official_sdk
 
 
 @pytest.fixture(params=["asyncio", "trio"])

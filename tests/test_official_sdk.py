@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,42 +22,10 @@ if TYPE_CHECKING:
 # Whichever test comes first builds the environment of the SDK, which is 170 MB large.
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
 
-SDK = "PureCloudPlatformClientV2==269.*"
 HERE = Path(__file__).parent
-ENVIRONMENTS = HERE.parent / ".venv" / "official-sdk"
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 Json: TypeAlias = Any
-
-
-@pytest.fixture(scope="session")
-def sdk_python() -> Path:
-    """A Python with the SDK, built once and kept for as long as the environment of the project."""
-    kept = (
-        ENVIRONMENTS / f"{SDK.partition('==')[2].strip('.*')}-python{sys.version_info.major}.{sys.version_info.minor}"
-    )
-    if not kept.exists():
-        ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=ENVIRONMENTS, ignore_cleanup_errors=True) as temporary:
-            built = Path(temporary) / "built"
-            run(sys.executable, "-m", "venv", built)
-            run(built / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK)
-            put_in_place(built, kept)
-    return kept / "bin" / "python"
-
-
-def run(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stderr}"
-
-
-def put_in_place(built: Path, kept: Path) -> None:
-    """In one step: what is there is whole, even if two runs build it at once, or one is interrupted."""
-    try:
-        built.rename(kept)
-    except OSError:
-        if not kept.exists():
-            raise
 
 
 @attrs.frozen

@@ -1,0 +1,11 @@
+"""All notifications of the user whose token the client has are marked as read."""
+
+from coaching_async import CoachingClient
+
+
+async def mark_all_read(client: CoachingClient) -> int:
+    """How many were not."""
+    unread = [each.id async for each in client.notifications.list() if not each.marked_as_read]
+    for notification_id in unread:
+        await client.notifications.mark_read(notification_id)
+    return len(unread)

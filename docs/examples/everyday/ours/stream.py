@@ -1,0 +1,17 @@
+"""A long list that is streamed to a browser: `uvicorn stream:app`."""
+
+from typing import Annotated
+
+from fastapi import FastAPI, Query
+from fastapi.responses import StreamingResponse
+
+from coaching_async.integrations.fastapi import Client, add_problem_responses, json_lines, lifespan
+
+app = FastAPI(lifespan=lifespan())
+add_problem_responses(app)
+
+
+@app.get("/appointments")
+async def appointments(client: Client, user_id: Annotated[list[str], Query()]) -> StreamingResponse:
+    """The appointments of users, a line of JSON for each, as they come."""
+    return await json_lines(client.appointments.list(user_id))
