@@ -79,7 +79,12 @@ class Request:
 
     def with_header(self, name: str, value: str) -> "Request":
         """The same request with one header more."""
-        return attrs.evolve(self, headers={**self.headers, name: value})
+        headers = {**self.headers, name: value}
+        return Request(self.call, self.method, self.url, self.safety, headers, self.content, self.pause)
+
+    def with_pause(self, pause: Pause) -> "Request":
+        """The same request, with a token that may be told to wait."""
+        return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, pause)
 
 
 @attrs.frozen

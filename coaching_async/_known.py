@@ -3,6 +3,7 @@
 from collections.abc import Container, Sequence
 from itertools import repeat
 from operator import contains
+from typing import cast
 
 from ._cursor import Position, digest
 
@@ -62,6 +63,8 @@ class Met:
         """Which of them it has."""
         met, passes = self._met, self.passes
         if passes > 1 or not self._has_past:
+            if met.keys().isdisjoint(ids):  # the usual case, told at once
+                return [False] * len(ids)
             return [each is not None and met.get(each) == passes for each in ids]
         return [each is not None and (met.get(each) == passes or self._was_before(each)) for each in ids]
 
@@ -70,6 +73,11 @@ class Met:
         new: list[int] = []
         met, passes = self._met, self.passes
         is_alone = not self._has_past and self._known.is_of_one_list
+        if is_alone and not old and None not in ids and met.keys().isdisjoint(ids) and len(set(ids)) == len(ids):
+            met.update(dict.fromkeys(cast("Sequence[str]", ids), passes))  # the usual case, without looking at each
+            self.count += len(ids)
+            self.others += len(ids)
+            return list(range(len(ids)))
         for at, each in enumerate(ids):
             if each is None:  # without ids, two alike are two
                 new.append(at)

@@ -69,7 +69,7 @@ class Retrying:
 
     async def _attempt(self, request: Request) -> "Response | ExchangeFailed":
         try:
-            return await self.send(attrs.evolve(request, pause=self.pause))
+            return await self.send(request.with_pause(self.pause))
         except ExchangeFailed as failure:
             return failure.with_traceback(None)  # its frames hold the signed request
         except CoachingError as error:

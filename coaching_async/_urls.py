@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 from ._names import camel
 from ._types import FOLDED, Interval, interval
@@ -33,7 +33,11 @@ def _query(parameters: Mapping[str, QueryValue], spelled: Callable[[str], str] =
             case _:
                 texts = [_item(name, item) for item in value]
         pairs += [(spelled(name), text) for text in texts]
-    return urlencode(pairs, quote_via=quote, safe="")
+    return "&".join(f"{_quoted(name)}={_quoted(text)}" for name, text in pairs)
+
+
+def _quoted(text: str) -> str:
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
 def address(path: str, parameters: Mapping[str, QueryValue]) -> str:
@@ -64,7 +68,7 @@ def _segment(text: str) -> str:
         raise TypeError(f"an id is a str, not {type(text).__name__}")
     if text in FOLDED:
         raise ValueError(f"{text!r} is no id")
-    return quote(text, safe="")
+    return _quoted(text)
 
 
 def _item(name: str, item: str) -> str:
