@@ -71,7 +71,7 @@ def running(appointments: int, users: int) -> Iterator[Service]:
     """Start a sandbox in a process of its own; it ends with the block."""
     command = [sys.executable, "-c", SERVER, str(appointments), str(users)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdout  # noqa: S101
+        assert process.stdout
         url, *user_ids = process.stdout.readline().split()
         try:
             yield Service(url, user_ids, process.pid)
@@ -130,7 +130,7 @@ class Load:
             response.raise_for_status()
         except httpx.HTTPError as error:
             self.errors += 1
-            print(f"{request.method} {request.url.path}: {error!r}", file=sys.stderr)  # noqa: T201
+            print(f"{request.method} {request.url.path}: {error!r}", file=sys.stderr)
             return
         self.times.append(time.perf_counter() - due)
         if request.method == "POST":
@@ -193,7 +193,7 @@ def main() -> None:
         rows += asyncio.run(load(service, options.seconds, options.rate, options.connections, options.writes))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:{width}}  {value}")  # noqa: T201
+        print(f"{name:{width}}  {value}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""HTTP libraries, the client over each of them, and what somebody writes by hand over the same."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx
+import httpx2
+from httpx_aiohttp import HttpxAiohttpClient
+
+from benchmarks import handwritten
+from coaching_async import AccessToken, ClientCredentials, CoachingClient, RateLimit
+
+__all__ = ["ENGINES", "TOKEN", "UNLIMITED", "USER", "by_hand", "ours"]
+
+USER: Final = "11111111-1111-4111-8111-111111111111"
+TOKEN: Final = "a-token-for-benchmarks"
+UNLIMITED: Final = RateLimit(10**9, per=1.0)
+"""The client has no way to go without a limit."""
+
+ENGINES: Final[dict[str, Callable[[int], Any]]] = {
+    "httpx": lambda width: httpx.AsyncClient(limits=wide(httpx, width), trust_env=False, timeout=60),
+    "httpx2": lambda width: httpx2.AsyncClient(limits=wide(httpx2, width), trust_env=False, timeout=60),
+    "httpx + aiohttp": lambda width: HttpxAiohttpClient(limits=wide(httpx, width), trust_env=False, timeout=60),
+}
+"""Makers of HTTP clients with so many connections."""
+
+WIDTH: Final = 10
+"""How many requests a client has under way unless told otherwise."""
+
+
+def wide(library: Any, width: int) -> Any:
+    """Room for so many connections, all of them kept."""
+    return library.Limits(max_connections=width, max_keepalive_connections=width)
+
+
+@asynccontextmanager
+async def ours(
+    url: str,
+    engine: str = "httpx",
+    auth: ClientCredentials | AccessToken = AccessToken(TOKEN),  # noqa: B008 # immutable
+    rate_limit: RateLimit = UNLIMITED,
+) -> AsyncIterator[CoachingClient]:
+    """The client as it comes, over an engine: httpx is its own, the others are borrowed."""
+    http = None if engine == "httpx" else ENGINES[engine](WIDTH + 1)
+    async with CoachingClient(auth, base_url=url, rate_limit=rate_limit, http_client=http) as client:
+        yield client
+    if http is not None:
+        await http.aclose()
+
+
+async def by_hand(http: Any, url: str, pages: int, size: int, concurrency: int, token: str = TOKEN) -> list[Any]:
+    """Read so many pages with so many workers. It retries nothing, and knows neither deadlines nor limits."""
+    found: dict[int, tuple[handwritten.Appointment, ...]] = {}
+    numbers = iter(range(1, pages + 1))
+
+    async def work() -> None:
+        for number in numbers:
+            response = await http.get(
+                f"{url}/api/v2/coaching/appointments",
+                params={"userIds": USER, "pageSize": size, "pageNumber": number},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            response.raise_for_status()
+            found[number] = handwritten.page(response.json()).entities
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(concurrency):
+            tasks.create_task(work())
+    return [item for number in sorted(found) for item in found[number]]
