@@ -10,12 +10,11 @@ import httpx2
 from httpx_aiohttp import HttpxAiohttpClient
 
 from benchmarks import handwritten
-from coaching_async import AccessToken, ClientCredentials, CoachingClient, RateLimit
+from benchmarks.processes import Service
+from coaching_async import AccessToken, CoachingClient, RateLimit
 
-__all__ = ["ENGINES", "TOKEN", "UNLIMITED", "USER", "by_hand", "ours"]
+__all__ = ["ENGINES", "UNLIMITED", "by_hand", "ours"]
 
-USER: Final = "11111111-1111-4111-8111-111111111111"
-TOKEN: Final = "a-token-for-benchmarks"
 UNLIMITED: Final = RateLimit(10**9, per=1.0)
 """The client has no way to go without a limit."""
 
@@ -37,20 +36,17 @@ def wide(library: Any, width: int) -> Any:
 
 @asynccontextmanager
 async def ours(
-    url: str,
-    engine: str = "httpx",
-    auth: ClientCredentials | AccessToken = AccessToken(TOKEN),  # noqa: B008 # immutable
-    rate_limit: RateLimit = UNLIMITED,
+    service: Service, engine: str = "httpx", rate_limit: RateLimit = UNLIMITED
 ) -> AsyncIterator[CoachingClient]:
     """The client as it comes, over an engine: httpx is its own, the others are borrowed."""
-    http = None if engine == "httpx" else ENGINES[engine](WIDTH + 1)
-    async with CoachingClient(auth, base_url=url, rate_limit=rate_limit, http_client=http) as client:
+    auth, http = AccessToken(service.token), None if engine == "httpx" else ENGINES[engine](WIDTH + 1)
+    async with CoachingClient(auth, base_url=service.url, rate_limit=rate_limit, http_client=http) as client:
         yield client
     if http is not None:
         await http.aclose()
 
 
-async def by_hand(http: Any, url: str, pages: int, size: int, concurrency: int, token: str = TOKEN) -> list[Any]:
+async def by_hand(http: Any, service: Service, pages: int, size: int, concurrency: int) -> list[Any]:
     """Read so many pages with so many workers. It retries nothing, and knows neither deadlines nor limits."""
     found: dict[int, tuple[handwritten.Appointment, ...]] = {}
     numbers = iter(range(1, pages + 1))
@@ -58,9 +54,9 @@ async def by_hand(http: Any, url: str, pages: int, size: int, concurrency: int, 
     async def work() -> None:
         for number in numbers:
             response = await http.get(
-                f"{url}/api/v2/coaching/appointments",
-                params={"userIds": USER, "pageSize": size, "pageNumber": number},
-                headers={"Authorization": f"Bearer {token}"},
+                f"{service.url}/api/v2/coaching/appointments",
+                params={"userIds": service.user_ids, "pageSize": size, "pageNumber": number},
+                headers={"Authorization": f"Bearer {service.token}"},
             )
             response.raise_for_status()
             found[number] = handwritten.page(response.json()).entities

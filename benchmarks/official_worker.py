@@ -33,14 +33,14 @@ def decode(path: str, times: int) -> Measures:
     return taken(lambda: [client.deserialize(answer, "CoachingAppointmentResponseList") for _ in range(times)])
 
 
-def fetch(url: str, pages: int, size: int, threads: int, user_id: str, token: str) -> Measures:
+def fetch(url: str, pages: int, size: int, threads: int, user_ids: list[str], token: str) -> Measures:
     """Read so many pages, each thread with a client of its own: one that is shared has four connections."""
     numbers = iter(range(1, pages + 1))
     items: list[object] = []
 
     def work(api: Api) -> None:
         for number in numbers:
-            items.extend(api.get_coaching_appointments([user_id], page_number=number, page_size=size).entities)
+            items.extend(api.get_coaching_appointments(user_ids, page_number=number, page_size=size).entities)
 
     measures = in_threads(url, threads, token, work)
     assert len(items) == pages * size

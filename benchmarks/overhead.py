@@ -15,9 +15,9 @@ import attrs
 import httpx
 import memray
 
-from benchmarks.clients import ENGINES, TOKEN, USER, ours
+from benchmarks.clients import ENGINES, ours
 from benchmarks.harness import Figure, Goal, Measures, Row, alternate, clocks, main
-from benchmarks.processes import serving
+from benchmarks.processes import Service, serving
 from coaching_async import Appointment, CoachingClient, Page, from_dict
 
 __all__ = ["measure"]
@@ -36,17 +36,17 @@ def measure(quick: bool) -> Figure:
     """Take the figure."""
     calls, rounds = (100, 5) if quick else (200, 20)
     rows: list[Row] = []
-    with serving(items=SIZE * calls) as url, asyncio.Runner() as runner:
+    with serving(items=SIZE * calls) as service, asyncio.Runner() as runner:
         connections = AsyncExitStack()
-        client = runner.run(connections.enter_async_context(ours(url)))
+        client = runner.run(connections.enter_async_context(ours(service)))
         http = runner.run(connections.enter_async_context(ENGINES["httpx"](1)))
         for case, by_us, by_httpx in (
-            (PAGE, pages(client), pages_by_httpx(http, url, calls)),
-            (ONE, repeated(lambda: client.appointments.get(ID), calls), repeated(lambda: get(http, url), calls)),
+            (PAGE, pages(client, service), pages_by_httpx(http, service, calls)),
+            (ONE, repeated(lambda: client.appointments.get(ID), calls), repeated(lambda: get(http, service), calls)),
             (
                 EMPTY,
                 repeated(lambda: client.appointments.delete(ID), calls),
-                repeated(lambda: delete(http, url), calls),
+                repeated(lambda: delete(http, service), calls),
             ),
         ):
             contenders = {"ours": by_us, "bare httpx": by_httpx}
@@ -97,41 +97,42 @@ def repeated(call: Callable[[], Coroutine[Any, Any, object]], calls: int) -> Cal
     return work
 
 
-def pages(client: CoachingClient) -> Calls:
+def pages(client: CoachingClient, service: Service) -> Calls:
     """A walk over all pages."""
 
     async def work() -> None:
-        async for page in client.appointments.list(USER, page_size=SIZE).pages():
+        async for page in client.appointments.list(service.user_ids, page_size=SIZE).pages():
             assert len(page.entities) == SIZE
 
     return work
 
 
-def pages_by_httpx(http: httpx.AsyncClient, url: str, calls: int) -> Calls:
+def pages_by_httpx(http: httpx.AsyncClient, service: Service, calls: int) -> Calls:
     """The same pages."""
 
     async def work() -> None:
         for number in range(1, calls + 1):
-            query = {"userIds": USER, "pageSize": SIZE, "pageNumber": number}
-            page = decoded(Page[Appointment], await sent(http, "GET", url + PATH, params=query))
+            query = {"userIds": service.user_ids, "pageSize": SIZE, "pageNumber": number}
+            page = decoded(Page[Appointment], await sent(http, service, "GET", PATH, params=query))
             assert len(page.entities) == SIZE
 
     return work
 
 
-async def get(http: httpx.AsyncClient, url: str) -> Appointment:
+async def get(http: httpx.AsyncClient, service: Service) -> Appointment:
     """One appointment."""
-    return decoded(Appointment, await sent(http, "GET", f"{url}{PATH}/{ID}"))
+    return decoded(Appointment, await sent(http, service, "GET", f"{PATH}/{ID}"))
 
 
-async def delete(http: httpx.AsyncClient, url: str) -> None:
+async def delete(http: httpx.AsyncClient, service: Service) -> None:
     """Delete one."""
-    await sent(http, "DELETE", f"{url}{PATH}/{ID}")
+    await sent(http, service, "DELETE", f"{PATH}/{ID}")
 
 
-async def sent(http: httpx.AsyncClient, method: str, url: str, params: Any = None) -> httpx.Response:
+async def sent(http: httpx.AsyncClient, service: Service, method: str, path: str, params: Any = None) -> httpx.Response:
     """As little as there can be."""
-    response = await http.request(method, url, params=params, headers={"Authorization": f"Bearer {TOKEN}"})
+    headers = {"Authorization": f"Bearer {service.token}"}
+    response = await http.request(method, service.url + path, params=params, headers=headers)
     return response.raise_for_status()
 
 

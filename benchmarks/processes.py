@@ -7,24 +7,39 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
+import httpx
+
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
 
 from .environments import official_sdk
-from .harness import ROOT, Clocks
+from .harness import ROOT
 
-__all__ = ["SANDBOX", "Work", "program", "serving", "vendor"]
+__all__ = ["Service", "Work", "program", "sandbox", "serving", "vendor"]
 
-Work = Callable[..., Clocks]
+Work: TypeAlias = Callable[..., dict[str, float]]
 
+# Few requests are kept: what grows by design would hide what leaks.
 SANDBOX: Final = """
-import sys, json
+import json, sys
 from coaching_async.sandbox import Sandbox
-with Sandbox(**json.loads(sys.argv[1])) as sandbox:
-    print(sandbox.base_url, *sandbox.state.user_ids, flush=True)
+with Sandbox(**json.loads(sys.argv[1]), requests_kept=1000) as sandbox:
+    print(json.dumps([sandbox.base_url, sandbox.state.user_ids, list(sandbox.state.appointments)]), flush=True)
     sys.stdin.read()
 """
+
+
+@attrs.frozen
+class Service:
+    """A service in a process of its own, and what it knows."""
+
+    url: str
+    pid: int
+    token: str = "a-token-for-benchmarks"
+    user_ids: tuple[str, ...] = ("11111111-1111-4111-8111-111111111111",)
+    appointment_ids: tuple[str, ...] = ("3f0c8f0e-6d0b-4a57-9a7e-0d7f6f3f9a11",)
 
 
 @attrs.frozen
@@ -62,10 +77,21 @@ def program(*command: str | Path) -> Iterator[Program]:
 
 
 @contextmanager
-def serving(items: int, delay: float = 0.0) -> Iterator[str]:
-    """A fast server with a list of so many appointments, which answers after `delay` seconds; its URL."""
+def serving(items: int, delay: float = 0.0) -> Iterator[Service]:
+    """A fast server with a list of so many appointments, which answers after `delay` seconds."""
     with program(sys.executable, "-m", "benchmarks.server", str(items), str(delay)) as server:
-        yield server.hear().strip()
+        yield Service(server.hear().strip(), server.process.pid)
+
+
+@contextmanager
+def sandbox(**options: float) -> Iterator[Service]:
+    """A `Sandbox` with these options."""
+    with program(sys.executable, "-c", SANDBOX, json.dumps(options)) as running:
+        url, user_ids, appointment_ids = json.loads(running.hear())
+        form = {"grant_type": "client_credentials"}
+        answer = httpx.post(f"{url}/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET), trust_env=False)
+        token = answer.raise_for_status().json()["access_token"]
+        yield Service(url, running.process.pid, token, tuple(user_ids), tuple(appointment_ids))
 
 
 @contextmanager
@@ -73,7 +99,8 @@ def vendor() -> Iterator[Work]:
     """The vendor's SDK, ready to work: a function of `official_worker`, and its arguments."""
     with program(official_sdk(), ROOT / "benchmarks" / "official_worker.py") as worker:
 
-        def work(name: str, **arguments: object) -> Clocks:
-            return Clocks(**json.loads(worker.ask(json.dumps([name, arguments]))))
+        def work(name: str, **arguments: object) -> dict[str, float]:
+            measures: dict[str, float] = json.loads(worker.ask(json.dumps([name, arguments])))
+            return measures
 
         yield work
