@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import httpx
@@ -25,9 +25,6 @@ ENGINES: Final[dict[str, Callable[[int], Any]]] = {
 }
 """Makers of HTTP clients with so many connections."""
 
-WIDTH: Final = 10
-"""How many requests a client has under way unless told otherwise."""
-
 
 def wide(library: Any, width: int) -> Any:
     """Room for so many connections, all of them kept."""
@@ -36,14 +33,21 @@ def wide(library: Any, width: int) -> Any:
 
 @asynccontextmanager
 async def ours(
-    service: Service, engine: str = "httpx", rate_limit: RateLimit = UNLIMITED
+    service: Service, engine: str = "httpx", *, rate_limit: RateLimit = UNLIMITED, max_concurrency: int = 10
 ) -> AsyncIterator[CoachingClient]:
     """The client as it comes, over an engine: httpx is its own, the others are borrowed."""
-    auth, http = AccessToken(service.token), None if engine == "httpx" else ENGINES[engine](WIDTH + 1)
-    async with CoachingClient(auth, base_url=service.url, rate_limit=rate_limit, http_client=http) as client:
+    borrowed = nullcontext() if engine == "httpx" else ENGINES[engine](max_concurrency + 1)
+    async with (
+        borrowed as http,
+        CoachingClient(
+            AccessToken(service.token),
+            base_url=service.url,
+            rate_limit=rate_limit,
+            max_concurrency=max_concurrency,
+            http_client=http,
+        ) as client,
+    ):
         yield client
-    if http is not None:
-        await http.aclose()
 
 
 async def by_hand(http: Any, service: Service, pages: int, size: int, concurrency: int) -> list[Any]:

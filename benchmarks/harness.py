@@ -86,11 +86,14 @@ class Figure:
         return attrs.evolve(self, goals=goals)
 
 
-def alternate(contenders: Mapping[str, Callable[[], Measures]], rounds: int, case: str = "") -> list[Row]:
-    """Let each run once, unmeasured; then all of them by turns, so that whatever else the machine does meets each alike."""
+def alternate(
+    contenders: Mapping[str, Callable[[], Measures]], rounds: int, case: str = "", *, warm_up: bool = True
+) -> list[Row]:
+    """Let all run by turns, so that whatever else the machine does meets each alike; first each once, unmeasured."""
     runs: dict[str, list[Measures]] = {name: [] for name in contenders}
-    for run in contenders.values():
-        run()
+    if warm_up:
+        for run in contenders.values():
+            run()
     for _ in range(rounds):
         for name, run in contenders.items():
             runs[name].append(run())

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 import httpx
@@ -19,13 +19,13 @@ from .harness import ROOT
 
 __all__ = ["Service", "Work", "program", "sandbox", "serving", "vendor"]
 
-Work: TypeAlias = Callable[..., dict[str, float]]
+Work: TypeAlias = Callable[..., Any]
+"""Carries out one of the functions of `official_worker`, by name and arguments, and tells what it has returned."""
 
-# Few requests are kept: what grows by design would hide what leaks.
 SANDBOX: Final = """
 import json, sys
 from coaching_async.sandbox import Sandbox
-with Sandbox(**json.loads(sys.argv[1]), requests_kept=1000) as sandbox:
+with Sandbox(**json.loads(sys.argv[1])) as sandbox:
     print(json.dumps([sandbox.base_url, sandbox.state.user_ids, list(sandbox.state.appointments)]), flush=True)
     sys.stdin.read()
 """
@@ -96,11 +96,10 @@ def sandbox(**options: float) -> Iterator[Service]:
 
 @contextmanager
 def vendor() -> Iterator[Work]:
-    """The vendor's SDK, ready to work: a function of `official_worker`, and its arguments."""
+    """The vendor's SDK, ready to work."""
     with program(official_sdk(), ROOT / "benchmarks" / "official_worker.py") as worker:
 
-        def work(name: str, **arguments: object) -> dict[str, float]:
-            measures: dict[str, float] = json.loads(worker.ask(json.dumps([name, arguments])))
-            return measures
+        def work(name: str, **arguments: object) -> Any:
+            return json.loads(worker.ask(json.dumps([name, arguments])))
 
         yield work

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 
 import attrs
 import httpx
@@ -20,7 +21,7 @@ import httpx
 from benchmarks.processes import Service, sandbox
 
 APPOINTMENTS = "/api/v2/coaching/appointments"
-FILTERS = (
+FILTERS: tuple[dict[str, Any], ...] = (
     {"statuses": ["Completed", "InProgress"]},
     {"overdue": "True"},
     {"interval": "2026-11-01T00:00:00Z/2026-12-01T00:00:00Z"},
@@ -67,13 +68,15 @@ class Load:
             (0.6 * (100 - self.writes), 0.4 * (100 - self.writes), self.writes / 2, self.writes / 2),
         )[0]
         if kind == "list" or not self.known:
-            query: dict[str, object] = {
+            query: dict[str, Any] = {
                 "userIds": self.chance.sample(self.service.user_ids, self.chance.randint(1, 40)),
                 "pageSize": self.chance.randint(25, 100),
                 "pageNumber": self.chance.randint(1, 3),
             }
             return self.http.build_request(
-                "GET", APPOINTMENTS, params=query | self.chance.choice(({},) * len(FILTERS) + FILTERS)
+                "GET",
+                APPOINTMENTS,
+                params={**query, **self.chance.choice((dict[str, Any](),) * len(FILTERS) + FILTERS)},
             )
         if kind == "create":
             body = {
@@ -154,7 +157,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=200)
     options = parser.parse_args()
     began = time.perf_counter()
-    with sandbox(appointments=options.appointments, users=options.users) as service:
+    # Few requests are kept: what grows by design would hide what leaks.
+    with sandbox(appointments=options.appointments, users=options.users, requests_kept=1000) as service:
         rows = [("start-up", f"{time.perf_counter() - began:.1f} s")]
         rows += asyncio.run(load(service, options.seconds, options.rate, options.connections, options.writes))
     width = max(len(name) for name, _ in rows)

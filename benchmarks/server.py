@@ -46,9 +46,14 @@ class Connection(asyncio.Protocol):
             head, _, self.received = self.received.partition(b"\r\n\r\n")
             answer = self.answer(head.partition(b"\r\n")[0])
             if self.delay:
-                asyncio.get_running_loop().call_later(self.delay, self.transport.write, answer)
+                asyncio.get_running_loop().call_later(self.delay, self.send, answer)
             else:
-                self.transport.write(answer)
+                self.send(answer)
+
+    def send(self, answer: bytes) -> None:
+        """Write, unless nobody is there any more."""
+        if not self.transport.is_closing():
+            self.transport.write(answer)
 
     def answer(self, line: bytes) -> bytes:
         """What belongs to the first line of a request."""
