@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from .harness import Failed
+
 __all__ = ["bare", "environment", "official_sdk", "peer"]
 
 KEPT: Final = Path(sys.prefix)
@@ -33,7 +35,7 @@ def peer(library: str, major: int) -> Path:
 def environment(name: str, requirements: Iterable[str]) -> Path:
     """The interpreter of a virtual environment, built once and kept for as long as that of the project.
 
-    Raises `RuntimeError` with what pip says where it cannot be built.
+    Raises `Failed` with the last that pip says where it cannot be built.
     """
     kept = KEPT / name
     if not kept.exists():
@@ -58,7 +60,8 @@ def run(*command: str | Path) -> None:
     """Run a program, and say what it said where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # ours
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stderr}")
+        *_, last = ["no word", *done.stderr.split("\n")[:-1]]
+        raise Failed(f"an environment for the comparison cannot be built: {last}")
 
 
 def put_in_place(built: Path, kept: Path) -> None:

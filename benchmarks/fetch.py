@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from benchmarks.clients import ENGINES, by_hand, ours
 from benchmarks.data import PAGE_SIZE
-from benchmarks.harness import Clocks, Figure, Goal, Measures, Row, alternate, clocks, main
+from benchmarks.harness import Clocks, Figure, Goal, Measures, alternate, alternate_cases, clocks, main
 from benchmarks.processes import Service, Work, sandbox, serving, vendor
 
 __all__ = ["measure"]
@@ -22,13 +22,12 @@ THREADS: Final = 8
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    pages, rounds, tasks = (40, 2, (8, 200)) if quick else (200, 5, (1, 8, 32, 200))
-    rows: list[Row] = []
+    pages, rounds, tasks = (30, 1, (8, 200)) if quick else (200, 5, (1, 8, 32, 200))
     with vendor() as work:
         with serving(pages * PAGE_SIZE) as static:
-            for concurrency in tasks:
-                peers = {OFFICIAL: partial(by_official, work, static, pages)} if concurrency == THREADS else {}
-                rows += alternate(contenders(static, pages, concurrency) | peers, rounds, named(concurrency))
+            cases = {named(concurrency): contenders(static, pages, concurrency) for concurrency in tasks}
+            cases[named(THREADS)][OFFICIAL] = partial(by_official, work, static, pages)
+            rows = alternate_cases(cases, rounds)
         if not quick:
             with sandbox(appointments=pages * PAGE_SIZE) as service:
                 peers = {OFFICIAL: partial(by_official, work, service, pages)}

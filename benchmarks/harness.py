@@ -8,16 +8,35 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import attrs
+import cattrs
 
-__all__ = ["ROOT", "Figure", "Goal", "Measures", "Row", "alternate", "clocks", "main", "table"]
+__all__ = [
+    "ROOT",
+    "Clocks",
+    "Failed",
+    "Figure",
+    "Goal",
+    "Measures",
+    "Row",
+    "alternate",
+    "alternate_cases",
+    "clocks",
+    "main",
+    "number",
+    "table",
+]
 
 ROOT: Final = Path(__file__).parent.parent
 
 Measures: TypeAlias = dict[str, float]
 """What one run of a contender took, by names that end with the unit."""
+
+
+class Failed(Exception):
+    """A figure cannot be taken; the text says why."""
 
 
 @attrs.frozen
@@ -47,14 +66,18 @@ class Goal:
         """Whether it is, in this run."""
         return self.measured >= self.target if self.at_least else self.measured <= self.target
 
-    def __str__(self) -> str:
-        sign = "≥" if self.at_least else "≤"
-        return f"{self.text}: {number(self.measured)} ({sign} {number(self.target)}: {self.verdict})"
-
     @property
     def verdict(self) -> str:
-        """The same as a word."""
+        """The same in words."""
         return "reached" if self.is_reached else "not reached"
+
+    @property
+    def sought(self) -> str:
+        """What it has to be."""
+        return f"{'≥' if self.at_least else '≤'} {number(self.target)}"
+
+    def __str__(self) -> str:
+        return f"{self.text}: {number(self.measured)} ({self.sought}: {self.verdict})"
 
 
 @attrs.frozen
@@ -68,20 +91,21 @@ class Figure:
     rows: tuple[Row, ...]
     goals: tuple[Goal, ...] = ()
 
+    @classmethod
+    def from_json(cls, found: Any) -> Self:
+        """The reverse of `attrs.asdict`."""
+        return cattrs.structure(found, cls)
+
     def median(self, contender: str, measure: str | None = None, case: str = "") -> float:
         """Of a contender in one case."""
         (row,) = (row for row in self.rows if (row.contender, row.case) == (contender, case))
         return row.median(measure or self.measures[0])
 
-    def has(self, contender: str, case: str = "") -> bool:
-        """Whether it took part."""
-        return any((row.contender, row.case) == (contender, case) for row in self.rows)
-
     def ratio(self, one: str, other: str, measure: str | None = None, case: str = "") -> float:
         """How many times the other's is one's."""
         return self.median(one, measure, case) / self.median(other, measure, case)
 
-    def with_goals(self, *goals: Goal) -> "Figure":
+    def with_goals(self, *goals: Goal) -> Self:
         """The same, with what was to be reached."""
         return attrs.evolve(self, goals=goals)
 
@@ -90,14 +114,22 @@ def alternate(
     contenders: Mapping[str, Callable[[], Measures]], rounds: int, case: str = "", *, warm_up: bool = True
 ) -> list[Row]:
     """Let all run by turns, so that whatever else the machine does meets each alike; first each once, unmeasured."""
-    runs: dict[str, list[Measures]] = {name: [] for name in contenders}
+    return alternate_cases({case: contenders}, rounds, warm_up=warm_up)
+
+
+def alternate_cases(
+    cases: Mapping[str, Mapping[str, Callable[[], Measures]]], rounds: int, *, warm_up: bool = True
+) -> list[Row]:
+    """The same, of several cases that are compared with each other."""
+    runs = {(case, name): run for case, contenders in cases.items() for name, run in contenders.items()}
     if warm_up:
-        for run in contenders.values():
+        for run in runs.values():
             run()
+    found: dict[tuple[str, str], list[Measures]] = {key: [] for key in runs}
     for _ in range(rounds):
-        for name, run in contenders.items():
-            runs[name].append(run())
-    return [Row(name, tuple(each), case) for name, each in runs.items()]
+        for key, run in runs.items():
+            found[key].append(run())
+    return [Row(name, tuple(each), case) for (case, name), each in found.items()]
 
 
 @attrs.define
@@ -166,7 +198,10 @@ def main(measure: Callable[[bool], Figure], arguments: Iterable[str] | None = No
     try:
         figure = measure(options.quick)
     except KeyboardInterrupt:
-        sys.exit("interrupted")
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Failed as error:
+        sys.exit(f"{sys.argv[0].rpartition('/')[2]}: {error}")
     print(printed(figure), flush=True)
     if options.json is not None:
         options.json.write_text(json.dumps(attrs.asdict(figure)))

@@ -19,7 +19,7 @@ DELAY: Final = 0.1
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    pages, rounds = (40, 1) if quick else (200, 3)
+    pages, rounds = (24, 1) if quick else (200, 3)
     rows: list[Row] = []
     goals: list[Goal] = []
     with serving(pages * PAGE_SIZE, DELAY) as service:

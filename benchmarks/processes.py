@@ -15,7 +15,7 @@ import httpx
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
 
 from .environments import official_sdk
-from .harness import ROOT
+from .harness import ROOT, Failed
 
 __all__ = ["Service", "Work", "program", "sandbox", "serving", "vendor"]
 
@@ -49,7 +49,7 @@ class Program:
     process: "subprocess.Popen[str]"
 
     def ask(self, line: str) -> str:
-        """Send a line and wait for one. Raises `RuntimeError` where the other end has died."""
+        """Send a line and wait for one. Raises `Failed` where the other end has died."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
@@ -59,7 +59,7 @@ class Program:
         """Wait for a line."""
         assert self.process.stdout is not None
         if not (line := self.process.stdout.readline()):
-            raise RuntimeError("a process of the benchmark ended early; what it said is above")
+            raise Failed("a process of the benchmark ended early; what it said is above")
         return line
 
 
@@ -68,12 +68,19 @@ def program(*command: str | Path) -> Iterator[Program]:
     """Start one; it is told to end, by the end of its input, with the block."""
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(  # noqa: S603 # ours
-        command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for the figure, which then ends this one
     ) as process:
         try:
             yield Program(process)
-        finally:
-            process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+        process.communicate()
 
 
 @contextmanager
