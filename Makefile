@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test lint format types unit matrix others legs long clean
+.PHONY: demo test lint format types unit matrix others legs long bench bench-quick clean
 
 demo: $(READY)
 	$(BIN)/coaching-async demo
@@ -15,6 +15,7 @@ test: lint types
 	$(MAKE) --no-print-directory --jobs=3 matrix others legs
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(MAKE) --no-print-directory bench-quick
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -47,6 +48,13 @@ long: $(READY)
 	$(BIN)/python tests/long/mutation.py
 	CHURN_ROUNDS=300 $(BIN)/python -m pytest tests/matrix/test_cancellation.py -k row_96 --timeout 600
 	$(BIN)/python -m pytest tests/long
+
+# Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(READY)
+	$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl

@@ -39,7 +39,7 @@ os._exit(0)  # the threads of the vendor's SDK need not be waited for
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    rounds = 1 if quick else 25
+    rounds = 1 if quick else 15
     alone, vendor = bare(), official_sdk()
     openai, stripe = peer("openai", 3), peer("stripe", 16)
     rows = alternate(
