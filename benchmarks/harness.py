@@ -1,6 +1,7 @@
 """How a figure is taken: the contenders by turns, medians, ratios of medians, and what was to be reached."""
 
 import argparse
+import gc
 import json
 import statistics
 import sys
@@ -128,6 +129,7 @@ def alternate_cases(
     found: dict[tuple[str, str], list[Measures]] = {key: [] for key in runs}
     for _ in range(rounds):
         for key, run in runs.items():
+            gc.collect()  # nobody clears up after who came before
             found[key].append(run())
     return [Row(name, tuple(each), case) for (case, name), each in found.items()]
 
