@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test lint format types unit matrix others legs docs record long clean
+.PHONY: demo test lint format types unit matrix others legs docs record long bench bench-quick clean
 
 demo: $(READY)
 	$(BIN)/coaching-async demo
@@ -16,6 +16,7 @@ test: lint types
 	$(MAKE) --no-print-directory --jobs=3 matrix others legs docs
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(MAKE) --no-print-directory bench-quick
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -56,6 +57,13 @@ long: $(READY)
 	$(BIN)/python tests/long/mutation.py
 	CHURN_ROUNDS=300 $(BIN)/python -m pytest tests/matrix/test_cancellation.py -k row_96 --timeout 600
 	$(BIN)/python -m pytest tests/long
+
+# Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(READY)
+	$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf build $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl

@@ -1,9 +1,9 @@
-"""How much of a rate limit a bulk uses, over real sockets against the sandbox, and who waits beside it.
+"""Who waits beside a bulk at the rate limit, and what it costs not to know the limit, over real sockets against the sandbox.
 
     python benchmarks/pacing.py
 
-The window is scaled down: so many requests in two seconds instead of a minute. Ratios, not times; the rate is that after the
-first window, which begins with a burst.
+The window is scaled down: so many requests in two seconds instead of a minute. Ratios, not times. How much of the limit is used
+is told by `rate.py`.
 """
 
 import json
@@ -21,22 +21,6 @@ WINDOW = 2.0
 ITEMS = 2000
 EVERY = 0.1
 """Seconds from one direct call beside the bulk to the next."""
-
-
-async def at_the_limit(limit: int) -> dict[str, float]:
-    """A bulk at the limit that client and service agree on."""
-    came: list[float] = []
-    with Sandbox(rate_limit=limit, rate_window=WINDOW) as sandbox:
-        async with client_of(sandbox, limit) as client:
-            start = anyio.current_time()
-            await bulk(client, sandbox, lambda _: came.append(anyio.current_time() - start))
-            throttled = client.stats().throttled
-    steady = [at for at in came if at > WINDOW]
-    return {
-        "of the allowed rate": len(steady) / (limit * (came[-1] - WINDOW) / WINDOW),
-        "from the first request on": len(came) / (limit * came[-1] / WINDOW),
-        "429s": throttled,
-    }
 
 
 async def beside(limit: int) -> dict[str, float]:
@@ -93,11 +77,11 @@ def client_of(sandbox: Sandbox, limit: int) -> CoachingClient:
     return CoachingClient(auth, base_url=sandbox.base_url, rate_limit=RateLimit(limit, per=WINDOW))
 
 
-async def bulk(client: CoachingClient, sandbox: Sandbox, on_progress: Callable[[object], object] | None = None) -> None:
+async def bulk(client: CoachingClient, sandbox: Sandbox) -> None:
     """Read `ITEMS` appointments; those of the sandbox over and over."""
     ids = [row["id"] for row in sandbox.state.appointments.values()]
     again = (ids[number % len(ids)] for number in range(ITEMS))
-    result = await client.appointments.get_many(again, on_progress=on_progress)
+    result = await client.appointments.get_many(again)
     result.raise_for_failures()
 
 
@@ -111,7 +95,7 @@ async def timed(work: Callable[[], Awaitable[object]]) -> float:
 def main() -> None:
     """Run all, on both backends."""
     for backend in ("asyncio", "trio"):
-        for measure in (at_the_limit, beside, half):
+        for measure in (beside, half):
             figures = anyio.run(measure, 300, backend=backend)
             sys.stdout.write(
                 f"{backend} {measure.__name__}: {json.dumps({k: round(v, 4) for k, v in figures.items()})}\n"

@@ -9,29 +9,19 @@ import asyncio
 import math
 import os
 import random
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 
 import attrs
 import httpx
 
-from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
+from benchmarks.processes import Service, sandbox
 
 APPOINTMENTS = "/api/v2/coaching/appointments"
-# Few requests are kept: what grows by design would hide what leaks.
-SERVER = """
-import sys
-from coaching_async.sandbox import Sandbox
-with Sandbox(appointments=int(sys.argv[1]), users=int(sys.argv[2]), requests_kept=1000) as sandbox:
-    print(sandbox.base_url, *sandbox.state.user_ids, flush=True)
-    sys.stdin.read()
-"""
-FILTERS = (
+FILTERS: tuple[dict[str, Any], ...] = (
     {"statuses": ["Completed", "InProgress"]},
     {"overdue": "True"},
     {"interval": "2026-11-01T00:00:00Z/2026-12-01T00:00:00Z"},
@@ -41,42 +31,22 @@ FILTERS = (
 )
 
 
-@attrs.frozen
-class Service:
-    """A running sandbox."""
-
-    url: str
-    user_ids: list[str]
-    pid: int
-
-    def rss(self) -> str:
-        """Resident memory of its process, where the system tells."""
-        status = Path(f"/proc/{self.pid}/status")
-        if not status.exists():
-            return "?"
-        kib = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-        return f"{int(kib) / 1024:.0f} MiB"
-
-    def cpu(self) -> float:
-        """Seconds that its process has computed."""
-        stat = Path(f"/proc/{self.pid}/stat")
-        if not stat.exists():
-            return math.nan
-        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+def rss(pid: int) -> str:
+    """Resident memory of a process, where the system tells."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return "?"
+    kib = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    return f"{int(kib) / 1024:.0f} MiB"
 
 
-@contextmanager
-def running(appointments: int, users: int) -> Iterator[Service]:
-    """Start a sandbox in a process of its own; it ends with the block."""
-    command = [sys.executable, "-c", SERVER, str(appointments), str(users)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdout  # noqa: S101
-        url, *user_ids = process.stdout.readline().split()
-        try:
-            yield Service(url, user_ids, process.pid)
-        finally:
-            process.communicate()
+def cpu_seconds(pid: int) -> float:
+    """What a process has computed."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return math.nan
+    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @attrs.define
@@ -98,13 +68,15 @@ class Load:
             (0.6 * (100 - self.writes), 0.4 * (100 - self.writes), self.writes / 2, self.writes / 2),
         )[0]
         if kind == "list" or not self.known:
-            query = {
+            query: dict[str, Any] = {
                 "userIds": self.chance.sample(self.service.user_ids, self.chance.randint(1, 40)),
                 "pageSize": self.chance.randint(25, 100),
                 "pageNumber": self.chance.randint(1, 3),
             }
             return self.http.build_request(
-                "GET", APPOINTMENTS, params=query | self.chance.choice(({},) * len(FILTERS) + FILTERS)
+                "GET",
+                APPOINTMENTS,
+                params={**query, **self.chance.choice((dict[str, Any](),) * len(FILTERS) + FILTERS)},
             )
         if kind == "create":
             body = {
@@ -130,7 +102,7 @@ class Load:
             response.raise_for_status()
         except httpx.HTTPError as error:
             self.errors += 1
-            print(f"{request.method} {request.url.path}: {error!r}", file=sys.stderr)  # noqa: T201
+            print(f"{request.method} {request.url.path}: {error!r}", file=sys.stderr)
             return
         self.times.append(time.perf_counter() - due)
         if request.method == "POST":
@@ -144,12 +116,9 @@ async def load(service: Service, seconds: float, rate: float, connections: int, 
     """Send the mixture at this rate, and tell what it took."""
     limits = httpx.Limits(max_connections=connections)
     async with httpx.AsyncClient(base_url=service.url, limits=limits, timeout=30, trust_env=False) as http:
-        answer = await http.post(
-            "/oauth/token", data={"grant_type": "client_credentials"}, auth=(CLIENT_ID, CLIENT_SECRET)
-        )
-        http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        http.headers["Authorization"] = f"Bearer {service.token}"
         work = Load(service, http, writes)
-        memory, cpu = [service.rss()], service.cpu()
+        memory, cpu = [rss(service.pid)], cpu_seconds(service.pid)
         began = time.perf_counter()
         every_due = ((number, began + number / rate) for number in range(int(seconds * rate)))
 
@@ -159,7 +128,7 @@ async def load(service: Service, seconds: float, rate: float, connections: int, 
                 await asyncio.sleep(due - time.perf_counter())
                 await work.ask(work.draw(), due)
                 if number == int(10 * rate):
-                    memory.append(service.rss())
+                    memory.append(rss(service.pid))
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(connections):
@@ -172,8 +141,8 @@ async def load(service: Service, seconds: float, rate: float, connections: int, 
         ("rate", f"{len(work.times) / took:.1f} /s"),
         ("p50", f"{percentiles[49] * 1000:.1f} ms"),
         ("p99", f"{percentiles[98] * 1000:.1f} ms"),
-        ("CPU of the sandbox", f"{(service.cpu() - cpu) / len(work.times) * 1000:.1f} ms a request"),
-        ("RSS at start, after 10 s, at end", ", ".join([*memory, service.rss()])),
+        ("CPU of the sandbox", f"{(cpu_seconds(service.pid) - cpu) / len(work.times) * 1000:.1f} ms a request"),
+        ("RSS at start, after 10 s, at end", ", ".join([*memory, rss(service.pid)])),
     ]
 
 
@@ -188,12 +157,13 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=200)
     options = parser.parse_args()
     began = time.perf_counter()
-    with running(options.appointments, options.users) as service:
+    # Few requests are kept: what grows by design would hide what leaks.
+    with sandbox(appointments=options.appointments, users=options.users, requests_kept=1000) as service:
         rows = [("start-up", f"{time.perf_counter() - began:.1f} s")]
         rows += asyncio.run(load(service, options.seconds, options.rate, options.connections, options.writes))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:{width}}  {value}")  # noqa: T201
+        print(f"{name:{width}}  {value}")
 
 
 if __name__ == "__main__":

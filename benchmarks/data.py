@@ -1,0 +1,53 @@
+"""Pages of full appointments, each with ids, names and times of its own, so that nothing gains by remembering texts."""
+
+import functools
+import json
+import re
+from pathlib import Path
+
+__all__ = ["PAGE_SIZE", "appointment", "page"]
+
+EXAMPLE = Path(__file__).parent.parent / "tests" / "data" / "examples" / "appointment.json"
+PAGE_SIZE = 100
+
+# What differs from page to page has to be put in fast: the server makes pages while it is measured.
+NUMBER, MILLISECONDS = b"@@@@@@@@", b"###"
+
+
+@functools.cache
+def entity(index: int) -> bytes:
+    """An example with every field, and a gap for the number of the page."""
+    example = json.loads(EXAMPLE.read_text())
+    example["name"] += f" {index}"
+    text = json.dumps(example, separators=(",", ":"))
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f-]{19})[0-9a-f]{8}", rf"{NUMBER.decode()}\g<1>{index:08x}", text)
+    clock = f"{index // 60 % 60:02}:{index % 60:02}"
+    return re.sub(r":\d\d:\d\d\.\d{3}Z", f":{clock}.{MILLISECONDS.decode()}Z", text).encode()
+
+
+@functools.cache
+def entities(size: int) -> bytes:
+    """A hundred of them, say."""
+    return b",".join(entity(index) for index in range(size))
+
+
+def numbered(text: bytes, number: int) -> bytes:
+    """The text as it is on that page."""
+    return text.replace(NUMBER, b"%08x" % number).replace(MILLISECONDS, b"%03d" % (number % 1000))
+
+
+def page(number: int, size: int = PAGE_SIZE, total: int = PAGE_SIZE) -> bytes:
+    """The JSON of one page of a list of `total` appointments."""
+    pages = -(-total // size)
+    uris = {
+        name: f"/api/v2/coaching/appointments?pageSize={size}&pageNumber={of}"
+        for name, of in (("selfUri", number), ("firstUri", 1), ("lastUri", pages))
+    }
+    counts = {"pageSize": size, "pageNumber": number, "total": total, "pageCount": pages}
+    rest = json.dumps(counts | uris, separators=(",", ":")).encode()
+    return b'{"entities":[' + numbered(entities(size), number) + b"]," + rest[1:]
+
+
+def appointment(number: int) -> bytes:
+    """The JSON of one appointment."""
+    return numbered(entity(0), number)

@@ -1,0 +1,209 @@
+"""How a figure is taken: the contenders by turns, medians, ratios of medians, and what was to be reached."""
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self, TypeAlias
+
+import attrs
+import cattrs
+
+__all__ = [
+    "ROOT",
+    "Clocks",
+    "Failed",
+    "Figure",
+    "Goal",
+    "Measures",
+    "Row",
+    "alternate",
+    "alternate_cases",
+    "clocks",
+    "main",
+    "number",
+    "table",
+]
+
+ROOT: Final = Path(__file__).parent.parent
+
+Measures: TypeAlias = dict[str, float]
+"""What one run of a contender took, by names that end with the unit."""
+
+
+class Failed(Exception):
+    """A figure cannot be taken; the text says why."""
+
+
+@attrs.frozen
+class Row:
+    """A contender in one case, and what each of its runs took."""
+
+    contender: str
+    runs: tuple[Measures, ...]
+    case: str = ""
+
+    def median(self, measure: str) -> float:
+        """The median of its runs."""
+        return statistics.median(run[measure] for run in self.runs)
+
+
+@attrs.frozen
+class Goal:
+    """A number to reach; `at_least` says on which side of it."""
+
+    text: str
+    measured: float
+    target: float
+    at_least: bool = True
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether it is, in this run."""
+        return self.measured >= self.target if self.at_least else self.measured <= self.target
+
+    @property
+    def verdict(self) -> str:
+        """The same in words."""
+        return "reached" if self.is_reached else "not reached"
+
+    @property
+    def sought(self) -> str:
+        """What it has to be."""
+        return f"{'≥' if self.at_least else '≤'} {number(self.target)}"
+
+    def __str__(self) -> str:
+        return f"{self.text}: {number(self.measured)} ({self.sought}: {self.verdict})"
+
+
+@attrs.frozen
+class Figure:
+    """What one of the programs has found. `measures[0]` is the one that is plotted."""
+
+    key: str
+    title: str
+    about: str
+    measures: tuple[str, ...]
+    rows: tuple[Row, ...]
+    goals: tuple[Goal, ...] = ()
+
+    @classmethod
+    def from_json(cls, found: Any) -> Self:
+        """The reverse of `attrs.asdict`."""
+        return cattrs.structure(found, cls)
+
+    def median(self, contender: str, measure: str | None = None, case: str = "") -> float:
+        """Of a contender in one case."""
+        (row,) = (row for row in self.rows if (row.contender, row.case) == (contender, case))
+        return row.median(measure or self.measures[0])
+
+    def ratio(self, one: str, other: str, measure: str | None = None, case: str = "") -> float:
+        """How many times the other's is one's."""
+        return self.median(one, measure, case) / self.median(other, measure, case)
+
+    def with_goals(self, *goals: Goal) -> Self:
+        """The same, with what was to be reached."""
+        return attrs.evolve(self, goals=goals)
+
+
+def alternate(
+    contenders: Mapping[str, Callable[[], Measures]], rounds: int, case: str = "", *, warm_up: bool = True
+) -> list[Row]:
+    """Let all run by turns, so that whatever else the machine does meets each alike; first each once, unmeasured."""
+    return alternate_cases({case: contenders}, rounds, warm_up=warm_up)
+
+
+def alternate_cases(
+    cases: Mapping[str, Mapping[str, Callable[[], Measures]]], rounds: int, *, warm_up: bool = True
+) -> list[Row]:
+    """The same, of several cases that are compared with each other."""
+    runs = {(case, name): run for case, contenders in cases.items() for name, run in contenders.items()}
+    if warm_up:
+        for run in runs.values():
+            run()
+    found: dict[tuple[str, str], list[Measures]] = {key: [] for key in runs}
+    for _ in range(rounds):
+        for key, run in runs.items():
+            gc.collect()  # nobody clears up after who came before
+            found[key].append(run())
+    return [Row(name, tuple(each), case) for (case, name), each in found.items()]
+
+
+@attrs.define
+class Clocks:
+    """Seconds that a block took."""
+
+    cpu: float = 0.0
+    """Computed by this process, all threads."""
+    wall: float = 0.0
+
+
+@contextmanager
+def clocks() -> Iterator[Clocks]:
+    """Measure a block."""
+    taken = Clocks()
+    cpu, wall = time.process_time(), time.perf_counter()
+    yield taken
+    taken.cpu, taken.wall = time.process_time() - cpu, time.perf_counter() - wall
+
+
+def number(value: float) -> str:
+    """Three digits that count, or all of a larger number."""
+    if value != 0 and abs(value) < 100:
+        return f"{value:.3g}"
+    return f"{value:,.0f}"
+
+
+def table(figure: Figure) -> list[list[str]]:
+    """Its rows as text, header first."""
+    cases = any(row.case for row in figure.rows)
+    header = [*(["case"] if cases else []), "", *figure.measures]
+    return [
+        header,
+        *(
+            [
+                *([row.case] if cases else []),
+                row.contender,
+                *(number(row.median(measure)) if measure in row.runs[0] else "" for measure in figure.measures),
+            ]
+            for row in figure.rows
+        ),
+    ]
+
+
+def printed(figure: Figure) -> str:
+    """A figure for the terminal."""
+    lines = table(figure)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    names = len(lines[0]) - len(figure.measures)
+    rows = (
+        "  ".join(
+            cell.ljust(width) if nth < names else cell.rjust(width)
+            for nth, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+    return "\n".join([figure.title, *rows, *map(str, figure.goals)])
+
+
+def main(measure: Callable[[bool], Figure], arguments: Iterable[str] | None = None) -> None:
+    """Run one figure from the command line: print it, and write it to a file where that is wanted."""
+    parser = argparse.ArgumentParser(description=sys.modules[measure.__module__].__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and less data")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to put what was found")
+    options = parser.parse_args(arguments if arguments is None else list(arguments))
+    try:
+        figure = measure(options.quick)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Failed as error:
+        sys.exit(f"{sys.argv[0].rpartition('/')[2]}: {error}")
+    print(printed(figure), flush=True)
+    if options.json is not None:
+        options.json.write_text(json.dumps(attrs.asdict(figure)))

@@ -1,0 +1,112 @@
+"""The other processes of a figure: services, and the vendor's SDK."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import attrs
+import httpx
+
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
+
+from .environments import official_sdk
+from .harness import ROOT, Failed
+
+__all__ = ["Service", "Work", "program", "sandbox", "serving", "vendor"]
+
+Work: TypeAlias = Callable[..., Any]
+"""Carries out one of the functions of `official_worker`, by name and arguments, and tells what it has returned."""
+
+SANDBOX: Final = """
+import json, sys
+from coaching_async.sandbox import Sandbox
+with Sandbox(**json.loads(sys.argv[1])) as sandbox:
+    print(json.dumps([sandbox.base_url, sandbox.state.user_ids, list(sandbox.state.appointments)]), flush=True)
+    sys.stdin.read()
+"""
+
+
+@attrs.frozen
+class Service:
+    """A service in a process of its own, and what it knows."""
+
+    url: str
+    pid: int
+    token: str = "a-token-for-benchmarks"
+    user_ids: tuple[str, ...] = ("11111111-1111-4111-8111-111111111111",)
+    appointment_ids: tuple[str, ...] = ("3f0c8f0e-6d0b-4a57-9a7e-0d7f6f3f9a11",)
+
+
+@attrs.frozen
+class Program:
+    """A process that is spoken to line by line."""
+
+    process: "subprocess.Popen[str]"
+
+    def ask(self, line: str) -> str:
+        """Send a line and wait for one. Raises `Failed` where the other end has died."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def hear(self) -> str:
+        """Wait for a line."""
+        assert self.process.stdout is not None
+        if not (line := self.process.stdout.readline()):
+            raise Failed("a process of the benchmark ended early; what it said is above")
+        return line
+
+
+@contextmanager
+def program(*command: str | Path) -> Iterator[Program]:
+    """Start one; it is told to end, by the end of its input, with the block."""
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(  # noqa: S603 # ours
+        command,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for the figure, which then ends this one
+    ) as process:
+        try:
+            yield Program(process)
+        except BaseException:
+            process.kill()
+            raise
+        process.communicate()
+
+
+@contextmanager
+def serving(items: int, delay: float = 0.0) -> Iterator[Service]:
+    """A fast server with a list of so many appointments, which answers after `delay` seconds."""
+    with program(sys.executable, "-m", "benchmarks.server", str(items), str(delay)) as server:
+        yield Service(server.hear().strip(), server.process.pid)
+
+
+@contextmanager
+def sandbox(**options: float) -> Iterator[Service]:
+    """A `Sandbox` with these options."""
+    with program(sys.executable, "-c", SANDBOX, json.dumps(options)) as running:
+        url, user_ids, appointment_ids = json.loads(running.hear())
+        form = {"grant_type": "client_credentials"}
+        answer = httpx.post(f"{url}/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET), trust_env=False)
+        token = answer.raise_for_status().json()["access_token"]
+        yield Service(url, running.process.pid, token, tuple(user_ids), tuple(appointment_ids))
+
+
+@contextmanager
+def vendor() -> Iterator[Work]:
+    """The vendor's SDK, ready to work."""
+    with program(official_sdk(), ROOT / "benchmarks" / "official_worker.py") as worker:
+
+        def work(name: str, **arguments: object) -> Any:
+            return json.loads(worker.ask(json.dumps([name, arguments])))
+
+        yield work

@@ -1,0 +1,132 @@
+"""The report: results.json, and the page with its tables and plots.
+
+    python -m benchmarks.report
+
+writes page and plots again from results.json.
+"""
+
+import json
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import matplotlib as mpl
+from matplotlib.figure import Figure as Canvas
+
+from .harness import ROOT, Figure, Row, number, table
+
+__all__ = ["Results", "page", "plot", "read", "write"]
+
+RESULTS: Final = Path("benchmarks") / "results.json"
+PAGE: Final = Path("docs") / "performance.md"
+PLOTS: Final = Path("docs") / "performance"
+BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench has written -->"
+OURS, OTHERS = "#c2410c", "#94a3b8"
+
+
+@attrs.frozen
+class Results:
+    """A whole run."""
+
+    machine: dict[str, str]
+    versions: dict[str, str]
+    figures: tuple[Figure, ...]
+
+
+def read(root: Path) -> Results:
+    """What was written last."""
+    found: dict[str, Any] = json.loads((root / RESULTS).read_text())
+    return Results(found["machine"], found["versions"], tuple(map(Figure.from_json, found["figures"])))
+
+
+def write(results: Results, root: Path) -> None:
+    """Write everything; of the page only what stands between the marks."""
+    (root / RESULTS).write_text(json.dumps(attrs.asdict(results), indent=1, ensure_ascii=False) + "\n")
+    render(results, root)
+
+
+def render(results: Results, root: Path) -> None:
+    """The page and its plots."""
+    before, _, rest = (root / PAGE).read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    (root / PAGE).write_text(f"{before}{BEGIN}\n\n{page(results)}\n{END}{after}")
+    (root / PLOTS).mkdir(exist_ok=True)
+    for figure in results.figures:
+        plot(figure, root / PLOTS / f"{figure.key}.svg")
+
+
+def page(results: Results) -> str:
+    """The part of the page that a run writes, as Markdown."""
+    machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
+    versions = ", ".join(f"{name} {value}" for name, value in results.versions.items())
+    return "\n".join(
+        [
+            f"Machine: {machine}.  ",
+            f"Versions: {versions}.",
+            "",
+            "### Numbers to reach",
+            "",
+            *markdown([["figure", "", "measured", "to reach", ""], *goals(results)], texts=2),
+            *(line for figure in results.figures for line in section(figure)),
+        ]
+    )
+
+
+def goals(results: Results) -> list[list[str]]:
+    """All of them, as rows."""
+    return [
+        [f"[{figure.title}](#{anchor(figure)})", goal.text, number(goal.measured), goal.sought, goal.verdict]
+        for figure in results.figures
+        for goal in figure.goals
+    ]
+
+
+def anchor(figure: Figure) -> str:
+    """What its heading is linked by."""
+    return re.sub(r"[^a-z-]", "", figure.title.lower().replace(" ", "-"))
+
+
+def section(figure: Figure) -> list[str]:
+    """One figure as Markdown."""
+    lines = table(figure)
+    texts = len(lines[0]) - len(figure.measures)
+    plotted = f"![{figure.title}: {figure.measures[0]}](performance/{figure.key}.svg)"
+    return [f"### {figure.title}", "", figure.about, "", *markdown(lines, texts), plotted, ""]
+
+
+def markdown(lines: list[list[str]], texts: int) -> list[str]:
+    """A table whose first columns are texts, and the others numbers."""
+    header, *rows = lines
+    rule = ["---"] * texts + ["--:"] * (len(header) - texts)
+    return [*(f"| {' | '.join(line)} |" for line in (header, rule, *rows)), ""]
+
+
+def plot(figure: Figure, path: Path) -> None:
+    """Bars of the first measure, the cases one below the other; the same bytes for the same figure."""
+    measure = figure.measures[0]
+    cases = [(case, list(rows)) for case, rows in groupby(figure.rows, key=lambda row: row.case)]
+    heights = [len(rows) + 1.2 for _, rows in cases]
+    with mpl.rc_context({"svg.hashsalt": figure.key, "svg.fonttype": "none", "font.size": 9}):
+        canvas = Canvas(figsize=(8, 0.3 * sum(heights) + 0.4), layout="constrained")
+        axes = canvas.subplots(len(cases), squeeze=False, height_ratios=heights)[:, 0]
+        for (case, rows), each in zip(cases, axes, strict=True):
+            bars = each.barh(
+                [row.contender for row in rows], [row.median(measure) for row in rows], color=colours(rows)
+            )
+            each.bar_label(bars, [number(row.median(measure)) for row in rows], padding=3)
+            each.invert_yaxis()
+            each.margins(x=0.12)
+            each.set_title(f"{case}: {measure}" if case else measure, loc="left", fontsize=9)
+            each.spines[["top", "right"]].set_visible(False)
+        canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def colours(rows: list[Row]) -> list[str]:
+    """Ours stand out."""
+    return [OURS if row.contender.startswith("ours") else OTHERS for row in rows]
+
+
+if __name__ == "__main__":
+    render(read(ROOT), ROOT)

@@ -1,0 +1,96 @@
+"""How long the event loop lets others wait: while 500 items are decoded, and while 100 calls are in flight.
+
+python benchmarks/stall.py [--quick]
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from benchmarks.clients import ENGINES, by_hand, ours
+from benchmarks.harness import Figure, Goal, Measures, alternate, main
+from benchmarks.processes import Service, serving
+
+__all__ = ["measure"]
+
+STALL = "longest stall, ms"
+LONG, SHORT, CALLS = 500, 25, 100
+DECODING, CALLING = f"a page of {LONG}", f"{CALLS} pages of {SHORT} at once"
+WIDE: Final = f"{CALLS} connections"
+
+
+def measure(quick: bool) -> Figure:
+    """Take the figure."""
+    rounds = 2 if quick else 25
+    with serving(LONG) as service:
+        by_one = {"ours": partial(by_us, service, LONG), "hand-written": partial(by_somebody, service, LONG, 1)}
+        rows = alternate(by_one, rounds, DECODING)
+    with serving(CALLS * SHORT) as service:
+        by_many = {
+            "ours": partial(by_us, service, SHORT),
+            f"ours, {WIDE}": partial(by_us, service, SHORT, CALLS),
+            "hand-written": partial(by_somebody, service, SHORT, 10),
+            f"hand-written, {WIDE}": partial(by_somebody, service, SHORT, CALLS),
+        }
+        rows += alternate(by_many, rounds, CALLING)
+    figure = Figure(
+        "stall",
+        "Event loop",
+        "The longest time between two turns of another task, which wants one every millisecond. Ours and the hand-written"
+        f" program have ten connections unless told; {CALLS} of them want more of the HTTP library than it has to give.",
+        (STALL,),
+        tuple(rows),
+    )
+    return figure.with_goals(
+        Goal(f"{DECODING}: ms", figure.median("ours", case=DECODING), 50, at_least=False),
+        Goal(f"{CALLING}: ms", figure.median("ours", case=CALLING), 50, at_least=False),
+        Goal(f"{CALLING}, {WIDE}: ms", figure.median(f"ours, {WIDE}", case=CALLING), 50, at_least=False),
+    )
+
+
+def by_us(service: Service, size: int, connections: int = 10) -> Measures:
+    """With a stream that reads all pages at once, after the first."""
+
+    async def work() -> float:
+        async with ours(service, max_concurrency=connections) as client:
+            await client.warmup()
+            listing = client.appointments.list(service.user_ids, page_size=size)
+            return await longest_stall(lambda: listing.collect(concurrency=CALLS))
+
+    return {STALL: asyncio.run(work()) * 1000}
+
+
+def by_somebody(service: Service, size: int, workers: int) -> Measures:
+    """With as many workers as connections."""
+
+    async def work() -> float:
+        async with ENGINES["httpx"](workers) as http:
+            pages = 1 if size == LONG else CALLS
+            return await longest_stall(lambda: by_hand(http, service, pages, size, workers))
+
+    return {STALL: asyncio.run(work()) * 1000}
+
+
+async def longest_stall(work: Callable[[], Coroutine[Any, Any, object]]) -> float:
+    """Seconds between two turns of a task that sleeps for a millisecond each time."""
+    stalls: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            stalls.append(time.perf_counter() - before - 0.001)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0.01)
+    stalls.clear()
+    await work()
+    await asyncio.sleep(0.002)  # so that the last one ends
+    ticking.cancel()
+    return max(stalls)
+
+
+if __name__ == "__main__":
+    main(measure)
