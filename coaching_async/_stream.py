@@ -212,13 +212,8 @@ class Stream(Stepping[T], AsyncIterator[T]):
     async def __anext__(self) -> T:
         if self._problem is not None:
             raise ClientMisuse(self._problem)
-        return await self._next(self._item)
+        return (await self._strand()).take()
 
-    async def _item(self) -> T:
-        try:
-            return (await self._route.strand()).take()
-        except StopAsyncIteration:
-            raise
-        except Exception:
-            self._problem = "this stream ended with an error: its cursor tells where another one goes on"
-            raise
+    def _failed(self, error: Exception) -> None:
+        super()._failed(error)
+        self._problem = "this stream ended with an error: its cursor tells where another one goes on"

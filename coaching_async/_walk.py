@@ -55,7 +55,7 @@ class Strand(Generic[T]):
 
     async def has_more(self) -> bool:
         """Whether there is an item to take; reads pages until one is there. After an error it may be asked again."""
-        while self._batch is None or self._handed_out == len(self._batch.items):
+        while not self.has_item():
             step = self._step
             if step is None:
                 return False
@@ -65,6 +65,10 @@ class Strand(Generic[T]):
                 self._batch, self._handed_out, self.page = step, 0, step.page
                 self._go_on(None)
         return True
+
+    def has_item(self) -> bool:
+        """Whether there is one in hand."""
+        return self._batch is not None and self._handed_out < len(self._batch.items)
 
     def _go_on(self, answer: Answer[T] | None) -> None:
         try:
@@ -125,6 +129,10 @@ class Route(Protocol[T]):
     def strands(self) -> Sequence[Strand[T]]: ...
     @property
     def page(self) -> Page[T]: ...
+    def at_hand(self) -> Strand[T] | None:
+        """The one that has the next item, if that can be told without reading."""
+        ...
+
     async def strand(self) -> Strand[T]:
         """The one that has the next item."""
         ...
@@ -141,6 +149,13 @@ class Chained(Generic[T]):
         self.strands = strands
         self.page: Page[T] = Page(entities=())
         self._at = 0
+
+    def at_hand(self) -> Strand[T] | None:
+        """The present one, while it has an item in hand."""
+        if self._at == len(self.strands):
+            return None
+        strand = self.strands[self._at]
+        return strand if strand.has_item() else None
 
     async def strand(self) -> Strand[T]:
         """The one that has the next item."""
@@ -170,6 +185,10 @@ class Merged(Generic[T]):
         self._sign = -1 if order is SortOrder.DESC else 1
         self._heads: list[tuple[bool, float, int]] = []
         self._headless = list(reversed(range(len(strands))))
+
+    def at_hand(self) -> Strand[T] | None:
+        """None: which is due first is told by all of them."""
+        return None
 
     async def strand(self) -> Strand[T]:
         """The one that has the item that is due first."""
@@ -237,25 +256,30 @@ class Stepping(Generic[T]):
         """
         return None if self._key is None else packed(self._key, *self._route.positions())
 
-    async def _next(self, step: Callable[[], Awaitable[S]]) -> S:
+    async def _strand(self) -> Strand[T]:
+        """A step: the one that has what comes next."""
         self._turns.begin()
         try:
-            return await step()
-        except CoachingError as error:
-            error.cursor = self.cursor
+            return self._route.at_hand() or await self._route.strand()
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self._failed(error)
             raise
         finally:
             self._turns.end()
+
+    def _failed(self, error: Exception) -> None:
+        """A step has ended with that."""
+        if isinstance(error, CoachingError):
+            error.cursor = self.cursor
 
 
 class Walk(Stepping[T], AsyncIterator[T]):
     """A walk over the items of a list, each once. After an error the next step goes on at the same item."""
 
     async def __anext__(self) -> T:
-        return await self._next(self._item)
-
-    async def _item(self) -> T:
-        return (await self._route.strand()).take()
+        return (await self._strand()).take()
 
 
 class PageWalk(Stepping[T], AsyncIterator[Page[T]]):
@@ -265,7 +289,4 @@ class PageWalk(Stepping[T], AsyncIterator[Page[T]]):
     """
 
     async def __anext__(self) -> Page[T]:
-        return await self._next(self._page)
-
-    async def _page(self) -> Page[T]:
-        return (await self._route.strand()).take_page()
+        return (await self._strand()).take_page()
