@@ -203,7 +203,7 @@ def main() -> int:
     if given.record:
         record(given.file, series, found)
         return 0
-    records = json.loads(given.file.read_text())
+    records = json.loads(given.file.read_text()) if given.file.exists() else {}
     if series not in records:
         print(f"nothing is recorded for Python {series}: make record")
         return 0

@@ -13,7 +13,7 @@ __all__ = ["Answer", "Ask", "Batch", "Found", "Reading", "Steps", "ids_of", "las
 T = TypeVar("T")
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Ask:
     """A page is wanted. One that `is_current` is read now: what was read ahead will not do."""
 
@@ -21,7 +21,7 @@ class Ask:
     is_current: bool = False
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Answer(Generic[T]):
     """The page that was wanted; not `is_current` where it was read ahead."""
 
@@ -29,7 +29,7 @@ class Answer(Generic[T]):
     is_current: bool = True
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Batch(Generic[T]):
     """What is new on a page, and where it stood."""
 

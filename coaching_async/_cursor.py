@@ -19,7 +19,7 @@ DIGEST: Final = 6
 LETTERS: Final = DIGEST * 4 // 3
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Position:
     """Where a walk is in one list of the service."""
 

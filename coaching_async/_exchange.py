@@ -19,7 +19,7 @@ from ._retry import Fault, RetryPolicy, Safety, fault_of, parse_retry_after
 __all__ = ["Call", "ExchangeFailed", "Flaw", "Request", "Response", "Send"]
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Call:
     """What is known so far of one call of the user's, over all its requests."""
 

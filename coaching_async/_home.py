@@ -17,7 +17,7 @@ __all__ = ["Errands", "Home", "PerLoop"]
 T = TypeVar("T")
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Home:
     """An event loop, and whose it is."""
 
@@ -41,7 +41,7 @@ class Home:
         return False
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class PerLoop(Generic[T]):
     """A value for the event loop that first asks for it, and a new one when that loop is gone.
 

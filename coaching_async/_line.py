@@ -26,7 +26,7 @@ FAREWELL: Final = 2.0
 """Seconds that closing waits for the calls that it has ended: their own code may have something to tidy up."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Identity:
     """As whom requests are sent, and how fast that one may."""
 
@@ -34,7 +34,7 @@ class Identity:
     rate_limit: RateLimit
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Way:
     """The way of one identity's requests, and the parts of it that can be got ready."""
 
@@ -44,7 +44,7 @@ class Way:
     """Without token and rate limit, and content with any answer."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class AnyAnswer:
     """Takes each answer for a good one: somebody is there."""
 

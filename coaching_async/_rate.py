@@ -46,7 +46,7 @@ def seconds_of_bulk(limit: RateLimit, requests: int) -> float:
     return requests * limit.per / limit.requests if requests > limit.requests / BURST else 0.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Permit:
     """To send one request."""
 

@@ -66,7 +66,7 @@ def raw_response(call: Call, elapsed: float, value: T) -> RawResponse[T]:
     )
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Capture:
     """The last call that was made while somebody was looking."""
 

@@ -20,7 +20,7 @@ __all__ = ["Ahead", "Stream"]
 T = TypeVar("T")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Slot(Generic[T]):
     """A page that is read ahead, or why it could not be."""
 
@@ -29,7 +29,7 @@ class Slot(Generic[T]):
     error: Exception | None = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Lane(Generic[T]):
     """How far one list is read."""
 
