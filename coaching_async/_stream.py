@@ -212,7 +212,7 @@ class Stream(Stepping[T], AsyncIterator[T]):
     async def __anext__(self) -> T:
         if self._problem is not None:
             raise ClientMisuse(self._problem)
-        return (await self._strand()).take()
+        return (self._at_hand() or await self._strand()).take()
 
     def _failed(self, error: Exception) -> None:
         super()._failed(error)

@@ -83,9 +83,10 @@ class Strand(Generic[T]):
 
     def take(self) -> T:
         """Hand out the next item."""
-        item = self.head()
-        self._handed_out += 1
-        return item
+        batch, at = self._batch, self._handed_out
+        assert batch is not None  # noqa: S101 # has_more() came before
+        self._handed_out = at + 1
+        return batch.items[at]
 
     def take_page(self) -> Page[T]:
         """Hand out all items of the page in hand."""
@@ -256,11 +257,18 @@ class Stepping(Generic[T]):
         """
         return None if self._key is None else packed(self._key, *self._route.positions())
 
+    def _at_hand(self) -> Strand[T] | None:
+        """A step that waits for nothing: the one that has what comes next, if it has been read."""
+        strand = self._route.at_hand()
+        if strand is not None:
+            self._turns.step()
+        return strand
+
     async def _strand(self) -> Strand[T]:
         """A step: the one that has what comes next."""
         self._turns.begin()
         try:
-            return self._route.at_hand() or await self._route.strand()
+            return await self._route.strand()
         except StopAsyncIteration:
             raise
         except Exception as error:
@@ -279,7 +287,7 @@ class Walk(Stepping[T], AsyncIterator[T]):
     """A walk over the items of a list, each once. After an error the next step goes on at the same item."""
 
     async def __anext__(self) -> T:
-        return (await self._strand()).take()
+        return (self._at_hand() or await self._strand()).take()
 
 
 class PageWalk(Stepping[T], AsyncIterator[Page[T]]):
@@ -289,4 +297,4 @@ class PageWalk(Stepping[T], AsyncIterator[Page[T]]):
     """
 
     async def __anext__(self) -> Page[T]:
-        return (await self._strand()).take_page()
+        return (self._at_hand() or await self._strand()).take_page()
