@@ -173,7 +173,10 @@ def test_a_report_writes_between_the_marks_and_nowhere_else(root: Path):
     assert text.startswith(f"# Before\n\n{report.BEGIN}\n")
     assert text.endswith(f"{report.END}\n\nAfter.\n")
     assert "| [Walking on](#walking-on) | of the ideal | 0.75 | ≥ 0.93 | not reached |" in text
-    assert "| uphill | ours | 2 | 3 |\n| uphill | ideal | 1.5 |  |" in text
+    assert "| case |  | ms | to ours | KiB |\n| --- | --- | --: | --: | --: |\n" in text
+    assert (
+        "| uphill | ours | 2 | 1 | 3 |\n| uphill | ideal | 1.5 | 0.75 |  |\n| downhill | ours | 1 | 1 | 3 |\n" in text
+    )
     assert "![Walking on: ms](performance/walking.svg)" in text
 
 
