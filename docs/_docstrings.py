@@ -84,7 +84,7 @@ def _type(field: griffe.Attribute) -> str:
         else escape(str(each))
         for each in parts
     )
-    default = str(field.value) if field.value else ""
+    default = str(field.value) if field.value and field.has_labels("class-attribute") else ""
     if default.startswith("attrs.field("):
         default = found[1] if (found := DEFAULT.search(default)) else ""
     if default == field.name:  # an argument of __init__
