@@ -107,7 +107,7 @@ def plot(figure: Figure, path: Path) -> None:
     cases = [(case, list(rows)) for case, rows in groupby(figure.rows, key=lambda row: row.case)]
     heights = [len(rows) + 1.2 for _, rows in cases]
     with mpl.rc_context({"svg.hashsalt": figure.key, "svg.fonttype": "none", "font.size": 9}):
-        canvas = Canvas(figsize=(8, 0.3 * sum(heights) + 0.4), layout="constrained")
+        canvas = Canvas(figsize=(6, 0.3 * sum(heights) + 0.4), layout="constrained")
         axes = canvas.subplots(len(cases), squeeze=False, height_ratios=heights)[:, 0]
         for (case, rows), each in zip(cases, axes, strict=True):
             bars = each.barh(

@@ -32,7 +32,7 @@ def main() -> None:
 
     Start with `coaching-async demo`. Then run `coaching-async sandbox` and develop against it; what it prints makes
     `coaching-async export`, and every program that uses CoachingClient.from_env(), talk to it. With the environment of a
-    real org they talk to that.
+    real org they talk to that; where they do not, `coaching-async doctor` says why.
     """
 
 
