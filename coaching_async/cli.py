@@ -199,7 +199,7 @@ def doctor(
     except (CoachingError, ValueError) as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"cannot write {out}: {error.strerror or error}")
+        _fail(f"cannot write {out or 'to the output'}: {error.strerror or error}")
     if not is_well:
         sys.exit(1)
 
