@@ -448,3 +448,35 @@ async def test_where_the_service_allows_half_of_what_was_thought_few_requests_ar
     later = [is_refused for at, is_refused in answers if at > 60]
     assert len([1 for _, is_refused in answers if not is_refused]) == 1500
     assert later.count(True) <= 0.05 * len(later)
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_what_is_free_is_given_at_once(lane: Lane):
+    assert Budget(RateLimit(10, per=10.0)).permit(lane) is not None
+
+
+async def test_what_is_left_to_direct_calls_is_given_at_once_to_no_other():
+    budget = Budget(RateLimit(10, per=10.0))
+    for _ in range(3):
+        await use(budget, lane=Lane.BULK)
+
+    assert budget.permit(Lane.BULK) is None
+    assert budget.permit(Lane.DIRECT) is not None
+
+
+async def test_nothing_is_given_at_once_where_somebody_waits():
+    budget, order = Budget(RateLimit(1, per=10.0)), list[str]()
+    held = budget.permit(Lane.DIRECT)
+    assert held is not None
+
+    async def wait() -> None:
+        await permit_of(budget)
+        order.append("who waited")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.sleep(1)
+        budget.release(held, 0)  # it came to nothing, so it is free again
+        assert budget.permit(Lane.DIRECT) is None
+
+    assert order == ["who waited"]

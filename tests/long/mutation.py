@@ -41,7 +41,7 @@ SETTINGS = """
 [tool.mutmut]
 source_paths = ["coaching_async"]
 only_mutate = ["coaching_async/{module}.py"]
-also_copy = ["tests"]
+also_copy = ["benchmarks", "tests"]
 pytest_add_cli_args = ["--timeout=10"] # some mutants hang
 pytest_add_cli_args_test_selection = {tests}
 """
