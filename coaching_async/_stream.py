@@ -61,6 +61,7 @@ class Ahead(Generic[T]):
         limit: int | None = None,
         *,
         is_merged: bool,
+        is_ours: bool,
     ) -> None:
         self.tasks: TaskGroup | None = None
         """Where its tasks live."""
@@ -71,6 +72,7 @@ class Ahead(Generic[T]):
         self._begun = 0
         """Pages."""
         self._is_merged = is_merged
+        self._is_ours = is_ours
         self._slots = anyio.Semaphore(width, fast_acquire=True)
         self._has_failed = False
         self.wasted = 0
@@ -140,7 +142,7 @@ class Ahead(Generic[T]):
 
     async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
         try:
-            with task_of_ours():
+            with task_of_ours(so=self._is_ours):
                 slot.page = await self._fetch(lane, number)
         except Exception as error:  # noqa: BLE001 # raised when it is its turn
             slot.error = error
