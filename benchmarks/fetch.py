@@ -6,23 +6,25 @@ python benchmarks/fetch.py [--quick]
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from benchmarks.clients import ENGINES, by_hand, ours
 from benchmarks.data import PAGE_SIZE
 from benchmarks.harness import Clocks, Figure, Goal, Measures, alternate, alternate_cases, clocks, main
 from benchmarks.processes import Service, Work, sandbox, serving, vendor
 
-__all__ = ["measure"]
+__all__ = ["Fetch", "by_somebody", "by_us", "measure"]
 
 RATE, CPU = "appointments/s", "CPU ms a page"
 OFFICIAL: Final = "official SDK, 8 threads"
 THREADS: Final = 8
+Fetch: TypeAlias = Callable[[Service, int, str, int], Coroutine[Any, Any, Clocks]]
+"""Reads so many pages of a service over an engine, by so many tasks."""
 
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    pages, rounds, tasks = (30, 1, (8, 200)) if quick else (200, 5, (1, 8, 32, 200))
+    pages, rounds, tasks = (30, 1, (8, 200)) if quick else (200, 4, (1, 8, 32, 200))
     with vendor() as work:
         with serving(pages * PAGE_SIZE) as static:
             cases = {named(concurrency): contenders(static, pages, concurrency) for concurrency in tasks}
@@ -89,9 +91,7 @@ def figures(pages: int, cpu: float, wall: float) -> Measures:
     return {RATE: pages * PAGE_SIZE / wall, CPU: cpu / pages * 1000}
 
 
-def run(
-    fetch: Callable[..., Coroutine[Any, Any, Clocks]], service: Service, pages: int, engine: str, concurrency: int
-) -> Measures:
+def run(fetch: Fetch, service: Service, pages: int, engine: str, concurrency: int) -> Measures:
     """Read all, in a loop of its own."""
     taken = asyncio.run(fetch(service, pages, engine, concurrency))
     return figures(pages, taken.cpu, taken.wall)

@@ -199,7 +199,7 @@ def main() -> int:
     parser.add_argument("file", type=Path, nargs="?", default=RECORD, help="where it is taken down: guard.json")
     given = parser.parse_args()
     series = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = asyncio.run(measure())
+    found = asyncio.run(measure(), debug=False)
     if given.record:
         record(given.file, series, found)
         return 0

@@ -22,6 +22,7 @@ __all__ = [
     "Goal",
     "Measures",
     "Row",
+    "Table",
     "alternate",
     "alternate_cases",
     "clocks",
@@ -159,34 +160,48 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def table(figure: Figure) -> list[list[str]]:
-    """Its rows as text, header first."""
+@attrs.frozen
+class Table:
+    """Rows of text, header first; the first `texts` columns are words, the others numbers."""
+
+    texts: int
+    lines: list[list[str]]
+
+
+def table(figure: Figure) -> Table:
+    """What a figure has found."""
     cases = any(row.case for row in figure.rows)
-    header = [*(["case"] if cases else []), "", *figure.measures]
-    return [
-        header,
-        *(
-            [
-                *([row.case] if cases else []),
-                row.contender,
-                *(number(row.median(measure)) if measure in row.runs[0] else "" for measure in figure.measures),
-            ]
-            for row in figure.rows
-        ),
-    ]
+    plotted, *others = figure.measures
+    header = [*(["case"] if cases else []), "", plotted, "to ours", *others]
+    ours = {row.case: row.median(plotted) for row in reversed(figure.rows) if row.contender.startswith("ours")}
+    return Table(
+        2 if cases else 1,
+        [
+            header,
+            *(
+                [
+                    *([row.case] if cases else []),
+                    row.contender,
+                    number(row.median(plotted)),
+                    number(row.median(plotted) / ours[row.case]),
+                    *(number(row.median(measure)) if measure in row.runs[0] else "" for measure in others),
+                ]
+                for row in figure.rows
+            ),
+        ],
+    )
 
 
 def printed(figure: Figure) -> str:
     """A figure for the terminal."""
-    lines = table(figure)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    names = len(lines[0]) - len(figure.measures)
+    found = table(figure)
+    widths = [max(map(len, column)) for column in zip(*found.lines, strict=True)]
     rows = (
         "  ".join(
-            cell.ljust(width) if nth < names else cell.rjust(width)
+            cell.ljust(width) if nth < found.texts else cell.rjust(width)
             for nth, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
-        for line in lines
+        for line in found.lines
     )
     return "\n".join([figure.title, *rows, *map(str, figure.goals)])
 

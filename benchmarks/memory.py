@@ -39,7 +39,7 @@ def measure(quick: bool) -> Figure:
         "memory",
         "Memory",
         f"A stream of appointments that are dropped as they come: what the client keeps at the end, and what it had at most,"
-        f" the pages read ahead included; {TASKS:,} tasks that wait for an answer.",
+        f" the pages read ahead included; {TASKS:,} tasks that wait for an answer. As Python counts it, which repeats.",
         (EACH, KEPT, PEAK),
         tuple(rows),
     )

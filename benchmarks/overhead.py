@@ -34,7 +34,7 @@ Calls: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    calls, rounds = (50, 4) if quick else (200, 20)
+    calls, rounds = (50, 4) if quick else (200, 15)
     rows: list[Row] = []
     with serving(items=SIZE * calls) as service, asyncio.Runner() as runner:
         connections = AsyncExitStack()

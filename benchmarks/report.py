@@ -15,7 +15,7 @@ import attrs
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
-from .harness import ROOT, Figure, Row, number, table
+from .harness import ROOT, Figure, Row, Table, number, table
 
 __all__ = ["Results", "page", "plot", "read", "write"]
 
@@ -68,7 +68,7 @@ def page(results: Results) -> str:
             "",
             "### Numbers to reach",
             "",
-            *markdown([["figure", "", "measured", "to reach", ""], *goals(results)], texts=2),
+            *markdown(Table(2, [["figure", "", "measured", "to reach", ""], *goals(results)])),
             *(line for figure in results.figures for line in section(figure)),
         ]
     )
@@ -90,16 +90,14 @@ def anchor(figure: Figure) -> str:
 
 def section(figure: Figure) -> list[str]:
     """One figure as Markdown."""
-    lines = table(figure)
-    texts = len(lines[0]) - len(figure.measures)
     plotted = f"![{figure.title}: {figure.measures[0]}](performance/{figure.key}.svg)"
-    return [f"### {figure.title}", "", figure.about, "", *markdown(lines, texts), plotted, ""]
+    return [f"### {figure.title}", "", figure.about, "", *markdown(table(figure)), plotted, ""]
 
 
-def markdown(lines: list[list[str]], texts: int) -> list[str]:
-    """A table whose first columns are texts, and the others numbers."""
-    header, *rows = lines
-    rule = ["---"] * texts + ["--:"] * (len(header) - texts)
+def markdown(found: Table) -> list[str]:
+    """A table and an empty line."""
+    header, *rows = found.lines
+    rule = ["---"] * found.texts + ["--:"] * (len(header) - found.texts)
     return [*(f"| {' | '.join(line)} |" for line in (header, rule, *rows)), ""]
 
 
@@ -109,7 +107,7 @@ def plot(figure: Figure, path: Path) -> None:
     cases = [(case, list(rows)) for case, rows in groupby(figure.rows, key=lambda row: row.case)]
     heights = [len(rows) + 1.2 for _, rows in cases]
     with mpl.rc_context({"svg.hashsalt": figure.key, "svg.fonttype": "none", "font.size": 9}):
-        canvas = Canvas(figsize=(8, 0.3 * sum(heights) + 0.4), layout="constrained")
+        canvas = Canvas(figsize=(6, 0.3 * sum(heights) + 0.4), layout="constrained")
         axes = canvas.subplots(len(cases), squeeze=False, height_ratios=heights)[:, 0]
         for (case, rows), each in zip(cases, axes, strict=True):
             bars = each.barh(

@@ -23,7 +23,7 @@ WIDE: Final = f"{CALLS} connections"
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    rounds = 2 if quick else 25
+    rounds = 2 if quick else 15
     with serving(LONG) as service:
         by_one = {"ours": partial(by_us, service, LONG), "hand-written": partial(by_somebody, service, LONG, 1)}
         rows = alternate(by_one, rounds, DECODING)

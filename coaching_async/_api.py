@@ -178,9 +178,9 @@ class Api:
         async def exchange(call: Call) -> Json:
             asked.append(call)
             response = await self._send(call, method, url, safety, content)
-            return (
-                await decoded(any_json, response, call, range(200, 300)) if response.content or response.flaw else None
-            )
+            if 200 <= response.status < 300 and not (response.content or response.flaw):
+                return None
+            return await decoded(any_json, response, call, range(200, 300))
 
         started = anyio.current_time()
         value = await self._bounded("request", exchange)

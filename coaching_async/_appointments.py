@@ -161,7 +161,9 @@ class Appointments(Resource):
         )
 
     async def find_created(self, appointment: AppointmentCreate, *, since: datetime) -> tuple[Appointment, ...]:
-        """What `create` may have created, after it raised `OutcomeUnknown`: the oldest first, none where it has not.
+        """What `create` may have created, after an error whose `processed` is not "no": the oldest first.
+
+        That there is none does not say that there will be none: the service may still be at it.
 
         `since` is when `create` was called, on this machine's clock; appointments count that were created at most a minute
         before, because the service has a clock of its own. One that matches has the same name, start, length and

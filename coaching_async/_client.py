@@ -50,7 +50,8 @@ T = TypeVar("T")
 class CoachingClient:
     """A client of the Genesys Cloud Coaching API.
 
-    `auth` is a `ClientCredentials`, an `AccessToken`, or any object with `async def token(self, rejected=None) -> str`.
+    `auth` is a `ClientCredentials`, an `AccessToken`, a user's `AuthorizationCode`, `RefreshToken` or `Saml2Bearer`, or any
+    object with `async def token(self, rejected=None) -> str`.
 
     `region` is an AWS name ("eu-west-1"), a Genesys domain or a full API URL, us-east-1 unless told; `base_url` and
     `login_url` stand instead of it for a gateway or a sandbox. `timeout` is the deadline of one call in seconds: token,

@@ -40,7 +40,7 @@ def make_converter(in_slices: Callable[[list[object]], Iterable[object]], *, is_
         return lambda value, _: converter.structure(value, present)
 
     def model(cls: Any) -> Hook:
-        return structure(cls, converter, own_hook)
+        return structure(cls, converter, own_hook) if _is_ours(cls) else model_in_detail(cls)
 
     def model_in_detail(cls: Any) -> Hook:
         structure = make_dict_structure_fn(cls, converter, **_named(cls, absent_or))
@@ -139,6 +139,12 @@ def _refuse() -> NoReturn:
 
 def _is_model(cls: Any) -> bool:
     return attrs.has(get_origin(cls) or cls)
+
+
+def _is_ours(cls: Any) -> bool:
+    """What a program derives from a model may have an `__init__` of its own, and defaults of any kind."""
+    module: str = (get_origin(cls) or cls).__module__
+    return module.partition(".")[0] == __package__
 
 
 def _is_tuple(cls: Any) -> bool:

@@ -107,7 +107,7 @@ def own_client(*, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
         )
     except ImportError:
         problem = "is a SOCKS proxy, which needs one package more: pip install 'httpx[socks]'"
-    except ValueError:
+    except (ValueError, httpx.InvalidURL):
         problem = "is no proxy's URL"
     # Which of them it is stays unsaid: a proxy's URL may hold a password.
     raise ConfigurationError(f"what HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is set to {problem}")

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -100,7 +101,8 @@ def _given_up(request: Request, outcome: "Response | ExchangeFailed") -> Respons
         _refuse_to_hide(request, outcome)
         return outcome
     if request.call.processed == "no":
-        raise TransportError(f"{request.call.operation}: no answer: {outcome}") from outcome.cause
+        host = urlsplit(request.url).netloc.rpartition("@")[2]
+        raise TransportError(f"{request.call.operation}: no answer from {host}: {outcome}") from outcome.cause
     problem = f"the connection broke after the request may have been carried out: {outcome}"
     raise _unknown(request, problem) from outcome.cause
 

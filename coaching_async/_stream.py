@@ -51,7 +51,10 @@ class Lane(Generic[T]):
 
 
 class Ahead(Generic[T]):
-    """Reads ahead of a walk, in tasks of its own, at most `width` at once; as many are kept until they are wanted."""
+    """Reads ahead of a walk, in tasks of its own, at most `width` at once.
+
+    Twice as many are under way or kept until they are wanted: so one that is slow does not hold up all that come after it.
+    """
 
     def __init__(
         self,
@@ -73,7 +76,9 @@ class Ahead(Generic[T]):
         """Pages."""
         self._is_merged = is_merged
         self._is_ours = is_ours
-        self._slots = anyio.Semaphore(width, fast_acquire=True)
+        self._places = anyio.Semaphore(width, fast_acquire=True)
+        self._size = 1
+        """Items on a page."""
         self._has_failed = False
         self.wasted = 0
         """Pages that were read ahead, and of no use because the list had changed by then."""
@@ -115,19 +120,28 @@ class Ahead(Generic[T]):
             self.wasted += 1
 
     async def _fetch(self, lane: Lane[T], number: int) -> Page[T]:
-        async with self._slots:
+        async with self._places:
             return (await lane.read(Ask(number))).page
 
     def _go_on(self, lane: Lane[T], page: Page[T]) -> None:
-        """Now that the page is there, there may be more to read, and room for it."""
+        """Now that the page is there, there may be more to read."""
         size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(page.entities))
         last = last_of(page, size)
         lane.last = lane.done if last is None else max(1, last)
         for beyond in [each for each in lane.slots if each > lane.last]:
             del lane.slots[beyond]
-        while self.tasks is not None and not self._has_failed and self._has_room() and self._wants_more(size):
+        self._size = size
+        self._begin()
+
+    def _begin(self) -> None:
+        """Read what comes next, as far as there are places and room for it."""
+        while self.tasks is not None and not self._has_failed and self._has_room() and self._wants_more(self._size):
             waiting = [(each, number) for each in self._lanes if (number := each.next()) is not None]
             if not waiting:
+                return
+            try:
+                self._places.acquire_nowait()  # here, so that they are taken in the order of the pages
+            except anyio.WouldBlock:
                 return
             lane, number = min(waiting, key=lambda each: each[1] - each[0].taken) if self._is_merged else waiting[0]
             slot = lane.slots[number] = Slot[T]()
@@ -135,21 +149,25 @@ class Ahead(Generic[T]):
             self.tasks.start_soon(self._fill, lane, number, slot)
 
     def _has_room(self) -> bool:
-        return sum(len(each.slots) for each in self._lanes) < self._width
+        return sum(len(each.slots) for each in self._lanes) < 2 * self._width
 
     def _wants_more(self, size: int) -> bool:
         return self._limit is None or self._begun * size < self._limit
 
     async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
+        """Read a page, from a place that was taken for it."""
         try:
             with task_of_ours(so=self._is_ours):
-                slot.page = await self._fetch(lane, number)
+                slot.page = (await lane.read(Ask(number))).page
         except Exception as error:  # noqa: BLE001 # raised when it is its turn
             slot.error = error
             self._has_failed = True
+        finally:
+            self._places.release()
+        if slot.page is not None and lane.slots.get(number) is slot:
+            self._go_on(lane, slot.page)
         else:
-            if lane.slots.get(number) is slot:
-                self._go_on(lane, slot.page)
+            self._begin()
         slot.ready.set()
 
 

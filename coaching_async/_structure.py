@@ -1,4 +1,4 @@
-"""How a model is made of a JSON object: a function for each class, written from its fields and compiled once.
+"""How a model is made of a JSON object: a function for each of our classes, written from its fields and compiled once.
 
 What it does is what the converter's hooks say. It goes to them without detours: a value that is of the right type already
 needs no hook, and a model that only keeps what it is given has its slots filled without its `__init__`, which takes twice as
@@ -6,7 +6,6 @@ long for a frozen class. The first thing that is wrong ends it; where that is, i
 """
 
 from collections.abc import Callable, Iterable
-from types import MemberDescriptorType
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, get_args, get_origin
 
 import attrs
@@ -51,7 +50,10 @@ def is_absent_when_null(field: "attrs.Attribute[Any]") -> bool:
 
 
 def structure(cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Attribute[Any]"], Hook | None]) -> Hook:
-    """A hook that makes a `cls` of an object. `own_hook` is that of one field, where it has another than its type."""
+    """A hook that makes a `cls` of an object. `own_hook` is that of one field, where it has another than its type.
+
+    A class has slots, no `__init__` of its own, and no default that is made anew each time: those of the package are such.
+    """
     model: Any = get_origin(cls) or cls
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(model))
     given = dict(zip(getattr(model, "__parameters__", ()), get_args(cls), strict=True))
@@ -117,6 +119,5 @@ def _only_keeps(model: Any, fields: Iterable["attrs.Attribute[Any]"]) -> bool:
     """Whether making one is no more than putting values into its slots."""
     return not hasattr(model, "__attrs_post_init__") and all(
         not (field.converter or field.validator)  # pyright: ignore[reportUnknownMemberType] # attrs says no more of them
-        and isinstance(getattr(model, field.name, None), MemberDescriptorType)
         for field in fields
     )

@@ -32,7 +32,7 @@ def main() -> None:
 
     Start with `coaching-async demo`. Then run `coaching-async sandbox` and develop against it; what it prints makes
     `coaching-async export`, and every program that uses CoachingClient.from_env(), talk to it. With the environment of a
-    real org they talk to that.
+    real org they talk to that; where they do not, `coaching-async doctor` says why.
     """
 
 
@@ -199,7 +199,7 @@ def doctor(
     except (CoachingError, ValueError) as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"cannot write {out}: {error.strerror or error}")
+        _fail(f"cannot write {out or 'to the output'}: {error.strerror or error}")
     if not is_well:
         sys.exit(1)
 

@@ -9,6 +9,8 @@ import griffe
 
 FACT = re.compile(r"^(HTTP|Permission|Raises): ", re.MULTILINE)
 NAME = re.compile(r"(?<![`\[])`([A-Za-z]\w+)`(?!`)")
+INNER = {"Reference", "Resource", "Value"}
+"""Bases that say nothing to a reader; their fields are in the tables of their subclasses."""
 DEFAULT = re.compile(r"\bdefault=((?:[^,()]|\([^()]*\))+)")
 
 
@@ -27,6 +29,8 @@ class Docstrings(griffe.Extension):
             if tables.get(thing.path):
                 for field in _fields(thing):
                     del thing.members[field.name]
+            if isinstance(thing, griffe.Class):
+                thing.bases = [each for each in thing.bases if str(each) not in INNER]
 
 
 def _within(thing: griffe.Object) -> Iterator[griffe.Object]:
@@ -80,7 +84,7 @@ def _type(field: griffe.Attribute) -> str:
         else escape(str(each))
         for each in parts
     )
-    default = str(field.value) if field.value else ""
+    default = str(field.value) if field.value and field.has_labels("class-attribute") else ""
     if default.startswith("attrs.field("):
         default = found[1] if (found := DEFAULT.search(default)) else ""
     if default == field.name:  # an argument of __init__

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from benchmarks import environments
+
 from .everyday import Official, official
-from .official_sdk import official_python
 from .validation import Witness, witnessing
 
 DATA = Path(__file__).parent / "data"
@@ -55,7 +56,7 @@ def every_answer_of_a_sandbox_is_one_that_the_contract_allows(witness: Witness) 
 
 @pytest.fixture(scope="session")
 def sdk_python() -> Path:
-    return official_python()
+    return environments.official_sdk()
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,6 @@ from coaching_async import (
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
 from .in_thread import in_thread
-from .official_sdk import packages_of
 from .serving import EXAMPLES, ROOT, environment
 
 Json: TypeAlias = Any
@@ -153,7 +152,8 @@ def official(sdk_python: Path, home: Path) -> Iterator[Official]:
 
     It is a Python of ours that has the SDK too, so that the applications have FastAPI.
     """
-    paths = os.pathsep.join(map(str, (packages_of(sdk_python), OFFICIAL, EXAMPLES / "moving", ROOT)))
+    (packages,) = sdk_python.parent.parent.glob("lib/python*/site-packages")
+    paths = os.pathsep.join(map(str, (packages, OFFICIAL, EXAMPLES / "moving", ROOT)))
     command = [sys.executable, Path(__file__).parent / "official_everyday.py"]
     names = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "PYTHONPATH": paths}
     pipe = subprocess.PIPE

@@ -135,6 +135,7 @@ def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]):
     [
         ("ALL_PROXY", "socks5://user:s3cret@127.0.0.1:1080", r"pip install 'httpx\[socks\]'"),
         ("HTTPS_PROXY", "gopher://user:s3cret@127.0.0.1", "is no proxy's URL"),
+        ("HTTPS_PROXY", "http://user:s3cret/@127.0.0.1", "is no proxy's URL"),
         ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: FileNotFoundError"),
     ],
 )

@@ -1,6 +1,7 @@
 """What decoding, calls and walks cost, counted in instructions: see benchmarks/guard.py."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ SERIES = f"{sys.version_info.major}.{sys.version_info.minor}"
 def guard(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """In a process of its own: what counts instructions does not go together with what measures coverage."""
     command = [sys.executable, "-m", "benchmarks.guard", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environ = os.environ | {"PYTHONASYNCIODEBUG": "1"}  # which may be set, and makes an event loop take twice as many
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
 
 def test_nothing_costs_a_tenth_more_than_was_recorded():

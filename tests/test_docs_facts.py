@@ -66,6 +66,12 @@ def help_of(option: click.Parameter, command: click.Command) -> tuple[str, str]:
     return f"`{name}`", " ".join(text.split())
 
 
+def test_the_table_of_commands_has_every_command():
+    rows = table((DOCS / "cli.md").read_text())
+
+    assert set(re.findall(r"`coaching-async (\w+)`", " ".join(rows))) == set(main.commands)
+
+
 @pytest.mark.parametrize("name", main.commands)
 def test_every_command_and_its_options_are_on_their_page_as_help_tells_them(name: str):
     command = main.commands[name]

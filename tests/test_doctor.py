@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,14 +19,14 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from coaching_async import PERMISSIONS, AccessToken, ClientMisuse, CoachingClient, RefreshToken
+from coaching_async import PERMISSIONS, AccessToken, ClientMisuse, CoachingClient, RateLimit, RefreshToken
 from coaching_async.cli import main
 from coaching_async.doctor import Check, Examination, examine
 from coaching_async.doctor._permitted import OPERATIONS, READS
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Client, Fault, Sandbox
 from coaching_async.testing._faults import ROUTES
 
-from .commands import environment, started
+from .commands import COMMAND, environment, started
 from .faults import Authority, FaultServer, ok
 from .support import TOKEN, Service, answer, on
 
@@ -164,7 +165,19 @@ async def test_a_proxy_is_shown_without_its_password(sandbox: Sandbox, monkeypat
     assert "hunter2" not in str(found)
 
 
-@pytest.mark.parametrize("name, value", [("ALL_PROXY", "ftp://u:hunter2@h"), ("SSL_CERT_FILE", "/no/such/file")])
+@pytest.mark.parametrize("url", ["http://u:{}#x@h:80", "http://u:x@{}/x@h", "u:@{}?x@h", "http://{}:1/@h"])
+async def test_of_a_proxy_whose_password_is_not_quoted_nothing_is_shown(
+    url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HTTPS_PROXY", url.format("12345"))
+
+    assert "12345" not in by_name(await examine(environ=environment(sandbox)))["proxy"].sentence
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("ALL_PROXY", "ftp://u:hunter2@h"), ("ALL_PROXY", "http://u:hunter2/@h"), ("SSL_CERT_FILE", "/no/such/file")],
+)
 async def test_a_proxy_or_a_certificate_that_cannot_be_used_is_a_problem(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -229,6 +242,35 @@ async def test_a_network_that_goes_in_the_middle_is_a_problem_and_what_was_not_a
     assert {check.state for name, check in checks.items() if name in OPERATIONS} == {"not known"}
 
 
+@pytest.mark.parametrize(
+    "elsewhere", [answer(status=302, Location="https://portal.test/"), answer(status=404), answer(status=403)]
+)
+async def test_a_host_that_answers_unlike_the_api_is_a_problem_and_has_accepted_no_token(elsewhere: httpx.Response):
+    service = Service(lambda request: httpx.Response(elsewhere.status_code, headers=elsewhere.headers))
+
+    checks = by_name(await examine(service.client()))
+
+    assert problems(checks) == ["connection"]
+    assert str(elsewhere.status_code) in checks["connection"].sentence
+    assert checks["credentials"].state == "not known"
+
+
+def test_of_a_read_for_which_there_was_no_turn_it_says_so(anyio_backend: Any):
+    async def impatient() -> dict[str, Check]:
+        entities, unknown = answer({"entities": []}), answer({"code": "not.found"}, 404)
+        service = Service(lambda request: unknown if SUBJECT in request.url.path else entities)
+        return by_name(await examine(service.client(rate_limit=RateLimit(3, per=60))))
+
+    checks = anyio.run(impatient, **on(anyio_backend[0]))
+
+    late = {name for name, check in checks.items() if "not answered in time" in check.sentence}
+    changing = {name for name, check in checks.items() if "nothing may be changed" in check.sentence}
+    assert late
+    assert late < set(READS)
+    assert changing.isdisjoint(READS)
+    assert "appointments.create" in changing
+
+
 # The token
 
 
@@ -284,14 +326,17 @@ async def test_a_clock_that_is_far_off_is_a_problem(off: int, says: str):
     assert "NTP" in (checks["clock"].advice or "")
 
 
-@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
+@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, {"Date": f"Fri, 20 Nov 2026 14:00:00 +{10**20}"}])
 async def test_a_service_that_does_not_tell_the_time_leaves_the_clock_unknown(headers: dict[str, str]):
     assert by_name(await examine(Service(at_once(**headers)).client()))["clock"].state == "not known"
 
 
-@pytest.mark.parametrize("value, state", [(150, "problem"), (300, "ok"), (600, "ok"), ("150", "not known")])
+@pytest.mark.parametrize(
+    "value, state", [(150, "problem"), (300, "ok"), (600, "ok"), ("150", "not known"), (True, "not known")]
+)
 async def test_an_org_that_allows_less_than_the_client_sends_is_a_problem(value: object, state: str):
-    limits = {"entities": [{"key": "token.rate.per.minute", "value": value}, {"key": "another", "value": 1}]}
+    others: list[Any] = [{"key": "another", "value": 1}, {"key": ["odd"], "value": 1}]
+    limits = {"entities": [{"key": "token.rate.per.minute", "value": value}, *others]}
     service = Service(lambda request: answer(limits if "limits" in request.url.path else {"entities": []}))
 
     check = by_name(await examine(service.client()))["rate limit"]
@@ -477,6 +522,37 @@ def test_an_interrupted_doctor_says_that_nothing_was_changed(
     assert (process.returncode, said) == (130, "")
     assert errors.splitlines()[-1] == "coaching-async: interrupted; nothing was changed"
     assert len(errors.splitlines()) == 1 + len(options)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--probe"]])
+def test_where_nothing_can_be_written_it_says_so_in_a_line(options: list[str], sandbox: Sandbox, tmp_path: Path):
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*COMMAND, "doctor", *options],
+            env=os.environ | environment(sandbox),
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1] == "coaching-async: cannot write to the output: No space left on device"
+
+
+def test_what_the_output_has_no_character_for_is_replaced(sandbox: Sandbox):
+    ran = subprocess.run(
+        [*COMMAND, "doctor"],
+        env=os.environ
+        | environment(sandbox)
+        | {"GENESYSCLOUD_OAUTHCLIENT_SECRET": "wrong", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout.splitlines()[-1].startswith("not known   service: ")
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,13 @@ def test_an_appointment_is_looked_for_after_a_503_and_never_created_twice(run: O
     assert run("create", sandbox, body(sandbox)) == created  # it is as good as one that this 503 has hidden
 
 
+def test_an_error_of_looking_does_not_stand_for_that_of_creating(run: Ours, sandbox: Sandbox):
+    loses_answer(sandbox, "appointments.create")
+    fails(sandbox, "appointments.list", 403)
+
+    assert run("create", sandbox, body(sandbox)) == Failed(None)
+
+
 def test_all_notifications_get_read(run: Ours, sandbox: Sandbox):
     me = sandbox.state.user_ids[0]
     weather(sandbox, "/notifications")

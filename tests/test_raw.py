@@ -17,7 +17,12 @@ from coaching_async import (
     DecodeError,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     RawResponse,
+    ResponseError,
+    RetryPolicy,
+    ServerError,
+    Unauthorized,
 )
 
 from .support import Service, answer, page
@@ -166,6 +171,21 @@ async def test_errors_of_other_endpoints_are_typed_too():
     async with Service([httpx.Response(200, content=b"<html>")]).client() as client:
         with pytest.raises(DecodeError):
             await client.request("GET", "/api/v2/x")
+
+
+@pytest.mark.parametrize(
+    "status, error",
+    [(302, ResponseError), (401, Unauthorized), (404, NotFound), (429, RateLimited), (500, ServerError)],
+)
+@pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "DELETE"])
+async def test_an_error_without_a_body_is_an_error(method: str, status: int, error: type[ResponseError]):
+    refusing = Service(lambda _: answer(status=status, Retry_After="600"))
+    async with refusing.client(retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(error) as caught:
+            await client.request(method, "/api/v2/x")
+
+    assert caught.value.status == status
+    assert caught.value.processed == ("maybe" if method in {"POST", "DELETE"} and status in {302, 500} else "no")
 
 
 @pytest.mark.parametrize(

@@ -81,18 +81,28 @@ async def test_a_slow_reader_stops_the_reading():
             await anext(items)
             await anext(items)
             await anyio.sleep(100)
-            assert len(service.asked) == min(read + 3, 40), "the one in hand, and three ahead"
+            assert len(service.asked) == min(read + 6, 40), "the one in hand, and twice three ahead"
             assert service.in_flight == 0
 
 
-async def test_a_stream_of_one_reads_the_next_page_while_this_one_is_used():
-    service = Slow(3)
+async def test_a_stream_of_one_reads_the_next_two_pages_while_this_one_is_used():
+    service = Slow(9)
     async with listing(service).stream(1) as items:
         await anext(items)
         await anyio.sleep(5)
-        assert service.asked == [1, 2]
+        assert service.asked == [1, 2, 3]
 
     assert service.most_in_flight == 1
+
+
+async def test_one_slow_page_does_not_hold_up_those_behind_it():
+    service, began = Slow(7, seconds={2: 4}), anyio.current_time()
+    async with listing(service).stream(3) as items:
+        found = [item.id async for item in items]
+
+    assert found == [str(number) for number in range(14)]
+    # The first second tells how many pages there are; while the second takes its four, all others are read.
+    assert anyio.current_time() - began == pytest.approx(1 + 4)
 
 
 async def test_leaving_the_block_ends_what_is_under_way():

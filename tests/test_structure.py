@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from coaching_async import AppointmentUpdate, ErrorBody, from_dict
+from coaching_async import Annotation, AppointmentUpdate, ErrorBody, from_dict
 from coaching_async._wire import _converter
 
 from .test_wire import FUTURE, MODELS
@@ -89,3 +89,30 @@ def test_a_model_may_be_inside_itself():
     assert from_dict(ErrorBody, {"errors": [inner]}).errors[0].errors[0].message == "innermost"
     with pytest.raises(ValueError, match=r"@ \$.errors\[0\].errors\[0\].message"):
         from_dict(ErrorBody, {"errors": [{"errors": [{"message": 5}]}]})
+
+
+@attrs.frozen(kw_only=True)
+class Tagged(Annotation):
+    """A model with more to it, as a program may have it."""
+
+    tags: list[str] = attrs.field(factory=list)
+    length: int = attrs.field(init=False)
+
+    def __attrs_pre_init__(self):
+        object.__setattr__(self, "length", 5)
+
+
+class Loud(Annotation):
+    def __init__(self, *, text: str, **rest: Any):
+        super().__init__(text=text.upper(), **rest)
+
+
+def test_who_makes_a_class_of_a_model_decides_how_it_is_made():
+    wire = {"id": "1", "text": "hello", "length": 9}
+
+    tagged = from_dict(Tagged, wire)
+    assert (tagged.tags, tagged.length, tagged.text) == ([], 5, "hello")
+    assert from_dict(Tagged, wire | {"tags": ["a"]}).tags == ["a"]
+    assert from_dict(Loud, wire).text == "HELLO"
+    with pytest.raises(ValueError, match=r"expected str @ \$.tags\[0\]"):
+        from_dict(Tagged, wire | {"tags": [1]})

@@ -75,6 +75,17 @@ def test_all_appointments_come_a_line_each(browser: httpx.Client, sandbox: Sandb
     assert set(found) == set(sandbox.state.appointments)
 
 
+@pytest.mark.parametrize("query", ["", "user_id="])
+def test_appointments_of_nobody_are_refused_before_the_service_is_asked(
+    browser: httpx.Client, sandbox: Sandbox, query: str
+):
+    before = len(sandbox.requests)
+
+    assert browser.get(f"/appointments?{query}").status_code == 422
+
+    assert len(sandbox.requests) == before
+
+
 def test_no_appointments_are_no_lines(browser: httpx.Client):
     answer = browser.get("/appointments", params={"user_id": "99999999-9999-4999-8999-999999999999"})
 

@@ -17,6 +17,7 @@ from coaching_async import (
     CoachingError,
     ConfigurationError,
     RateLimit,
+    RateLimited,
     RawResponse,
     ResponseError,
     ServerError,
@@ -97,7 +98,7 @@ async def _service(client: CoachingClient, needed: frozenset[str]) -> list[Check
     if isinstance(first.answer, CoachingError) and not isinstance(first.answer, ResponseError):
         return [_unreached(first.answer, client, has_logged_in=True), _not_asked("of that")]
     credentials = _credentials(first.answer, client)
-    if credentials.state != "ok":
+    if credentials.state == "problem":
         return [_connection([]), credentials, _not_asked("the token is refused")]
     asked = {TOKEN: first}
 
@@ -173,7 +174,10 @@ def _connection(answers: Iterable[Answer]) -> Check:
 
 
 def _is_sane(error: CoachingError) -> bool:
-    return isinstance(error, ResponseError) and not isinstance(error, ServerError)
+    """Whether the API itself has answered: its errors have a code, and those of a gateway or a sign-in to a network do not."""
+    if isinstance(error, RateLimited):
+        return True
+    return isinstance(error, ResponseError) and error.code is not None and not isinstance(error, ServerError)
 
 
 def _about_refusal(status: int) -> str:
@@ -191,6 +195,8 @@ def _credentials(answer: Answer, client: CoachingClient) -> Check:
     if isinstance(answer, Unauthorized):
         advice = "The token has expired, or is one of another region: get a new one."
         return Check("credentials", "problem", str(answer), advice)
+    if isinstance(answer, CoachingError) and not _is_sane(answer):
+        return Check("credentials", "not known", f"there is a token, and whether it is accepted is not told: {answer}")
     life = client.token_life if isinstance(client, Patient) else None
     return Check("credentials", "ok", f"the token is accepted{f'; it lives {_span(life)}' if life else ''}")
 
@@ -218,7 +224,7 @@ def _clock(asked: Iterable[_Asked]) -> Check:
 def _date(answer: Answer) -> datetime | None:
     try:
         said = parsedate_to_datetime(answer.headers["date"]) if isinstance(answer, RawResponse) else None
-    except (KeyError, ValueError):
+    except (KeyError, OverflowError, ValueError):
         return None
     return said if said is None or said.tzinfo else said.replace(tzinfo=UTC)
 
@@ -234,7 +240,7 @@ def _limit(answer: Answer | None, throttled: int) -> Check:
     known = [
         value
         for entity in entities(answer.json if isinstance(answer, RawResponse) else None)
-        if entity.get("key") in RATES and isinstance(value := entity.get("value"), int)
+        if str(entity.get("key")) in RATES and type(value := entity.get("value")) is int and value > 0
     ]
     if not known:
         sentence = (

@@ -98,6 +98,8 @@ def verdict(operation: str, answer: Answer | None, grants: Grants | None, *, is_
         case NotFound():
             why = "nothing is there under a made-up id, and who may ask is perhaps looked at later"
             return Check(operation, "not known", why)
+        case None if operation in READS:
+            return Check(operation, "not known", "it was not answered in time")
         case None if needed:
             return Check(operation, "not known", "nothing may be changed to find out, and its roles cannot be read")
         case None if is_user is None:

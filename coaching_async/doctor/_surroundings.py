@@ -92,10 +92,12 @@ def proxies(patient: Patient | None) -> Check:
 
 
 def _host(url: str) -> str:
-    """A URL's host and port: the rest may be a password."""
+    """A URL's host and port: the rest may be a password, and where one has a slash in it, what looks like a host is, too."""
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
         port = parts.port
     except ValueError:
         return "no URL"
-    return f"{parts.hostname or 'no URL'}{f':{port}' if port else ''}"
+    if not parts.hostname or "@" in parts._replace(netloc="").geturl():
+        return "no URL"
+    return f"{parts.hostname}{f':{port}' if port else ''}"

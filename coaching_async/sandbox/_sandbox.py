@@ -19,20 +19,27 @@ from ._oauth import OAuth
 from ._requests import Arrival, RequestLog
 from ._seed import seeded_state
 from ._server import Server
+from ._state import State
 
 
 class Sandbox:
     """A stand-in for Genesys Cloud that speaks the Coaching API on a real socket.
 
     Enter it with `with`, or with `async with` on asyncio or trio. The same `seed` gives the same data; `state`, a file
-    that `save` has written, takes its place, and that of `appointments` and `users`. What may be
-    done to it while it runs: read and change `state`, order `faults`, look at `requests`, revoke tokens and add
-    clients with `oauth`.
+    that `save` has written, takes its place, and that of `appointments` and `users`. What may be done to it while it runs:
+    read and change `state`, order `faults`, look at `requests`, revoke tokens and add clients with `oauth`.
 
-    A page holds `page_cap` items at most, whatever is asked for; a token may make `rate_limit` requests in any
-    `rate_window` seconds and lives for `token_life` seconds; the login host allows `login_rate_limit` requests in all; every answer of the API waits for `latency` seconds.
-    Of `requests`, the newest `requests_kept` are remembered.
+    A page holds `page_cap` items at most, whatever is asked for. A token may make `rate_limit` requests in any
+    `rate_window` seconds, and lives for `token_life` seconds; the login host allows `login_rate_limit` requests in such a
+    window. Every answer of the API waits for `latency` seconds. Of `requests`, the newest `requests_kept` are remembered.
     """
+
+    state: State
+    """The data: `user_ids`, `appointments` by their ids, and so on."""
+    oauth: OAuth
+    """Clients, and what was given out to them."""
+    faults: Faults
+    """What shall go wrong: `faults.add(Fault(...))`."""
 
     def __init__(
         self,

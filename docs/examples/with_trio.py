@@ -1,4 +1,4 @@
-"""The newest appointment of each user, on trio, with what is known after five seconds: `python with_trio.py USER_ID ...`."""
+"""The last appointment of each user, on trio, with what is known after five seconds: `python with_trio.py USER_ID ...`."""
 
 import sys
 
@@ -13,8 +13,8 @@ async def main(user_ids: list[str]) -> None:
 
         async def show(user_id: str) -> None:
             try:
-                newest = await client.appointments.list(user_id, sort_order="Desc").first()
-                print(user_id, newest.name if newest else "has none")
+                last = await client.appointments.list(user_id, sort_order="Desc").first()
+                print(user_id, last.name if last else "has none")
             except CoachingError as error:
                 print(user_id, error)
 

@@ -17,10 +17,11 @@ routes = web.RouteTableDef()
 @routes.get("/appointments")
 async def appointments(request: web.Request) -> web.StreamResponse:
     """All appointments of some users, a line of JSON for each, as they come."""
-    users = request.query.getall("user_id", [])
-    if not users:
-        raise web.HTTPUnprocessableEntity(text="user_id is missing")
-    return await json_lines(request, client(request).appointments.list(users))
+    try:
+        listing = client(request).appointments.list(request.query.getall("user_id", []))
+    except ValueError as error:
+        raise web.HTTPUnprocessableEntity(text=str(error)) from error
+    return await json_lines(request, listing)
 
 
 @routes.post("/appointments")

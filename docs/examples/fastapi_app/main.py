@@ -55,5 +55,5 @@ async def mine(client: UserClient) -> list[Appointment]:
 
 @app.get("/me/notifications")
 async def notifications(client: UserClient) -> list[Notification]:
-    """The newest notifications of the user who asks."""
+    """Notifications of the user who asks, 25 at most."""
     return await client.notifications.list().collect(limit=25)

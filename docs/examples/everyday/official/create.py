@@ -1,6 +1,7 @@
 """A new appointment that is about a conversation."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from careful import walk
@@ -19,9 +20,11 @@ def create(api: CoachingApi, appointment: CreateCoachingAppointmentRequest) -> C
     except (ApiException, HTTPError) as error:
         if isinstance(error, ApiException) and error.status < 500:
             raise
-        for found in walk(api.get_coaching_appointments, appointment.attendee_ids[:1], interval=around(appointment)):
-            if is_it(found, appointment) and found.date_created >= started - MINUTE:
-                return found
+        listed = walk(api.get_coaching_appointments, appointment.attendee_ids[:1], interval=around(appointment))
+        with suppress(ApiException, HTTPError):  # looking may fail as well, which tells nothing of the create
+            for found in listed:
+                if is_it(found, appointment) and found.date_created >= started - MINUTE:
+                    return found
         raise
 
 

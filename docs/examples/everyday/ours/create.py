@@ -1,8 +1,9 @@
 """A new appointment that is about a conversation."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from coaching_async import Appointment, AppointmentCreate, CoachingClient, OutcomeUnknown, ServerError
+from coaching_async import Appointment, AppointmentCreate, CoachingClient, CoachingError
 
 
 async def create(client: CoachingClient, appointment: AppointmentCreate) -> Appointment:
@@ -10,7 +11,9 @@ async def create(client: CoachingClient, appointment: AppointmentCreate) -> Appo
     started = datetime.now(UTC)
     try:
         return await client.appointments.create(appointment)
-    except (OutcomeUnknown, ServerError):
-        for found in await client.appointments.find_created(appointment, since=started):
-            return found
+    except CoachingError as error:
+        if error.processed != "no":
+            with suppress(CoachingError):  # looking may fail as well, which tells nothing of the create
+                for found in await client.appointments.find_created(appointment, since=started):
+                    return found
         raise
