@@ -182,8 +182,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         source: AsyncIterator[Any] = self._source
         with anyio.CancelScope() as self._drawing:
             try:
-                with task_of_ours(so=False):
-                    await self._draw()
+                await self._draw()
             except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
                 self._input_error = error
             finally:

@@ -14,6 +14,7 @@ from ._failures import bare, fault_of_failure, kind_of
 from ._gate import Gate
 from ._http import Connections, HttpClient, HttpResponse
 from ._log import not_in_hpacks_log
+from ._rate import end_if_over
 from ._retry import Fault, Safety
 from ._tasks import in_child_task, in_place
 
@@ -44,6 +45,7 @@ class Engine:
         call = request.call
         turn = self.gate.turn(request.pause)
         if turn is None:
+            await end_if_over()
             with call.in_line():
                 turn = await self.gate.slot(request.pause, call.lane)
         with turn:

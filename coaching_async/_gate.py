@@ -5,10 +5,9 @@ from contextlib import nullcontext
 from typing import Final, Self
 
 import anyio
-import anyio.lowlevel
 
 from ._lanes import Lane
-from ._rate import refuse_if_past_deadline
+from ._rate import is_over, refuse_if_past_deadline
 from ._signal import Signal
 
 __all__ = ["Gate", "Pause", "Turn"]
@@ -39,8 +38,6 @@ class Pause:
 
     async def wait(self) -> None:
         """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
-        if _is_over():
-            await anyio.lowlevel.checkpoint()  # which ends it; anybody else keeps their place
         while not self.lets_through():
             refuse_if_past_deadline(self._ends_at)
             if anyio.current_time() < self._ends_at:
@@ -79,7 +76,7 @@ class Gate:
 
     def turn(self, pause: Pause) -> "Turn | None":
         """A place among those under way, if there is one at once; not for who is cancelled, or past the deadline."""
-        if _is_over() or not pause.lets_through():
+        if is_over() or not pause.lets_through():
             return None
         try:
             self._slots.acquire_nowait()
@@ -99,11 +96,6 @@ class Gate:
 
 
 NOTHING: Final = nullcontext()
-
-
-def _is_over() -> bool:
-    """Whether who asks is cancelled, or past the deadline, and has not been told yet."""
-    return anyio.current_time() >= anyio.current_effective_deadline()
 
 
 class Turn:

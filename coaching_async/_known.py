@@ -3,25 +3,27 @@
 from collections.abc import Container, Sequence
 from itertools import repeat
 from operator import contains
-from typing import cast
+from typing import Final, cast
 
 from ._cursor import Position, digest
 
 __all__ = ["Known", "Met"]
 
+NOTHING: Final = ()
+
 
 class Known:
     """All that a walk has handed out, by whichever of the lists that it is made of."""
 
-    def __init__(self, before: Container[str] = ()) -> None:
+    def __init__(self, before: Container[str] = NOTHING) -> None:
         self.before = before
         """Ids that were handed out before the walk began."""
         self.lists: list[dict[str, int]] = []
 
     @property
     def is_of_one_list(self) -> bool:
-        """Whether that is all it has."""
-        return len(self.lists) == 1 and not self.before
+        """Whether that is all it has. What it was given is not asked whether it is empty: a table may have to count."""
+        return len(self.lists) == 1 and self.before is NOTHING
 
     def has(self, id_: str) -> bool:
         """Whether it was handed out."""

@@ -5,13 +5,14 @@ from collections import deque
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from ._errors import RateLimited
 from ._lanes import Lane
 from ._signal import Signal
 
-__all__ = ["Budget", "Permit", "RateLimit", "refuse_if_past_deadline", "seconds_of_bulk"]
+__all__ = ["Budget", "Permit", "RateLimit", "end_if_over", "is_over", "refuse_if_past_deadline", "seconds_of_bulk"]
 
 
 @attrs.frozen
@@ -193,6 +194,17 @@ class Budget:
         nth += before
         soonest = self._used[nth] if nth < len(self._used) else now + self._limit.per
         refuse_if_past_deadline(soonest + rounds * self._limit.per)
+
+
+def is_over() -> bool:
+    """Whether who asks is cancelled, or past the deadline, and has not been told yet."""
+    return anyio.current_time() >= anyio.current_effective_deadline()
+
+
+async def end_if_over() -> None:
+    """Tell them so; anybody else keeps their place."""
+    while is_over():
+        await anyio.lowlevel.checkpoint()
 
 
 def refuse_if_past_deadline(turn: float) -> None:

@@ -64,6 +64,7 @@ class Ahead(Generic[T]):
         limit: int | None = None,
         *,
         is_merged: bool,
+        is_ours: bool,
     ) -> None:
         self.tasks: TaskGroup | None = None
         """Where its tasks live."""
@@ -74,6 +75,7 @@ class Ahead(Generic[T]):
         self._begun = 0
         """Pages."""
         self._is_merged = is_merged
+        self._is_ours = is_ours
         self._places = anyio.Semaphore(width, fast_acquire=True)
         self._size = 1
         """Items on a page."""
@@ -155,7 +157,7 @@ class Ahead(Generic[T]):
     async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
         """Read a page, from a place that was taken for it."""
         try:
-            with task_of_ours():
+            with task_of_ours(so=self._is_ours):
                 slot.page = (await lane.read(Ask(number))).page
         except Exception as error:  # noqa: BLE001 # raised when it is its turn
             slot.error = error

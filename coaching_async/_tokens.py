@@ -13,6 +13,7 @@ from ._errors import AuthError, CoachingError, RateLimited
 from ._exchange import Call
 from ._grants import Grant, Rotating, keep, load
 from ._login import Login, Token
+from ._rate import end_if_over
 from ._types import Secret
 
 __all__ = ["Detach", "RotatingKeeper", "TokenKeeper", "keeper"]
@@ -177,6 +178,7 @@ class RotatingKeeper:
     async def _brought(self) -> Token:
         """The token of the errand that is under way, or of a new one."""
         while self._current is None:
+            await end_if_over()
             if self._errand is None:
                 self._failure.refuse()
             errand = self._errand or self._send_off()

@@ -1,11 +1,11 @@
 """Whose turn it is: a walk or a stream goes from one task to another, but two do not share it."""
 
 import inspect
-import sys
 from typing import Any
 from weakref import WeakSet, ref
 
 from ._errors import ClientMisuse
+from ._tasks import current_task
 
 __all__ = ["Turns"]
 
@@ -25,13 +25,13 @@ class Turns:
 
     def step(self) -> None:
         """A step that takes no time. Raises `ClientMisuse` where two tasks share it."""
-        if self._is_stepping or self._owner is None or self._owner() is not _current_task():
+        if self._is_stepping or self._owner is None or self._owner() is not current_task():
             self.begin()
             self.end()
 
     def begin(self) -> None:
         """A step begins. Raises `ClientMisuse` where two tasks share it."""
-        task = _current_task()
+        task = current_task()
         owner = None if self._owner is None else self._owner()
         if self._is_stepping or (owner is not task and task in self._earlier and _is_at_work(owner)):
             raise ClientMisuse(
@@ -47,19 +47,6 @@ class Turns:
     def end(self) -> None:
         """The step has ended."""
         self._is_stepping = False
-
-
-def _current_task() -> Any:
-    asyncio = sys.modules.get("asyncio")  # it is there where somebody runs on it; who does not is spared 9 ms
-    try:
-        task = None if asyncio is None else asyncio.current_task()
-    except RuntimeError:  # no event loop of asyncio's
-        task = None
-    if task is None:
-        import trio
-
-        return trio.lowlevel.current_task()
-    return task
 
 
 def _is_at_work(task: Any) -> bool:

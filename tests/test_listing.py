@@ -54,6 +54,22 @@ async def test_a_walk_hands_out_every_item_and_asks_for_no_page_too_many():
     assert fetch.asked == [(1, 2), (2, 2), (3, 2)]
 
 
+class Table:
+    """Ids that somebody keeps, and would have to count to tell whether there are any."""
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in {"2", "3"}
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+async def test_what_was_seen_is_asked_only_whether_it_has_an_id():
+    listing = Listing((Pages(*counted(users("1", "2"), users("3", "4"))),), 2)
+
+    assert [item.id async for item in listing.walk(seen=Table())] == ["1", "4"]
+
+
 async def test_a_listing_does_nothing_until_used_and_starts_afresh_each_time():
     fetch = Pages(*counted(users("1")))
     listing = Listing((fetch,), 2)

@@ -14,8 +14,9 @@ import threading
 import time
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -23,7 +24,19 @@ import httpx
 import pytest
 import sniffio
 
-from coaching_async import ClientMisuse, CoachingClient, CoachingError, OutcomeUnknown, RateLimit, _wire
+from coaching_async import (
+    CallFinished,
+    CallStarted,
+    ClientMisuse,
+    CoachingClient,
+    CoachingError,
+    DeadlineExceeded,
+    OutcomeUnknown,
+    RateLimit,
+    RefreshToken,
+    _wire,
+)
+from coaching_async._lanes import in_bulk
 from tests.cancelling import (
     Way,
     assert_nothing_is_held,
@@ -375,21 +388,31 @@ async def test_row_98_a_shorter_fail_after_is_a_timeout_error_of_the_callers(use
         assert isinstance(ours.value, OutcomeUnknown if use is write else TimeoutError)
 
 
-async def test_row_98_where_the_callers_time_runs_out_on_a_busy_loop_it_is_no_rate_limit(
-    anyio_backend: tuple[str, dict[str, Any]],
-):
-    """Both the caller's deadline and the end of a 429's pause go by while the loop does something else."""
+Jump: TypeAlias = Callable[[float], None]
+
+
+@pytest.fixture
+def jump(anyio_backend: tuple[str, dict[str, Any]]) -> Jump:
+    """Time goes by while the loop does something else."""
     name, options = anyio_backend
-    jump = options["clock"].jump if name == "trio" else lambda seconds: busy(asyncio.get_running_loop(), seconds)
+    return options["clock"].jump if name == "trio" else lambda seconds: busy(asyncio.get_running_loop(), seconds)
 
-    class Busy(Source):
-        seconds = 0
 
-        async def token(self, rejected: str | None = None) -> str:
-            jump(self.seconds)
-            return await super().token(rejected)
+class Busy(Source):
+    """Keeps the loop busy for a while."""
 
-    source = Busy()
+    def __init__(self, jump: Jump) -> None:
+        self.seconds = 0
+        self.jump = jump
+
+    async def token(self, rejected: str | None = None) -> str:
+        self.jump(self.seconds)
+        return await super().token(rejected)
+
+
+async def test_row_98_where_the_callers_time_runs_out_on_a_busy_loop_it_is_no_rate_limit(jump: Jump):
+    """Both the caller's deadline and the end of a 429's pause go by."""
+    source = Busy(jump)
     service = Service([answer(status=429, Retry_After="10"), answer(APPOINTMENT)])
     async with service.client(source, timeout=500) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(read, client)
@@ -402,6 +425,47 @@ async def test_row_98_where_the_callers_time_runs_out_on_a_busy_loop_it_is_no_ra
             source.seconds = 0
             tasks.cancel_scope.cancel()
     assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("is_bulk", [False, True])
+async def test_row_98_what_runs_out_of_time_on_a_busy_loop_is_not_sent(jump: Jump, is_bulk: bool):
+    source, service, events = Busy(jump), Service([answer(APPOINTMENT)]), list[object]()
+    source.seconds = 2
+    async with service.client(source, timeout=1, on_event=events.append) as client:
+        if is_bulk:
+            (outcome,) = (await client.bulk(client.appointments.delete, ["1"])).outcomes
+            error = outcome.error
+        else:
+            with pytest.raises(DeadlineExceeded) as caught:
+                await client.appointments.delete("1")
+            error = caught.value
+
+    assert isinstance(error, DeadlineExceeded), "and not in doubt"
+    assert error.attempts == 0
+    assert service.requests == []
+    assert [type(event) for event in events] == [CallStarted, CallFinished]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("is_bulk", [False, True])
+@pytest.mark.parametrize(
+    "auth", [Source(), credentials(), RefreshToken("a", "b", refresh_token="c")], ids=["source", "keeper", "rotating"]
+)
+async def test_row_98_what_is_over_before_it_begins_sends_nothing_not_even_for_a_token(
+    jump: Jump, auth: Any, is_bulk: bool, is_late: bool
+):
+    service = Service([answer(APPOINTMENT)])
+    async with service.client(auth) as client:
+        with anyio.CancelScope(deadline=anyio.current_time() + 1) as scope, in_bulk() if is_bulk else nullcontext():
+            if is_late:
+                jump(2)
+            else:
+                scope.cancel()
+            await read(client)
+        assert scope.cancelled_caught
+        await anyio.sleep(1)
+
+    assert service.requests == []
 
 
 def busy(loop: Any, seconds: float) -> None:
