@@ -464,6 +464,11 @@ async def test_a_closed_client_and_a_name_that_is_no_operation_are_refused(sandb
     assert sandbox.requests == []
 
 
+@pytest.mark.anyio
+async def test_a_lone_operation_that_is_needed_is_one(sandbox: Sandbox):
+    assert (await examine(environ=environment(sandbox), needs="appointments.list")).is_healthy
+
+
 async def silence(_: httpx.Request) -> httpx.Response:
     await anyio.sleep_forever()
     raise AssertionError

@@ -47,7 +47,7 @@ SKEW: Final = timedelta(seconds=30)
 
 
 async def examine(
-    client: CoachingClient | None = None, *, environ: Mapping[str, str] = os.environ, needs: Iterable[str] = ()
+    client: CoachingClient | None = None, *, environ: Mapping[str, str] = os.environ, needs: Iterable[str] | str = ()
 ) -> Examination:
     """Look at a client, or, where none is given, at the one that `environ` configures.
 
@@ -58,7 +58,7 @@ async def examine(
     Permission: none. What fails is told in the checks; raises `ValueError` for a name that is no operation, and
     `ClientMisuse` where the client is closed or belongs to another event loop.
     """
-    needed = frozenset(needs)
+    needed = frozenset((needs,) if isinstance(needs, str) else needs)  # a lone one is one, as everywhere
     if unknown := sorted(needed.difference(OPERATIONS)):
         raise ValueError(f"{unknown[0]!r} is no operation: choose from {', '.join(OPERATIONS)}")
     if client is not None:
