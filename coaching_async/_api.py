@@ -52,7 +52,7 @@ LONGEST_URL: Final = 60_000
 """The HTTP library takes 65,536 characters, path and query together."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Api:
     """What a resource needs to make calls. Segments are the path below `ROOT`, each quoted as one."""
 

@@ -27,7 +27,7 @@ ANSWER_TIMEOUT: Final = 15.0
 """Seconds of silence after which a request that may be repeated is repeated; a write waits for its deadline."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Engine:
     """Sends one request through the gate and reads the answer in full.
 
@@ -133,7 +133,7 @@ def _has_left(request: Request) -> None:
         request.call.processed = "maybe"
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Watch:
     """Told by httpcore of each of its steps, for what it does not do itself.
 

@@ -9,6 +9,8 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from ._value import Value
+
 __all__ = [
     "TOKEN_OPERATION",
     "CallFinished",
@@ -28,15 +30,15 @@ TOKEN_OPERATION: Final = "oauth.token"
 """The name under which requests to the login host appear."""
 
 
-@attrs.frozen
-class CallStarted:
+@attrs.frozen(eq=False, repr=False)
+class CallStarted(Value):
     """A method of the client was called."""
 
     operation: str
 
 
-@attrs.frozen
-class RequestSent:
+@attrs.frozen(eq=False, repr=False)
+class RequestSent(Value):
     """A request goes out. `attempt` counts from 1 within its call.
 
     `waited` is how many seconds the call has waited for its turn so far: for a permit of the rate limit, for one of
@@ -48,8 +50,8 @@ class RequestSent:
     waited: float = 0.0
 
 
-@attrs.frozen
-class RequestAnswered:
+@attrs.frozen(eq=False, repr=False)
+class RequestAnswered(Value):
     """An answer came, whatever its status. `elapsed` is in seconds."""
 
     operation: str
@@ -59,8 +61,8 @@ class RequestAnswered:
     correlation_id: str | None
 
 
-@attrs.frozen
-class RequestFailed:
+@attrs.frozen(eq=False, repr=False)
+class RequestFailed(Value):
     """No answer came. `error` is the name of the exception's class."""
 
     operation: str
@@ -69,8 +71,8 @@ class RequestFailed:
     elapsed: float
 
 
-@attrs.frozen
-class RetryScheduled:
+@attrs.frozen(eq=False, repr=False)
+class RetryScheduled(Value):
     """The request will be sent again after `wait` seconds."""
 
     operation: str
@@ -79,15 +81,15 @@ class RetryScheduled:
     reason: str
 
 
-@attrs.frozen
-class TokenIssued:
+@attrs.frozen(eq=False, repr=False)
+class TokenIssued(Value):
     """The login host gave a token that lives `expires_in` seconds."""
 
     expires_in: float
 
 
-@attrs.frozen
-class CallFinished:
+@attrs.frozen(eq=False, repr=False)
+class CallFinished(Value):
     """A call ended. `error` is the name of the exception's class, None where it went well.
 
     `processed` tells whether the service has carried it out, which for a call that `is_cancelled`, or interrupted, nothing
@@ -109,8 +111,8 @@ Event: TypeAlias = (
 Emit: TypeAlias = Callable[[Event], None]
 
 
-@attrs.frozen(kw_only=True)
-class Stats:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Stats(Value):
     """What a client has done so far."""
 
     calls: int = 0

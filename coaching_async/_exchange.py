@@ -15,6 +15,7 @@ from ._gate import Pause
 from ._json import parse_object
 from ._lanes import Lane
 from ._retry import Fault, RetryPolicy, Safety, fault_of, parse_retry_after
+from ._value import Value
 
 __all__ = ["Call", "ExchangeFailed", "Flaw", "Request", "Response", "Send"]
 
@@ -87,16 +88,16 @@ class Request:
         return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, pause)
 
 
-@attrs.frozen
-class Flaw:
+@attrs.frozen(eq=False, repr=False)
+class Flaw(Value):
     """Why an answer has no usable body. One that is `passing` may be gone at the next attempt."""
 
     text: str
     passing: bool = False
 
 
-@attrs.frozen
-class Response:
+@attrs.frozen(eq=False, repr=False)
+class Response(Value):
     """An answer, read in full, or as far as its `flaw` lets. `headers` finds names in any case."""
 
     status: int

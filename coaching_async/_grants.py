@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 import attrs
 
 from ._types import B64TOKEN, Secret
+from ._value import Value
 
 __all__ = [
     "AccessToken",
@@ -69,8 +70,8 @@ def filled(_: object, attribute: "attrs.Attribute[str]", text: str) -> None:
 
 
 @quietly
-@attrs.frozen
-class AccessToken:
+@attrs.frozen(eq=False, repr=False)
+class AccessToken(Value):
     """A token that somebody else obtained. It is used as it is; once it is rejected, calls raise `Unauthorized`."""
 
     _token: Secret = attrs.field(converter=_secret)
@@ -85,8 +86,8 @@ class AccessToken:
 
 
 @quietly
-@attrs.frozen
-class ClientCredentials:
+@attrs.frozen(eq=False, repr=False)
+class ClientCredentials(Value):
     """The OAuth client of a backend: its own permissions, no user.
 
     What speaks of *me* (`list_mine`, notifications) needs a user's token instead.
@@ -101,8 +102,8 @@ class ClientCredentials:
 
 
 @quietly
-@attrs.frozen
-class Saml2Bearer:
+@attrs.frozen(eq=False, repr=False)
+class Saml2Bearer(Value):
     """A user's SAML 2 assertion, for that user's token. When the token ends, and the assertion has too, so does it all."""
 
     client_id: str = attrs.field(validator=filled)
@@ -157,8 +158,8 @@ OnRotated: TypeAlias = Callable[[str], Awaitable[None]]
 
 
 @quietly
-@attrs.frozen
-class RefreshToken:
+@attrs.frozen(eq=False, repr=False)
+class RefreshToken(Value):
     """A refresh token of an earlier sign-in, for that user's tokens from now on.
 
     Each renewal may bring a new refresh token, and end the old one: `store` keeps it, and `on_rotated` is told of it.
@@ -181,8 +182,8 @@ class RefreshToken:
 
 
 @quietly
-@attrs.frozen
-class AuthorizationCode:
+@attrs.frozen(eq=False, repr=False)
+class AuthorizationCode(Value):
     """The code of a sign-in, once; afterwards the refresh tokens that came of it. See `AuthorizationRequest`.
 
     A public client has `client_secret=None` and its `code_verifier` (PKCE). A `store` that holds a refresh token already

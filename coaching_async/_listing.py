@@ -12,6 +12,7 @@ from ._errors import CoachingError
 from ._lanes import in_bulk
 from ._rate import RateLimit, seconds_of_bulk
 from ._stream import Ahead, Stream
+from ._value import Value
 from ._walk import Chained, PageWalk, Read, Route, Walk, route, strands
 from .models import Page, SortOrder
 
@@ -33,8 +34,8 @@ class How(TypedDict, total=False):
     consistency: Consistency
 
 
-@attrs.frozen
-class Plan:
+@attrs.frozen(eq=False, repr=False)
+class Plan(Value):
     """What reading a list will take, as far as that can be known without asking."""
 
     requests: int

@@ -25,7 +25,7 @@ from ._types import B64TOKEN, Secret
 __all__ = ["Authorising", "Pacing", "Retrying", "TokenSource"]
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Retrying:
     """Sends again what may be sent again, as `_retry.TABLE` has it.
 
@@ -126,7 +126,7 @@ def _reason(outcome: "Response | ExchangeFailed") -> str:
     return str(outcome.status) if isinstance(outcome, Response) else type(outcome.cause).__name__
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Pacing:
     """Keeps one token's requests under its rate limit."""
 
@@ -157,7 +157,7 @@ class TokenSource(Protocol):
         ...
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Authorising:
     """Signs requests; replaces a token that the service rejects, and sends once more.
 

@@ -11,12 +11,13 @@ import attrs
 from ._errors import RateLimited
 from ._lanes import Lane
 from ._signal import Signal
+from ._value import Value
 
 __all__ = ["Budget", "Permit", "RateLimit", "end_if_over", "is_over", "refuse_if_past_deadline", "seconds_of_bulk"]
 
 
-@attrs.frozen
-class RateLimit:
+@attrs.frozen(eq=False, repr=False)
+class RateLimit(Value):
     """At most `requests` in any window of `per` seconds, for one token."""
 
     requests: int = attrs.field(default=300, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 import attrs
 
 from ._errors import Processed
+from ._value import Value
 
 __all__ = [
     "TABLE",
@@ -137,8 +138,8 @@ LONGEST_PAUSE: Final = 180.0
 """A limit of one endpoint's for a day is no reason to stop all the others for a day."""
 
 
-@attrs.frozen
-class RetryPolicy:
+@attrs.frozen(eq=False, repr=False)
+class RetryPolicy(Value):
     """How often and how long a client tries again. Times are in seconds.
 
     `attempts` counts the first one too; waits for a 429 are counted apart, by `throttle_waits`. A Retry-After above

@@ -12,6 +12,7 @@ from ._cursor import AGAIN, FRESH, Position, packed
 from ._errors import CoachingError
 from ._known import Known
 from ._turns import Turns
+from ._value import Value
 from .models import Page, SortOrder
 
 __all__ = ["Chained", "PageWalk", "Read", "Route", "Stepping", "Strand", "Walk", "WalkReport", "route", "strands"]
@@ -22,8 +23,8 @@ T = TypeVar("T")
 Read: TypeAlias = Callable[[Ask], Awaitable[Answer[T]]]
 
 
-@attrs.frozen
-class WalkReport:
+@attrs.frozen(eq=False, repr=False)
+class WalkReport(Value):
     """What a walk has met so far."""
 
     pages: int = 0
