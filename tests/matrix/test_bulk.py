@@ -142,7 +142,7 @@ def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
 @pytest.mark.usefixtures("quietly")
 async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
     fates = misfortunes(IDS)
-    peer = Peer(fates)
+    peer, tasks = Peer(fates), tasks_now()
 
     async with peer.client() as client:
         result = await client.appointments.get_many(IDS)
@@ -151,6 +151,7 @@ async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
     assert all(as_ordered(each, fates.get(each.item, 200)) for each in result.outcomes)
     assert (len(result.succeeded), len(result.failed)) == (8900, 1100)
     assert peer.peak == LIMIT
+    assert peer.tasks - (tasks - 1) <= LIMIT + 2
 
 
 @pytest.mark.real_time
