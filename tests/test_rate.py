@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from coaching_async import RateLimit, RateLimited
 from coaching_async._lanes import Lane
-from coaching_async._rate import Budget, Permit
+from coaching_async._rate import Budget, Permit, is_over
 
 from .support import on, permit_of
 
@@ -480,3 +480,12 @@ async def test_nothing_is_given_at_once_where_somebody_waits():
         assert budget.permit(Lane.DIRECT) is None
 
     assert order == ["who waited"]
+
+
+async def test_who_is_at_the_deadline_or_cancelled_is_over_it():
+    with anyio.CancelScope(deadline=anyio.current_time()):
+        assert is_over()
+    with anyio.CancelScope(deadline=anyio.current_time() + 1) as scope:
+        assert not is_over()
+        scope.cancel()
+        assert is_over()

@@ -79,6 +79,7 @@ def quietly(caplog: pytest.LogCaptureFixture) -> None:
 # 77
 
 
+@pytest.mark.timeout(180)  # some seconds, on a machine that does nothing else
 @pytest.mark.usefixtures("quietly")
 async def test_row_77_ten_thousand_ids_are_got_ten_at_a_time_in_their_order():
     peer, tasks = Peer({}), tasks_now()
@@ -139,6 +140,7 @@ def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
             return type(outcome.error) is TransportError and outcome.error.processed == "no"
 
 
+@pytest.mark.timeout(180)  # some seconds, on a machine that does nothing else
 @pytest.mark.usefixtures("quietly")
 async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
     fates = misfortunes(IDS)
