@@ -1,7 +1,7 @@
 """One call of the user's: build, deadline, send, decode or raise."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias, TypeVar, cast
@@ -215,7 +215,7 @@ class Api:
         line.refuse_if_closed()
         has_task = is_task_of_ours()
         # What it calls in turn, a token source say, is no code of ours.
-        with taken() as capture, task_of_ours(so=False) if has_task else NO_CHANGE:
+        with taken() as capture, task_of_ours(so=False):
             call = Call(operation, self.emit, self.retry, lane(), has_task=has_task, is_watched=capture is not None)
             started = anyio.current_time()
             value = await self._told(line, call, started, exchange)
@@ -277,8 +277,6 @@ def pauses() -> Iterator[float]:
         yield wait
         wait = min(2 * wait, 4.0)
 
-
-NO_CHANGE: Final = nullcontext()
 
 JSON: Final = {"Content-Type": "application/json"}
 

@@ -19,7 +19,7 @@ CUT: Final = Flaw("it ends in the middle of its gzip", passing=True)
 MORE: Final = Flaw("something follows the end of its gzip")
 BROKEN: Final = Flaw("its gzip is broken", passing=True)
 UNFINISHED: Final = Flaw("it ends with its connection, in the middle of its JSON", passing=True)
-DELIMITERS: Final = frozenset({"content-length", "transfer-encoding"})
+DELIMITERS: Final = ("content-length", "transfer-encoding")
 
 
 class Body(Protocol):
@@ -62,7 +62,7 @@ async def read(answer: Body) -> bytes | Flaw:
                     pass
             break
     whole = unpacking.whole()
-    if isinstance(whole, Flaw) or length or _is_delimited(answer) or not whole or await _is_json(whole):
+    if isinstance(whole, Flaw) or _is_delimited(answer) or not whole or await _is_json(whole):
         return whole
     return UNFINISHED
 
@@ -107,7 +107,7 @@ class Unpacking:
 
 def _is_delimited(answer: Body) -> bool:
     """Whether the end of the answer is more than the end of its connection, which may come at any time."""
-    return not answer.http_version.startswith("HTTP/1") or not DELIMITERS.isdisjoint(answer.headers.keys())
+    return not answer.http_version.startswith("HTTP/1") or any(name in answer.headers for name in DELIMITERS)
 
 
 async def _is_json(body: bytes) -> bool:

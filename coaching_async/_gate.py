@@ -88,14 +88,11 @@ class Gate:
         """A place among those under way, until the block of what it gives ends: `with await gate.slot(pause):`."""
         while True:
             await pause.wait()
-            async with self._turn_of_bulk if lane is Lane.BULK else NOTHING:
+            async with self._turn_of_bulk if lane is Lane.BULK else nullcontext():
                 await self._slots.acquire()
             if pause.lets_through():
                 return Turn(self._slots, pause)
             self._slots.release()
-
-
-NOTHING: Final = nullcontext()
 
 
 class Turn:

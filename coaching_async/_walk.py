@@ -17,7 +17,6 @@ from .models import Page, SortOrder
 
 __all__ = ["Chained", "PageWalk", "Read", "Route", "Stepping", "Strand", "Walk", "WalkReport", "route", "strands"]
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 Read: TypeAlias = Callable[[Ask], Awaitable[Answer[T]]]
