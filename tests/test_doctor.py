@@ -259,7 +259,7 @@ def test_of_a_read_for_which_there_was_no_turn_it_says_so(anyio_backend: Any):
     async def impatient() -> dict[str, Check]:
         entities, unknown = answer({"entities": []}), answer({"code": "not.found"}, 404)
         service = Service(lambda request: unknown if SUBJECT in request.url.path else entities)
-        return by_name(await examine(service.client(rate_limit=RateLimit(3, per=60))))
+        return by_name(await examine(service.client(rate_limit=RateLimit(9, per=60))))
 
     checks = anyio.run(impatient, **on(anyio_backend[0]))
 
