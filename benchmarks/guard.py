@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import httpx
 
 import coaching_async
-from coaching_async import AccessToken, Appointment, CoachingClient, Page
+from coaching_async import AccessToken, Appointment, CoachingClient, Page, _json
 from coaching_async._exchange import Call, Request, Response, Send
 from coaching_async._retry import RetryPolicy, Safety
 from coaching_async._wire import decode
@@ -136,6 +136,7 @@ async def measure() -> dict[str, Cost]:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=several if request.url.query else one)
 
+    _json.orjson = None  # type: ignore[assignment] # not everybody has it, and of what it does nothing is counted
     gc.disable()  # a collection runs what weak references left behind, whenever it comes
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http,

@@ -1,7 +1,7 @@
 """Lists: walking pages so that nobody has to see them."""
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar, get_args
 
 import attrs
@@ -11,9 +11,10 @@ from ._cursor import FRESH, Position, unpacked
 from ._errors import CoachingError
 from ._lanes import in_bulk
 from ._rate import RateLimit, seconds_of_bulk
+from ._route import Chained, Read, Route, route, strands
 from ._stream import Ahead, Stream
 from ._value import Value
-from ._walk import Chained, PageWalk, Read, Route, Walk, route, strands
+from ._walk import PageWalk, Stepping, Walk
 from .models import Page, SortOrder
 
 __all__ = ["Consistency", "How", "Listing", "Plan"]
@@ -148,7 +149,7 @@ class Listing(Generic[T]):
             return items
         try:
             if concurrency == 1:
-                await _gather(aiter(self), items, limit)
+                await _gather(self.walk(), items, limit)
             else:
                 async with self._stream(concurrency, limit) as stream:
                     await _gather(stream, items, limit)
@@ -193,11 +194,9 @@ def _one_of_many(read: Read[T]) -> Read[T]:
     return read_in_bulk
 
 
-async def _gather(walk: AsyncIterator[T], items: list[T], limit: int | None) -> None:
-    async for item in walk:
-        items.append(item)
-        if len(items) == limit:
-            return
+async def _gather(walk: Stepping[T], items: list[T], limit: int | None) -> None:
+    while len(items) != limit and (more := await walk.some(None if limit is None else limit - len(items))):
+        items += more
 
 
 def _refuse_unless_whole(name: str, value: int, at_least: int = 1) -> None:

@@ -1,6 +1,6 @@
 """Streams: walks that read pages ahead, several at once, and give the items in the order of the list all the same."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -11,8 +11,9 @@ from anyio.abc import TaskGroup
 from ._batch import Answer, Ask, last_of
 from ._cursor import Position
 from ._errors import ClientMisuse
+from ._route import Read, Route, Strand
 from ._tasks import task_of_ours
-from ._walk import Read, Route, Stepping, WalkReport
+from ._walk import Items, WalkReport
 from .models import Page
 
 __all__ = ["Ahead", "Stream"]
@@ -186,7 +187,7 @@ def _lane(read: Read[T], start: Position | None) -> Lane[T]:
     return Lane(read, done=before, last=before + 1, taken=before)
 
 
-class Stream(Stepping[T], AsyncIterator[T]):
+class Stream(Items[T]):
     """The items of a list, each once and in its order, while pages are read ahead: `async with` it, then `async for` over it.
 
     Leaving the block ends what is in flight. After an error it is over: its `cursor` tells where another one goes on.
@@ -216,7 +217,7 @@ class Stream(Stepping[T], AsyncIterator[T]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._tasks is not None  # noqa: S101 # it was entered
-        self._problem = "this stream has ended with its block: its cursor tells where another one goes on"
+        self._end("this stream has ended with its block: its cursor tells where another one goes on")
         self._tasks.cancel_scope.cancel()
         try:
             # What the block raised is not for the group to know: it would wrap it, or take a cancelling for its own.
@@ -229,11 +230,15 @@ class Stream(Stepping[T], AsyncIterator[T]):
             return
         raise lone
 
-    async def __anext__(self) -> T:
+    async def _strand(self) -> Strand[T]:
         if self._problem is not None:
             raise ClientMisuse(self._problem)
-        return (self._at_hand() or await self._strand()).take()
+        return await super()._strand()
 
     def _failed(self, error: Exception) -> None:
         super()._failed(error)
-        self._problem = "this stream ended with an error: its cursor tells where another one goes on"
+        self._end("this stream ended with an error: its cursor tells where another one goes on")
+
+    def _end(self, problem: str) -> None:
+        """No more steps, not even those by what is in hand."""
+        self._problem, self._in_hand = problem, None

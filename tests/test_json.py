@@ -16,15 +16,18 @@ from .conftest import VirtualLoop
 
 pytestmark = pytest.mark.anyio
 
+fast = pytest.mark.skipif(_json.orjson is None, reason="the extra `fast` is not there")
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=5),
     max_leaves=20,
 )
 TEXTS = st.builds(
-    lambda value, indent, ascii_: json.dumps(value, indent=indent, ensure_ascii=ascii_),
+    lambda value, indent, spaces, ascii_: json.dumps(value, indent=indent, separators=spaces, ensure_ascii=ascii_),
     VALUES,
     st.sampled_from([None, 0, 3]),
+    st.sampled_from([None, (",", ":")]),
     st.booleans(),
 )
 
@@ -74,6 +77,50 @@ def test_in_pieces_of_any_length_a_text_means_what_it_means_at_a_stretch(monkeyp
         assert anyio.run(read_in_pieces, text, backend="asyncio", backend_options=options) == read(text)
 
     law()
+
+
+def told(content: bytes) -> str:
+    try:
+        return repr(parse_json(content))
+    except ValueError as error:
+        return str(error)
+
+
+@fast
+def test_with_orjson_a_text_means_what_it_means_without(monkeypatch: pytest.MonkeyPatch):
+    orjson = _json.orjson
+
+    @settings(max_examples=1000, deadline=None)
+    @given(content=st.one_of((TEXTS | broken()).map(str.encode), st.binary()))
+    @example(content=b"null")
+    @example(content=b'{"a":1,"a":2}')
+    @example(content=b'{"a":{"b":1,"b":1}}')
+    @example(content=b'{"a":1,"\\u0061":2}')
+    @example(content=b"[18446744073709551615,18446744073709551616,-9223372036854775809,-0,-0.0]")
+    @example(content=b"[1e5,1E5,1e400,1e-400,0.1,1.10,123456789012345678901234567890.0]")
+    @example(content=b"[NaN]")
+    @example(content=b'"\\ud800"')
+    @example(content=b'"\xed\xa0\x80"')
+    @example(content=b'"\x7f\xe2\x80\xa8\\u0000\\/"')
+    @example(content=b"\xef\xbb\xbf[]")
+    @example(content=b"[]\n")
+    @example(content=b"")
+    @example(content=b"[" * 300 + b"]" * 300)
+    @example(content=b"[" * 100_000 + b"]" * 100_000)
+    def law(content: bytes) -> None:
+        monkeypatch.setattr(_json, "orjson", orjson)
+        with_orjson = told(content)
+        monkeypatch.setattr(_json, "orjson", None)
+        assert with_orjson == told(content)
+
+    law()
+
+
+@fast
+def test_what_the_service_writes_is_read_by_orjson_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_json, "DECODER", None)
+
+    assert parse_json('{"entities":[{"id":"1","name":"Zoë","lengthInMinutes":30}],"total":1}'.encode())["total"] == 1
 
 
 def long_text(pieces: int) -> bytes:
