@@ -3,43 +3,47 @@
 python benchmarks/fetch.py [--quick]
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from benchmarks.clients import ENGINES, by_hand, ours
 from benchmarks.data import PAGE_SIZE
-from benchmarks.harness import Clocks, Figure, Goal, Measures, alternate, alternate_cases, clocks, main
-from benchmarks.processes import Service, Work, sandbox, serving, vendor
+from benchmarks.engines import ENGINES
+from benchmarks.harness import Figure, Goal, Measures, alternate, alternate_cases, main
+from benchmarks.processes import Fetch, Work, fetcher, sandbox, serving, vendor
+from benchmarks.service import Service
 
-__all__ = ["Fetch", "by_somebody", "by_us", "measure"]
+__all__ = ["contenders", "measure", "runs"]
 
 RATE, CPU = "appointments/s", "CPU ms a page"
 OFFICIAL: Final = "official SDK, 8 threads"
 THREADS: Final = 8
-Fetch: TypeAlias = Callable[[Service, int, str, int], Coroutine[Any, Any, Clocks]]
-"""Reads so many pages of a service over an engine, by so many tasks."""
+ONES: Final = ("ours", "ours with orjson", "hand-written")
+
+Runs: TypeAlias = dict[str, Callable[[], Measures]]
 
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    pages, rounds, tasks = (30, 1, (8, 200)) if quick else (200, 4, (1, 8, 32, 200))
-    with vendor() as work:
-        with serving(pages * PAGE_SIZE) as static:
-            cases = {named(concurrency): contenders(static, pages, concurrency) for concurrency in tasks}
-            cases[named(THREADS)][OFFICIAL] = partial(by_official, work, static, pages)
-            rows = alternate_cases(cases, rounds)
+    pages, rounds, tasks = (30, 1, (THREADS, 200)) if quick else (200, 4, (1, THREADS, 32, 200))
+    with vendor() as work, contenders() as fetches, serving(pages * PAGE_SIZE) as static:
+        cases = {named(concurrency): runs(fetches, static, pages, concurrency) for concurrency in tasks}
+        cases[named(THREADS)] |= by_official(work, static, pages)
+        kept = runs(fetches, static, pages, THREADS, kept=True) | by_official(work, static, pages, kept=True)
+        cases[f"{named(THREADS)}, all kept"] = kept
+        rows = alternate_cases(cases, rounds)
         if not quick:
             with sandbox(appointments=pages * PAGE_SIZE) as service:
-                peers = {OFFICIAL: partial(by_official, work, service, pages)}
-                rows += alternate(contenders(service, pages, THREADS) | peers, 3, f"{named(THREADS)}, sandbox")
+                peers = runs(fetches, service, pages, THREADS) | by_official(work, service, pages)
+                rows += alternate(peers, 3, f"{named(THREADS)}, sandbox")
     figure = Figure(
         "fetch",
         "Bulk fetch",
         f"{pages} distinct pages of {PAGE_SIZE} full appointments from a server that does nothing but answer, and from the"
-        " sandbox, where the service is what takes the time. The client is as it comes: it has ten requests under way,"
-        " however many tasks want one. The hand-written program has as many connections as tasks.",
+        " sandbox, where the service is what takes the time. Of each appointment its id is remembered and nothing else, or all"
+        " of it is kept to the end. The client is as it comes: it has ten requests under way, however many tasks want one. The"
+        " hand-written program has as many connections as tasks, and where nothing is kept, no order.",
         (RATE, CPU),
         tuple(rows),
     )
@@ -48,23 +52,34 @@ def measure(quick: bool) -> Figure:
 
 def goals(figure: Figure) -> list[Goal]:
     """What was to be reached."""
-    eight = named(8)
-    fastest = max((f"ours, {engine}" for engine in ENGINES), key=lambda name: figure.median(name, case=eight))
-    return [
-        Goal("8 tasks, httpx: times the official SDK", figure.ratio("ours, httpx", OFFICIAL, case=eight), 8),
-        Goal(f"8 tasks, {fastest[6:]}: times the official SDK", figure.ratio(fastest, OFFICIAL, case=eight), 11),
-        *(
+    eight, kept, many = named(THREADS), f"{named(THREADS)}, all kept", named(200)
+    found: list[Goal] = []
+    for case in (eight, kept):
+        for one in ONES[:2]:
+            borrowed = max(list(ENGINES)[1:], key=lambda engine: figure.median(f"{one}, {engine}", case=case))
+            found += [
+                Goal(
+                    f"{case}: {one}, {engine}: times the official SDK",
+                    figure.ratio(f"{one}, {engine}", OFFICIAL, case=case),
+                    target,
+                )
+                for engine, target in (("httpx", 8), (borrowed, 11))
+            ]
+        found += [
             Goal(
-                f"8 tasks, {engine}: of the hand-written program",
-                figure.ratio(f"ours, {engine}", f"hand-written, {engine}", case=eight),
+                f"{case}: {one}, {engine}: of the hand-written program",
+                figure.ratio(f"{one}, {engine}", f"hand-written, {engine}", case=case),
                 0.85,
             )
+            for one in ONES[:2]
             for engine in ENGINES
-        ),
+        ]
+    return [
+        *found,
         *(
             Goal(
-                f"200 tasks, {engine}: of the throughput with 8",
-                figure.median(f"ours, {engine}", case=named(200)) / figure.median(f"ours, {engine}", case=eight),
+                f"{many}: ours, {engine}: of the throughput with {THREADS}",
+                figure.median(f"ours, {engine}", case=many) / figure.median(f"ours, {engine}", case=eight),
                 0.95,
             )
             for engine in ENGINES
@@ -77,50 +92,35 @@ def named(concurrency: int) -> str:
     return "1 task" if concurrency == 1 else f"{concurrency} tasks"
 
 
-def contenders(service: Service, pages: int, concurrency: int) -> dict[str, Callable[[], Measures]]:
+@contextmanager
+def contenders() -> Iterator[dict[str, Fetch]]:
     """Ours and the hand-written one, over each engine."""
-    return {
-        f"{name}, {engine}": partial(run, fetch, service, pages, engine, concurrency)
-        for engine in ENGINES
-        for name, fetch in (("ours", by_us), ("hand-written", by_somebody))
-    }
+    with ExitStack() as stack:
+        yield {f"{one}, {engine}": stack.enter_context(fetcher(one, engine)) for engine in ENGINES for one in ONES}
+
+
+def runs(fetches: dict[str, Fetch], service: Service, pages: int, concurrency: int, *, kept: bool = False) -> Runs:
+    """A case of each of them."""
+
+    def run(fetch: Fetch) -> Measures:
+        return figures(pages, **fetch(service, pages=pages, size=PAGE_SIZE, concurrency=concurrency, kept=kept))
+
+    return {name: partial(run, fetch) for name, fetch in fetches.items()}
+
+
+def by_official(work: Work, service: Service, pages: int, *, kept: bool = False) -> Runs:
+    """The same in threads, because it has no other way."""
+
+    def run() -> Measures:
+        call = {"url": service.url, "token": service.token, "user_ids": service.user_ids, "threads": THREADS}
+        return figures(pages, **work("fetch", **call, pages=pages, size=PAGE_SIZE, kept=kept))
+
+    return {OFFICIAL: run}
 
 
 def figures(pages: int, cpu: float, wall: float) -> Measures:
     """What is told of a run that took so many seconds."""
     return {RATE: pages * PAGE_SIZE / wall, CPU: cpu / pages * 1000}
-
-
-def run(fetch: Fetch, service: Service, pages: int, engine: str, concurrency: int) -> Measures:
-    """Read all, in a loop of its own."""
-    taken = asyncio.run(fetch(service, pages, engine, concurrency))
-    return figures(pages, taken.cpu, taken.wall)
-
-
-async def by_us(service: Service, pages: int, engine: str, concurrency: int) -> Clocks:
-    """With a walk, or a stream."""
-    async with ours(service, engine) as client:
-        await client.warmup()
-        listing = client.appointments.list(service.user_ids, page_size=PAGE_SIZE)
-        with clocks() as taken:
-            items = await listing.collect(concurrency=concurrency)
-    assert len({item.id for item in items}) == pages * PAGE_SIZE
-    return taken
-
-
-async def by_somebody(service: Service, pages: int, engine: str, concurrency: int) -> Clocks:
-    """With as many workers and connections."""
-    async with ENGINES[engine](concurrency) as http:
-        with clocks() as taken:
-            items = await by_hand(http, service, pages, PAGE_SIZE, concurrency)
-    assert len({item.id for item in items}) == pages * PAGE_SIZE
-    return taken
-
-
-def by_official(work: Work, service: Service, pages: int) -> Measures:
-    """In threads, because it has no other way."""
-    call = {"url": service.url, "token": service.token, "threads": THREADS}
-    return figures(pages, **work("fetch", **call, user_ids=service.user_ids, pages=pages, size=PAGE_SIZE))
 
 
 if __name__ == "__main__":

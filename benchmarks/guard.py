@@ -16,7 +16,7 @@ import gc
 import json
 import platform
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
@@ -145,9 +145,16 @@ async def measure() -> dict[str, Cost]:
         return {
             "decoding a page of 100": await cost(lambda: decode(Page[Appointment], full)),
             "a call": await cost(lambda: client.appointments.get("1")),
-            "a walk over 100 bare items": await cost(lambda: client.appointments.list("user").collect()),
+            "a walk over 100 bare items": await cost(partial(walked, client.appointments.list("user"))),
+            "collecting 100 bare items": await cost(lambda: client.appointments.list("user").collect()),
             "the layers of a request": await cost(partial(layers(client), request())),
         }
+
+
+async def walked(items: AsyncIterable[object]) -> None:
+    """Step by step."""
+    async for _ in items:
+        pass
 
 
 def layers(client: CoachingClient) -> Send:
@@ -208,6 +215,9 @@ def main() -> int:
     if series not in records:
         print(f"nothing is recorded for Python {series}: make record")
         return 0
+    if records[series]["costs"].keys() != found.keys():
+        print("other things are measured than were recorded: make record")
+        return 1
     growths = dict(compare(records[series], found))
     for line, growth in growths.items():
         print(f"{line}, {growth:+.1%}{' TOO MUCH' if growth > TOLERATED else ''}")

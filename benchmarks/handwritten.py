@@ -1,12 +1,16 @@
 """What somebody writes by hand who needs appointments and nothing else: frozen attrs classes, filled field by field."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, TypeAlias
 
 import attrs
 
-__all__ = ["Appointment", "AppointmentPage", "page"]
+from benchmarks.service import Service
+
+__all__ = ["Appointment", "AppointmentPage", "page", "read"]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -74,6 +78,32 @@ class AppointmentPage:
     page_size: int | None = None
     page_count: int | None = None
     total: int | None = None
+
+
+async def read(
+    http: Any,
+    service: Service,
+    pages: int,
+    size: int,
+    workers: int,
+    take: Callable[[int, tuple[Appointment, ...]], None],
+) -> None:
+    """Read so many pages, and give each away as it comes. It retries nothing, and knows neither deadlines nor limits."""
+    numbers = iter(range(1, pages + 1))
+
+    async def work() -> None:
+        for number in numbers:
+            response = await http.get(
+                f"{service.url}/api/v2/coaching/appointments",
+                params={"userIds": service.user_ids, "pageSize": size, "pageNumber": number},
+                headers={"Authorization": f"Bearer {service.token}"},
+            )
+            response.raise_for_status()
+            take(number, page(response.json()).entities)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(workers):
+            tasks.create_task(work())
 
 
 def page(wire: Json) -> AppointmentPage:

@@ -5,9 +5,7 @@ import gc
 import json
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 
@@ -16,7 +14,6 @@ import cattrs
 
 __all__ = [
     "ROOT",
-    "Clocks",
     "Failed",
     "Figure",
     "Goal",
@@ -25,7 +22,6 @@ __all__ = [
     "Table",
     "alternate",
     "alternate_cases",
-    "clocks",
     "main",
     "number",
     "table",
@@ -133,24 +129,6 @@ def alternate_cases(
             gc.collect()  # nobody clears up after who came before
             found[key].append(run())
     return [Row(name, tuple(each), case) for (case, name), each in found.items()]
-
-
-@attrs.define
-class Clocks:
-    """Seconds that a block took."""
-
-    cpu: float = 0.0
-    """Computed by this process, all threads."""
-    wall: float = 0.0
-
-
-@contextmanager
-def clocks() -> Iterator[Clocks]:
-    """Measure a block."""
-    taken = Clocks()
-    cpu, wall = time.process_time(), time.perf_counter()
-    yield taken
-    taken.cpu, taken.wall = time.process_time() - cpu, time.perf_counter() - wall
 
 
 def number(value: float) -> str:

@@ -3,14 +3,14 @@
 python benchmarks/latency.py [--quick]
 """
 
-import asyncio
+from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
 from benchmarks.data import PAGE_SIZE
-from benchmarks.fetch import Fetch, by_somebody, by_us
 from benchmarks.harness import Figure, Goal, Measures, Row, alternate, main
-from benchmarks.processes import Service, serving
+from benchmarks.processes import Fetch, fetcher, serving
+from benchmarks.service import Service
 
 __all__ = ["measure"]
 
@@ -23,13 +23,12 @@ def measure(quick: bool) -> Figure:
     pages, rounds = (24, 1) if quick else (200, 3)
     rows: list[Row] = []
     goals: list[Goal] = []
-    with serving(pages * PAGE_SIZE, DELAY) as service:
+    with ExitStack() as stack:
+        service = stack.enter_context(serving(pages * PAGE_SIZE, DELAY))
+        fetches = {name: stack.enter_context(fetcher(name, "httpx")) for name in ("ours", "hand-written")}
         for concurrency in (1, 8):
             case, ideal = f"{concurrency} at a time", pages * DELAY / concurrency
-            contenders = {
-                "ours": partial(run, by_us, service, pages, concurrency),
-                "hand-written": partial(run, by_somebody, service, pages, concurrency),
-            }
+            contenders = {name: partial(run, fetch, service, pages, concurrency) for name, fetch in fetches.items()}
             found = alternate(contenders, rounds if concurrency > 1 else 1, case, warm_up=False)
             rows += [*found, Row("ideal", ({WALL: ideal},), case)]
             goals.append(Goal(f"{case}: of the ideal", ideal / found[0].median(WALL), 0.93))
@@ -46,8 +45,8 @@ def measure(quick: bool) -> Figure:
 
 
 def run(fetch: Fetch, service: Service, pages: int, concurrency: int) -> Measures:
-    """Read all, in a loop of its own."""
-    return {WALL: asyncio.run(fetch(service, pages, "httpx", concurrency)).wall}
+    """Read all, and keep nothing."""
+    return {WALL: fetch(service, pages=pages, size=PAGE_SIZE, concurrency=concurrency, kept=False)["wall"]}
 
 
 if __name__ == "__main__":

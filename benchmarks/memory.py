@@ -13,10 +13,12 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final
 
-from benchmarks.clients import ENGINES, ours
+from benchmarks.clients import ours
 from benchmarks.data import PAGE_SIZE
+from benchmarks.engines import ENGINES
 from benchmarks.harness import Figure, Goal, Row, main
-from benchmarks.processes import Service, serving
+from benchmarks.processes import serving
+from benchmarks.service import Service
 
 __all__ = ["measure"]
 

@@ -3,6 +3,7 @@
 An order is a line of JSON: the name of one of the functions below and its arguments. So is what it took, in seconds.
 """
 
+import gc
 import json
 import sys
 import time
@@ -34,17 +35,23 @@ def decode(path: str, times: int) -> Measures:
     return taken(lambda: [client.deserialize(answer, "CoachingAppointmentResponseList") for _ in range(times)])
 
 
-def fetch(url: str, pages: int, size: int, threads: int, user_ids: list[str], token: str) -> Measures:
+def fetch(url: str, pages: int, size: int, threads: int, user_ids: list[str], token: str, kept: bool) -> Measures:
     """Read so many pages, each thread with a client of its own: one that is shared has four connections."""
     numbers = iter(range(1, pages + 1))
-    items: list[object] = []
+    items: list[Any] = []
+    ids: set[str] = set()
 
     def work(api: Api) -> None:
         for number in numbers:
-            items.extend(api.get_coaching_appointments(user_ids, page_number=number, page_size=size).entities)
+            entities = api.get_coaching_appointments(user_ids, page_number=number, page_size=size).entities
+            if kept:
+                items.extend(entities)
+            else:
+                for each in entities:
+                    ids.add(each.id)
 
     measures = in_threads(url, threads, token, work)
-    assert len(items) == pages * size
+    assert len({each.id for each in items} if kept else ids) == pages * size
     return measures
 
 
@@ -100,6 +107,7 @@ def taken(work: Callable[[], object]) -> Measures:
 def main() -> None:
     for line in sys.stdin:
         name, arguments = json.loads(line)
+        gc.collect()
         print(json.dumps(globals()[name](**arguments)), flush=True)
 
 

@@ -14,9 +14,12 @@ import attrs
 import httpx
 import memray
 
-from benchmarks.clients import ENGINES, ours
-from benchmarks.harness import Figure, Goal, Measures, Row, alternate, clocks, main
-from benchmarks.processes import Service, serving
+from benchmarks.clients import ours
+from benchmarks.clocks import clocks
+from benchmarks.engines import ENGINES
+from benchmarks.harness import Figure, Goal, Measures, Row, alternate, main
+from benchmarks.processes import serving
+from benchmarks.service import Service
 from coaching_async import Appointment, CoachingClient, Page
 from coaching_async._wire import decode
 

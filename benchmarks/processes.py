@@ -16,11 +16,15 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
 
 from .environments import official_sdk
 from .harness import ROOT, Failed
+from .service import Service
 
-__all__ = ["Service", "Work", "program", "sandbox", "serving", "vendor"]
+__all__ = ["Fetch", "Work", "fetcher", "program", "sandbox", "serving", "vendor"]
 
 Work: TypeAlias = Callable[..., Any]
 """Carries out one of the functions of `official_worker`, by name and arguments, and tells what it has returned."""
+
+Fetch: TypeAlias = Callable[..., dict[str, float]]
+"""Reads pages of a service, and tells how many seconds that took by the clocks `cpu` and `wall`."""
 
 SANDBOX: Final = """
 import json, sys
@@ -29,17 +33,6 @@ with Sandbox(**json.loads(sys.argv[1])) as sandbox:
     print(json.dumps([sandbox.base_url, sandbox.state.user_ids, list(sandbox.state.appointments)]), flush=True)
     sys.stdin.read()
 """
-
-
-@attrs.frozen
-class Service:
-    """A service in a process of its own, and what it knows."""
-
-    url: str
-    pid: int
-    token: str = "a-token-for-benchmarks"
-    user_ids: tuple[str, ...] = ("11111111-1111-4111-8111-111111111111",)
-    appointment_ids: tuple[str, ...] = ("3f0c8f0e-6d0b-4a57-9a7e-0d7f6f3f9a11",)
 
 
 @attrs.frozen
@@ -99,6 +92,19 @@ def sandbox(**options: float) -> Iterator[Service]:
         answer = httpx.post(f"{url}/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET), trust_env=False)
         token = answer.raise_for_status().json()["access_token"]
         yield Service(url, running.process.pid, token, tuple(user_ids), tuple(appointment_ids))
+
+
+@contextmanager
+def fetcher(contender: str, engine: str) -> Iterator[Fetch]:
+    """One of the contenders of `benchmarks.fetcher`, ready to work."""
+    with program(sys.executable, "-m", "benchmarks.fetcher", contender, engine) as worker:
+
+        def fetch(service: Service, **how: object) -> dict[str, float]:
+            order = [service.url, service.token, service.user_ids, how]
+            measures: dict[str, float] = json.loads(worker.ask(json.dumps(order)))
+            return measures
+
+        yield fetch
 
 
 @contextmanager

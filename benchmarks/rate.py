@@ -16,7 +16,8 @@ import httpx
 
 from benchmarks.clients import ours
 from benchmarks.harness import Figure, Goal, Measures, Row, alternate, main
-from benchmarks.processes import Service, Work, sandbox, vendor
+from benchmarks.processes import Work, sandbox, vendor
+from benchmarks.service import Service
 from coaching_async import RateLimit
 
 __all__ = ["measure"]

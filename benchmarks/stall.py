@@ -9,9 +9,12 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from benchmarks.clients import ENGINES, by_hand, ours
+from benchmarks import handwritten
+from benchmarks.clients import ours
+from benchmarks.engines import ENGINES
 from benchmarks.harness import Figure, Goal, Measures, alternate, main
-from benchmarks.processes import Service, serving
+from benchmarks.processes import serving
+from benchmarks.service import Service
 
 __all__ = ["measure"]
 
@@ -68,7 +71,8 @@ def by_somebody(service: Service, size: int, workers: int) -> Measures:
     async def work() -> float:
         async with ENGINES["httpx"](workers) as http:
             pages = 1 if size == LONG else CALLS
-            return await longest_stall(lambda: by_hand(http, service, pages, size, workers))
+            items: dict[int, object] = {}
+            return await longest_stall(lambda: handwritten.read(http, service, pages, size, workers, items.__setitem__))
 
     return {STALL: asyncio.run(work()) * 1000}
 

@@ -105,11 +105,27 @@ def plain(value: Any, model: Any) -> Any:
 
 @pytest.mark.real_time
 def test_the_client_and_the_hand_written_program_read_all_pages_over_each_engine():
-    with serving(items=300) as service:
-        runs = fetch.contenders(service, pages=3, concurrency=2)
-        assert len(runs) == 6
-        for run in runs.values():
+    with serving(items=300) as service, fetch.contenders() as fetches:
+        runs = [
+            *fetch.runs(fetches, service, pages=3, concurrency=1).values(),
+            *fetch.runs(fetches, service, pages=3, concurrency=2).values(),
+            *fetch.runs(fetches, service, pages=3, concurrency=2, kept=True).values(),
+        ]
+        assert len(runs) == 3 * 3 * 3
+        for run in runs:
             assert set(run()) == {fetch.RATE, fetch.CPU}  # it looks itself whether it has got all
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("one", fetch.ONES)
+def test_a_contender_has_imported_nothing_of_another(one: str):
+    ask = "import sys; from benchmarks.fetcher import CONTENDERS; CONTENDERS[sys.argv[1]](); print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", ask, one], cwd=ROOT, check=True, capture_output=True, text=True)
+
+    strangers = {"starlette", "aiohttp", "httpx2", "msgspec", "pydantic", "matplotlib"}
+    others = {"httpx", "coaching_async"} if one == "hand-written" else {"benchmarks.handwritten"}
+    assert (strangers | others).isdisjoint(done.stdout.split())
 
 
 @pytest.mark.real_time

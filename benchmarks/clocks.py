@@ -1,0 +1,27 @@
+"""Clocks that run while something is done."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+
+__all__ = ["Clocks", "clocks"]
+
+
+@attrs.define
+class Clocks:
+    """Seconds that a block took."""
+
+    cpu: float = 0.0
+    """Computed by this process, all threads."""
+    wall: float = 0.0
+
+
+@contextmanager
+def clocks() -> Iterator[Clocks]:
+    """Measure a block."""
+    taken = Clocks()
+    cpu, wall = time.process_time(), time.perf_counter()
+    yield taken
+    taken.cpu, taken.wall = time.process_time() - cpu, time.perf_counter() - wall

@@ -1,0 +1,95 @@
+"""A contender of the bulk fetch at work, one order at a time, in a process that imports nothing but what it uses.
+
+    python -m benchmarks.fetcher CONTENDER ENGINE
+
+An order is a line of JSON: the arguments of one of the functions below. So is what it took, in seconds.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import attrs
+
+from benchmarks.clocks import Clocks, clocks
+from benchmarks.engines import ENGINES
+from benchmarks.service import Service
+
+Fetch = Callable[..., Coroutine[Any, Any, Clocks]]
+
+
+async def by_us(service: Service, engine: str, *, pages: int, size: int, concurrency: int, kept: bool) -> Clocks:
+    """With a walk, or a stream."""
+    from benchmarks.clients import ours
+
+    async with ours(service, engine) as client:
+        await client.warmup()
+        listing = client.appointments.list(service.user_ids, page_size=size)
+        ids: set[str] = set()
+        with clocks() as taken:
+            if kept:
+                items = await listing.collect(concurrency=concurrency)
+            elif concurrency == 1:
+                async for item in listing:
+                    ids.add(item.id)
+            else:
+                async with listing.stream(concurrency) as stream:
+                    async for item in stream:
+                        ids.add(item.id)
+    assert len({item.id for item in items} if kept else ids) == pages * size
+    return taken
+
+
+async def by_somebody(service: Service, engine: str, *, pages: int, size: int, concurrency: int, kept: bool) -> Clocks:
+    """With as many workers and connections; where nothing is kept, in no order."""
+    from benchmarks import handwritten
+
+    ids: set[str] = set()
+    found: dict[int, tuple[handwritten.Appointment, ...]] = {}
+
+    def take(number: int, appointments: tuple[handwritten.Appointment, ...]) -> None:
+        if kept:
+            found[number] = appointments
+            return
+        for each in appointments:
+            ids.add(each.id)
+
+    async with ENGINES[engine](concurrency) as http:
+        with clocks() as taken:
+            await handwritten.read(http, service, pages, size, concurrency, take)
+            items = [item for number in sorted(found) for item in found[number]]
+    assert len({item.id for item in items} if kept else ids) == pages * size
+    return taken
+
+
+def by_us_without_orjson() -> Fetch:
+    """As it comes: the extra is there, for the others, and is not used."""
+    from coaching_async import _json
+
+    _json.orjson = None  # type: ignore[assignment]
+    return by_us
+
+
+CONTENDERS: Final[dict[str, Callable[[], Fetch]]] = {
+    "ours": by_us_without_orjson,
+    "ours with orjson": lambda: by_us,
+    "hand-written": lambda: by_somebody,
+}
+
+
+def main() -> None:
+    """Obey."""
+    contender, engine = sys.argv[1:]
+    fetch = CONTENDERS[contender]()
+    for line in sys.stdin:
+        url, token, user_ids, how = json.loads(line)
+        service = Service(url, 0, token, tuple(user_ids))
+        gc.collect()  # nobody clears up after the run before
+        print(json.dumps(attrs.asdict(asyncio.run(fetch(service, engine, **how)))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
