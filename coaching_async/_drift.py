@@ -24,7 +24,7 @@ class Move(enum.Enum):
     END = "it was read already: the service has no more"
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class Sight:
     """What one page shows, beside what this pass over the list has seen before it."""
 

@@ -65,7 +65,7 @@ NONE: Final = Pause()
 """One that is never begun."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Request:
     """One request, before any HTTP library knows of it. `url` is whole, query included."""
 

@@ -11,14 +11,15 @@ import attrs
 from anyio.lowlevel import current_token
 
 from ._errors import ClientMisuse
+from ._value import Value
 
 __all__ = ["Errands", "Home", "PerLoop"]
 
 T = TypeVar("T")
 
 
-@attrs.frozen(repr=False)
-class Home:
+@attrs.frozen(eq=False, repr=False)
+class Home(Value):
     """An event loop, and whose it is."""
 
     loop: object

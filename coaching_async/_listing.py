@@ -47,8 +47,8 @@ class Plan(Value):
     """How long the client's rate limit holds them up, if nothing else is sent. The time of the answers comes on top."""
 
 
-@attrs.frozen
-class Listing(Generic[T]):
+@attrs.frozen(eq=False, repr=False)
+class Listing(Value, Generic[T]):
     """A list on the service. It does nothing until it is used, and may be used again: each walk starts afresh.
 
     Every way of using it needs the permission, and raises the errors, of the method that made it. Where the list changes

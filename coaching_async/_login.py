@@ -25,7 +25,7 @@ DEFAULT_LIFE: Final = 3600.0
 """Seconds a token lives when the login host does not tell (RFC 6749 §5.1 lets it)."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Token:
     """An access token, and when it is to be renewed and ends."""
 

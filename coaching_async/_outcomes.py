@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 
 from ._errors import ClientMisuse, CoachingError
+from ._value import Value
 
 __all__ = ["BulkResult", "Outcome", "Progress"]
 
@@ -14,8 +15,8 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-@attrs.frozen(weakref_slot=False)
-class Outcome(Generic[K, T]):
+@attrs.frozen(eq=False, repr=False, weakref_slot=False)
+class Outcome(Value, Generic[K, T]):
     """What became of one item: a value, an error, or nothing, where it was not started."""
 
     item: K
@@ -38,8 +39,8 @@ class Outcome(Generic[K, T]):
         return cast("T", self.value)
 
 
-@attrs.frozen
-class Progress(Generic[K, T]):
+@attrs.frozen(eq=False, repr=False)
+class Progress(Value, Generic[K, T]):
     """How far a bulk is, each time that a call of it has ended."""
 
     done: int

@@ -10,14 +10,15 @@ import attrs
 from ._errors import OutcomeUnknown
 from ._exchange import Call
 from ._json import Json, parse_json
+from ._value import Value
 
 __all__ = ["Capture", "RawResponse", "capturing", "not_watched", "raw_response", "taken"]
 
 T = TypeVar("T")
 
 
-@attrs.frozen
-class RawResponse(Generic[T]):
+@attrs.frozen(eq=False, repr=False)
+class RawResponse(Value, Generic[T]):
     """An answer as it came, and the value that the method makes of it.
 
     `headers` finds names in any case. `attempts` counts the requests of the call, and `elapsed` is how many seconds it took,

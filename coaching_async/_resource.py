@@ -7,12 +7,13 @@ from typing import cast
 import attrs
 
 from ._api import Api
+from ._value import Value
 
 __all__ = ["Resource", "is_operation"]
 
 
-@attrs.frozen
-class Resource:
+@attrs.frozen(eq=False, repr=False)
+class Resource(Value):
     """Methods that are operations of the API."""
 
     _api: Api = attrs.field(repr=False)

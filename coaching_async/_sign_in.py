@@ -12,6 +12,7 @@ from ._errors import AuthError, ConfigurationError
 from ._grants import AuthorizationCode, OnRotated, TokenStore, filled, quietly
 from ._regions import hosts
 from ._types import Secret
+from ._value import Value
 
 __all__ = ["AuthorizationRequest"]
 
@@ -21,8 +22,8 @@ def _random() -> str:
 
 
 @quietly
-@attrs.frozen
-class AuthorizationRequest:
+@attrs.frozen(eq=False, repr=False)
+class AuthorizationRequest(Value):
     """A sign-in that begins: where to send the user's browser, and what to check when it comes back.
 
     Keep `state` and `code_verifier` in the user's session, where nobody else can read or set them; both are made new by

@@ -6,13 +6,14 @@ long for a frozen class. The first thing that is wrong ends it; where that is, i
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, get_args, get_origin
 
 import attrs
 
 from ._convert import EMPTY
 from ._names import wire_name
-from ._types import FOLDED
+from ._types import FOLDED, OpenEnum
 
 __all__ = ["SLICE", "Hook", "Hooks", "is_absent_when_null", "structure"]
 
@@ -58,13 +59,15 @@ def structure(cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Attribute[Any]"
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(model))
     given = dict(zip(getattr(model, "__parameters__", ()), get_args(cls), strict=True))
     lines: list[str] = []
-    names: dict[str, Any] = {"cls": model, "new": model.__new__}
+    names: dict[str, Any] = {"cls": model, "new": model.__new__, "moment": datetime.fromisoformat}
     for field in fields:
         kind = _alone(field, _with(given, field.type))
         names[f"type_{field.name}"], names[f"default_{field.name}"] = kind, field.default
         names[f"hook_{field.name}"] = own_hook(field) or (
             hooks.structure if _mentions(kind, cls) else hooks.get_structure_hook(kind)  # itself is made when it is met
         )
+        if _is_enum(kind):
+            names[f"known_{field.name}"] = kind._value2member_map_.get
         lines += _lines(field, kind)
     if _only_keeps(model, fields):
         names |= {f"set_{field.name}": getattr(model, field.name).__set__ for field in fields}
@@ -81,7 +84,7 @@ def _lines(field: "attrs.Attribute[Any]", kind: Any) -> Iterable[str]:
     """Reads one field."""
     name, wire = field.name, wire_name(field)
     value, default = f"v_{name}", f"default_{name}"
-    made = f"hook_{name}({value}, type_{name})"
+    made = _made(name, kind)
     read = f"{value} = {made}"
     unfit = f"type({value}) is not {EXACT[kind]}" if kind in EXACT else None
     if field.default is attrs.NOTHING:
@@ -97,6 +100,16 @@ def _lines(field: "attrs.Attribute[Any]", kind: Any) -> Iterable[str]:
         yield f"if {value} is not {default}: {read}"
 
 
+def _made(name: str, kind: Any) -> str:
+    """An expression: what the hook makes of `v_name`. Most times and enum values need no more than one call of C code."""
+    by_hook = f"hook_{name}(v_{name}, type_{name})"
+    if _is_enum(kind):
+        return f"known_{name}(v_{name}) or {by_hook}"
+    if kind is datetime:  # one without a time zone is for the hook to refuse
+        return f"v_{name} if (v_{name} := moment(v_{name})).tzinfo is not None else {by_hook}"
+    return by_hook
+
+
 def _alone(field: "attrs.Attribute[Any]", kind: Any) -> Any:
     """The type of what is not null, where null is not for a hook to see."""
     present = [each for each in get_args(kind) if each is not type(None)]
@@ -109,6 +122,10 @@ def _with(given: dict[Any, Any], kind: Any) -> Any:
         return given[kind]
     variables = getattr(kind, "__parameters__", ())
     return kind[tuple(given[each] for each in variables)] if variables else kind
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, OpenEnum)
 
 
 def _mentions(kind: Any, cls: Any) -> bool:
