@@ -653,6 +653,11 @@ def test_strings_and_dates_at_the_edges_come_back_as_they_were(api: Api):
     assert api.ids(userIds="\ufffd", interval=everything, intervalCondition="Overlaps") == []
 
 
+def test_what_is_not_ascii_is_sent_as_it_is(api: Api):
+    created = api.post(APPOINTMENTS, json={**MINIMAL, "name": "Zoë"})
+    assert '"name":"Zoë"'.encode() in created.content
+
+
 def test_an_update_changes_what_is_sent_and_null_clears(api: Api):
     one = api.post(APPOINTMENTS, json={**MINIMAL, "location": "Room 4"}).json()["selfUri"]
     before = api.get(one).json()

@@ -26,12 +26,15 @@ _CODES = {
 
 
 class Json(Response):
-    """ASCII only, so that every string that JSON can hold can be sent back."""
+    """UTF-8; escapes only where they have to be, so that every string that JSON can hold can be sent back."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, separators=(",", ":")).encode()
+        try:
+            return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        except UnicodeEncodeError:  # half a character, which nothing but an escape can say
+            return json.dumps(content, separators=(",", ":")).encode()
 
 
 def refused(why: ApiError, context_id: str) -> Response:
