@@ -12,7 +12,7 @@ from ._events import RequestAnswered, RequestFailed, RequestSent
 from ._exchange import ExchangeFailed, Flaw, Request, Response
 from ._failures import bare, fault_of_failure, kind_of
 from ._gate import Gate
-from ._http import Connections, HttpClient, HttpResponse
+from ._http import Connections, Door, HttpClient, HttpResponse
 from ._log import not_in_hpacks_log
 from ._rate import end_if_over
 from ._retry import Fault, Safety
@@ -76,6 +76,7 @@ class Engine:
         silence = None if request.safety is Safety.WRITE else ANSWER_TIMEOUT
         if self.connections.is_borrowed:  # our own speaks HTTP/1.1
             not_in_hpacks_log()
+        watch = Watch(request, self.connections.door)
         try:
             outgoing = http.build_request(
                 request.method,
@@ -83,13 +84,14 @@ class Engine:
                 headers={**self.connections.headers, **request.headers},
                 content=request.content,
                 timeout=(CONNECT_TIMEOUT, silence, silence, None),
-                extensions={"trace": Watch(request)},
+                extensions={"trace": watch},
             )
             if self.connections.is_borrowed:
                 _as_asked(outgoing, request, http)
             if isinstance(outgoing, httpx.Request) and request.content is not None:
                 outgoing.stream = Whole(request.content)
-            answer = await http.send(outgoing, stream=True, auth=None, follow_redirects=False)
+            async with watch:
+                answer = await http.send(outgoing, stream=True, auth=None, follow_redirects=False)
             try:
                 return _response(answer, await (_body.read_none if request.method == "HEAD" else _body.read)(answer))
             finally:
@@ -135,16 +137,33 @@ def _has_left(request: Request) -> None:
 
 @attrs.define(eq=False, repr=False)
 class Watch:
-    """Told by httpcore of each of its steps, for what it does not do itself.
+    """Told by httpcore of each of its steps, for what it does not do itself; `async with` it, it takes the door.
 
     `info` is what it writes to its log afterwards, at DEBUG: what is taken out here does not get there.
     """
 
     request: Request
+    _door: Door
+    _is_in_the_door: bool = False
     _stream: Any = None
+
+    async def __aenter__(self) -> None:
+        if self._door.is_there:
+            await self._door.place.acquire()
+            self._is_in_the_door = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._is_in_the_door:
+            self._is_in_the_door = False
+            self._door.place.release()
 
     async def __call__(self, step: str, info: dict[str, Any]) -> None:
         """One step."""
+        self._door.is_there = True
+        self._leave()
         match step.partition(".")[2]:
             case "send_request_headers.started":
                 _has_left(self.request)  # whatever ended before has surely done nothing
