@@ -6,19 +6,26 @@ from typing import Final
 
 from benchmarks.engines import ENGINES
 from benchmarks.service import Service
-from coaching_async import AccessToken, CoachingClient, RateLimit
+from coaching_async import AccessToken, CoachingClient, RateLimit, _json
 
 __all__ = ["UNLIMITED", "ours"]
 
+ORJSON: Final = _json.orjson
 UNLIMITED: Final = RateLimit(10**9, per=1.0)
 """The client has no way to go without a limit."""
 
 
 @asynccontextmanager
 async def ours(
-    service: Service, engine: str = "httpx", *, rate_limit: RateLimit = UNLIMITED, max_concurrency: int = 10
+    service: Service,
+    engine: str = "httpx",
+    *,
+    rate_limit: RateLimit = UNLIMITED,
+    max_concurrency: int = 10,
+    by_orjson: bool = False,
 ) -> AsyncIterator[CoachingClient]:
-    """The client as it comes, over an engine: httpx is its own, the others are borrowed."""
+    """The client as it comes, or with the extra `fast`, over an engine: httpx is its own, the others are borrowed."""
+    _json.orjson = ORJSON if by_orjson else None  # type: ignore[assignment]
     borrowed = nullcontext() if engine == "httpx" else ENGINES[engine](max_concurrency + 1)
     async with (
         borrowed as http,

@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -21,11 +22,13 @@ from benchmarks.service import Service
 Fetch = Callable[..., Coroutine[Any, Any, Clocks]]
 
 
-async def by_us(service: Service, engine: str, *, pages: int, size: int, concurrency: int, kept: bool) -> Clocks:
+async def by_us(
+    service: Service, engine: str, *, pages: int, size: int, concurrency: int, kept: bool, by_orjson: bool = False
+) -> Clocks:
     """With a walk, or a stream."""
     from benchmarks.clients import ours
 
-    async with ours(service, engine) as client:
+    async with ours(service, engine, by_orjson=by_orjson) as client:
         await client.warmup()
         listing = client.appointments.list(service.user_ids, page_size=size)
         ids: set[str] = set()
@@ -65,25 +68,17 @@ async def by_somebody(service: Service, engine: str, *, pages: int, size: int, c
     return taken
 
 
-def by_us_without_orjson() -> Fetch:
-    """As it comes: the extra is there, for the others, and is not used."""
-    from coaching_async import _json
-
-    _json.orjson = None  # type: ignore[assignment]
-    return by_us
-
-
-CONTENDERS: Final[dict[str, Callable[[], Fetch]]] = {
-    "ours": by_us_without_orjson,
-    "ours with orjson": lambda: by_us,
-    "hand-written": lambda: by_somebody,
+CONTENDERS: Final[dict[str, Fetch]] = {
+    "ours": by_us,
+    "ours with orjson": partial(by_us, by_orjson=True),
+    "hand-written": by_somebody,
 }
 
 
 def main() -> None:
     """Obey."""
     contender, engine = sys.argv[1:]
-    fetch = CONTENDERS[contender]()
+    fetch = CONTENDERS[contender]
     for line in sys.stdin:
         url, token, user_ids, how = json.loads(line)
         service = Service(url, 0, token, tuple(user_ids))

@@ -62,7 +62,7 @@ def measure(quick: bool) -> Figure:
     )
     return figure.with_goals(
         Goal("times the CPU of httpx alone", figure.ratio("ours", "httpx"), 1.8, at_least=False),
-        Goal("of the CPU of the official SDK", figure.ratio("ours", "official SDK"), 1 / 12, at_least=False),
+        Goal("official SDK: times our CPU", figure.ratio("official SDK", "ours"), 12),
     )
 
 
