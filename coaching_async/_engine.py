@@ -124,7 +124,8 @@ class Engine:
 
 def _as_asked(outgoing: Any, request: Request, http: HttpClient) -> None:
     """Without what a borrowed client adds to each request: its params, which would stand instead of ours, and its jar."""
-    outgoing.url = type(outgoing.url)(request.url)
+    if str(outgoing.url) != request.url:
+        outgoing.url = type(outgoing.url)(request.url)
     if "cookie" not in http.headers:
         outgoing.headers.pop("cookie", None)
 
