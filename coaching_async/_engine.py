@@ -12,7 +12,7 @@ from ._events import RequestAnswered, RequestFailed, RequestSent
 from ._exchange import ExchangeFailed, Flaw, Request, Response
 from ._failures import bare, fault_of_failure, kind_of
 from ._gate import Gate
-from ._http import Connections, Door, HttpClient, HttpResponse
+from ._http import Connections, HttpClient, HttpResponse
 from ._log import not_in_hpacks_log
 from ._rate import end_if_over
 from ._retry import Fault, Safety
@@ -138,32 +138,31 @@ def _has_left(request: Request) -> None:
 
 @attrs.define(eq=False, repr=False)
 class Watch:
-    """Told by httpcore of each of its steps, for what it does not do itself; `async with` it, it takes the door.
+    """Told by httpcore of each of its steps, for what it does not do itself; `async with` it, it goes through the door.
 
     `info` is what it writes to its log afterwards, at DEBUG: what is taken out here does not get there.
     """
 
     request: Request
-    _door: Door
+    _door: anyio.Semaphore | None = None
     _is_in_the_door: bool = False
     _stream: Any = None
 
     async def __aenter__(self) -> None:
-        if self._door.is_there:
-            await self._door.place.acquire()
+        if self._door is not None:
+            await self._door.acquire()
             self._is_in_the_door = True
 
     async def __aexit__(self, *_: object) -> None:
         self._leave()
 
     def _leave(self) -> None:
-        if self._is_in_the_door:
+        if self._is_in_the_door and self._door is not None:
             self._is_in_the_door = False
-            self._door.place.release()
+            self._door.release()
 
     async def __call__(self, step: str, info: dict[str, Any]) -> None:
         """One step."""
-        self._door.is_there = True
         self._leave()
         match step.partition(".")[2]:
             case "send_request_headers.started":

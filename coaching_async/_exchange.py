@@ -73,9 +73,9 @@ class Request:
     method: str
     url: str
     safety: Safety
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
-    content: bytes | None = attrs.field(default=None, repr=False)
-    pause: Pause = attrs.field(default=NONE, repr=False, eq=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    content: bytes | None = None
+    pause: Pause = NONE
     """Of the token that it is sent with."""
 
     def with_header(self, name: str, value: str) -> "Request":

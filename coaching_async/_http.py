@@ -13,7 +13,7 @@ from ._errors import ConfigurationError
 from ._tasks import in_child_task, off_the_loop
 from ._version import VERSION
 
-__all__ = ["Connections", "Door", "HttpClient", "HttpResponse", "own_client", "tls_context"]
+__all__ = ["Connections", "HttpClient", "HttpResponse", "own_client", "tls_context"]
 
 
 class HttpResponse(Body, Protocol):
@@ -49,19 +49,6 @@ HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User
 """Of every request."""
 
 
-class Door:
-    """Lets requests into the HTTP library one by one, each when the one before has made its first step in there, or ended.
-
-    httpcore gives all that come at once the same idle connection, and sends all but one of them back to look again, through
-    all connections each time: of a walk with eight under way that was a sixth of the CPU. A library that does not tell its
-    steps gets no door: it would be shut until the answer is there.
-    """
-
-    def __init__(self) -> None:
-        self.place: Final = anyio.Semaphore(1, fast_acquire=True)
-        self.is_there = False
-
-
 class Connections:
     """An HTTP client and its connections: borrowed, or our own, which is made when it is first needed.
 
@@ -73,7 +60,13 @@ class Connections:
         self.is_borrowed: Final = http is not None
         self.headers: Final = HEADERS if self.is_borrowed else {}
         """What each request has to be given, because the client does not have it."""
-        self.door: Final = Door()
+        self.door: Final = None if self.is_borrowed else anyio.Semaphore(1, fast_acquire=True)
+        """Lets requests into httpcore one by one, each when the one before has made its first step in there, or ended.
+
+        httpcore gives all that come at once the same idle connection, and sends all but one of them back to look again,
+        through all connections each time: of a walk with eight under way that was a sixth of the CPU. A borrowed client may
+        take its time before the first step, or tell of none: its door would be shut for as long.
+        """
         self._make = make
         self._making = anyio.Lock()
 

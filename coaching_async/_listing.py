@@ -14,7 +14,7 @@ from ._rate import RateLimit, seconds_of_bulk
 from ._route import Chained, Read, Route, route, strands
 from ._stream import Ahead, Stream
 from ._value import Value
-from ._walk import PageWalk, Stepping, Walk
+from ._walk import Items, PageWalk, Walk
 from .models import Page, SortOrder
 
 __all__ = ["Consistency", "How", "Listing", "Plan"]
@@ -194,7 +194,7 @@ def _one_of_many(read: Read[T]) -> Read[T]:
     return read_in_bulk
 
 
-async def _gather(walk: Stepping[T], items: list[T], limit: int | None) -> None:
+async def _gather(walk: Items[T], items: list[T], limit: int | None) -> None:
     while len(items) != limit and (more := await walk.some(None if limit is None else limit - len(items))):
         items += more
 

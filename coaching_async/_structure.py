@@ -104,9 +104,9 @@ def _made(name: str, kind: Any) -> str:
     """An expression: what the hook makes of `v_name`. Most times and enum values need no more than one call of C code."""
     by_hook = f"hook_{name}(v_{name}, type_{name})"
     if _is_enum(kind):
-        return f"known_{name}(v_{name}) or {by_hook}"
+        return f"type(v_{name}) is str and known_{name}(v_{name}) or {by_hook}"
     if kind is datetime:  # one without a time zone is for the hook to refuse
-        return f"v_{name} if (v_{name} := moment(v_{name})).tzinfo is not None else {by_hook}"
+        return f"v_{name} if type(v_{name}) is str and (v_{name} := moment(v_{name})).tzinfo is not None else {by_hook}"
     return by_hook
 
 

@@ -12,7 +12,7 @@ from ._turns import Turns
 from ._value import Value
 from .models import Page
 
-__all__ = ["Items", "PageWalk", "Stepping", "Walk", "WalkReport"]
+__all__ = ["Items", "PageWalk", "Walk", "WalkReport"]
 
 T = TypeVar("T")
 
@@ -83,14 +83,6 @@ class Stepping(Generic[T]):
         finally:
             self._turns.end()
 
-    async def some(self, most: int | None) -> Sequence[T]:
-        """As many items as one step gives, and not more than `most`; nothing at the end."""
-        try:
-            strand = await self._strand()
-        except StopAsyncIteration:
-            return ()
-        return strand.take_some(most if self._route.is_by_page else 1)
-
     def _failed(self, error: Exception) -> None:
         """A step has ended with that."""
         if isinstance(error, CoachingError):
@@ -111,6 +103,14 @@ class Items(Stepping[T], AsyncIterator[T]):
             strand = await self._strand()
             self._in_hand = strand if self._route.is_by_page else None
         return strand.take()
+
+    async def some(self, most: int | None) -> Sequence[T]:
+        """As many items as one step gives, and not more than `most`; nothing at the end."""
+        try:
+            strand = await self._strand()
+        except StopAsyncIteration:
+            return ()
+        return strand.take_some(most if self._route.is_by_page else 1)
 
 
 class Walk(Items[T]):

@@ -22,6 +22,12 @@ JUNK: tuple[Any, ...] = (
 )
 
 
+class Text(str):
+    """As no JSON has it: what is given as a dict may be anything."""
+
+    __slots__ = ()
+
+
 def said(cls: Any, wire: Any, *, is_detailed: bool) -> str:
     """The model, or that there is none."""
     try:
@@ -36,7 +42,7 @@ def junked(tree: Any) -> Iterator[None]:
         list(tree) if isinstance(tree, dict) else range(min(LONGEST, len(tree))) if isinstance(tree, list) else ()
     ):
         whole = tree[key]
-        for junk in JUNK:
+        for junk in (*JUNK, Text(whole)) if isinstance(whole, str) else JUNK:
             tree[key] = copy.copy(junk)
             yield
         if isinstance(tree, dict):
