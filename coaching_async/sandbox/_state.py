@@ -37,7 +37,10 @@ def _whole(change: "Callable[Concatenate[State, P], R]") -> "Callable[Concatenat
 
 @attrs.define(eq=False)
 class State:
-    """Annotations and statuses are kept per appointment id; `by` is the user who acts, None for a client of its own."""
+    """Annotations and statuses are kept per appointment id; `by` is the user who acts, None for a client of its own.
+
+    A job has all its results from the start, and how often it was read.
+    """
 
     user_ids: tuple[str, ...]
     clock: Callable[[], datetime]
@@ -46,10 +49,11 @@ class State:
     statuses: dict[str, list[JsonObject]] = attrs.field(factory=dict)
     annotations: dict[str, dict[str, JsonObject]] = attrs.field(factory=dict)
     notifications: Table = attrs.field(factory=lambda: Table(lambda told: (told["user"]["id"],)))
+    jobs: dict[str, JsonObject] = attrs.field(factory=dict)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        names = ("appointments", "statuses", "annotations", "notifications")
+        names = ("appointments", "statuses", "annotations", "notifications", "jobs")
         return {name: getattr(self, name) for name in names}
 
     # appointments
@@ -103,13 +107,23 @@ class State:
         appointment = self.appointment(appointment_id)
         changes = {name: value for name, value in body.items() if name != "status"}
         if changes and appointment["status"] == "Completed":
-            raise errors.conflict("A completed appointment can't be changed, but for its status.")
+            raise errors.completed()
         if changes:
             appointment = self._replace(appointment, fields(changes), by)
             self._notify(appointment, "Update", by)
         if "status" in body:
             self.set_status(appointment_id, body["status"], by)
         return self.appointment(appointment_id)
+
+    @_whole
+    def add_conversation(self, appointment_id: str, conversation: JsonObject, by: str | None) -> None:
+        appointment = self.appointment(appointment_id)
+        linked = appointment.get("conversations", [])
+        if appointment["status"] == "Completed":
+            raise errors.completed()
+        if conversation in linked:
+            raise errors.conflict("That conversation is linked already.")
+        self._notify(self._replace(appointment, {"conversations": [*linked, conversation]}, by), "Update", by)
 
     @_whole
     def delete(self, appointment_id: str, by: str | None) -> None:
@@ -189,6 +203,18 @@ class State:
         notification = {**self.notification(notification_id), "markedAsRead": read}
         self.notifications[notification_id] = notification
         return notification
+
+    # jobs that look for slots
+
+    def add_job(self, job: JsonObject) -> JsonObject:
+        self.jobs[job["id"]] = job
+        return job
+
+    @_whole
+    def read_job(self, job_id: str) -> JsonObject:
+        job = _found(self.jobs, "job", job_id)
+        self.jobs[job_id] = {**job, "reads": job["reads"] + 1}
+        return self.jobs[job_id]
 
     # what comes of it
 
