@@ -202,6 +202,12 @@ def test_an_interval_of_counts_takes_its_start_and_leaves_its_end(two: Sandbox, 
     assert counts(ours, interval=MONDAY, metrics=["nActivities"]) == {None: {"nActivities": 1}}
 
 
+def test_who_attends_twice_is_counted_once(two: Sandbox, ours: Api):
+    meeting(two, "11T09:00", 30, "u", "u")
+
+    assert counts(ours, groupBy=["attendeeId"], metrics=["nActivities"]) == {"u": {"nActivities": 1}}
+
+
 def clause(kind: str, **values: str) -> dict[str, Any]:
     return {"type": kind, "predicates": [{"dimension": name, "value": value} for name, value in values.items()]}
 
@@ -486,6 +492,16 @@ def test_a_job_takes_the_slot_with_the_best_staffing_and_the_earliest_of_them(tw
     assert (result["slot"]["dateStart"], result["hasConflict"]) == ("2027-01-11T10:45:00.000Z", False)
     assert result["slot"]["schedule"]["weekDate"] == "2027-01-11"
     assert result["slot"]["schedule"]["weekCount"] == 1
+
+
+def test_the_schedule_of_a_slot_is_that_of_its_week(two: Sandbox, ours: Api):
+    week = [f"2027-01-{day}T00:00:00Z/2027-01-{day + 1}T00:00:00Z" for day in (11, 15, 18)]
+
+    schedules = [each["slot"]["schedule"] for each in ended(ours, attendeeIds=two.state.user_ids[:1], intervals=week)]
+
+    assert [each["weekDate"] for each in schedules] == ["2027-01-11", "2027-01-11", "2027-01-18"]
+    assert schedules[0] == schedules[1]
+    assert schedules[0]["id"] != schedules[2]["id"]
 
 
 def test_a_job_without_a_free_slot_takes_one_that_clashes_and_without_working_time_none(two: Sandbox, ours: Api):
