@@ -38,6 +38,7 @@ __all__ = ["api", "enter", "me", "mine", "sandbox"]
 AGGREGATES = f"{APPOINTMENTS}/aggregates/query"
 SLOTS = "/api/v2/coaching/scheduleslots/query"
 JOBS = "/api/v2/coaching/scheduleslots/jobs"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVER = "0001-01-01T00:00:00Z/9999-12-31T00:00:00Z"
 MONDAY = "2027-01-11T00:00:00.000Z/2027-01-12T00:00:00.000Z"
 SUNDAY = "2027-01-10T00:00:00.000Z/2027-01-11T00:00:00.000Z"
@@ -163,6 +164,7 @@ def counts(api: Api, **query: Any) -> dict[str | None, dict[str, int]]:
 
 def test_counts_are_those_of_the_lists(api: Api, sandbox: Sandbox):
     interval = "2026-11-01T00:00:00.000Z/2026-12-01T00:00:00.000Z"
+    sandbox.state.clock = lambda: NOON
 
     def listed(user_ids: Any, **filters: str) -> dict[str, int]:
         def many(**more: str) -> int:
@@ -393,7 +395,7 @@ def test_a_slot_is_rated_by_who_is_left_at_work(enter: Callable[..., Sandbox]):
     assert rated["11:00"] == (-2, "Poor")
 
 
-STATE = seeded_state(400, 3, seed=5, clock=lambda: datetime(2026, 11, 23, tzinfo=UTC))
+STATE = seeded_state(400, 3, seed=5, clock=lambda: NOON)
 BEGIN = datetime(2026, 10, 5, tzinfo=UTC)
 moments = st.integers(0, 100 * 24 * 4 * 15).map(lambda minutes: BEGIN + timedelta(minutes=minutes))
 
@@ -545,6 +547,7 @@ def test_what_a_job_has_found_stays_and_goes_into_the_file(two: Sandbox, ours: A
 def test_the_same_seed_gives_the_same_counts_slots_and_jobs():
     def answers() -> str:
         with Sandbox(appointments=200, users=4, seed=3) as sandbox, Api(sandbox, token_of(sandbox)) as api:
+            sandbox.state.clock = lambda: NOON
             people = sandbox.state.user_ids[:2]
             asked = [
                 (AGGREGATES, COUNT | {"groupBy": ["attendeeId"]}),
