@@ -30,6 +30,8 @@ def typed(kind: str, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if kind == "date":
         return date.fromisoformat(value)
+    if isinstance(value, list):
+        return [typed(kind.removeprefix("list[").removesuffix("]"), each) for each in value]
     return model(kind, value) if isinstance(value, dict) else value
 
 

@@ -13,6 +13,8 @@ import attrs
 import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
+from coaching_async.sandbox._aggregates import aggregates
+from coaching_async.sandbox._slots import suggestions
 
 from .conftest import DATA
 
@@ -188,8 +190,56 @@ def test_all_sixteen_operations_give_what_the_sandbox_holds(sdk: OfficialSdk, sa
     assert sdk("delete_coaching_appointment", one) == ("CoachingAppointmentReference", {})
     assert one not in state.appointments
 
-    operations = [each for path in contract()["paths"].values() for each in path.values() if "operationId" in each]
-    assert {camel(call) for call in sdk.called} == {each["operationId"] for each in operations if each["x-seed"]}
+    assert {camel(call) for call in sdk.called} >= operations(seed=True)
+
+
+def test_the_five_newer_operations_give_what_the_sandbox_answers(sdk: OfficialSdk, sandbox: Sandbox, me: str):
+    state = sandbox.state
+    one = sdk("post_coaching_appointments", new(sandbox, dateStart="2027-01-11T09:00:00.000Z"))[1]["id"]
+    linked = sdk("post_coaching_appointment_conversations", one, body("AddConversationRequest", conversationId="c"))
+    (conversation,) = state.appointments[one]["conversations"]
+    reference = {name: state.appointments[one][name] for name in ("id", "selfUri")}
+    assert linked == ("AddConversationResponse", {"conversation": conversation, "appointment": reference})
+
+    predicate = {"dimension": "attendeeId", "value": me}
+    counted = {
+        "interval": "2026-10-01T00:00:00.000Z/2027-02-01T00:00:00.000Z",
+        "metrics": ["nActivities", "nOverdueActivities"],
+        "groupBy": ["attendeeId"],
+        "filter": {"type": "And", "clauses": [{"type": "Or", "predicates": [predicate]}]},
+    }
+    question = body("CoachingAppointmentAggregateRequest", **counted)
+    kind, aggregated = sdk("post_coaching_appointments_aggregates_query", question)
+    assert (kind, aggregated) == ("CoachingAppointmentAggregateResponse", aggregates(state, counted))
+    (mine,) = [each["data"] for each in aggregated["results"] if each["group"]["attendeeId"] == me]
+    attended = where(sandbox, lambda each: me in [user["id"] for user in each["attendees"]])
+    assert mine[0]["metrics"][0] == {"metric": "nActivities", "stats": {"count": len(attended)}}
+
+    search = {"lengthInMinutes": 60, "attendeeIds": [me], "facilitatorIds": [state.user_ids[1]]}
+    asked = search | {"interval": "2027-01-11T00:00:00.000Z/2027-01-12T00:00:00.000Z"}
+    kind, slots = sdk("post_coaching_scheduleslots_query", body("CoachingSlotsRequest", **asked))
+    assert (kind, slots) == ("CoachingSlotsResponse", suggestions(state, asked))
+    assert slots["suggestedSlots"][0]["dateStart"] == "2027-01-11T09:30:00.000Z"
+    assert slots["wfmScheduleActivities"][1]["activities"][0]["externalActivityId"] == one
+
+    order = search | {"activityCodeId": "5", "slotsType": "BestTime", "intervals": [asked["interval"]]}
+    kind, job = sdk("post_coaching_scheduleslots_jobs", body("CoachingScheduleSlotsJobRequest", **order))
+    assert job["results"] == [{"interval": asked["interval"], "status": "InProgress"}]
+    assert sdk("get_coaching_scheduleslots_job", job["id"]) == (kind, job)
+    assert sdk("get_coaching_scheduleslots_job", job["id"]) == (
+        kind,
+        job | {"results": state.jobs[job["id"]]["results"]},
+    )
+    assert sdk.refused("get_coaching_scheduleslots_job", "nothing").status == 404
+
+    assert {camel(call) for call in sdk.called} >= operations(seed=False)
+    assert sdk("delete_coaching_appointment", one) == ("CoachingAppointmentReference", {})
+
+
+def operations(*, seed: bool) -> set[str]:
+    """The names of the operations of the seed, or of those that came later."""
+    found = [each for path in contract()["paths"].values() for each in path.values() if "operationId" in each]
+    return {each["operationId"] for each in found if each["x-seed"] is seed and each["operationId"] != "postOauthToken"}
 
 
 def contract() -> Json:

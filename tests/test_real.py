@@ -25,9 +25,12 @@ from coaching_async import (
     OutcomeUnknown,
     RateLimited,
     RetryPolicy,
+    ScheduleSlotsJobStatus,
+    ScheduleSlotsSearch,
     from_dict,
 )
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
+from coaching_async.testing import route
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
@@ -147,6 +150,105 @@ async def test_an_annotation_lives_from_create_to_delete(client: CoachingClient,
         await client.annotations.get(appointment.id, note.id)
 
 
+MONDAY = Interval(datetime(2027, 1, 11, tzinfo=UTC), datetime(2027, 1, 12, tzinfo=UTC))
+SUNDAY = Interval(datetime(2027, 1, 10, tzinfo=UTC), datetime(2027, 1, 11, tzinfo=UTC))
+
+
+async def test_a_conversation_is_linked_to_an_appointment_and_found_there(client: CoachingClient, sandbox: Sandbox):
+    created = await client.appointments.create(new(sandbox))
+
+    linked = await client.appointments.add_conversation(created.id, "c/1")
+
+    shown = await client.appointments.get(created.id)
+    assert linked.conversation
+    assert shown.conversations == (linked.conversation,)
+    assert linked.appointment == AppointmentReference(id=created.id, self_uri=created.self_uri)
+    with pytest.raises(Conflict):
+        await client.appointments.add_conversation(created.id, "c/1")
+    with pytest.raises(NotFound):
+        await client.appointments.add_conversation("nothing", "c/1")
+
+
+async def test_counts_are_what_a_walk_finds(client: CoachingClient, sandbox: Sandbox):
+    november, users = Interval.month(2026, 11), sandbox.state.user_ids[:2]
+
+    counted = await client.appointments.aggregate(
+        interval=november, attendee_ids=users, statuses="Completed", group_by="attendeeId", metrics="nActivities"
+    )
+
+    found = [
+        each
+        async for each in client.appointments.list(
+            users, interval=november, statuses="Completed", relationships="Attendee"
+        )
+    ]
+    attendees = [user.id for each in found for user in each.attendees]
+    assert found
+    assert {
+        group.group["attendeeId"]: line.stats and line.stats.count
+        for group in counted.results
+        for data in group.data
+        for line in data.metrics
+    } == {user: attendees.count(user) for user in attendees}
+
+
+async def test_slots_are_suggested_where_everybody_is_free(client: CoachingClient, sandbox: Sandbox):
+    busy = await client.appointments.create(new(sandbox, date_start=MONDAY.start + timedelta(hours=9)))
+    people = sandbox.state.user_ids[1:2]
+
+    slots = await client.schedule_slots.query(
+        interval=MONDAY, length_in_minutes=30, attendee_ids=people, facilitator_ids=ME
+    )
+    interrupting = await client.schedule_slots.query(
+        interval=MONDAY, length_in_minutes=30, attendee_ids=people, interruptible_appointment_ids=busy.id
+    )
+
+    starts = [slot.date_start for slot in slots.suggested_slots]
+    assert starts
+    assert busy.date_start not in starts
+    assert busy.date_start in [slot.date_start for slot in interrupting.suggested_slots]
+    assert {slot.length_in_minutes for slot in slots.suggested_slots} == {30}
+    assert [schedule.user and schedule.user.id for schedule in slots.facilitator_schedules] == [ME]
+    assert {
+        activity.external_activity_id for each in slots.wfm_schedule_activities for activity in each.activities
+    } >= {busy.id}
+    await client.appointments.delete(busy.id)
+
+
+async def test_a_job_that_was_started_is_read_until_it_has_ended_everywhere(client: CoachingClient, sandbox: Sandbox):
+    search = ScheduleSlotsSearch(
+        attendee_ids=sandbox.state.user_ids[:2], length_in_minutes=30, activity_code_id="5", intervals=[MONDAY, SUNDAY]
+    )
+    started = await client.schedule_slots.start_job(**search)
+    assert {result.status for result in started.results} == {ScheduleSlotsJobStatus.IN_PROGRESS}
+    halfway = await client.schedule_slots.get_job(started.id)
+    assert [result.status for result in halfway.results] == ["Complete", "InProgress"]
+
+    found = await client.schedule_slots.find(**search)
+
+    assert [result.interval for result in found.results] == [MONDAY, SUNDAY]
+    assert {result.status for result in found.results} == {ScheduleSlotsJobStatus.COMPLETE}
+    monday, sunday = found.results
+    assert monday.slot
+    assert monday.slot.date_start
+    assert MONDAY.start <= monday.slot.date_start < MONDAY.end
+    assert (monday.has_conflict, sunday.slot, sunday.has_conflict) == (False, None, None)
+    with pytest.raises(NotFound):
+        await client.schedule_slots.get_job("nothing")
+
+
+async def test_a_job_whose_start_was_cut_may_have_been_started_once(client: CoachingClient, sandbox: Sandbox):
+    before = len(sandbox.state.jobs)
+    sandbox.faults.add(Fault("drop_after", *route("schedule_slots.start_job")))
+
+    with pytest.raises(OutcomeUnknown):
+        await client.schedule_slots.start_job(
+            attendee_ids=ME, length_in_minutes=30, activity_code_id="5", intervals=MONDAY
+        )
+
+    assert len(sandbox.state.jobs) == before + 1
+
+
 async def test_a_user_sees_what_is_the_users(mine: CoachingClient, sandbox: Sandbox):
     appointments = await mine.appointments.list_mine().collect()
     notifications = await mine.notifications.list(expand_appointment=True).collect()
@@ -167,6 +269,8 @@ async def test_what_a_token_may_not_do_is_said_in_words(client: CoachingClient, 
         await client.notifications.list().first()
     with pytest.raises(Forbidden, match="coaching:appointment:view"):
         await mine.appointments.list(sandbox.state.user_ids[1]).first()
+    with pytest.raises(Forbidden, match="coaching:scheduleSlot:view"):
+        await mine.schedule_slots.query(interval=MONDAY, length_in_minutes=30, attendee_ids=ME)
     with pytest.raises(NotFound):
         await client.appointments.get("no/such?id#é ..")
 

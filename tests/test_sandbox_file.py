@@ -16,6 +16,8 @@ from .test_sandbox import APPOINTMENTS, MINIMAL
 if TYPE_CHECKING:
     from pathlib import Path
 
+JOB = {"id": "x", "results": [], "reads": 0}
+
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
@@ -79,6 +81,14 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(saved: Path):
     assert list(saved.parent.iterdir()) == [saved]
 
 
+def test_a_file_from_before_there_were_jobs_is_loaded(saved: Path):
+    state = json.loads(saved.read_bytes())
+    del state["jobs"]
+    saved.write_text(json.dumps(state))
+
+    assert Sandbox(state=saved).state.jobs == {}
+
+
 def test_a_file_that_is_missing_is_an_os_error(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         Sandbox(state=tmp_path / "none.json")
@@ -123,6 +133,11 @@ def first(table: dict[str, Any]) -> Any:
         (lambda state: state["annotations"].update(x=[]), "the row 'x' of annotations is damaged"),
         (lambda state: state["annotations"].update(x={"y": {}}), "the row 'x' of annotations is damaged"),
         (lambda state: state["notifications"].update(x={"id": "x"}), "the row 'x' of notifications is damaged"),
+        (lambda state: state.update(jobs=[]), "jobs are missing"),
+        (lambda state: state["jobs"].update(x={"id": "x"}), "the row 'x' of jobs is damaged"),
+        (lambda state: state["jobs"].update(x=JOB | {"id": "y"}), "the row 'x' of jobs is damaged"),
+        (lambda state: state["jobs"].update(x=JOB | {"reads": -1}), "the row 'x' of jobs is damaged"),
+        (lambda state: state["jobs"].update(x=JOB | {"results": [{}]}), "the row 'x' of jobs is damaged"),
     ],
 )
 def test_a_damaged_file_is_refused_and_the_damage_is_named(saved: Path, damage: Any, complaint: str):

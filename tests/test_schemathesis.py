@@ -32,7 +32,7 @@ OPERATIONS = [
     (path, method, each)
     for path, methods in DOCUMENT["paths"].items()
     for method, each in methods.items()
-    if "operationId" in each and (each["x-seed"] or path == LOGIN)
+    if "operationId" in each
 ]
 EACH = 8
 # Not positive_data_acceptance: what is allowed by its form may be refused for what it says.
@@ -48,12 +48,19 @@ CHECKS = (
 )
 # The command line of schemathesis, taught what an interval is.
 PROGRAM = """
+    from datetime import datetime, timedelta
+
     from hypothesis import strategies as st
     from schemathesis import openapi
     from schemathesis.cli import schemathesis
 
-    moments = st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='milliseconds')}Z")
-    openapi.format("interval", st.lists(moments, min_size=2, max_size=2).map(lambda ends: "/".join(sorted(ends))))
+    def interval(ends):
+        return "/".join(f"{end.isoformat(timespec='milliseconds')}Z" for end in sorted(ends))
+
+    # Of any length, and so short that times to meet are looked for in it.
+    long = st.tuples(st.datetimes(), st.datetimes())
+    short = st.datetimes(max_value=datetime(9999, 12, 1)).map(lambda start: (start, start + timedelta(days=3)))
+    openapi.format("interval", (long | short).map(interval))
     schemathesis()
 """
 # What the contract does not say, though everybody would: without it most of the requests are refused at the door.
@@ -63,6 +70,11 @@ FIRM = {
     "parameters/userIds/schema": {"minItems": 1},
     "schemas/CreateCoachingAppointmentRequest/properties/lengthInMinutes": {"minimum": 1},
     "schemas/UpdateCoachingAppointmentRequest/properties/lengthInMinutes": {"minimum": 1},
+    "schemas/CoachingSlotsRequest/properties/lengthInMinutes": {"minimum": 15},
+    "schemas/CoachingSlotsRequest/properties/attendeeIds": {"minItems": 1},
+    "schemas/CoachingScheduleSlotsJobRequest/properties/lengthInMinutes": {"minimum": 15},
+    "schemas/CoachingScheduleSlotsJobRequest/properties/attendeeIds": {"minItems": 1},
+    "schemas/CoachingScheduleSlotsJobRequest/properties/intervals": {"minItems": 1},
 }
 
 
@@ -90,6 +102,9 @@ def document(sandbox: Sandbox) -> Json:
     state, notes = sandbox.state, [f"note-{number}" for number in range(EACH)]
     for kept in state.annotations.values():
         kept.update({each: {"id": each, "text": "t", "accessType": "Public"} for each in notes})
+    jobs = [f"job-{number}" for number in range(EACH)]
+    for each in jobs:
+        state.add_job({"id": each, "results": [], "reads": 0})
     told = [each["id"] for each in state.notifications_of(state.user_ids[0])[:EACH]]
     appointments = iter(state.appointments)
     narrowed = copy.deepcopy(DOCUMENT)
@@ -100,7 +115,12 @@ def document(sandbox: Sandbox) -> Json:
             allowed.append("")  # an empty list, joined by commas
     narrowed["paths"] = {}
     for path, method, each in OPERATIONS:
-        known = {"appointmentId": [*islice(appointments, EACH)], "annotationId": notes, "notificationId": told}
+        known = {
+            "appointmentId": [*islice(appointments, EACH)],
+            "annotationId": notes,
+            "notificationId": told,
+            "jobId": jobs,
+        }
         parameters = [resolved(parameter, narrowed) for parameter in each.get("parameters", ())]
         named = [with_ids(parameter, known | {"userIds": list(state.user_ids)}) for parameter in parameters]
         narrowed["paths"].setdefault(path, {})[method] = each | {"parameters": named}

@@ -36,6 +36,7 @@ ADD_APPOINTMENT = Rule("coaching:appointment:add")
 LIST_APPOINTMENTS = Rule("coaching:appointment:view")
 VIEW_APPOINTMENT = Rule("coaching:appointment:view", RELATED)
 EDIT_APPOINTMENT = Rule("coaching:appointment:edit", LEADERS)
+ADD_CONVERSATION = Rule("coaching:appointmentConversation:add", LEADERS)
 DELETE_APPOINTMENT = Rule("coaching:appointment:delete", frozenset({"Creator"}))
 VIEW_STATUSES = Rule("coaching:appointmentStatus:view", RELATED)
 EDIT_STATUS = Rule("coaching:appointmentStatus:edit", RELATED)
@@ -56,6 +57,9 @@ DELETE_ANNOTATION = {
     "Public": Rule("coaching:annotation:delete", LEADERS),
     "Private": Rule("coaching:privateAnnotation:delete", LEADERS),
 }
+VIEW_SLOTS = Rule("coaching:scheduleSlot:view")
+ADD_JOB = Rule("coaching:scheduleSlotJob:add")
+VIEW_JOB = Rule("coaching:scheduleSlotJob:view")
 
 EVERY_PERMISSION = frozenset(
     rule.permission
@@ -63,10 +67,14 @@ EVERY_PERMISSION = frozenset(
         ADD_APPOINTMENT,
         VIEW_APPOINTMENT,
         EDIT_APPOINTMENT,
+        ADD_CONVERSATION,
         DELETE_APPOINTMENT,
         VIEW_STATUSES,
         EDIT_STATUS,
         VIEW_NOTIFICATION,
+        VIEW_SLOTS,
+        ADD_JOB,
+        VIEW_JOB,
         *ADD_ANNOTATION.values(),
         *VIEW_ANNOTATION.values(),
         *EDIT_ANNOTATION.values(),

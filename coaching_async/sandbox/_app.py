@@ -25,7 +25,7 @@ from ._oauth import OAuth, OAuthError
 from ._replies import Json, login_refused, refused
 from ._requests import RequestLog
 from ._state import State
-from ._wire import APPOINTMENTS, NOTIFICATIONS
+from ._wire import APPOINTMENTS, JOBS, NOTIFICATIONS, SLOTS
 
 TOKEN_PATH = "/oauth/token"
 
@@ -36,6 +36,7 @@ Operation: TypeAlias = Callable[[Call], Awaitable[Response]]
 OPERATIONS: dict[str, Mapping[str, Operation]] = {
     APPOINTMENTS: {"GET": operations.list_appointments, "POST": operations.create_appointment},
     f"{APPOINTMENTS}/me": {"GET": operations.list_my_appointments},
+    f"{APPOINTMENTS}/aggregates/query": {"POST": operations.aggregate_appointments},
     f"{APPOINTMENTS}/{{appointmentId}}": {
         "GET": operations.get_appointment,
         "PATCH": operations.update_appointment,
@@ -43,6 +44,7 @@ OPERATIONS: dict[str, Mapping[str, Operation]] = {
     },
     f"{APPOINTMENTS}/{{appointmentId}}/statuses": {"GET": operations.list_statuses},
     f"{APPOINTMENTS}/{{appointmentId}}/status": {"PATCH": operations.set_status},
+    f"{APPOINTMENTS}/{{appointmentId}}/conversations": {"POST": operations.add_conversation},
     f"{APPOINTMENTS}/{{appointmentId}}/annotations": {
         "GET": operations.list_annotations,
         "POST": operations.create_annotation,
@@ -57,6 +59,9 @@ OPERATIONS: dict[str, Mapping[str, Operation]] = {
         "GET": operations.get_notification,
         "PATCH": operations.update_notification,
     },
+    f"{SLOTS}/query": {"POST": operations.query_slots},
+    JOBS: {"POST": operations.start_job},
+    f"{JOBS}/{{jobId}}": {"GET": operations.get_job},
 }
 
 PLATFORM: dict[str, Mapping[str, Operation]] = {
@@ -94,6 +99,7 @@ class Service:
     limit: SlidingWindow | None
     login_limit: SlidingWindow | None
     page_cap: int
+    job_reads: int
     latency: float
     pages: Mapping[str, Mapping[str, Page]]  # of the sandbox itself: no token, no fault, no limit, not recorded
 
@@ -145,7 +151,7 @@ class Service:
         caller = self.oauth.caller(request.headers.get("authorization"))
         if self.limit and (wait := self.limit.wait(caller.token)):
             raise errors.too_many_requests(wait, self.limit.limit)
-        return await operation(Call(request, path, ids, caller, self.state, self.page_cap))
+        return await operation(Call(request, path, ids, caller, self.state, self.page_cap, self.job_reads))
 
     async def _token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("latin-1")))

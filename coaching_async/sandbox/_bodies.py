@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, TypeAlias, cast
 
 from . import _errors as errors
+from ._aggregates import COMBINE, DIMENSIONS, METRICS
 from ._appointment import SETTABLE_STATUSES
-from ._wire import JsonObject, has_offset, moment
+from ._wire import JsonObject, has_offset, interval, moment
 
 Check: TypeAlias = Callable[[Any], bool]
+
+LONGEST_SEARCH = timedelta(weeks=6)  # or one request could ask for the slots of ten thousand years
 
 
 def parse(raw: bytes) -> JsonObject:
@@ -30,12 +33,27 @@ def _one_of(*allowed: str) -> Check:
     return lambda value: isinstance(value, str) and value in allowed
 
 
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value))
+def _are(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check, cast("list[object]", value)))
+
+
+_is_texts = _are(_is(str))
+
+
+def _are_people(value: Any) -> bool:
+    return _is_texts(value) and bool(value)
 
 
 def _is_minutes(value: Any) -> bool:
     return type(value) is int and 0 < value < 2**31
+
+
+def _is_length(value: Any) -> bool:
+    return _is_minutes(value) and value % 15 == 0
+
+
+def _is_short_length(value: Any) -> bool:
+    return _is_length(value) and value <= 60
 
 
 def _is_moment(value: Any) -> bool:
@@ -50,6 +68,47 @@ def _is_day(value: Any) -> bool:
         return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
     except ValueError:
         return False
+
+
+def _is_interval(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(interval(value))
+    except ValueError:
+        return False
+
+
+def _is_search(value: Any) -> bool:
+    return _are_searches([value])
+
+
+def _are_searches(value: Any) -> bool:
+    if not (_are(_is_interval)(value) and value):
+        return False
+    return sum((end - start for start, end in map(interval, value)), timedelta()) <= LONGEST_SEARCH
+
+
+def _is_filter(value: Any) -> bool:
+    match value:
+        case {"type": kind, "clauses": clauses}:
+            return _one_of(*COMBINE)(kind) and _are(_is_clause)(clauses)
+        case _:
+            return False
+
+
+def _is_clause(value: Any) -> bool:
+    match value:
+        case {"type": kind, "predicates": predicates}:
+            return _one_of(*COMBINE)(kind) and _are(_is_predicate)(predicates)
+        case _:
+            return False
+
+
+def _is_predicate(value: Any) -> bool:
+    match value:
+        case {"dimension": dimension, "value": str()}:
+            return _one_of(*DIMENSIONS)(dimension)
+        case _:
+            return False
 
 
 def _is_schedule(value: Any) -> bool:
@@ -90,6 +149,45 @@ def updated_appointment(body: JsonObject) -> JsonObject:
 def set_status(body: JsonObject) -> str:
     read: str = _read(body, {"status": _UPDATED["status"]}, required=("status",))["status"]
     return read
+
+
+def added_conversation(body: JsonObject) -> str:
+    read: str = _read(body, {"conversationId": _is(str)}, required=("conversationId",))["conversationId"]
+    return read
+
+
+def aggregate_query(body: JsonObject) -> JsonObject:
+    fields = {
+        "interval": _is_interval,
+        "metrics": _are(_one_of(*METRICS)),
+        "groupBy": _are(_one_of("attendeeId")),
+        "filter": _is_filter,
+    }
+    return _read(body, fields, required=("interval", "filter"))
+
+
+def slots_query(body: JsonObject) -> JsonObject:
+    fields = {
+        "interval": _is_search,
+        "lengthInMinutes": _is_short_length,
+        "attendeeIds": _are_people,
+        "facilitatorIds": _is_texts,
+        "interruptibleAppointmentIds": _is_texts,
+    }
+    return _read(body, fields, required=("interval", "lengthInMinutes", "attendeeIds"))
+
+
+def created_job(body: JsonObject) -> JsonObject:
+    fields = {
+        "attendeeIds": _are_people,
+        "facilitatorIds": _is_texts,
+        "lengthInMinutes": _is_length,
+        "activityCodeId": _is(str),
+        "intervals": _are_searches,
+        "slotsType": _one_of("BestTime"),
+    }
+    required = ("attendeeIds", "lengthInMinutes", "activityCodeId", "intervals", "slotsType")
+    return _read(body, fields, required)
 
 
 def created_annotation(body: JsonObject) -> JsonObject:

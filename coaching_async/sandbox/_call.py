@@ -34,6 +34,7 @@ class Call:
     caller: Caller
     state: State
     page_cap: int
+    job_reads: int
 
     @property
     def query(self) -> QueryParams:

@@ -5,7 +5,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from ._state import State, status_line
+from ._rows import status_line
+from ._state import State
 from ._wire import appointment_pointer
 
 # The state, the ids that are listed (one at least), and whether the newest comes first.

@@ -6,7 +6,6 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ._app import OPERATIONS, TOKEN_PATH
 from ._replies import Json
 from ._wire import JsonObject
 
@@ -22,13 +21,11 @@ async def docs(_: Request) -> Response:
 
 
 def served_at(url: str) -> JsonObject:
-    """The document with this address in place of those of Genesys Cloud; `x-served` tells what the sandbox speaks."""
+    """The document with this address in place of those of Genesys Cloud."""
     document: JsonObject = json.loads(_HERE.with_name("openapi.json").read_text(encoding="utf-8"))
     document["servers"] = [{"url": url}]
-    for path, operations in document["paths"].items():
+    for operations in document["paths"].values():
         operations.pop("servers", None)  # the login host is another only there
-        for method, operation in operations.items():
-            operation["x-served"] = path == TOKEN_PATH or method.upper() in OPERATIONS.get(path, ())
     for flow in document["components"]["securitySchemes"]["GenesysOAuth"]["flows"].values():
         for name in ("tokenUrl", "refreshUrl"):
             if name in flow:

@@ -109,6 +109,10 @@ def conflict(message: str) -> ApiError:
     return ApiError(409, "general.conflict", message)
 
 
+def completed() -> ApiError:
+    return conflict("A completed appointment can't be changed, but for its status.")
+
+
 def too_large() -> ApiError:
     return ApiError(413, "request.entity.too.large", "The request is too large.")
 

@@ -9,8 +9,7 @@ from starlette.datastructures import QueryParams
 
 from . import _query as read
 from ._appointment import PEOPLE, STATUSES, is_overdue, lasts, starts
-from ._query import Interval
-from ._wire import JsonObject, moment
+from ._wire import Interval, JsonObject, moment
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 

@@ -6,10 +6,12 @@ from . import _access as access
 from . import _bodies as bodies
 from . import _errors as errors
 from . import _query as read
+from . import _slots as slots
 from ._access import demand, the_user
+from ._aggregates import aggregates
 from ._call import Call
 from ._replies import Json
-from ._wire import JsonObject
+from ._wire import JsonObject, appointment_pointer, conversation_pointer
 
 
 def _as_it_is(entity: JsonObject) -> JsonObject:
@@ -75,6 +77,18 @@ async def set_status(call: Call) -> Response:
     demand(call.caller, access.EDIT_STATUS, about=call.appointment)
     status = bodies.set_status(await call.body())
     return Json(call.state.set_status(call.appointment_id, status, call.by))
+
+
+async def add_conversation(call: Call) -> Response:
+    demand(call.caller, access.EDIT_APPOINTMENT, access.ADD_CONVERSATION, about=call.appointment)
+    conversation = conversation_pointer(bodies.added_conversation(await call.body()))
+    call.state.add_conversation(call.appointment_id, conversation, call.by)
+    return Json({"conversation": conversation, "appointment": appointment_pointer(call.appointment_id)})
+
+
+async def aggregate_appointments(call: Call) -> Response:
+    demand(call.caller, access.LIST_APPOINTMENTS)
+    return Json(aggregates(call.state, bodies.aggregate_query(await call.body())))
 
 
 # annotations
@@ -155,3 +169,22 @@ async def update_notification(call: Call) -> Response:
         raise errors.not_authorized()
     read_now = bodies.updated_notification(await call.body())
     return Json(call.state.mark(notification["id"], read=read_now))
+
+
+# schedule slots
+
+
+async def query_slots(call: Call) -> Response:
+    demand(call.caller, access.VIEW_SLOTS)
+    return Json(slots.suggestions(call.state, bodies.slots_query(await call.body())))
+
+
+async def start_job(call: Call) -> Response:
+    demand(call.caller, access.ADD_JOB)
+    job = slots.new_job(call.state, bodies.created_job(await call.body()))
+    return Json(slots.shown_job(call.state.add_job(job), call.job_reads), 202)
+
+
+async def get_job(call: Call) -> Response:
+    demand(call.caller, access.VIEW_JOB)
+    return Json(slots.shown_job(call.state.read_job(call.ids["jobId"]), call.job_reads))

@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Collection
-from datetime import datetime
-from typing import TypeAlias
 
 from starlette.datastructures import QueryParams
 
 from . import _errors as errors
-from ._wire import moment
-
-Interval: TypeAlias = tuple[datetime, datetime]
+from . import _wire as wire
+from ._wire import Interval
 
 _NUMBER = re.compile(r"0*[1-9][0-9]{0,9}")
 _INT32 = range(1, 2**31)
@@ -40,14 +37,10 @@ def interval(query: QueryParams, name: str) -> Interval | None:
     text = query.get(name)
     if text is None:
         return None
-    start, _, end = text.partition("/")
     try:
-        read = moment(start), moment(end)
+        return wire.interval(text)
     except ValueError as error:
         raise errors.invalid_parameter(name, text) from error
-    if read[1] < read[0]:
-        raise errors.invalid_parameter(name, text)
-    return read
 
 
 def positive(query: QueryParams, name: str, default: int) -> int:

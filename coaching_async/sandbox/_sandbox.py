@@ -29,7 +29,8 @@ class Sandbox:
     that `save` has written, takes its place, and that of `appointments` and `users`. What may be done to it while it runs:
     read and change `state`, order `faults`, look at `requests`, revoke tokens and add clients with `oauth`.
 
-    A page holds `page_cap` items at most, whatever is asked for. A token may make `rate_limit` requests in any
+    A page holds `page_cap` items at most, whatever is asked for. A job that looks for slots is in progress the first
+    `job_reads` times that it is read. A token may make `rate_limit` requests in any
     `rate_window` seconds, and lives for `token_life` seconds; the login host allows `login_rate_limit` requests in such a
     window. Every answer of the API waits for `latency` seconds. Of `requests`, the newest `requests_kept` are remembered.
     """
@@ -51,6 +52,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         page_cap: int = 100,
+        job_reads: int = 1,
         rate_limit: int | None = None,
         login_rate_limit: int | None = None,
         rate_window: float = 60.0,
@@ -58,7 +60,7 @@ class Sandbox:
         latency: float = 0.0,
         requests_kept: int = 10_000,
     ) -> None:
-        _at_least(0, appointments=appointments, port=port, latency=latency)
+        _at_least(0, appointments=appointments, port=port, job_reads=job_reads, latency=latency)
         _at_least(1, users=users, page_cap=page_cap, token_life=token_life, requests_kept=requests_kept)
         for name, limit in (("rate_limit", rate_limit), ("login_rate_limit", login_rate_limit)):
             if limit is not None:
@@ -79,6 +81,7 @@ class Sandbox:
             _limit(rate_limit, rate_window),
             _limit(login_rate_limit, rate_window),
             page_cap,
+            job_reads,
             latency,
             {
                 **Control(self.faults, self._log).pages(),

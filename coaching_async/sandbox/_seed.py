@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from ._appointment import due, related
-from ._state import State, notification, status_line
+from ._rows import notification, status_line
+from ._state import State
 from ._wire import (
     JsonObject,
     appointment_pointer,

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
-from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import attrs
@@ -17,19 +16,9 @@ import attrs
 from . import _errors as errors
 from ._appointment import due, is_overdue, related
 from ._filters import BEGINNING, Predicate, Wanted
+from ._rows import fields, if_user, notification, status_line
 from ._tables import Appointments, Table
-from ._wire import (
-    NOTIFICATIONS,
-    JsonObject,
-    appointment_pointer,
-    conversation_pointer,
-    document_pointer,
-    moment,
-    pointer,
-    schedule_pointer,
-    timestamp,
-    user_pointer,
-)
+from ._wire import JsonObject, appointment_pointer, pointer, timestamp
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +37,10 @@ def _whole(change: "Callable[Concatenate[State, P], R]") -> "Callable[Concatenat
 
 @attrs.define(eq=False)
 class State:
-    """Annotations and statuses are kept per appointment id; `by` is the user who acts, None for a client of its own."""
+    """Annotations and statuses are kept per appointment id; `by` is the user who acts, None for a client of its own.
+
+    A job has all its results from the start, and how often it was read.
+    """
 
     user_ids: tuple[str, ...]
     clock: Callable[[], datetime]
@@ -57,10 +49,11 @@ class State:
     statuses: dict[str, list[JsonObject]] = attrs.field(factory=dict)
     annotations: dict[str, dict[str, JsonObject]] = attrs.field(factory=dict)
     notifications: Table = attrs.field(factory=lambda: Table(lambda told: (told["user"]["id"],)))
+    jobs: dict[str, JsonObject] = attrs.field(factory=dict)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        names = ("appointments", "statuses", "annotations", "notifications")
+        names = ("appointments", "statuses", "annotations", "notifications", "jobs")
         return {name: getattr(self, name) for name in names}
 
     # appointments
@@ -101,8 +94,8 @@ class State:
 
     @_whole
     def create(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
-        appointment: JsonObject = {"id": appointment_id, **_fields(body), "status": "Scheduled"}
-        appointment |= {"dateCreated": timestamp(self.clock()), **_if_user("createdBy", by)}
+        appointment: JsonObject = {"id": appointment_id, **fields(body), "status": "Scheduled"}
+        appointment |= {"dateCreated": timestamp(self.clock()), **if_user("createdBy", by)}
         appointment["selfUri"] = appointment_pointer(appointment_id)["selfUri"]
         self.appointments[appointment_id] = appointment
         self._remember_status(appointment, by)
@@ -114,13 +107,23 @@ class State:
         appointment = self.appointment(appointment_id)
         changes = {name: value for name, value in body.items() if name != "status"}
         if changes and appointment["status"] == "Completed":
-            raise errors.conflict("A completed appointment can't be changed, but for its status.")
+            raise errors.completed()
         if changes:
-            appointment = self._replace(appointment, _fields(changes), by)
+            appointment = self._replace(appointment, fields(changes), by)
             self._notify(appointment, "Update", by)
         if "status" in body:
             self.set_status(appointment_id, body["status"], by)
         return self.appointment(appointment_id)
+
+    @_whole
+    def add_conversation(self, appointment_id: str, conversation: JsonObject, by: str | None) -> None:
+        appointment = self.appointment(appointment_id)
+        linked = appointment.get("conversations", [])
+        if appointment["status"] == "Completed":
+            raise errors.completed()
+        if conversation in linked:
+            raise errors.conflict("That conversation is linked already.")
+        self._notify(self._replace(appointment, {"conversations": [*linked, conversation]}, by), "Update", by)
 
     @_whole
     def delete(self, appointment_id: str, by: str | None) -> None:
@@ -158,7 +161,7 @@ class State:
         named = pointer(f"{appointment['selfUri']}/annotations", self.new_id())
         annotation: JsonObject = {
             "id": named["id"],
-            **_if_user("createdBy", by),
+            **if_user("createdBy", by),
             "dateCreated": timestamp(self.clock()),
             "text": body["text"],
             "isDeleted": False,
@@ -201,6 +204,18 @@ class State:
         self.notifications[notification_id] = notification
         return notification
 
+    # jobs that look for slots
+
+    def add_job(self, job: JsonObject) -> JsonObject:
+        self.jobs[job["id"]] = job
+        return job
+
+    @_whole
+    def read_job(self, job_id: str) -> JsonObject:
+        job = _found(self.jobs, "job", job_id)
+        self.jobs[job_id] = {**job, "reads": job["reads"] + 1}
+        return self.jobs[job_id]
+
     # what comes of it
 
     def _annotations(self, appointment_id: str) -> dict[str, JsonObject]:
@@ -214,7 +229,7 @@ class State:
         return replaced
 
     def _modified(self, by: str | None) -> JsonObject:
-        return {**_if_user("modifiedBy", by), "dateModified": timestamp(self.clock())}
+        return {**if_user("modifiedBy", by), "dateModified": timestamp(self.clock())}
 
     def _remember_status(self, appointment: JsonObject, by: str | None) -> None:
         self.history(appointment["id"]).append(status_line(appointment, appointment["status"], self.clock(), by))
@@ -226,63 +241,7 @@ class State:
                 self.notifications[told["id"]] = told
 
 
-def status_line(appointment: JsonObject, status: str, at: datetime, by: str | None) -> JsonObject:
-    return {
-        "appointment": appointment_pointer(appointment["id"]),
-        **_if_user("createdBy", by),
-        "dateCreated": timestamp(at),
-        "status": status,
-    }
-
-
-def notification(
-    notification_id: str, appointment: JsonObject, action: str, user_id: str, relationship: str
-) -> JsonObject:
-    return {
-        "id": notification_id,
-        "name": appointment["name"],
-        "markedAsRead": False,
-        "actionType": action,
-        "relationship": relationship,
-        "dateStart": appointment["dateStart"],
-        "lengthInMinutes": appointment["lengthInMinutes"],
-        "status": appointment["status"],
-        "user": user_pointer(user_id),
-        "appointment": appointment_pointer(appointment["id"]),
-        "selfUri": pointer(NOTIFICATIONS, notification_id)["selfUri"],
-    }
-
-
 def _found(kept: Mapping[str, JsonObject], name: str, entity_id: str) -> JsonObject:
     if (found := kept.get(entity_id)) is None:
         raise errors.not_found(name, entity_id)
     return found
-
-
-def _if_user(field: str, user_id: str | None) -> JsonObject:
-    return {} if user_id is None else {field: user_pointer(user_id)}
-
-
-_SHOWN_AS: Mapping[str, tuple[str, Callable[[Any], Any]]] = MappingProxyType(
-    {
-        "dateStart": ("dateStart", lambda text: timestamp(moment(text).replace(second=0, microsecond=0))),
-        "facilitatorId": ("facilitator", user_pointer),
-        "attendeeIds": ("attendees", lambda ids: [user_pointer(each) for each in ids]),
-        "conversationIds": ("conversations", lambda ids: [conversation_pointer(each) for each in ids]),
-        "documentIds": ("documents", lambda ids: [document_pointer(each) for each in ids]),
-        "wfmSchedule": (
-            "wfmSchedule",
-            lambda given: given and schedule_pointer(given["id"], given["businessUnit"]["id"], given["weekDate"]),
-        ),
-    }
-)
-
-
-def _fields(body: JsonObject) -> JsonObject:
-    """Turn what is sent into what is shown."""
-    shown: JsonObject = {}
-    for name, value in body.items():
-        if name != "addToSchedule":
-            field, convert = _SHOWN_AS.get(name, (name, lambda same: same))
-            shown[field] = convert(value)
-    return shown

@@ -7,10 +7,13 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 JsonObject: TypeAlias = dict[str, Any]
+Interval: TypeAlias = tuple[datetime, datetime]
 
 COACHING = "/api/v2/coaching"
 APPOINTMENTS = f"{COACHING}/appointments"
 NOTIFICATIONS = f"{COACHING}/notifications"
+SLOTS = f"{COACHING}/scheduleslots"
+JOBS = f"{SLOTS}/jobs"
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
@@ -29,6 +32,19 @@ def moment(text: str) -> datetime:
         return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except OverflowError as error:
         raise ValueError(f"out of range: {text!r}") from error
+
+
+def interval(text: str) -> Interval:
+    """Read two moments with a slash between them; they may be the same."""
+    start, _, end = text.partition("/")
+    read = moment(start), moment(end)
+    if read[1] < read[0]:
+        raise ValueError(f"it ends before it starts: {text!r}")
+    return read
+
+
+def span(within: Interval) -> str:
+    return "/".join(map(timestamp, within))
 
 
 def has_offset(text: str) -> bool:
