@@ -110,8 +110,9 @@ class Listing(Value, Generic[T]):
                 async for item in items: ...
 
         The order is that of the list. Up to twice as many pages are kept until they are wanted, so that one which is slow
-        to come holds up nobody, and a slow reader stops the reading; leaving the block ends what is in flight. After an error the stream is over: go on with the error's `cursor`. Use
-        it in the task that opened it, and not inside a generator of your own: there, walk the list itself.
+        to come holds up nobody, and a slow reader stops the reading; leaving the block ends what is in flight. After an
+        error the stream is over: go on with the error's `cursor`. Use it in the task that opened it, and not inside a
+        generator of your own: there, walk the list itself.
 
         Raises `ValueError` for a `concurrency` below 1.
         """
