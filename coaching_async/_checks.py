@@ -1,11 +1,28 @@
 """What a client may be given; anything else is told in words."""
 
 import inspect
+from typing import TypedDict
 
 from ._errors import ConfigurationError
+from ._events import Emit
 from ._grants import Grant
+from ._http import HttpClient
+from ._rate import RateLimit
+from ._retry import RetryPolicy
 
-__all__ = ["refuse_odd", "seconds"]
+__all__ = ["Options", "refuse_odd", "seconds"]
+
+
+class Options(TypedDict, total=False):
+    """What a client is told besides who it is, and where the service is; as `CoachingClient` describes it."""
+
+    timeout: float
+    retry: RetryPolicy
+    rate_limit: RateLimit
+    max_concurrency: int
+    http_client: HttpClient | None
+    allow_http: bool
+    on_event: Emit | None
 
 
 def refuse_odd(auth: object, http_client: object, on_event: object) -> None:

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 import attrs
 
@@ -15,7 +15,7 @@ from ._annotations import Annotations
 from ._api import Api
 from ._appointments import Appointments
 from ._bulk import BulkStream, Items, OnProgress, bulk
-from ._checks import refuse_odd, seconds
+from ._checks import Options, refuse_odd, seconds
 from ._engine import Engine
 from ._environment import configured
 from ._errors import ClientMisuse, ConfigurationError
@@ -123,8 +123,8 @@ class CoachingClient:
         self.schedule_slots = ScheduleSlots(api)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """A client configured by the environment, with the names that Genesys's own tools use.
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[Options]) -> Self:
+        """A client configured by the environment, with the names that Genesys's own tools use; the options are the client's.
 
         `GENESYSCLOUD_REGION` (a region, a domain or a URL; us-east-1 unless set), and either `GENESYSCLOUD_ACCESS_TOKEN`,
         which wins, or `GENESYSCLOUD_OAUTHCLIENT_ID` with `GENESYSCLOUD_OAUTHCLIENT_SECRET`.
@@ -136,7 +136,7 @@ class CoachingClient:
         if isinstance(found, ConfigurationError):
             raise found
         auth, region = found
-        return cls(auth, region=region)
+        return cls(auth, region=region, **options)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
         """A view of this client with another deadline, in seconds, or another policy, for some calls.

@@ -1,7 +1,8 @@
+import inspect
 import re
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, get_type_hints
 
 import anyio
 import httpx
@@ -13,8 +14,10 @@ from coaching_async import (
     ClientMisuse,
     CoachingClient,
     ConfigurationError,
+    Event,
     Stats,
 )
+from coaching_async._checks import Options
 
 from .support import TOKEN, Service, answer, http_of, way_of
 
@@ -163,6 +166,28 @@ def test_the_environment_configures_a_client():
     assert url_of(CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": ""})) == "https://api.mypurecloud.com"
     local = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": "http://127.0.0.1:8080"})
     assert url_of(local) == "http://127.0.0.1:8080"
+
+
+async def test_the_environment_is_no_reason_to_go_without_an_option():
+    told: list[Event] = []
+    service = Service([answer({"id": "1"})])
+    token = {"GENESYSCLOUD_ACCESS_TOKEN": TOKEN, "GENESYSCLOUD_REGION": "https://api.test"}
+
+    async with CoachingClient.from_env(token, http_client=service.http, on_event=told.append) as client:
+        await client.appointments.get("1")
+
+    assert told
+    with pytest.raises(ConfigurationError, match="max_concurrency"):
+        CoachingClient.from_env(CREDENTIALS, max_concurrency=0)
+
+
+def test_from_env_takes_every_option_that_a_client_takes():
+    taken = {
+        name: each.annotation
+        for name, each in inspect.signature(CoachingClient).parameters.items()
+        if name not in {"auth", "region", "base_url", "login_url"}
+    }
+    assert taken == get_type_hints(Options)
 
 
 def test_the_real_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch):
