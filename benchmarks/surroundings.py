@@ -12,7 +12,7 @@ from .environments import official_sdk, peer
 __all__ = ["machine", "versions"]
 
 HERE: Final = (
-    "coaching_async", "httpx", "httpx2", "httpx-aiohttp", "aiohttp", "anyio", "trio", "attrs", "cattrs", "pydantic", "msgspec",
+    "coaching_async", "httpx", "httpx2", "httpx-aiohttp", "aiohttp", "anyio", "trio", "attrs", "cattrs", "orjson", "pydantic", "msgspec",
 )  # fmt: skip
 ASK: Final = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
 
