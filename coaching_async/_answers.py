@@ -6,7 +6,7 @@ from typing import Final, TypeVar, cast
 from ._errors import DecodeError, OutcomeUnknown, ResponseError
 from ._exchange import Call, Response
 from ._hints import hint, look_first, showable
-from ._json import Json, parse, parse_object
+from ._json import Json, parse, parse_json, parse_object
 from ._wire import decode, from_dict
 from .models import Page
 from .models_errors import ErrorDetail
@@ -40,7 +40,7 @@ async def decoded(
 
 
 async def any_json(content: bytes) -> Json:
-    return cast("Json", await parse(content))
+    return await parse(content, lambda text: cast("Json", parse_json(text)))
 
 
 def that_page(cls: type[Page[T]], number: int) -> Callable[[bytes], Awaitable[Page[T]]]:

@@ -26,7 +26,6 @@ from ._lanes import lane
 from ._line import CLOSED, Identity, Line
 from ._raw import RawResponse, raw_response, taken
 from ._retry import RetryPolicy, Safety
-from ._tasks import is_task_of_ours, task_of_ours
 from ._urls import QueryValue, path, query
 from ._wire import decode, encode
 from .models import AppointmentReference, Page
@@ -213,10 +212,8 @@ class Api:
         """Run one call: its events, and what its errors say about it."""
         line = self.line()
         line.refuse_if_closed()
-        has_task = is_task_of_ours()
-        # What it calls in turn, a token source say, is no code of ours.
-        with taken() as capture, task_of_ours(so=False):
-            call = Call(operation, self.emit, self.retry, lane(), has_task=has_task, is_watched=capture is not None)
+        with taken() as capture:
+            call = Call(operation, self.emit, self.retry, lane(), is_watched=capture is not None)
             started = anyio.current_time()
             value = await self._told(line, call, started, exchange)
             if capture is not None:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import anyio
 
 from ._exchange import Flaw
-from ._json import parse
+from ._json import parse, parse_json
 
 __all__ = ["LARGEST", "Body", "read"]
 
@@ -112,7 +112,7 @@ def _is_delimited(answer: Body) -> bool:
 
 async def _is_json(body: bytes) -> bool:
     try:
-        await parse(body)
+        await parse(body, parse_json)
     except ValueError:
         return False
     return True

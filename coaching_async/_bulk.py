@@ -13,8 +13,6 @@ from ._errors import AuthError, ClientMisuse, CoachingError, Unauthorized
 from ._lanes import in_bulk
 from ._outcomes import BulkResult, Outcome, Progress
 from ._raw import not_watched
-from ._resource import is_operation
-from ._tasks import task_of_ours
 from ._turns import Turns
 
 __all__ = ["BulkStream", "Items", "OnProgress", "bulk"]
@@ -118,7 +116,6 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
             raise ValueError("concurrency has to be a whole number, at least 1")
         self.room = anyio.Semaphore(width, fast_acquire=True)
         self._function = function
-        self._is_operation = is_operation(function)
         self._source = aiter(items) if isinstance(items, AsyncIterable) else Plain(items)
         self._drawn = 0
         self._given = 0
@@ -214,7 +211,7 @@ class Crew(AsyncIterator[tuple[int, Outcome[K, T]]]):
         outcome = Outcome[K, T](item, is_started=False)
         if not self._is_stopped:
             try:
-                with in_bulk(), task_of_ours(so=self._is_operation):
+                with in_bulk():
                     outcome = Outcome[K, T](item, await self._function(item))
             except CoachingError as error:
                 outcome = Outcome[K, T](item, error=_apart(error))

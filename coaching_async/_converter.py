@@ -1,7 +1,7 @@
 """What JSON means, as hooks of a cattrs converter: each type's rule, said once."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin
 
@@ -11,7 +11,7 @@ from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from ._names import wire_name
-from ._structure import SLICE, Hook, is_absent_when_null, structure
+from ._structure import Hook, is_absent_when_null, structure
 from ._types import FOLDED, Interval, OpenEnum, Unset, interval, timestamp
 from .models import Appointment, AppointmentReference
 
@@ -20,11 +20,8 @@ __all__ = ["make_converter"]
 T = TypeVar("T")
 
 
-def make_converter(in_slices: Callable[[list[object]], Iterable[object]], *, is_detailed: bool = False) -> Converter:
-    """A converter between JSON and models. One that `is_detailed` tells where something is wrong, and takes thrice as long.
-
-    `in_slices` gives the items of a long list, and may raise an error in between.
-    """
+def make_converter(*, is_detailed: bool = False) -> Converter:
+    """A converter between JSON and models. One that `is_detailed` tells where something is wrong, and takes thrice as long."""
     converter = Converter()
 
     def own_hook(field: "attrs.Attribute[Any]") -> Hook | None:
@@ -53,14 +50,13 @@ def make_converter(in_slices: Callable[[list[object]], Iterable[object]], *, is_
         def hook(value: list[object], _: Any) -> tuple[Any, ...]:
             if type(value) is not list:
                 raise TypeError("list")
-            items = value if len(value) <= SLICE else in_slices(value)
-            return tuple([make(each, of) for each in items])
+            return tuple([make(each, of) for each in value])
 
         return hook
 
     def tuple_in_detail(cls: Any) -> Hook:
         make = homogenous_tuple_structure_factory(cls, converter)
-        return lambda value, _: make(in_slices(_a_list(value, None)), cls)
+        return lambda value, _: make(_a_list(value, None), cls)
 
     def model_out(cls: Any) -> Callable[[Any], dict[str, Any]]:
         # What equals its default is left out: UNSET in requests, None in what was read.

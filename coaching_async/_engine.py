@@ -16,7 +16,7 @@ from ._http import Connections, HttpClient, HttpResponse
 from ._log import not_in_hpacks_log
 from ._rate import end_if_over
 from ._retry import Fault, Safety
-from ._tasks import in_child_task, in_place
+from ._tasks import in_child_task
 
 __all__ = ["Engine"]
 
@@ -32,8 +32,7 @@ class Engine:
     """Sends one request through the gate and reads the answer in full.
 
     Each exchange runs in a child task: so a native cancel of the caller reaches httpx as the cancelling of a scope, the
-    only kind that its pool survives (encode/httpcore#1093), and the gate keeps anybody from waiting in there. A call that
-    has a task of ours to itself meets no native cancel, and needs no other task.
+    only kind that its pool survives (encode/httpcore#1093). The gate keeps requests from waiting in that pool.
     """
 
     connections: Connections
@@ -57,8 +56,7 @@ class Engine:
                 _has_left(request)  # it may take another's transport to know better
             started = anyio.current_time()
             call.emit(RequestSent(call.operation, attempt, call.waited))
-            run = in_place if call.has_task else in_child_task
-            answer = await run(lambda: self._exchange(http, request))
+            answer = await in_child_task(lambda: self._exchange(http, request))
             elapsed = anyio.current_time() - started
             call.processed = before
             if isinstance(answer, ExchangeFailed):

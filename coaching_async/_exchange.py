@@ -30,8 +30,6 @@ class Call:
     lane: Lane = Lane.DIRECT
     scope: anyio.CancelScope | None = None
     """What ends it at its deadline."""
-    has_task: bool = False
-    """Whether it has a task of ours to itself."""
     is_watched: bool = False
     """Whether somebody wants the answer rather than what it leads to."""
     attempts: int = 0

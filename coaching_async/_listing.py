@@ -67,8 +67,6 @@ class Listing(Value, Generic[T]):
     _cursor: str | None = attrs.field(alias="cursor", default=None, kw_only=True)
     _consistency: Consistency = attrs.field(alias="consistency", default="default", kw_only=True)
     _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True, repr=False)
-    _is_ours: bool = attrs.field(alias="is_ours", default=False, kw_only=True, repr=False)
-    """Whether no code of the user's reads its pages."""
     _starts: tuple[Position | None, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -121,7 +119,7 @@ class Listing(Value, Generic[T]):
 
     def _stream(self, concurrency: int, limit: int | None) -> Stream[T]:
         is_merged = self._order is not None and len(self._chunks) > 1
-        ahead = Ahead(self._reads(), self._starts, concurrency, limit, is_merged=is_merged, is_ours=self._is_ours)
+        ahead = Ahead(self._reads(), self._starts, concurrency, limit, is_merged=is_merged)
         return Stream(self._route(ahead.reads(), ()), ahead, self._key)
 
     async def first(self) -> T | None:

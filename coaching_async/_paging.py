@@ -41,6 +41,5 @@ def listing(
         key=key_of(operation, str(page_size), *urls) if how else None,
         order=order if isinstance(order, SortOrder) else None,
         rate_limit=api.identity.rate_limit,
-        is_ours=True,
         **how,
     )

@@ -12,7 +12,6 @@ from ._batch import Answer, Ask, last_of
 from ._cursor import Position
 from ._errors import ClientMisuse
 from ._route import Read, Route, Strand
-from ._tasks import task_of_ours
 from ._walk import Items, WalkReport
 from .models import Page
 
@@ -65,7 +64,6 @@ class Ahead(Generic[T]):
         limit: int | None = None,
         *,
         is_merged: bool,
-        is_ours: bool,
     ) -> None:
         self.tasks: TaskGroup | None = None
         """Where its tasks live."""
@@ -76,7 +74,6 @@ class Ahead(Generic[T]):
         self._begun = 0
         """Pages."""
         self._is_merged = is_merged
-        self._is_ours = is_ours
         self._places = anyio.Semaphore(width, fast_acquire=True)
         self._size = 1
         """Items on a page."""
@@ -158,8 +155,7 @@ class Ahead(Generic[T]):
     async def _fill(self, lane: Lane[T], number: int, slot: Slot[T]) -> None:
         """Read a page, from a place that was taken for it."""
         try:
-            with task_of_ours(so=self._is_ours):
-                slot.page = (await lane.read(Ask(number))).page
+            slot.page = (await lane.read(Ask(number))).page
         except Exception as error:  # noqa: BLE001 # raised when it is its turn
             slot.error = error
             self._has_failed = True

@@ -15,7 +15,7 @@ from ._convert import EMPTY
 from ._names import wire_name
 from ._types import FOLDED, OpenEnum
 
-__all__ = ["SLICE", "Hook", "Hooks", "is_absent_when_null", "structure"]
+__all__ = ["Hook", "Hooks", "is_absent_when_null", "structure"]
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
 """Makes a value of a type from JSON. Raises any exception."""
@@ -27,9 +27,6 @@ class Hooks(Protocol):
     def get_structure_hook(self, kind: Any, /) -> Hook: ...
     def structure(self, value: Any, kind: Any, /) -> Any: ...
 
-
-SLICE: Final = 100
-"""Items made at a stretch: less than a millisecond's work."""
 
 EXACT: Final = {str: "str", int: "int", bool: "bool"}
 """Types whose values are taken as they are."""

@@ -1,22 +1,17 @@
 """Doing something apart, and coming back as if it had been done here."""
 
-import math
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
-from weakref import ref
 
 import anyio
-from anyio.lowlevel import current_token
+from anyio.lowlevel import RunVar, current_token
 
-__all__ = ["current_task", "in_child_task", "in_place", "is_task_of_ours", "off_the_loop", "task_of_ours"]
+__all__ = ["current_task", "in_child_task", "off_the_loop"]
 
 T = TypeVar("T")
-
-_ours: Final = ContextVar[ref[Any] | None]("ours", default=None)
 
 
 def current_task() -> Any:
@@ -31,45 +26,6 @@ def current_task() -> Any:
 
         return trio.lowlevel.current_task()
     return task
-
-
-@contextmanager
-def task_of_ours(*, so: bool = True) -> Generator[None]:
-    """In this block the task is ours, and no code but ours awaits: only its scopes cancel it, and nobody natively.
-
-    That goes for this one task: whoever is started from here, by an iterable of the user's, say, has the same context.
-    """
-    token = _ours.set(ref(current_task()) if so else None)
-    try:
-        yield
-    finally:
-        _ours.reset(token)
-
-
-def is_task_of_ours() -> bool:
-    """Whether it is."""
-    ours = _ours.get()
-    return ours is not None and ours() is current_task()
-
-
-async def in_place(function: Callable[[], Awaitable[T]]) -> T:
-    """Run `function` here, and as `in_child_task` would: what is cancelled from nowhere is an error."""
-    try:
-        return await function()
-    except anyio.get_cancelled_exc_class():
-        if anyio.current_effective_deadline() == -math.inf or _is_cancelled_natively():
-            raise
-    raise RuntimeError(BY_ITSELF)
-
-
-def _is_cancelled_natively() -> bool:
-    import asyncio  # here, because whoever gets here runs on it: trio raises no Cancelled of its own accord
-
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-BY_ITSELF: Final = "the HTTP client cancelled a request by itself"
 
 
 async def in_child_task(function: Callable[[], Awaitable[T]]) -> T:
@@ -93,32 +49,56 @@ async def in_child_task(function: Callable[[], Awaitable[T]]) -> T:
     if errors:
         raise errors.pop()
     if not values:
-        raise RuntimeError(BY_ITSELF)
+        raise RuntimeError("the HTTP client cancelled a request by itself")
     return values.pop()
 
 
-async def off_the_loop(function: Callable[[], T]) -> T:
-    """Run `function`, which takes some milliseconds, in a thread that is gone afterwards."""
+THREADS: Final = 2
+"""Threads at once in an event loop: they compute, so that more of them would only take time from one another."""
+
+_slots: Final = RunVar[anyio.Semaphore]("coaching_async.threads")
+
+
+async def off_the_loop(function: Callable[[], T], *, is_left: bool = False) -> T:
+    """Run `function`, which computes for some milliseconds, in a thread that ends with it.
+
+    A caller that is cancelled waits for its end. With `is_left` the caller goes at once: what the thread makes or raises
+    is dropped, and it keeps its place among the `THREADS` until it ends.
+    """
     values: list[T] = []
     errors: list[BaseException] = []
     done = anyio.Event()
     loop: Any = current_token().native_token
     soon: Callable[[Callable[[], None]], object] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    try:
+        slots = _slots.get()
+    except LookupError:
+        _slots.set(slots := anyio.Semaphore(THREADS, fast_acquire=True))
+
+    def ended() -> None:
+        slots.release()
+        done.set()
 
     def run() -> None:
         try:
             values.append(function())
         except BaseException as error:  # noqa: BLE001 # handed on below
             errors.append(error)
-        with suppress(RuntimeError):  # the loop is gone, and with it who waits
-            soon(done.set)
+        with suppress(RuntimeError):  # the loop is gone, and with it the caller
+            soon(ended)
 
-    thread = threading.Thread(target=run, name="coaching_async")
-    thread.start()
+    await slots.acquire()
+    thread = threading.Thread(target=run, name="coaching_async", daemon=is_left)  # the process does not wait for one
+    try:
+        thread.start()
+    except RuntimeError:  # there are too many threads
+        slots.release()
+        raise
     try:
         await done.wait()
     finally:
-        thread.join()  # who is cancelled waits for the rest of it
+        if done.is_set() or not is_left:
+            thread.join()
     if errors:
         raise errors.pop()
     return values.pop()

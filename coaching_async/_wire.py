@@ -1,19 +1,14 @@
 """Between the API's camelCase JSON and the models."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_origin
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
-from anyio import current_effective_deadline, current_time, sleep_forever
-from anyio.lowlevel import checkpoint
 
-from ._json import LONG, dumps, parse
-from ._names import camel, camel_in, wire_name
-from ._structure import SLICE
+from ._json import dumps, parse, parse_fast, parse_json
+from ._names import camel, camel_in
 from .models import Appointment
 
 if TYPE_CHECKING:
@@ -52,70 +47,15 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
 
 
 async def decode(cls: type[T], content: bytes) -> T:
-    """The `cls` that a body speaks of; long lists in it are made in slices, so that others have their turn meanwhile.
-
-    Raises `ValueError` where it is no such thing.
-    """
-    value = await parse(content)
-    lists = _long_lists(cls, value)
-    rest = value | {wire: [] for wire in lists.values()} if lists else value
-    model = await _made(cls, rest)
-    for name, wire in lists.items():
-        made: list[object] = []
-        items: list[object] = value[wire]
-        for start in range(0, len(items), SLICE):
-            await checkpoint()
-            try:
-                part = await _made(cls, rest | {wire: items[start : start + SLICE]})
-            except ValueError:
-                return await _made(cls, value)  # fails too, and knows the place
-            made += getattr(part, name)
-        model = attrs.evolve(cast("Any", model), **{name: tuple(made)})
-    if len(content) > LONG:
-        await checkpoint()  # reading it took a while: is there still time?
-    return model
+    """Return the `cls` that a body holds. Raises `ValueError`, which names the place, where it holds no such thing."""
+    return await parse(content, partial(_model, cls))
 
 
-_deadline: Final = ContextVar("deadline", default=math.inf)
-
-
-async def _made(cls: type[T], value: Any) -> T:
-    """A `cls`, unless making it takes longer than there is time: lists inside it may be long, too."""
-    deadline = current_effective_deadline()
-    token = _deadline.set(deadline)
-    try:
-        return from_dict(cls, value)
-    except ValueError:
-        if current_time() >= deadline:
-            await sleep_forever()  # not for long: a deadline that has passed cancels in a moment
-        raise
-    finally:
-        _deadline.reset(token)
-
-
-def _while_there_is_time(items: list[object]) -> Iterator[object]:
-    for start in range(0, len(items), SLICE):
-        if (deadline := _deadline.get()) < math.inf and current_time() >= deadline:
-            raise TimeoutError
-        yield from items[start : start + SLICE]
-
-
-def _long_lists(cls: Any, value: object) -> dict[str, str]:
-    """Those that a model would have: the names of its fields, and their names in JSON."""
-    if not isinstance(value, dict):
-        return {}
-    given = cast("dict[str, object]", value)
-    return {
-        name: wire
-        for name, wire in _wire_names(cls)
-        if isinstance(items := given.get(wire), list) and len(cast("list[object]", items)) > SLICE
-    }
-
-
-@cache
-def _wire_names(cls: Any) -> tuple[tuple[str, str], ...]:
-    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(get_origin(cls) or cls)
-    return tuple((field.name, wire_name(field)) for field in fields)
+def _model(cls: type[T], content: bytes) -> T:
+    if (value := parse_fast(content)) is not None:
+        with suppress(Exception):  # no such model, or an integer that orjson read as a float: the other parser tells
+            return _converter().structure(value, cls)
+    return from_dict(cls, parse_json(content))
 
 
 def encode(body: object) -> bytes:
@@ -141,7 +81,7 @@ def _writable(value: object) -> object:
 def _converter(*, is_detailed: bool = False) -> "Converter":
     from ._converter import make_converter
 
-    return make_converter(_while_there_is_time, is_detailed=is_detailed)
+    return make_converter(is_detailed=is_detailed)
 
 
 def _name(cls: Any) -> str:
