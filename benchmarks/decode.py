@@ -24,8 +24,9 @@ from benchmarks.clocks import clocks
 from benchmarks.data import page
 from benchmarks.harness import Figure, Goal, Measures, alternate, main
 from benchmarks.processes import vendor
-from coaching_async import Appointment, Page, _json, from_dict
-from coaching_async._wire import decode
+from coaching_async import Appointment, Page, from_dict
+from coaching_async._serialization import json as _json
+from coaching_async._serialization.codec import decode
 
 __all__ = ["measure"]
 

@@ -27,10 +27,11 @@ from typing import Any, NamedTuple
 import httpx
 
 import coaching_async
-from coaching_async import AccessToken, Appointment, CoachingClient, Page, _json
-from coaching_async._exchange import Call, Request, Response, Send
-from coaching_async._retry import RetryPolicy, Safety
-from coaching_async._wire import decode
+from coaching_async import AccessToken, Appointment, CoachingClient, Page
+from coaching_async._serialization import json as _json
+from coaching_async._serialization.codec import decode
+from coaching_async._transport.messages import CallContext, Request, Response, Send
+from coaching_async._transport.retry_policy import RetryPolicy, Safety
 
 PACKAGE = str(Path(coaching_async.__file__).parent)
 EXAMPLE = json.loads((Path(__file__).parent.parent / "tests" / "data" / "examples" / "appointment.json").read_text())
@@ -173,7 +174,7 @@ def layers(client: CoachingClient) -> Send:
 
 def request() -> Request:
     """One that has nothing special about it."""
-    call = Call("guard", lambda _: None, RetryPolicy())
+    call = CallContext("guard", lambda _: None, RetryPolicy())
     return Request(call, "GET", "https://api.test/", Safety.SAFE)
 
 

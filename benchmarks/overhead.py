@@ -21,7 +21,7 @@ from benchmarks.harness import Figure, Goal, Measures, Row, alternate, main
 from benchmarks.processes import serving
 from benchmarks.service import Service
 from coaching_async import Appointment, CoachingClient, Page
-from coaching_async._wire import decode
+from coaching_async._serialization.codec import decode
 
 __all__ = ["measure"]
 

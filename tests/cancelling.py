@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from coaching_async import CoachingClient, CoachingError
-from coaching_async._gate import Gate
-from coaching_async._rate import Budget
+from coaching_async._transport.rate_limit import RateLimiter
+from coaching_async._transport.throttling import ConcurrencyLimiter
 
 from .support import http_of, way_of
 
@@ -106,11 +106,11 @@ def skip_where_unknown(cancel: Way, backend: str) -> None:
 # Looking inside
 
 
-def gate_of(client: CoachingClient) -> Gate:
+def gate_of(client: CoachingClient) -> ConcurrencyLimiter:
     return way_of(client).send.send.send.gate
 
 
-def budget_of(client: CoachingClient) -> Budget:
+def budget_of(client: CoachingClient) -> RateLimiter:
     return way_of(client).send.budget
 
 

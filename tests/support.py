@@ -8,10 +8,10 @@ import httpx
 from trio.testing import MockClock
 
 from coaching_async import AccessToken, CoachingClient
-from coaching_async._exchange import Call, ExchangeFailed, Request, Response
-from coaching_async._lanes import Lane
-from coaching_async._rate import Budget, Permit
-from coaching_async._retry import Fault, RetryPolicy, Safety
+from coaching_async._transport.messages import CallContext, Request, Response, SendError
+from coaching_async._transport.priority import Priority
+from coaching_async._transport.rate_limit import Permit, RateLimiter
+from coaching_async._transport.retry_policy import Fault, RetryPolicy, Safety
 
 from .conftest import VirtualLoop
 
@@ -46,7 +46,7 @@ def request_of(
     safety: Safety = Safety.SAFE, events: list[object] | None = None, policy: RetryPolicy | None = None
 ) -> Request:
     emit = (lambda _: None) if events is None else events.append
-    return Request(Call("tests.call", emit, policy or RetryPolicy()), "GET", "https://api.test/x", safety)
+    return Request(CallContext("tests.call", emit, policy or RetryPolicy()), "GET", "https://api.test/x", safety)
 
 
 def http_of(client: CoachingClient) -> Any:
@@ -66,8 +66,8 @@ def on(backend: str) -> dict[str, Any]:
     return {"backend_options": {"loop_factory": VirtualLoop}}
 
 
-def failure(fault: Fault) -> ExchangeFailed:
-    return ExchangeFailed(fault, httpx.ReadError("cut"))
+def failure(fault: Fault) -> SendError:
+    return SendError(fault, httpx.ReadError("cut"))
 
 
 def throttled(retry_after: str | None = None) -> Response:
@@ -113,6 +113,6 @@ def page(
     return body
 
 
-async def permit_of(budget: Budget, lane: Lane = Lane.DIRECT) -> Permit:
+async def permit_of(budget: RateLimiter, lane: Priority = Priority.DIRECT) -> Permit:
     """One as a request gets it: at once, or after its time in the queue."""
     return budget.permit(lane) or await budget.acquire(lane)

@@ -33,7 +33,7 @@ from coaching_async import (
     TransportError,
     Unauthorized,
 )
-from coaching_async._lanes import Lane, lane
+from coaching_async._transport.priority import Priority, current_priority
 
 from .bulks import Input, Work, bytes_an_item, kinds, make_client
 from .cancelling import Way, every_way, skip_where_unknown
@@ -765,27 +765,27 @@ async def test_closing_the_client_ends_a_bulk_with_what_it_has():
 
 
 async def test_calls_of_a_bulk_are_on_the_bulk_lane_and_what_they_start_too_and_nothing_else():
-    seen: list[Lane] = []
+    seen: list[Priority] = []
 
     async def look(_: object) -> None:
         async def child() -> None:
-            seen.append(lane())
+            seen.append(current_priority())
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(child)
-        seen.append(lane())
+        seen.append(current_priority())
 
     async def items() -> AsyncIterator[int]:
-        assert lane() is Lane.DIRECT
+        assert current_priority() is Priority.DIRECT
         yield 1
 
     client = make_client()
-    await client.bulk(look, items(), on_progress=lambda _: seen.append(lane()))
+    await client.bulk(look, items(), on_progress=lambda _: seen.append(current_priority()))
     async with client.bulk_stream(look, [1]) as outcomes:
-        seen += [lane() async for _ in outcomes]
+        seen += [current_priority() async for _ in outcomes]
 
-    assert seen == [Lane.BULK, Lane.BULK, Lane.DIRECT] * 2
-    assert lane() is Lane.DIRECT
+    assert seen == [Priority.BULK, Priority.BULK, Priority.DIRECT] * 2
+    assert current_priority() is Priority.DIRECT
 
 
 async def test_no_id_is_in_what_a_bulk_says_of_itself():

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching_async import CoachingClient, Listing, Page, Plan, RateLimit, TransportError
-from coaching_async._chunks import chunks
-from coaching_async._cursor import Position, key_of, packed, unpacked
+from coaching_async._pagination.cursor import Position, decode_cursor, encode_cursor, list_fingerprint
+from coaching_async._resources.filters import split_ids
 from coaching_async.models import UserReference
 
 from .support import Service, answer
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 USERS = [f"11111111-1111-4111-8111-{number:012}" for number in range(250)]
 
-KEY = key_of("a list")
+KEY = list_fingerprint("a list")
 
 ids_ = st.lists(
     st.text(st.characters(codec="utf-8", exclude_characters=","), min_size=1, max_size=80), min_size=1, max_size=260
@@ -37,7 +37,7 @@ ids_ = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(users=ids_, facilitators=ids_)
 def test_the_parts_ask_for_every_pair_once_and_each_is_short(users: list[str], facilitators: list[str]):
-    parts = chunks(user_ids=users, facilitator_ids=facilitators)
+    parts = split_ids(user_ids=users, facilitator_ids=facilitators)
 
     pairs = [(user, other) for part in parts for user in part["user_ids"] for other in part["facilitator_ids"]]
     assert len(pairs) == len(set(pairs)) == len(set(users)) * len(set(facilitators))
@@ -293,7 +293,7 @@ async def test_a_cursor_remembers_that_something_may_be_missing():
         return Page(entities=tuple(UserReference(id=each) for each in letters), page_size=size, total=5)
 
     missing = Position(row=4, size=2, total=5, gaps=1)
-    listing = Listing((fetch,), 2, key=KEY, cursor=packed(KEY, 0, [missing]))
+    listing = Listing((fetch,), 2, key=KEY, cursor=encode_cursor(KEY, 0, [missing]))
 
     walk = listing.walk(seen=set("abc"))
     assert [item.id async for item in walk] == ["d", "x"], "where all is known, it is looked for"
@@ -345,7 +345,7 @@ odd = st.one_of(
 @given(cursor=odd)
 def test_no_text_at_all_is_another_error(cursor: str):
     try:
-        positions = unpacked(cursor, KEY, 3)
+        positions = decode_cursor(cursor, KEY, 3)
     except ValueError:
         return
     assert len(positions) == 3
@@ -364,7 +364,7 @@ positions = st.builds(
 
 @given(found=st.lists(st.none() | positions, max_size=4))
 def test_a_cursor_says_what_it_was_told(found: list[Position | None]):
-    assert unpacked(packed(KEY, 1, found), KEY, 6)[1 : 1 + len(found)] == tuple(found)
+    assert decode_cursor(encode_cursor(KEY, 1, found), KEY, 6)[1 : 1 + len(found)] == tuple(found)
 
 
 async def test_verify_and_a_cursor_exclude_each_other_and_nothing_else_is_a_consistency():

@@ -28,7 +28,7 @@ from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from packaging.requirements import Requirement
 
 from coaching_async import CoachingClient
-from coaching_async._environment import VARIABLES
+from coaching_async._config import VARIABLES
 from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 

@@ -11,7 +11,7 @@ import pytest
 import coaching_async
 from coaching_async import AppointmentFilters, CoachingError, RetryPolicy
 from coaching_async._regions import REGIONS
-from coaching_async._retry import TABLE, Fault, Safety, Then, fault_of
+from coaching_async._transport.retry_policy import RETRY_TABLE, Action, Fault, Safety, fault_from_status
 from coaching_async.cli import main
 from coaching_async.sandbox import Sandbox
 from coaching_async.sandbox._kinds import KINDS
@@ -86,12 +86,17 @@ def test_every_command_and_its_options_are_on_their_page_as_help_tells_them(name
 
 
 def test_the_table_of_retries_is_the_one_that_the_client_goes_by():
-    words = {Then.RETRY: "again, {}", Then.RETRY_ONCE: "once more, {}", Then.STOP: "error, {}", Then.DONE: "done"}
+    words = {
+        Action.RETRY: "again, {}",
+        Action.RETRY_ONCE: "once more, {}",
+        Action.STOP: "error, {}",
+        Action.DONE: "done",
+    }
     rows = table(section("errors.md", "What is sent again"))
 
     for fault in Fault:
         (cells,) = [cells for what, cells in rows.items() if what.startswith(fault.value)]
-        verdicts = [TABLE[fault][safety] for safety in (Safety.SAFE, Safety.DELETE, Safety.WRITE)]
+        verdicts = [RETRY_TABLE[fault][safety] for safety in (Safety.SAFE, Safety.DELETE, Safety.WRITE)]
         assert cells == [words[each.then].format(each.processed) for each in verdicts]
     assert len(rows) == len(Fault)
 
@@ -103,7 +108,7 @@ def test_the_table_of_retries_names_every_status_that_is_tried_again():
 
     named = [int(each) for each in re.findall(r"\d+", unavailable)]
 
-    assert named == [status for status in range(100, 600) if fault_of(status) is Fault.UNAVAILABLE]
+    assert named == [status for status in range(100, 600) if fault_from_status(status) is Fault.UNAVAILABLE]
 
 
 def test_the_table_of_errors_has_all_of_them():

@@ -7,59 +7,74 @@ import attrs
 import pytest
 
 from coaching_async import Page, StatusChange, WalkReport
-from coaching_async._drift import LONG_PATIENCE, PATIENCE, ROUNDS, Move, Sight, is_plain_shift, judge, rows_back
+from coaching_async._pagination.drift import (
+    MAX_BACKTRACKS,
+    MAX_REPEATED_PAGES,
+    MAX_SHIFTED_PAGES,
+    NextStep,
+    PageObservation,
+    decide,
+    is_plain_shift,
+    row_after_deletes,
+)
 from coaching_async.models import UserReference
 
 from .lists import INSERT, Change, MovingList, by_stream, listing_of
 
 pytestmark = pytest.mark.anyio
 
-CALM = Sight(3, 10, total=100, before=100)
+CALM = PageObservation(3, 10, total=100, before=100)
 FEWER, MORE = attrs.evolve(CALM, before=101), attrs.evolve(CALM, before=99)
 SHIFTED = attrs.evolve(MORE, repeats=1, leading=1, room=1)
 SAME_AGAIN = attrs.evolve(CALM, repeats=10, leading=10, comes_again=True)
 
-DECISIONS: dict[str, tuple[Sight, Move]] = {
-    "nothing has changed": (CALM, Move.TAKE),
-    "nothing tells a total": (attrs.evolve(CALM, total=None, before=None), Move.TAKE),
-    "the total fell": (FEWER, Move.GO_BACK),
-    "the total rose, and nothing comes again": (MORE, Move.GO_BACK),
-    "the total changed, and it is the first page": (attrs.evolve(FEWER, number=1), Move.TAKE),
-    "the total changed, and what was read last comes again": (SHIFTED, Move.TAKE),
-    "the total changed, and it was sought often enough": (attrs.evolve(FEWER, rounds=ROUNDS), Move.TAKE),
-    "it should begin with rows that were read, and does not": (attrs.evolve(CALM, expects_repeats=True), Move.GO_BACK),
-    "it was read ahead, and the total has changed since": (attrs.evolve(MORE, is_current=False), Move.READ_AGAIN),
+DECISIONS: dict[str, tuple[PageObservation, NextStep]] = {
+    "nothing has changed": (CALM, NextStep.TAKE),
+    "nothing tells a total": (attrs.evolve(CALM, total=None, before=None), NextStep.TAKE),
+    "the total fell": (FEWER, NextStep.GO_BACK),
+    "the total rose, and nothing comes again": (MORE, NextStep.GO_BACK),
+    "the total changed, and it is the first page": (attrs.evolve(FEWER, number=1), NextStep.TAKE),
+    "the total changed, and what was read last comes again": (SHIFTED, NextStep.TAKE),
+    "the total changed, and it was sought often enough": (attrs.evolve(FEWER, rounds=MAX_BACKTRACKS), NextStep.TAKE),
+    "it should begin with rows that were read, and does not": (
+        attrs.evolve(CALM, expects_repeats=True),
+        NextStep.GO_BACK,
+    ),
+    "it was read ahead, and the total has changed since": (attrs.evolve(MORE, is_current=False), NextStep.READ_AGAIN),
     "it was read ahead, and something comes again": (
         attrs.evolve(CALM, repeats=1, leading=1, is_current=False),
-        Move.READ_AGAIN,
+        NextStep.READ_AGAIN,
     ),
     "it was kept, and something on it comes again, as it has to": (
         attrs.evolve(CALM, repeats=1, leading=1, is_current=False, is_new_ground=False),
-        Move.TAKE,
+        NextStep.TAKE,
     ),
-    "the page before was not full": (attrs.evolve(CALM, follows_gap=True, can_be_filled=True), Move.FILL),
+    "the page before was not full": (attrs.evolve(CALM, follows_gap=True, can_be_filled=True), NextStep.FILL),
     "the page before was not full, and it is empty too": (
         attrs.evolve(CALM, rows=0, follows_gap=True, can_be_filled=True),
-        Move.TAKE,
+        NextStep.TAKE,
     ),
-    "the page before was as full as the service's pages get": (attrs.evolve(CALM, follows_gap=True), Move.TAKE),
-    "it comes again": (SAME_AGAIN, Move.END),
-    "it comes again, and was read ahead": (attrs.evolve(SAME_AGAIN, is_current=False), Move.READ_AGAIN),
-    "it comes again, for it is being read again": (attrs.evolve(SAME_AGAIN, is_new_ground=False), Move.TAKE),
-    "it comes again, and there is no total": (attrs.evolve(SAME_AGAIN, total=None, before=None, room=None), Move.END),
-    "it comes again, as so many were inserted": (attrs.evolve(SAME_AGAIN, room=10), Move.TAKE),
+    "the page before was as full as the service's pages get": (attrs.evolve(CALM, follows_gap=True), NextStep.TAKE),
+    "it comes again": (SAME_AGAIN, NextStep.END),
+    "it comes again, and was read ahead": (attrs.evolve(SAME_AGAIN, is_current=False), NextStep.READ_AGAIN),
+    "it comes again, for it is being read again": (attrs.evolve(SAME_AGAIN, is_new_ground=False), NextStep.TAKE),
+    "it comes again, and there is no total": (
+        attrs.evolve(SAME_AGAIN, total=None, before=None, room=None),
+        NextStep.END,
+    ),
+    "it comes again, as so many were inserted": (attrs.evolve(SAME_AGAIN, room=10), NextStep.TAKE),
     "it comes again, after all that the total promised": (
         attrs.evolve(SAME_AGAIN, room=10, is_within_total=False),
-        Move.END,
+        NextStep.END,
     ),
     "it comes again for ever, however many were inserted": (
-        attrs.evolve(SAME_AGAIN, room=10, standing=LONG_PATIENCE),
-        Move.END,
+        attrs.evolve(SAME_AGAIN, room=10, standing=MAX_SHIFTED_PAGES),
+        NextStep.END,
     ),
-    "it comes again in a list that has changed": (attrs.evolve(SAME_AGAIN, changed_before=True), Move.TAKE),
+    "it comes again in a list that has changed": (attrs.evolve(SAME_AGAIN, changed_before=True), NextStep.TAKE),
     "it comes again for ever in a list that has changed": (
-        attrs.evolve(SAME_AGAIN, changed_before=True, standing=PATIENCE),
-        Move.END,
+        attrs.evolve(SAME_AGAIN, changed_before=True, standing=MAX_REPEATED_PAGES),
+        NextStep.END,
     ),
 }
 
@@ -68,7 +83,7 @@ DECISIONS: dict[str, tuple[Sight, Move]] = {
 def test_what_is_done_with_a_page(case: str):
     sight, move = DECISIONS[case]
 
-    assert judge(sight) is move
+    assert decide(sight) is move
 
 
 @pytest.mark.parametrize(
@@ -82,9 +97,9 @@ def test_repeats_are_a_plain_shift_where_they_come_first_and_as_many_were_insert
 
 
 def test_the_first_unread_row_moves_up_by_what_was_deleted_at_most():
-    assert rows_back(FEWER, 20) == 19
-    assert rows_back(attrs.evolve(FEWER, before=200), 20) == 0
-    assert rows_back(MORE, 20) == rows_back(attrs.evolve(CALM, total=None), 20) == 20
+    assert row_after_deletes(FEWER, 20) == 19
+    assert row_after_deletes(attrs.evolve(FEWER, before=200), 20) == 0
+    assert row_after_deletes(MORE, 20) == row_after_deletes(attrs.evolve(CALM, total=None), 20) == 20
 
 
 class Changing:

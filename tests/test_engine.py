@@ -12,20 +12,20 @@ import httpx
 import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, TransportError
-from coaching_async._engine import Engine
-from coaching_async._exchange import ExchangeFailed
-from coaching_async._gate import Gate
-from coaching_async._http import Connections, HttpClient, own_client, tls_context
-from coaching_async._retry import Fault, Safety
+from coaching_async._transport.http import HttpTransport
+from coaching_async._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
+from coaching_async._transport.messages import SendError
+from coaching_async._transport.retry_policy import Fault, Safety
+from coaching_async._transport.throttling import ConcurrencyLimiter
 
 from .support import TOKEN, http_of, request_of
 
 pytestmark = pytest.mark.anyio
 
 
-def engine_of(http: HttpClient, *, is_borrowed: bool = True) -> Engine:
-    connections = Connections(http if is_borrowed else None, lambda: http)
-    return Engine(connections, Gate(1))
+def engine_of(http: HttpClient, *, is_borrowed: bool = True) -> HttpTransport:
+    connections = LazyHttpClient(http if is_borrowed else None, lambda: http)
+    return HttpTransport(connections, ConcurrencyLimiter(1))
 
 
 class Failing(httpx.AsyncBaseTransport):
@@ -58,7 +58,7 @@ class HalfAnswer(httpx.AsyncBaseTransport):
         return httpx.Response(self.status, stream=self.body)
 
 
-def engine(transport: httpx.AsyncBaseTransport, *, borrowed: bool = False) -> Engine:
+def engine(transport: httpx.AsyncBaseTransport, *, borrowed: bool = False) -> HttpTransport:
     return engine_of(httpx.AsyncClient(transport=transport), is_borrowed=borrowed)
 
 
@@ -93,7 +93,7 @@ def tls_error() -> httpx.ConnectError:
     ],
 )
 async def test_each_failure_has_its_meaning(error: Exception, borrowed: bool, fault: Fault):
-    with pytest.raises(ExchangeFailed) as caught:
+    with pytest.raises(SendError) as caught:
         await engine(Failing(error), borrowed=borrowed)(request_of())
 
     assert caught.value.fault is fault
@@ -104,7 +104,7 @@ async def test_each_failure_has_its_meaning(error: Exception, borrowed: bool, fa
 
 
 async def test_a_tls_failure_keeps_its_cause():
-    with pytest.raises(ExchangeFailed) as caught:
+    with pytest.raises(SendError) as caught:
         await engine(Failing(tls_error()))(request_of())
 
     cause = caught.value.cause.__cause__
@@ -116,7 +116,7 @@ async def test_a_tls_failure_keeps_its_cause():
 async def test_a_cut_body_of_a_success_is_told_apart(safety: Safety):
     transport = HalfAnswer(200)
 
-    with pytest.raises(ExchangeFailed) as caught:
+    with pytest.raises(SendError) as caught:
         await engine(transport)(request_of(safety))
 
     assert caught.value.fault is Fault.BODY_LOST
@@ -166,7 +166,7 @@ async def test_an_error_of_a_transports_own_kind_is_understood():
         def __init__(self) -> None:
             super().__init__("odd")
 
-    with pytest.raises(ExchangeFailed) as caught:
+    with pytest.raises(SendError) as caught:
         await engine(Failing(Odd()))(request_of())
 
     assert type(caught.value.cause) is httpx.ReadError
@@ -301,7 +301,7 @@ async def test_an_own_client_takes_proxies_from_the_environment_but_not_to_loopb
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
 
-    async with own_client(connections=1, tls=tls_context()) as http:
+    async with new_http_client(connections=1, tls=new_tls_context()) as http:
 
         def is_proxied(url: str) -> bool:
             return "proxy" in type(http._transport_for_url(httpx.URL(url))._pool).__name__.lower()  # type: ignore[attr-defined]
@@ -315,7 +315,7 @@ async def test_a_failed_exchange_leaves_nothing_to_the_collector_of_garbage():
     under_test = engine(Failing(httpx.ReadError("cut")))
 
     async def fail() -> None:
-        with pytest.raises(ExchangeFailed):
+        with pytest.raises(SendError):
             await under_test(request_of())
 
     await fail()

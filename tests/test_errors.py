@@ -16,7 +16,7 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from coaching_async._errors import worse
+from coaching_async._exceptions import worst_processed
 
 CLASSES = [
     value
@@ -78,6 +78,6 @@ def test_a_status_has_its_class(status: int, cls: type[ResponseError]):
 
 
 def test_the_worse_of_two_says_that_more_may_be_done():
-    assert worse("no", "maybe") == worse("maybe", "no") == "maybe"
-    assert worse("yes", "maybe") == "yes"
-    assert worse("no", "no") == "no"
+    assert worst_processed("no", "maybe") == worst_processed("maybe", "no") == "maybe"
+    assert worst_processed("yes", "maybe") == "yes"
+    assert worst_processed("no", "no") == "no"

@@ -3,18 +3,18 @@ import anyio.lowlevel
 import pytest
 
 from coaching_async import RateLimited
-from coaching_async._gate import Gate, Pause
-from coaching_async._lanes import Lane
+from coaching_async._transport.priority import Priority
+from coaching_async._transport.throttling import ConcurrencyLimiter, Cooldown
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_the_gate_lets_its_width_through_and_no_more():
-    gate, inside, most = Gate(2), 0, 0
+    gate, inside, most = ConcurrencyLimiter(2), 0, 0
 
     async def pass_through() -> None:
         nonlocal inside, most
-        with await gate.slot(Pause()):
+        with await gate.slot(Cooldown()):
             inside += 1
             most = max(most, inside)
             await anyio.sleep(1)
@@ -28,25 +28,25 @@ async def test_the_gate_lets_its_width_through_and_no_more():
 
 
 async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_all_of_it():
-    gate, order = Gate(1), list[Lane]()
+    gate, order = ConcurrencyLimiter(1), list[Priority]()
 
-    async def send(lane: Lane) -> None:
-        with await gate.slot(Pause(), lane):
+    async def send(lane: Priority) -> None:
+        with await gate.slot(Cooldown(), lane):
             order.append(lane)
             await anyio.sleep(1)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
-            tasks.start_soon(send, Lane.BULK)
+            tasks.start_soon(send, Priority.BULK)
         await anyio.sleep(0.5)
         for _ in range(2):
-            tasks.start_soon(send, Lane.DIRECT)
+            tasks.start_soon(send, Priority.DIRECT)
 
-    assert order == [Lane.BULK, Lane.BULK, Lane.DIRECT, Lane.DIRECT, Lane.BULK, Lane.BULK]
+    assert order == [Priority.BULK, Priority.BULK, Priority.DIRECT, Priority.DIRECT, Priority.BULK, Priority.BULK]
 
 
 async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_slot():
-    gate, pause, start, passed = Gate(1), Pause(), anyio.current_time(), list[float]()
+    gate, pause, start, passed = ConcurrencyLimiter(1), Cooldown(), anyio.current_time(), list[float]()
 
     async def pass_through() -> None:
         with await gate.slot(pause):
@@ -60,18 +60,18 @@ async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_
         pause.last(10)
         pause.last(2)  # the longer one stays
 
-        with await gate.slot(Pause()):  # another token's, and while the pause lasts the slot is free
+        with await gate.slot(Cooldown()):  # another token's, and while the pause lasts the slot is free
             passed.append(anyio.current_time() - start)
 
     assert passed == pytest.approx([0, 1, 10.5, 11.5])
 
 
 async def test_a_pause_that_ends_after_the_deadline_is_told_at_once():
-    pause = Pause()
+    pause = Cooldown()
     pause.last(10)
 
     with anyio.fail_after(5), pytest.raises(RateLimited) as caught:
-        await Gate(1).slot(pause)
+        await ConcurrencyLimiter(1).slot(pause)
 
     assert caught.value.retry_after == pytest.approx(10)
 
@@ -80,7 +80,7 @@ class Served:
     """Sends what it is given, one second each, and remembers when how many were under way."""
 
     def __init__(self) -> None:
-        self.gate, self.pause = Gate(1000), Pause()
+        self.gate, self.pause = ConcurrencyLimiter(1000), Cooldown()
         self.sent: list[float] = []
 
     async def send(self, *, well: bool = True) -> None:

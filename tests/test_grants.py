@@ -23,7 +23,7 @@ from coaching_async import (
     RefreshToken,
     Saml2Bearer,
 )
-from coaching_async._grants import Grant
+from coaching_async._auth.grants import Grant
 
 from .matrix.support import CANARY, failing
 from .support import Service, answer

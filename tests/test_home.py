@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, OutcomeUnknown, RetryPolicy
-from coaching_async._http import Connections
+from coaching_async._transport.http_client import LazyHttpClient
 
 from .faults import FaultServer, ok
 from .support import TOKEN, Service, answer, http_of
@@ -262,7 +262,7 @@ async def test_who_closes_second_waits_for_the_first():
             await anyio.sleep(5)
 
     client = Service([answer(APPOINTMENT)]).client()
-    client._lines.value.connections = Connections(None, lambda: httpx.AsyncClient(transport=Slow()))
+    client._lines.value.connections = LazyHttpClient(None, lambda: httpx.AsyncClient(transport=Slow()))
     await client._lines.value.connections.get()
     started = anyio.current_time()
     async with anyio.create_task_group() as tasks:

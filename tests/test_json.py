@@ -7,9 +7,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coaching_async import Appointment, AppointmentAggregates, Page, _json
-from coaching_async._json import LONG, MOST, parse, parse_fast, parse_json, parse_object
-from coaching_async._wire import _model
+from coaching_async import Appointment, AppointmentAggregates, Page
+from coaching_async._serialization import json as _json
+from coaching_async._serialization.codec import _model
+from coaching_async._serialization.json import (
+    LARGE_BODY,
+    MAX_VALUES,
+    parse,
+    parse_json,
+    parse_object,
+    parse_with_orjson,
+)
 
 fast = pytest.mark.skipif(_json.orjson is None, reason="the extra `fast` is not there")
 
@@ -70,7 +78,7 @@ def in_64_bits(value: Any) -> Any:
 @example(content=b'"\x7f\xe2\x80\xa8\\u0000\\/"')
 @example(content=b"[" * 300 + b"]" * 300)
 def test_what_orjson_reads_is_what_the_standard_library_reads_but_for_integers_beyond_64_bits(content: bytes):
-    value = parse_fast(content)
+    value = parse_with_orjson(content)
 
     if value is not None:
         assert repr(value) == repr(in_64_bits(parse_json(content)))  # 1 and 1.0 and True are equal
@@ -139,13 +147,13 @@ def test_of_two_members_of_one_name_the_last_counts():
 @pytest.mark.parametrize(
     "content, problem",
     [
-        (b"[" * LONG + b"]" * LONG, "nested too deep"),
-        (b"[" + b'"\xff",' * (LONG // 4) + b"1]", "not UTF-8"),
-        (b"[" + b"1," * LONG + b"]", "Expecting value"),
-        (b"[" + b"1" * LONG + b"]", "Exceeds the limit"),
-        (b"[" + b"[]," * (MOST // 2) + b"1]", "more than 524,288 values"),
-        (b"[" + b"1," * MOST + b"1]", "more than 524,288 values"),
-        (b'{"a": ' + b"1," * LONG + b"1}", "Expecting property name"),
+        (b"[" * LARGE_BODY + b"]" * LARGE_BODY, "nested too deep"),
+        (b"[" + b'"\xff",' * (LARGE_BODY // 4) + b"1]", "not UTF-8"),
+        (b"[" + b"1," * LARGE_BODY + b"]", "Expecting value"),
+        (b"[" + b"1" * LARGE_BODY + b"]", "Exceeds the limit"),
+        (b"[" + b"[]," * (MAX_VALUES // 2) + b"1]", "more than 524,288 values"),
+        (b"[" + b"1," * MAX_VALUES + b"1]", "more than 524,288 values"),
+        (b'{"a": ' + b"1," * LARGE_BODY + b"1}", "Expecting property name"),
     ],
 )
 async def test_what_is_wrong_with_a_long_text_is_told_without_quoting_it(content: bytes, problem: str):
@@ -158,9 +166,9 @@ async def test_what_is_wrong_with_a_long_text_is_told_without_quoting_it(content
 @pytest.mark.anyio
 @pytest.mark.real_time
 async def test_a_long_text_may_begin_with_a_byte_order_mark():
-    assert await parse(b"\xef\xbb\xbf" + b" " * LONG + b"[5]", parse_json) == [5]
+    assert await parse(b"\xef\xbb\xbf" + b" " * LARGE_BODY + b"[5]", parse_json) == [5]
 
 
 def test_what_only_adds_to_a_status_is_not_looked_at_where_it_is_very_long():
     assert parse_object(b'{"a": 1}') == {"a": 1}
-    assert parse_object(b'{"a": "%s"}' % (b" " * LONG)) == {}
+    assert parse_object(b'{"a": "%s"}' % (b" " * LARGE_BODY)) == {}

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from coaching_async import AuthError, MemoryTokenStore, RetryPolicy
-from coaching_async._tokens import Failure
+from coaching_async._auth.token_source import FailureCache
 
 from .matrix.support import failing
 from .support import answer
@@ -34,7 +34,7 @@ USED_UP = "^the sign-in is used up, or its last renewal got lost: let the user s
 
 
 async def test_a_failure_is_told_for_a_second_then_two_up_to_thirty_and_not_a_moment_longer():
-    failure = Failure()
+    failure = FailureCache()
 
     async def counts_for(seconds: float) -> None:
         failure.remember(AuthError("no"))

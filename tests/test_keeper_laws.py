@@ -24,7 +24,7 @@ from coaching_async import (
     RefreshToken,
     TransportError,
 )
-from coaching_async._grants import Grant
+from coaching_async._auth.grants import Grant
 
 from .support import Service, answer, on, way_of
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from httpcore._trace import Trace
 
-from coaching_async._engine import Watch
+from coaching_async._transport.httpcore_hooks import HttpcoreTrace
 
 from .support import Service, answer, request_of
 
@@ -113,7 +113,7 @@ async def test_a_handler_that_raises_changes_no_call():
 
 async def test_the_password_of_a_socks_proxy_is_in_no_log_and_still_reaches_the_proxy(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG, "httpcore")
-    request = httpcore.Request("GET", "https://api.test/", extensions={"trace": Watch(request_of())})
+    request = httpcore.Request("GET", "https://api.test/", extensions={"trace": HttpcoreTrace(request_of())})
 
     for auth in ((b"user", b"hunter2"), None):
         given = {"host": "api.test", "auth": auth}

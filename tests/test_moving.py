@@ -12,7 +12,7 @@ import pytest
 
 import coaching_async
 from coaching_async import ResponseError
-from coaching_async._regions import hosts
+from coaching_async._regions import resolve_hosts
 from coaching_async.sandbox import Fault, Sandbox
 from coaching_async.testing import build, fails, loses_answer, route
 
@@ -110,7 +110,7 @@ def test_every_login_of_the_sdk_is_on_the_page(told: Json):
 def test_every_region_of_the_sdk_is_a_region_here_by_its_name_and_by_its_host(told: Json):
     assert len(told["regions"]) >= 18
     for name, host in told["regions"].items():
-        assert hosts(name) == hosts(host) == (host, host.replace("//api.", "//login."))
+        assert resolve_hosts(name) == resolve_hosts(host) == (host, host.replace("//api.", "//login."))
 
 
 def test_the_lines_of_the_everyday_programs_are_as_many_as_the_page_says():

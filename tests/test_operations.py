@@ -38,7 +38,7 @@ from coaching_async import (
     StatusChange,
     WfmScheduleReference,
 )
-from coaching_async._hints import PERMISSIONS
+from coaching_async._permissions import PERMISSIONS
 
 from .conftest import DATA
 

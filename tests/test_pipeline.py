@@ -3,20 +3,21 @@ import httpx
 import pytest
 
 from coaching_async import AuthError, OutcomeUnknown, RateLimit, RateLimited, RetryPolicy, TransportError
+from coaching_async._auth.bearer import BearerAuthMiddleware
 from coaching_async._events import RetryScheduled
-from coaching_async._exchange import ExchangeFailed, Flaw, Request, Response
-from coaching_async._gate import Pause
-from coaching_async._pipeline import Authorising, Pacing, Retrying
-from coaching_async._rate import Budget
-from coaching_async._retry import TABLE, Fault, RetryBudget, Safety, Then
+from coaching_async._transport.messages import BodyError, Request, Response, SendError
+from coaching_async._transport.rate_limit import RateLimiter, RateLimitMiddleware
+from coaching_async._transport.retry import RetryMiddleware
+from coaching_async._transport.retry_policy import RETRY_TABLE, Action, Fault, RetryBudget, Safety
+from coaching_async._transport.throttling import Cooldown
 
 from .support import Outcome, Script, failure, request_of, throttled
 
 pytestmark = pytest.mark.anyio
 
 
-def retrying(script: Script, **options) -> Retrying:
-    return Retrying(script, draw=lambda: 0.5, **options)
+def retrying(script: Script, **options) -> RetryMiddleware:
+    return RetryMiddleware(script, draw=lambda: 0.5, **options)
 
 
 def outcome(fault: Fault) -> Outcome:
@@ -24,7 +25,7 @@ def outcome(fault: Fault) -> Outcome:
         Fault.THROTTLED: throttled("1"),
         Fault.UNAVAILABLE: 503,
         Fault.ODD: 302,
-        Fault.BODY_BROKEN: Response(200, flaw=Flaw("broken", passing=True)),
+        Fault.BODY_BROKEN: Response(200, flaw=BodyError("broken", passing=True)),
     }
     return by_status.get(fault) or failure(fault)
 
@@ -33,9 +34,9 @@ def outcome(fault: Fault) -> Outcome:
 @pytest.mark.parametrize("fault", Fault)
 async def test_the_loop_does_what_the_table_says(fault: Fault, safety: Safety):
     script, request = Script(outcome(fault), 200), request_of(safety)
-    verdict = TABLE[fault][safety]
+    verdict = RETRY_TABLE[fault][safety]
 
-    if verdict.then is Then.STOP and isinstance(outcome(fault), ExchangeFailed):
+    if verdict.then is Action.STOP and isinstance(outcome(fault), SendError):
         with pytest.raises(TransportError) as caught:
             await retrying(script)(request)
         assert isinstance(caught.value, OutcomeUnknown) == (verdict.processed != "no")
@@ -44,12 +45,12 @@ async def test_the_loop_does_what_the_table_says(fault: Fault, safety: Safety):
     else:
         stopped = outcome(fault)  # an answer
         answer = await retrying(script)(request)
-        if verdict.then is Then.STOP:
+        if verdict.then is Action.STOP:
             assert answer == stopped or answer.status == stopped
         else:
-            assert answer.status == (204 if verdict.then is Then.DONE else 200)
+            assert answer.status == (204 if verdict.then is Action.DONE else 200)
 
-    again = verdict.then in {Then.RETRY, Then.RETRY_ONCE}
+    again = verdict.then in {Action.RETRY, Action.RETRY_ONCE}
     assert len(script.sent) == (2 if again else 1)
     if not again:
         assert request.call.processed == verdict.processed
@@ -112,7 +113,7 @@ async def test_it_waits_between_attempts_and_says_so():
     ]
 
 
-class Told(Pause):
+class Told(Cooldown):
     """Remembers how long it was told to last."""
 
     def __init__(self) -> None:
@@ -212,7 +213,7 @@ def signatures(script: Script) -> list[str]:
 async def test_a_request_is_signed():
     script = Script(200)
 
-    await Authorising(script, Tokens())(request_of())
+    await BearerAuthMiddleware(script, Tokens())(request_of())
 
     assert signatures(script) == ["Bearer t1"]
 
@@ -220,7 +221,7 @@ async def test_a_request_is_signed():
 async def test_a_rejected_token_is_replaced_and_the_request_sent_once_more_a_write_too():
     script, tokens = Script(401, 200), Tokens()
 
-    response = await Authorising(script, tokens)(request_of(Safety.WRITE))
+    response = await BearerAuthMiddleware(script, tokens)(request_of(Safety.WRITE))
 
     assert response.status == 200
     assert signatures(script) == ["Bearer t1", "Bearer t2"]
@@ -230,7 +231,7 @@ async def test_a_rejected_token_is_replaced_and_the_request_sent_once_more_a_wri
 async def test_a_second_401_goes_to_the_caller():
     script = Script(401)
 
-    assert (await Authorising(script, Tokens())(request_of())).status == 401
+    assert (await BearerAuthMiddleware(script, Tokens())(request_of())).status == 401
     assert len(script.sent) == 2
 
 
@@ -241,7 +242,7 @@ async def test_without_another_token_there_is_no_second_try():
 
     script = Script(401)
 
-    assert (await Authorising(script, OneToken())(request_of())).status == 401
+    assert (await BearerAuthMiddleware(script, OneToken())(request_of())).status == 401
     assert len(script.sent) == 1
 
 
@@ -251,7 +252,7 @@ async def test_pacing_takes_a_permit_for_each_request():
             request.call.attempts += 1
             return await super().__call__(request)
 
-    paced = Pacing(Counting(200), Budget(RateLimit(2, per=10.0)))
+    paced = RateLimitMiddleware(Counting(200), RateLimiter(RateLimit(2, per=10.0)))
     start = anyio.current_time()
 
     for _ in range(3):
@@ -261,7 +262,7 @@ async def test_pacing_takes_a_permit_for_each_request():
 
 
 async def test_pacing_charges_nothing_for_what_was_not_sent():
-    paced = Pacing(Script(AuthError("no")), Budget(RateLimit(2, per=10.0)))
+    paced = RateLimitMiddleware(Script(AuthError("no")), RateLimiter(RateLimit(2, per=10.0)))
 
     with anyio.fail_after(1):
         for _ in range(10):
@@ -277,7 +278,7 @@ async def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(t
 
     script = Script(200)
     with pytest.raises(AuthError, match="the token source gave no access token") as caught:
-        await Authorising(script, Source())(request_of())
+        await BearerAuthMiddleware(script, Source())(request_of())
 
     assert script.sent == []
     assert not token or str(token) not in str(caught.value)
@@ -304,7 +305,7 @@ async def test_nothing_of_a_request_or_an_answer_shows_but_what_may():
 
     assert "s3cret" not in f"{request!r} {response!r}"
     assert isinstance(request, Request)
-    assert ExchangeFailed(Fault.LOST, httpx.ReadError("cut")).args == ("cut",)
+    assert SendError(Fault.LOST, httpx.ReadError("cut")).args == ("cut",)
 
 
 async def test_one_calls_policy_does_not_shorten_everybodys_pause():

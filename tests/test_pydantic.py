@@ -23,7 +23,7 @@ from coaching_async import (
     Page,
     to_dict,
 )
-from coaching_async._names import camel
+from coaching_async._serialization.names import to_camel
 from coaching_async.testing import build
 
 from .test_testing import HOLDING, MODELS
@@ -46,7 +46,9 @@ def test_every_model_is_written_read_and_described(model: Any):
         own = schema["$defs"][origin.__name__] if "$ref" in schema else schema
         closed = own | {"additionalProperties": False, "$defs": schema.get("$defs", {})}
         Draft202012Validator(closed).validate(written)
-        assert own.get("required", []) == [camel(each.name) for each in attrs.fields(origin) if each.default is NOTHING]
+        assert own.get("required", []) == [
+            to_camel(each.name) for each in attrs.fields(origin) if each.default is NOTHING
+        ]
 
 
 def test_models_of_an_application_hold_ours():

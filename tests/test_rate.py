@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching_async import RateLimit, RateLimited
-from coaching_async._lanes import Lane
-from coaching_async._rate import Budget, Permit, end_if_over, is_over
+from coaching_async._concurrency.deadlines import checkpoint_if_past_deadline, is_past_deadline
+from coaching_async._transport.priority import Priority
+from coaching_async._transport.rate_limit import Permit, RateLimiter
 
 from .support import on, permit_of
 
 pytestmark = pytest.mark.anyio
 
 
-async def use(budget: Budget, seconds: float = 0.0, lane: Lane = Lane.DIRECT) -> float:
+async def use(budget: RateLimiter, seconds: float = 0.0, lane: Priority = Priority.DIRECT) -> float:
     """When it was sent."""
     permit = await permit_of(budget, lane)
     try:
@@ -32,7 +33,7 @@ async def use(budget: Budget, seconds: float = 0.0, lane: Lane = Lane.DIRECT) ->
 
 
 async def test_a_burst_goes_out_at_once_and_the_rest_when_the_window_has_passed():
-    budget = Budget(RateLimit(3, per=10.0))
+    budget = RateLimiter(RateLimit(3, per=10.0))
     start = anyio.current_time()
 
     sent = [await use(budget) - start for _ in range(7)]
@@ -41,7 +42,7 @@ async def test_a_burst_goes_out_at_once_and_the_rest_when_the_window_has_passed(
 
 
 async def test_a_permit_is_free_again_a_window_after_its_answer():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     start = anyio.current_time()
 
     await use(budget, seconds=4.0)
@@ -50,7 +51,7 @@ async def test_a_permit_is_free_again_a_window_after_its_answer():
 
 
 async def test_while_all_permits_are_in_flight_the_next_waits_for_an_answer():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     start = anyio.current_time()
     sent: list[float] = []
 
@@ -62,9 +63,9 @@ async def test_while_all_permits_are_in_flight_the_next_waits_for_an_answer():
     assert sent == pytest.approx([15])
 
 
-@pytest.mark.parametrize("lane", Lane)
-async def test_permits_are_given_in_the_order_of_asking(lane: Lane):
-    budget = Budget(RateLimit(1, per=1.0))
+@pytest.mark.parametrize("lane", Priority)
+async def test_permits_are_given_in_the_order_of_asking(lane: Priority):
+    budget = RateLimiter(RateLimit(1, per=1.0))
     order: list[int] = []
 
     async def ask(number: int) -> None:
@@ -81,7 +82,7 @@ async def test_permits_are_given_in_the_order_of_asking(lane: Lane):
 
 
 async def test_a_cancelled_waiter_takes_no_permit():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     start = anyio.current_time()
     await use(budget)
 
@@ -97,7 +98,7 @@ async def test_a_cancelled_waiter_takes_no_permit():
 
 
 async def test_a_turn_that_comes_after_the_deadline_is_refused_at_once():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     await use(budget)
     await anyio.sleep(4)
 
@@ -109,7 +110,7 @@ async def test_a_turn_that_comes_after_the_deadline_is_refused_at_once():
 
 
 async def test_a_turn_behind_others_is_counted_from_theirs():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     await use(budget)
 
     async with anyio.create_task_group() as tasks:
@@ -120,7 +121,7 @@ async def test_a_turn_behind_others_is_counted_from_theirs():
 
 
 async def test_a_permit_that_was_not_used_is_free_at_once_and_a_replay_takes_two():
-    budget = Budget(RateLimit(2, per=10.0))
+    budget = RateLimiter(RateLimit(2, per=10.0))
     start = anyio.current_time()
     for _ in range(5):
         permit = await permit_of(budget)
@@ -132,7 +133,7 @@ async def test_a_permit_that_was_not_used_is_free_at_once_and_a_replay_takes_two
 
 
 async def test_who_waits_behind_a_permit_that_was_not_used_goes_at_once():
-    budget = Budget(RateLimit(2, per=100.0))
+    budget = RateLimiter(RateLimit(2, per=100.0))
     start = anyio.current_time()
     await use(budget)
     permit = await permit_of(budget)
@@ -146,7 +147,7 @@ async def test_who_waits_behind_a_permit_that_was_not_used_goes_at_once():
 
 
 async def test_a_refused_turn_leaves_the_others_alone():
-    budget = Budget(RateLimit(2, per=10.0))
+    budget = RateLimiter(RateLimit(2, per=10.0))
     start = anyio.current_time()
     await use(budget)
     await use(budget)
@@ -161,7 +162,7 @@ class Use:
     """What one caller does."""
 
     delay: float
-    lane: Lane
+    lane: Priority
     patience: float
     seconds: float
     sent: int
@@ -171,7 +172,7 @@ class Use:
 uses = st.builds(
     Use,
     delay=st.floats(0, 200),
-    lane=st.sampled_from(Lane),
+    lane=st.sampled_from(Priority),
     patience=st.sampled_from([0.0, 1.0, 30.0, math.inf]),
     seconds=st.floats(0, 90),
     sent=st.sampled_from([0, 1, 1, 1, 2]),
@@ -191,7 +192,7 @@ def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybo
         counted = list[tuple[float, float, int]]()
         served, gone = 0, 0
 
-        async def one(budget: Budget, use: Use) -> None:
+        async def one(budget: RateLimiter, use: Use) -> None:
             nonlocal served, gone
             await anyio.sleep(use.delay)
             try:
@@ -209,7 +210,7 @@ def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybo
             served += 1
 
         async def main() -> None:
-            budget = Budget(RateLimit(limit, per=per))
+            budget = RateLimiter(RateLimit(limit, per=per))
             with anyio.fail_after(201 + len(callers) * (per + 91) * 2):  # nobody waits for ever
                 async with anyio.create_task_group() as tasks:
                     for use in callers:
@@ -237,7 +238,9 @@ def test_a_limit_that_makes_no_sense_is_refused(wrong: tuple[int, float]):
 # Two lanes
 
 
-async def times(budget: Budget, lane: Lane, count: int, seconds: float = 0.0, workers: int = 10) -> list[float]:
+async def times(
+    budget: RateLimiter, lane: Priority, count: int, seconds: float = 0.0, workers: int = 10
+) -> list[float]:
     """When each of so many was sent, counted from now."""
     start, sent, left = anyio.current_time(), list[float](), iter(range(count))
 
@@ -252,7 +255,7 @@ async def times(budget: Budget, lane: Lane, count: int, seconds: float = 0.0, wo
 
 
 async def test_bulk_takes_a_fifth_of_the_window_at_once_and_spreads_the_rest_over_it_without_a_stop():
-    sent = await times(Budget(RateLimit(20, per=20.0)), Lane.BULK, 60)
+    sent = await times(RateLimiter(RateLimit(20, per=20.0)), Priority.BULK, 60)
 
     steps = [after - before for before, after in pairwise(sent)]
     assert steps[:3] == pytest.approx([0] * 3)
@@ -263,8 +266,8 @@ async def test_bulk_takes_a_fifth_of_the_window_at_once_and_spreads_the_rest_ove
 
 
 async def test_after_idleness_direct_calls_go_out_at_once_and_of_bulk_a_fifth():
-    budget = Budget(RateLimit(10, per=10.0))
-    for lane, burst in ((Lane.DIRECT, 10), (Lane.BULK, 2)):
+    budget = RateLimiter(RateLimit(10, per=10.0))
+    for lane, burst in ((Priority.DIRECT, 10), (Priority.BULK, 2)):
         await times(budget, lane, 10)
         await anyio.sleep(10)
 
@@ -274,14 +277,14 @@ async def test_after_idleness_direct_calls_go_out_at_once_and_of_bulk_a_fifth():
 
 
 async def test_a_direct_call_goes_before_all_bulk_that_waits():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     start, order = anyio.current_time(), list[tuple[str, float]]()
 
-    async def go(lane: Lane) -> None:
+    async def go(lane: Priority) -> None:
         order.append((lane.name, await use(budget, 0.0, lane) - start))
 
     async with anyio.create_task_group() as tasks:
-        for lane in (Lane.BULK, Lane.BULK, Lane.BULK, Lane.DIRECT):
+        for lane in (Priority.BULK, Priority.BULK, Priority.BULK, Priority.DIRECT):
             tasks.start_soon(go, lane)
             await anyio.sleep(1)
 
@@ -294,7 +297,7 @@ async def test_beside_a_bulk_of_2000_a_direct_call_waits_for_one_permit_to_come_
     every: float, seconds: float
 ):
     """0.2 s at 300 a minute; and as long as an answer takes, because permits come free after it."""
-    budget, choices, waits = Budget(RateLimit(300, per=60.0)), random.Random(1), list[float]()
+    budget, choices, waits = RateLimiter(RateLimit(300, per=60.0)), random.Random(1), list[float]()
     share = 60 / 300
     last: deque[float] = deque([-math.inf] * 4, maxlen=4)
     """When the direct calls before went out."""
@@ -304,36 +307,38 @@ async def test_beside_a_bulk_of_2000_a_direct_call_waits_for_one_permit_to_come_
             await anyio.sleep(choices.expovariate(1 / every))
             asked = anyio.current_time()
             before = len([at for at in last if asked - at < 4 * share])
-            sent = await use(budget, seconds, Lane.DIRECT)
+            sent = await use(budget, seconds, Priority.DIRECT)
             last.append(sent)
             waits.append(sent - asked - before * share)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
-        await times(budget, Lane.BULK, 2000, seconds)
+        await times(budget, Priority.BULK, 2000, seconds)
         tasks.cancel_scope.cancel()
 
     assert len(waits) > 60
     assert max(waits) <= share + seconds
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("lane", Priority)
 @pytest.mark.parametrize("limit", [RateLimit(300, per=60.0), RateLimit(20, per=1.0), RateLimit(1, per=0.2)], ids=str)
-async def test_where_there_is_work_the_rate_is_99_percent_of_what_is_allowed(lane: Lane, limit: RateLimit):
+async def test_where_there_is_work_the_rate_is_99_percent_of_what_is_allowed(lane: Priority, limit: RateLimit):
     answer = limit.per / 1000
 
-    sent = await times(Budget(limit), lane, 20 * limit.requests, answer)
+    sent = await times(RateLimiter(limit), lane, 20 * limit.requests, answer)
 
     windows = 19  # of the last one only the beginning is seen
     assert len([at for at in sent if at < windows * limit.per]) >= 0.99 * windows * limit.requests
 
 
 async def test_bulk_that_waits_is_not_held_to_a_deadline_of_direct_calls():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     await use(budget)
 
     with anyio.move_on_after(5) as scope:
-        await use(budget, 0.0, Lane.BULK)  # its own time does not run yet: whoever set this one has their own reasons
+        await use(
+            budget, 0.0, Priority.BULK
+        )  # its own time does not run yet: whoever set this one has their own reasons
 
     assert scope.cancelled_caught
     assert await use(budget) > 0
@@ -342,12 +347,12 @@ async def test_bulk_that_waits_is_not_held_to_a_deadline_of_direct_calls():
 # A lower limit
 
 
-async def throttled(budget: Budget, since: Permit | None = None) -> None:
+async def throttled(budget: RateLimiter, since: Permit | None = None) -> None:
     permit = await permit_of(budget)
     budget.release(since or permit, 1, refused=True)
 
 
-async def at_once(budget: Budget) -> int:
+async def at_once(budget: RateLimiter) -> int:
     """How many may go now."""
     permits = list[Permit]()
     with anyio.move_on_after(0.001), suppress(RateLimited):
@@ -359,8 +364,8 @@ async def at_once(budget: Budget) -> int:
 
 
 async def test_a_429_shows_that_no_more_is_allowed_than_was_taken_in_this_window():
-    budget = Budget(RateLimit(100, per=10.0))
-    await times(budget, Lane.DIRECT, 60)
+    budget = RateLimiter(RateLimit(100, per=10.0))
+    await times(budget, Priority.DIRECT, 60)
     await throttled(budget)
     assert await at_once(budget) == 0
 
@@ -369,7 +374,7 @@ async def test_a_429_shows_that_no_more_is_allowed_than_was_taken_in_this_window
 
 
 async def test_one_429_does_not_more_than_halve_what_is_allowed_and_those_of_the_same_moment_teach_nothing_more():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     together = [await permit_of(budget) for _ in range(5)]
     await anyio.sleep(1)
     for permit in together:
@@ -383,7 +388,7 @@ async def test_one_429_does_not_more_than_halve_what_is_allowed_and_those_of_the
 
 
 async def test_in_windows_without_a_429_the_lower_limit_is_forgotten_a_twentieth_at_a_time():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     await throttled(budget)
     seen = list[int]()
     for _ in range(12):
@@ -394,7 +399,7 @@ async def test_in_windows_without_a_429_the_lower_limit_is_forgotten_a_twentieth
 
 
 async def test_however_often_it_is_refused_one_request_a_window_remains():
-    budget = Budget(RateLimit(3, per=1.0))
+    budget = RateLimiter(RateLimit(3, per=1.0))
     for _ in range(5):
         await throttled(budget)
         await anyio.sleep(1)
@@ -404,7 +409,7 @@ async def test_however_often_it_is_refused_one_request_a_window_remains():
 
 
 async def test_a_permit_given_before_the_last_lesson_teaches_nothing_but_puts_off_forgetting():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     early = await permit_of(budget)
     await throttled(budget)
     await anyio.sleep(15)
@@ -416,10 +421,10 @@ async def test_a_permit_given_before_the_last_lesson_teaches_nothing_but_puts_of
     assert await at_once(budget) == 55
 
 
-@pytest.mark.parametrize("lane", Lane)
-async def test_where_the_service_allows_half_of_what_was_thought_few_requests_are_refused(lane: Lane):
+@pytest.mark.parametrize("lane", Priority)
+async def test_where_the_service_allows_half_of_what_was_thought_few_requests_are_refused(lane: Priority):
     """Its window is a sliding one, and what it refuses does not count."""
-    budget, taken, answers = Budget(RateLimit(300, per=60.0)), deque[float](), list[tuple[float, bool]]()
+    budget, taken, answers = RateLimiter(RateLimit(300, per=60.0)), deque[float](), list[tuple[float, bool]]()
     left = iter(range(1500))
 
     async def ask() -> None:
@@ -452,23 +457,23 @@ async def test_where_the_service_allows_half_of_what_was_thought_few_requests_ar
     assert later.count(True) <= 0.05 * len(later)
 
 
-@pytest.mark.parametrize("lane", Lane)
-async def test_what_is_free_is_given_at_once(lane: Lane):
-    assert Budget(RateLimit(10, per=10.0)).permit(lane) is not None
+@pytest.mark.parametrize("lane", Priority)
+async def test_what_is_free_is_given_at_once(lane: Priority):
+    assert RateLimiter(RateLimit(10, per=10.0)).permit(lane) is not None
 
 
 async def test_what_is_left_to_direct_calls_is_given_at_once_to_no_other():
-    budget = Budget(RateLimit(10, per=10.0))
+    budget = RateLimiter(RateLimit(10, per=10.0))
     for _ in range(3):
-        await use(budget, lane=Lane.BULK)
+        await use(budget, lane=Priority.BULK)
 
-    assert budget.permit(Lane.BULK) is None
-    assert budget.permit(Lane.DIRECT) is not None
+    assert budget.permit(Priority.BULK) is None
+    assert budget.permit(Priority.DIRECT) is not None
 
 
 async def test_nothing_is_given_at_once_where_somebody_waits():
-    budget, order = Budget(RateLimit(1, per=10.0)), list[str]()
-    held = budget.permit(Lane.DIRECT)
+    budget, order = RateLimiter(RateLimit(1, per=10.0)), list[str]()
+    held = budget.permit(Priority.DIRECT)
     assert held is not None
 
     async def wait() -> None:
@@ -479,7 +484,7 @@ async def test_nothing_is_given_at_once_where_somebody_waits():
         tasks.start_soon(wait)
         await anyio.sleep(1)
         budget.release(held, 0)  # it came to nothing, so it is free again
-        assert budget.permit(Lane.DIRECT) is None
+        assert budget.permit(Priority.DIRECT) is None
 
     assert order == ["who waited"]
 
@@ -489,12 +494,12 @@ async def test_who_is_at_the_deadline_is_over_and_told_so_though_the_loop_was_bu
 ):
     name, options = anyio_backend
     with anyio.CancelScope(deadline=anyio.current_time() + 1) as scope:
-        await end_if_over()  # not yet
+        await checkpoint_if_past_deadline()  # not yet
         if name == "trio":
             options["clock"].jump(1)
         else:
             asyncio.get_running_loop()._jumping.now += 1  # type: ignore[attr-defined]
-        assert is_over()
-        await end_if_over()
+        assert is_past_deadline()
+        await checkpoint_if_past_deadline()
         raise AssertionError
     assert scope.cancelled_caught

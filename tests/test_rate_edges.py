@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from coaching_async import RateLimit, RateLimited
-from coaching_async._lanes import Lane
-from coaching_async._rate import Budget, Permit, seconds_of_bulk
+from coaching_async._transport.priority import Priority
+from coaching_async._transport.rate_limit import Permit, RateLimiter, bulk_seconds
 
 from .support import permit_of
 from .test_rate import at_once, throttled, times, use
@@ -19,28 +19,28 @@ pytestmark = pytest.mark.anyio
 # Answers that are long in coming
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("lane", Priority)
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 1.0, 3.0])
 @pytest.mark.parametrize("limit", [RateLimit(20, per=1.0), RateLimit(2, per=1.0)], ids=str)
 async def test_however_long_answers_take_the_rate_is_99_percent_of_what_is_allowed(
-    lane: Lane, limit: RateLimit, seconds: float
+    lane: Priority, limit: RateLimit, seconds: float
 ):
     """A permit is away for as long as the answer takes, and a window more. That they take long is seen in a few rounds."""
     first, last = 5, 15
 
-    sent = await times(Budget(limit), lane, (last + 2) * limit.requests, seconds, workers=limit.requests)
+    sent = await times(RateLimiter(limit), lane, (last + 2) * limit.requests, seconds, workers=limit.requests)
 
     counted = [at for at in sent if first * (limit.per + seconds) <= at < last * (limit.per + seconds)]
     assert len(counted) >= 0.99 * (last - first) * limit.requests
 
 
 async def test_where_one_answer_is_slow_and_the_next_is_not_the_rate_of_bulk_is_99_percent_of_what_is_allowed():
-    budget, limit, choices, rounds = Budget(RateLimit(60, per=12.0)), 60, random.Random(1), 15
+    budget, limit, choices, rounds = RateLimiter(RateLimit(60, per=12.0)), 60, random.Random(1), 15
     start, sent, left = anyio.current_time(), list[float](), iter(range((rounds + 2) * limit))
 
     async def work() -> None:
         for _ in left:
-            permit = await permit_of(budget, Lane.BULK)
+            permit = await permit_of(budget, Priority.BULK)
             sent.append(permit.given_at - start)
             await anyio.sleep(choices.choice([0.0, 0.48]))
             budget.release(permit, 1)
@@ -53,37 +53,37 @@ async def test_where_one_answer_is_slow_and_the_next_is_not_the_rate_of_bulk_is_
 
 
 async def test_bulk_goes_on_beside_a_direct_call_whose_answer_does_not_come():
-    budget = Budget(RateLimit(4, per=4.0))
+    budget = RateLimiter(RateLimit(4, per=4.0))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(use, budget, 60.0)
         await anyio.sleep(0.01)
 
-        sent = await times(budget, Lane.BULK, 20)
+        sent = await times(budget, Priority.BULK, 20)
 
         assert max(later - sooner for sooner, later in zip([0.0, *sent], sent, strict=False)) <= 2.001
         tasks.cancel_scope.cancel()
 
 
 async def test_while_no_answer_comes_bulk_takes_the_rest_of_the_window_ever_more_slowly():
-    sent = await times(Budget(RateLimit(5, per=5.0)), Lane.BULK, 5, seconds=60.0)
+    sent = await times(RateLimiter(RateLimit(5, per=5.0)), Priority.BULK, 5, seconds=60.0)
 
     assert sent == pytest.approx([0, 1, 1 + 5 / 3, 1 + 5 / 3 + 5 / 2, 1 + 5 / 3 + 5 / 2 + 4])
 
 
 async def test_bulk_goes_as_much_earlier_as_answers_take_because_what_it_takes_is_away_for_longer():
-    budget = Budget(RateLimit(10, per=10.0))
-    await times(budget, Lane.DIRECT, 60, seconds=1.0)
+    budget = RateLimiter(RateLimit(10, per=10.0))
+    await times(budget, Priority.DIRECT, 60, seconds=1.0)
     await anyio.sleep(10)
     start = anyio.current_time()
     held = [await permit_of(budget) for _ in range(2)]
     for permit in held:
         budget.release(permit, 1)  # two answers that took no time at all, among ten
 
-    assert await use(budget, 0.0, Lane.BULK) - start == pytest.approx(10 - 8 - 0.9**2, abs=0.01)
+    assert await use(budget, 0.0, Priority.BULK) - start == pytest.approx(10 - 8 - 0.9**2, abs=0.01)
 
 
 async def test_answers_to_what_hung_for_long_change_little_at_a_time():
-    budget = Budget(RateLimit(10, per=10.0))
+    budget = RateLimiter(RateLimit(10, per=10.0))
     start = anyio.current_time()
     held = [await permit_of(budget) for _ in range(8)]
     await anyio.sleep(9)
@@ -93,16 +93,16 @@ async def test_answers_to_what_hung_for_long_change_little_at_a_time():
         known += (2 * known + 10 / 20 - known) / 10  # a tenth of a twentieth of the window, and of what is known
 
     assert known < 1
-    assert await use(budget, 0.0, Lane.BULK) - start == pytest.approx(19 - 2 - known)
+    assert await use(budget, 0.0, Priority.BULK) - start == pytest.approx(19 - 2 - known)
 
 
 async def test_bulk_that_gave_way_to_a_direct_call_does_not_wait_for_its_answer():
-    budget = Budget(RateLimit(2, per=10.0))
+    budget = RateLimiter(RateLimit(2, per=10.0))
     start, sent = anyio.current_time(), list[float]()
-    await times(budget, Lane.DIRECT, 2)
+    await times(budget, Priority.DIRECT, 2)
 
     async def ask() -> None:
-        sent.append(await use(budget, 0.0, Lane.BULK) - start)
+        sent.append(await use(budget, 0.0, Priority.BULK) - start)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
@@ -116,31 +116,31 @@ async def test_bulk_that_gave_way_to_a_direct_call_does_not_wait_for_its_answer(
 
 
 async def test_a_fifth_of_what_is_allowed_is_no_less_and_an_even_share_is_the_window_by_it():
-    sent = await times(Budget(RateLimit(30, per=15.0)), Lane.BULK, 40)
+    sent = await times(RateLimiter(RateLimit(30, per=15.0)), Priority.BULK, 40)
 
     assert sent == pytest.approx([*[0] * 6, 1, 2, 3, 4, 5, *[5.5 + nth / 2 for nth in range(29)]])
 
 
 async def test_bulk_leaves_something_for_the_gap_behind_what_comes_free_first():
-    budget = Budget(RateLimit(10, per=5.0))
+    budget = RateLimiter(RateLimit(10, per=5.0))
     start = anyio.current_time()
     await use(budget)
     await anyio.sleep(2.5)
     await use(budget)
 
     # Eight are free, one more comes free at 5 and the next at 7.5: nine shares of 0.5 before that.
-    assert await use(budget, 0.0, Lane.BULK) - start == pytest.approx(3)
+    assert await use(budget, 0.0, Priority.BULK) - start == pytest.approx(3)
 
 
 async def test_of_a_window_of_many_bulk_sees_the_gaps_too():
-    budget = Budget(RateLimit(200, per=200.0))
+    budget = RateLimiter(RateLimit(200, per=200.0))
     start = anyio.current_time()
-    await times(budget, Lane.DIRECT, 50)
+    await times(budget, Priority.DIRECT, 50)
     await anyio.sleep(80)
-    await times(budget, Lane.DIRECT, 90)
+    await times(budget, Priority.DIRECT, 90)
 
     # 60 are free, 50 come free at 200 and the next at 280.
-    assert await use(budget, 0.0, Lane.BULK) - start == pytest.approx(170)
+    assert await use(budget, 0.0, Priority.BULK) - start == pytest.approx(170)
 
 
 # More in use than is allowed by now
@@ -148,7 +148,7 @@ async def test_of_a_window_of_many_bulk_sees_the_gaps_too():
 
 @pytest.mark.parametrize("refused, turn", [(1, 14), (5, 12)])
 async def test_what_is_in_use_beyond_a_lower_limit_comes_free_first(refused: int, turn: float):
-    budget = Budget(RateLimit(5, per=10.0))
+    budget = RateLimiter(RateLimit(5, per=10.0))
     start, sent = anyio.current_time(), list[float]()
 
     async def ask() -> None:
@@ -166,7 +166,7 @@ async def test_what_is_in_use_beyond_a_lower_limit_comes_free_first(refused: int
 
 
 async def test_a_call_that_has_time_until_its_turn_is_not_refused_because_more_is_in_use_than_is_allowed():
-    budget = Budget(RateLimit(5, per=10.0))
+    budget = RateLimiter(RateLimit(5, per=10.0))
     start, sent = anyio.current_time(), list[float]()
     for permit in [await permit_of(budget) for _ in range(5)]:
         await anyio.sleep(1)
@@ -190,7 +190,7 @@ async def test_a_call_that_has_time_until_its_turn_is_not_refused_because_more_i
 
 
 async def test_who_waits_is_woken_when_the_lower_limit_grows():
-    budget = Budget(RateLimit(2, per=10.0))
+    budget = RateLimiter(RateLimit(2, per=10.0))
     start = anyio.current_time()
     await throttled(budget)
     await anyio.sleep(10)
@@ -203,7 +203,7 @@ async def test_who_waits_is_woken_when_the_lower_limit_grows():
 
 
 async def test_what_windows_without_a_429_have_given_back_stays_given_back():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     early = await permit_of(budget)
     await throttled(budget)
     await anyio.sleep(35)
@@ -214,7 +214,7 @@ async def test_what_windows_without_a_429_have_given_back_stays_given_back():
 
 
 async def test_one_429_halves_what_has_been_given_back_too():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     await throttled(budget)
     late = await later(budget, seconds=6)
     await anyio.sleep(29)
@@ -224,13 +224,13 @@ async def test_one_429_halves_what_has_been_given_back_too():
     assert await at_once(budget) == 30
 
 
-async def later(budget: Budget, seconds: float) -> Permit:
+async def later(budget: RateLimiter, seconds: float) -> Permit:
     await anyio.sleep(seconds)
     return await permit_of(budget)
 
 
 async def test_of_a_limit_however_often_refused_exactly_one_request_a_window_remains():
-    budget = Budget(RateLimit(3, per=1.0))
+    budget = RateLimiter(RateLimit(3, per=1.0))
     for _ in range(5):
         await throttled(budget)
         await anyio.sleep(1)
@@ -247,7 +247,7 @@ def test_a_part_of_a_request_is_refused_as_a_limit():
 
 
 async def test_those_in_flight_are_not_free_before_a_window_has_passed():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(use, budget, 3.0)
         await anyio.sleep(0.01)
@@ -256,7 +256,7 @@ async def test_those_in_flight_are_not_free_before_a_window_has_passed():
 
 
 async def test_a_turn_that_comes_with_the_deadline_is_not_refused():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     await use(budget)
 
     with suppress(TimeoutError), anyio.fail_after(10):
@@ -266,7 +266,7 @@ async def test_a_turn_that_comes_with_the_deadline_is_not_refused():
 
 
 async def test_a_deadline_that_is_over_already_is_told_by_whose_it_is():
-    budget = Budget(RateLimit(1, per=10.0))
+    budget = RateLimiter(RateLimit(1, per=10.0))
     await use(budget)
 
     with anyio.CancelScope() as scope:
@@ -277,21 +277,21 @@ async def test_a_deadline_that_is_over_already_is_told_by_whose_it_is():
 
 
 async def test_what_is_no_more_than_the_reserve_is_not_spread():
-    budget = Budget(RateLimit(30, per=30.0))
+    budget = RateLimiter(RateLimit(30, per=30.0))
     start = anyio.current_time()
     await use(budget)
     await anyio.sleep(20)
-    await times(budget, Lane.DIRECT, 19)
+    await times(budget, Priority.DIRECT, 19)
 
     # Ten are free, just the reserve. At 30 it is one more, and the next comes free at 50: halfway from 20 to there.
-    assert await use(budget, 0.0, Lane.BULK) - start == pytest.approx(35)
+    assert await use(budget, 0.0, Priority.BULK) - start == pytest.approx(35)
 
 
 async def test_a_refusal_of_a_whole_window_ago_does_not_count_in_the_next_lesson():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     await throttled(budget)
     await anyio.sleep(10)
-    await times(budget, Lane.DIRECT, 40)
+    await times(budget, Priority.DIRECT, 40)
     await throttled(budget)
     await anyio.sleep(10)
 
@@ -301,11 +301,11 @@ async def test_a_refusal_of_a_whole_window_ago_does_not_count_in_the_next_lesson
 def test_the_seconds_of_a_bulk_are_none_for_a_burst_and_else_an_even_share_each():
     limit = RateLimit(10, per=60.0)
 
-    assert [seconds_of_bulk(limit, requests) for requests in (0, 2, 3, 20)] == [0, 0, 18, 120]
+    assert [bulk_seconds(limit, requests) for requests in (0, 2, 3, 20)] == [0, 0, 18, 120]
 
 
 async def test_a_hail_of_429s_halves_what_is_allowed_once_and_again_half_a_window_later():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     for _ in range(12):
         await throttled(budget)
         await anyio.sleep(0.4)
@@ -320,7 +320,7 @@ async def test_a_hail_of_429s_halves_what_is_allowed_once_and_again_half_a_windo
 
 
 async def test_half_a_window_after_a_lesson_is_not_yet_time_for_another():
-    budget = Budget(RateLimit(100, per=10.0))
+    budget = RateLimiter(RateLimit(100, per=10.0))
     await throttled(budget)
     await anyio.sleep(5)
     await throttled(budget)

@@ -3,9 +3,18 @@
 import pytest
 
 from coaching_async import RetryPolicy
-from coaching_async._retry import TABLE, Fault, Safety, Then, Verdict, fault_of, parse_retry_after, shared_pause
+from coaching_async._transport.retry_policy import (
+    RETRY_TABLE,
+    Action,
+    Decision,
+    Fault,
+    Safety,
+    cooldown_seconds,
+    fault_from_status,
+    parse_retry_after,
+)
 
-RETRY, ONCE, STOP, DONE = Then.RETRY, Then.RETRY_ONCE, Then.STOP, Then.DONE
+RETRY, ONCE, STOP, DONE = Action.RETRY, Action.RETRY_ONCE, Action.STOP, Action.DONE
 
 # what happened:        SAFE             DELETE            WRITE
 ROWS = {
@@ -23,12 +32,12 @@ ROWS = {
 
 @pytest.mark.parametrize("fault", Fault)
 def test_each_row_of_the_table_is_as_the_design_has_it(fault: Fault):
-    assert TABLE[fault] == {safety: Verdict(*cell) for safety, cell in zip(Safety, ROWS[fault], strict=True)}
+    assert RETRY_TABLE[fault] == {safety: Decision(*cell) for safety, cell in zip(Safety, ROWS[fault], strict=True)}
 
 
 def test_a_write_that_may_have_been_carried_out_is_never_sent_again():
     for fault in Fault:
-        verdict = TABLE[fault][Safety.WRITE]
+        verdict = RETRY_TABLE[fault][Safety.WRITE]
         assert verdict.then is STOP or verdict.processed == "no"
 
 
@@ -43,7 +52,7 @@ def test_a_write_that_may_have_been_carried_out_is_never_sent_again():
     ],
 )
 def test_each_status_stands_for_a_fault_or_none(statuses: tuple[int, ...], fault: Fault | None):
-    assert {fault_of(status) for status in statuses} == {fault}
+    assert {fault_from_status(status) for status in statuses} == {fault}
 
 
 DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
@@ -99,7 +108,7 @@ def test_what_the_service_says_wins_over_backoff():
 
 def test_a_silent_429_waits_three_seconds():
     assert wait(RetryPolicy(), Fault.THROTTLED) == 3.0
-    assert shared_pause(None) == 3.0
+    assert cooldown_seconds(None) == 3.0
 
 
 def test_429s_are_counted_apart():
@@ -110,7 +119,7 @@ def test_429s_are_counted_apart():
 def test_a_wait_that_is_too_long_is_not_begun():
     assert wait(RetryPolicy(), Fault.THROTTLED, retry_after=181.0) is None
     assert wait(RetryPolicy(max_retry_after=200), Fault.THROTTLED, retry_after=181.0) == 181.0
-    assert shared_pause(86400.0) == 180.0
+    assert cooldown_seconds(86400.0) == 180.0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from coaching_async import RetryPolicy
-from coaching_async._retry import Fault, RetryBudget, fault_of, parse_retry_after
+from coaching_async._transport.retry_policy import Fault, RetryBudget, fault_from_status, parse_retry_after
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from coaching_async._retry import Fault, RetryBudget, fault_of, parse_retry_afte
 def test_a_range_of_statuses_ends_where_the_next_begins(
     last: int, first: int, before: Fault | None, after: Fault | None
 ):
-    assert (fault_of(last), fault_of(first)) == (before, after)
+    assert (fault_from_status(last), fault_from_status(first)) == (before, after)
 
 
 def test_the_longest_wait_that_is_allowed_is_begun():

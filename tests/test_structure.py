@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from coaching_async import Annotation, AppointmentUpdate, ErrorBody, from_dict
-from coaching_async._wire import _converter
+from coaching_async._serialization.codec import _converter
 
 from .test_wire import FUTURE, MODELS
 

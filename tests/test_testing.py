@@ -37,12 +37,12 @@ from coaching_async import (
     ServerError,
     from_dict,
     models,
-    models_aggregates,
-    models_errors,
-    models_slots,
-    models_socket,
     to_dict,
 )
+from coaching_async.models import aggregates as models_aggregates
+from coaching_async.models import channels as models_socket
+from coaching_async.models import errors as models_errors
+from coaching_async.models import schedule_slots as models_slots
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from coaching_async.testing import Operation, build, fails, loses_answer, never_answers, route
 

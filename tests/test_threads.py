@@ -13,10 +13,11 @@ import anyio
 import httpx
 import pytest
 
-from coaching_async import Appointment, CoachingClient, DeadlineExceeded, OutcomeUnknown, Page, _wire
-from coaching_async._json import LONG
-from coaching_async._tasks import THREADS, off_the_loop
-from coaching_async._wire import decode, to_dict
+from coaching_async import Appointment, CoachingClient, DeadlineExceeded, OutcomeUnknown, Page
+from coaching_async._concurrency.tasks import MAX_THREADS, run_in_thread
+from coaching_async._serialization import codec as _wire
+from coaching_async._serialization.codec import decode, to_dict
+from coaching_async._serialization.json import LARGE_BODY
 from coaching_async.testing import assert_no_leaks
 
 from .matrix.support import NEW
@@ -25,7 +26,7 @@ from .support import Service
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
 ENTITY = {"id": "1", "name": "x" * 100, "attendees": [{"id": "2"}]}
-ENTITIES = [ENTITY] * (2 * LONG // len(json.dumps(ENTITY)))
+ENTITIES = [ENTITY] * (2 * LARGE_BODY // len(json.dumps(ENTITY)))
 SOON = 0.05
 
 
@@ -82,13 +83,13 @@ async def test_while_a_thread_works_the_event_loop_goes_on(work: Work):
             work.may_end.set()
 
         tasks.start_soon(end_it)
-        assert await off_the_loop(work, is_left=True) == "done"
+        assert await run_in_thread(work, is_left=True) == "done"
 
 
 async def test_a_caller_that_is_cancelled_goes_at_once_and_the_thread_ends_by_itself(work: Work):
     async with assert_no_leaks():
         with anyio.move_on_after(SOON) as scope:
-            await off_the_loop(work, is_left=True)
+            await run_in_thread(work, is_left=True)
 
         assert scope.cancelled_caught
         assert work.under_way == 1
@@ -107,11 +108,11 @@ async def test_what_a_thread_raises_is_raised_and_nowhere_printed_where_its_call
         raise LookupError
 
     with anyio.move_on_after(SOON):
-        await off_the_loop(fail, is_left=True)
+        await run_in_thread(fail, is_left=True)
     work.may_end.set()
     await work.until(lambda: work.under_way == 0)
     with pytest.raises(LookupError):
-        await off_the_loop(fail, is_left=True)
+        await run_in_thread(fail, is_left=True)
     gc.collect()
 
     assert (printed, caplog.records) == ([], [])
@@ -119,16 +120,16 @@ async def test_what_a_thread_raises_is_raised_and_nowhere_printed_where_its_call
 
 async def test_no_more_than_two_threads_work_at_once_those_that_were_left_included(work: Work):
     async with anyio.create_task_group() as tasks:
-        for _ in range(THREADS):
+        for _ in range(MAX_THREADS):
             with anyio.move_on_after(SOON):
-                await off_the_loop(work, is_left=True)
+                await run_in_thread(work, is_left=True)
         for _ in range(5):
-            tasks.start_soon(off_the_loop, work)
+            tasks.start_soon(run_in_thread, work)
         await anyio.sleep(SOON)
-        assert work.begun == THREADS
+        assert work.begun == MAX_THREADS
         work.may_end.set()
 
-    assert (work.begun, work.most) == (THREADS + 5, THREADS)
+    assert (work.begun, work.most) == (MAX_THREADS + 5, MAX_THREADS)
 
 
 async def test_where_no_thread_can_be_started_that_is_told_and_the_next_may_be(monkeypatch: pytest.MonkeyPatch):
@@ -137,15 +138,15 @@ async def test_where_no_thread_can_be_started_that_is_told_and_the_next_may_be(m
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fail)
-        for _ in range(THREADS + 1):
+        for _ in range(MAX_THREADS + 1):
             with pytest.raises(RuntimeError, match="new thread"):
-                await off_the_loop(int)
+                await run_in_thread(int)
 
-    assert await off_the_loop(int) == 0
+    assert await run_in_thread(int) == 0
 
 
 def long_service() -> Service:
-    content = json.dumps(ENTITY | {"news": "x" * LONG}).encode()
+    content = json.dumps(ENTITY | {"news": "x" * LARGE_BODY}).encode()
     return Service(lambda _: httpx.Response(200, content=content))
 
 
@@ -192,7 +193,7 @@ async def test_a_client_is_closed_though_a_thread_is_still_at_an_answer(work: Wo
 async def test_a_caller_that_is_cancelled_natively_goes_at_once_too(work: Work, anyio_backend_name: str):
     if anyio_backend_name == "trio":
         pytest.skip("asyncio's own way to cancel")
-    task = asyncio.ensure_future(off_the_loop(work, is_left=True))
+    task = asyncio.ensure_future(run_in_thread(work, is_left=True))
     await work.until(lambda: work.under_way == 1)
     task.cancel()
     await asyncio.wait([task])

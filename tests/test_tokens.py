@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from coaching_async import AccessToken, AuthError, ClientCredentials, RetryPolicy
+from coaching_async._auth.token_endpoint import NormalizeThrottlingMiddleware
+from coaching_async._auth.token_endpoint import TokenEndpoint as Posting
+from coaching_async._auth.token_source import CachedTokenSource
 from coaching_async._events import TokenIssued
-from coaching_async._exchange import Response
-from coaching_async._login import Login as Posting
-from coaching_async._login import LoginLimit
-from coaching_async._pipeline import Retrying
-from coaching_async._retry import Safety
-from coaching_async._tokens import TokenKeeper
+from coaching_async._transport.messages import Response
+from coaching_async._transport.retry import RetryMiddleware
+from coaching_async._transport.retry_policy import Safety
 
 from .support import Script
 
@@ -40,9 +40,9 @@ class Login(Script):
         return await super().__call__(request)
 
 
-def keeper(script: Script, events: list[object] | None = None) -> TokenKeeper:
+def keeper(script: Script, events: list[object] | None = None) -> CachedTokenSource:
     emit = (lambda _: None) if events is None else events.append
-    return TokenKeeper(
+    return CachedTokenSource(
         ClientCredentials("id", SECRET), Posting("https://login.test/oauth/token", script, emit, RetryPolicy())
     )
 
@@ -258,7 +258,7 @@ async def test_the_login_hosts_own_rate_limit_is_waited_for():
     script = Script(refusal("invalid_request", "rate limit exceeded; wait a little"), token_answer())
     start = anyio.current_time()
 
-    assert await keeper(Retrying(LoginLimit(script))).token() == "t1"  # type: ignore[arg-type]
+    assert await keeper(RetryMiddleware(NormalizeThrottlingMiddleware(script))).token() == "t1"  # type: ignore[arg-type]
 
     assert anyio.current_time() - start == pytest.approx(3)
 
@@ -266,11 +266,11 @@ async def test_the_login_hosts_own_rate_limit_is_waited_for():
 async def test_an_unclear_token_request_is_sent_again():
     script = Script(503, httpx_cut(), token_answer())
 
-    assert await keeper(Retrying(LoginLimit(script))).token() == "t1"  # type: ignore[arg-type]
+    assert await keeper(RetryMiddleware(NormalizeThrottlingMiddleware(script))).token() == "t1"  # type: ignore[arg-type]
 
 
 def httpx_cut():
-    from coaching_async._retry import Fault
+    from coaching_async._transport.retry_policy import Fault
 
     from .support import failure
 
@@ -328,7 +328,7 @@ async def test_examples_of_the_contract_are_understood(example: Any):
     limited = Response(400, content=json.dumps(example("oauth_error_400_rate_limit")).encode())
     from .support import request_of
 
-    assert (await LoginLimit(Script(limited))(request_of())).status == 429
+    assert (await NormalizeThrottlingMiddleware(Script(limited))(request_of())).status == 429
 
 
 async def test_a_token_somebody_else_obtained_is_used_as_it_is():
@@ -382,7 +382,7 @@ async def test_a_renewal_during_which_the_old_token_ends_or_is_rejected_fetches_
 
 async def test_that_one_caller_had_no_time_is_not_held_against_the_next():
     limited = Response(429, httpx.Headers({"Retry-After": "2"}), b'{"error": "x"}')
-    shared = keeper(Retrying(Script(limited, token_answer())))  # type: ignore[arg-type]
+    shared = keeper(RetryMiddleware(Script(limited, token_answer())))  # type: ignore[arg-type]
 
     with anyio.move_on_after(1), pytest.raises(AuthError, match="429"):
         await shared.token()

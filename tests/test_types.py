@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from coaching_async import UNSET, AppointmentStatus, Interval
-from coaching_async._types import Secret
+from coaching_async._auth.secret import Secret
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

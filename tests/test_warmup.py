@@ -19,7 +19,7 @@ from coaching_async import (
     ConfigurationError,
     TransportError,
 )
-from coaching_async._tasks import off_the_loop
+from coaching_async._concurrency.tasks import run_in_thread
 from coaching_async.testing import assert_no_leaks
 
 from .faults import Conversation, FaultServer, answering, then
@@ -168,7 +168,7 @@ def test_when_the_event_loop_is_gone_what_is_done_off_it_ends_in_silence(monkeyp
 
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)  # it complains of the task
-    task = loop.create_task(off_the_loop(slow))
+    task = loop.create_task(run_in_thread(slow))
     loop.run_until_complete(asyncio.sleep(0))
     begun.wait(10)
     thread = next(each for each in threading.enumerate() if each.name == "coaching_async")
@@ -195,4 +195,4 @@ async def test_what_is_done_off_the_loop_may_raise_whatever_it_likes():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await off_the_loop(fail)
+        await run_in_thread(fail)

@@ -3,8 +3,6 @@ import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, get_args, get_origin, get_type_hints
 
-import anyio
-import anyio.lowlevel
 import attrs
 import pytest
 
@@ -41,14 +39,13 @@ from coaching_async import (
     SystemMessage,
     UserReference,
     WfmScheduleReference,
-    _wire,
     from_dict,
     to_dict,
 )
-from coaching_async._json import parse_json
-from coaching_async._names import camel
-from coaching_async._urls import path, query
-from coaching_async._wire import decode, encode
+from coaching_async._serialization.codec import decode, encode
+from coaching_async._serialization.json import parse_json
+from coaching_async._serialization.names import to_camel
+from coaching_async._serialization.urls import encode_path, encode_query
 
 from .conftest import DATA
 
@@ -219,7 +216,7 @@ def mentioned(annotation: Any) -> set[Any]:
 @pytest.mark.parametrize("cls", SCHEMA_OF)
 def test_a_model_has_every_field_of_its_schema_and_every_value_of_its_enums(cls: Any):
     properties = SCHEMAS[SCHEMA_OF[cls]]["properties"]
-    hints = {camel(name): hint for name, hint in get_type_hints(cls).items()}
+    hints = {to_camel(name): hint for name, hint in get_type_hints(cls).items()}
 
     assert hints.keys() == properties.keys()
     for name, schema in properties.items():
@@ -340,7 +337,11 @@ def test_only_models_become_dicts():
 
 
 def test_names_are_renamed_by_rule():
-    assert [camel(name) for name in ("id", "date_start", "length_in_minutes")] == ["id", "dateStart", "lengthInMinutes"]
+    assert [to_camel(name) for name in ("id", "date_start", "length_in_minutes")] == [
+        "id",
+        "dateStart",
+        "lengthInMinutes",
+    ]
 
 
 def body(model: object) -> Any:
@@ -427,8 +428,8 @@ def test_request_bodies_come_back_from_their_json_too():
 
 
 def test_lists_travel_as_repeated_parameters_and_none_stays_at_home():
-    assert query(user_ids=["a", "b"], statuses=None, page_size=3) == "userIds=a&userIds=b&pageSize=3"
-    assert query(interval=Interval.month(2026, 12)) == (
+    assert encode_query(user_ids=["a", "b"], statuses=None, page_size=3) == "userIds=a&userIds=b&pageSize=3"
+    assert encode_query(interval=Interval.month(2026, 12)) == (
         "interval=2026-12-01T00%3A00%3A00.000Z%2F2027-01-01T00%3A00%3A00.000Z"
     )
 
@@ -436,7 +437,7 @@ def test_lists_travel_as_repeated_parameters_and_none_stays_at_home():
 @pytest.mark.parametrize("items", [["a,b"], [""], [None], [5]])
 def test_a_list_item_that_would_be_read_as_another_is_refused(items: Any):
     with pytest.raises(ValueError, match="user_ids: "):
-        query(user_ids=items)
+        encode_query(user_ids=items)
 
 
 @pytest.mark.parametrize(
@@ -445,7 +446,7 @@ def test_a_list_item_that_would_be_read_as_another_is_refused(items: Any):
 def test_an_id_stays_one_path_segment_whatever_is_in_it(segment: str):
     from urllib.parse import unquote
 
-    encoded = path("appointments", segment)
+    encoded = encode_path("appointments", segment)
 
     assert encoded.count("/") == 2
     assert encoded.isascii()
@@ -456,12 +457,12 @@ def test_an_id_stays_one_path_segment_whatever_is_in_it(segment: str):
 @pytest.mark.parametrize("segment", ["", ".", ".."])
 def test_an_id_that_clients_fold_away_is_refused(segment: str):
     with pytest.raises(ValueError, match="is no id"):
-        path("appointments", segment)
+        encode_path("appointments", segment)
 
 
 def test_an_id_is_a_str():
     with pytest.raises(TypeError, match="an id is a str, not NoneType"):
-        path("appointments", None)  # type: ignore[arg-type]
+        encode_path("appointments", None)  # type: ignore[arg-type]
 
 
 def test_a_status_change_has_a_status():

@@ -28,7 +28,7 @@ from coaching_async import (
     RateLimit,
     ResponseError,
 )
-from coaching_async._retry import parse_retry_after
+from coaching_async._transport.retry_policy import parse_retry_after
 from tests.conftest import DATA, VirtualLoop
 from tests.support import Service
 from tests.test_operations import ROWS

@@ -32,7 +32,7 @@ from coaching_async import (
     Saml2Bearer,
     Unauthorized,
 )
-from coaching_async import _tokens as tokens
+from coaching_async._auth import token_source as tokens
 from coaching_async.sandbox import CLIENT_ID as SANDBOX_ID
 from coaching_async.sandbox import CLIENT_SECRET as SANDBOX_SECRET
 from coaching_async.sandbox import Sandbox, UserGrant
@@ -389,7 +389,7 @@ async def test_row_62_a_code_whose_answer_was_cut_is_not_posted_again(kind: str)
 @pytest.mark.real_time
 @each_of(user, code)
 async def test_row_51_what_never_left_is_not_used_up(grant: Callable[[], Any], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tokens, "ERRAND_PATIENCE", 0.1)
+    monkeypatch.setattr(tokens, "REFRESH_TIMEOUT", 0.1)
     with FaultServer(Conversation.pause) as server:  # shakes no hands
         async with client_to(f"https://localhost:{server.port}", auth=grant()) as client:
             for number in range(3):

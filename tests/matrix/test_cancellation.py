@@ -34,9 +34,9 @@ from coaching_async import (
     OutcomeUnknown,
     RateLimit,
     RefreshToken,
-    _wire,
 )
-from coaching_async._lanes import in_bulk
+from coaching_async._serialization import codec as _wire
+from coaching_async._transport.priority import bulk_priority
 from tests.cancelling import (
     Way,
     assert_nothing_is_held,
@@ -456,7 +456,10 @@ async def test_row_98_what_is_over_before_it_begins_sends_nothing_not_even_for_a
 ):
     service = Service([answer(APPOINTMENT)])
     async with service.client(auth) as client:
-        with anyio.CancelScope(deadline=anyio.current_time() + 1) as scope, in_bulk() if is_bulk else nullcontext():
+        with (
+            anyio.CancelScope(deadline=anyio.current_time() + 1) as scope,
+            bulk_priority() if is_bulk else nullcontext(),
+        ):
             if is_late:
                 jump(2)
             else:

@@ -23,8 +23,8 @@ from coaching_async import (
     TransportError,
     from_dict,
 )
-from coaching_async import _engine as engine
 from coaching_async._events import Event, RequestFailed
+from coaching_async._transport import http as engine
 from tests.faults import HOST, Authority, Conversation, FaultServer, answering, ok, then
 
 from .support import APPOINTMENT, CANARY, NEW, TOKEN, client_to, failing

@@ -34,7 +34,7 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from coaching_async._retry import RetryBudget
+from coaching_async._transport.retry_policy import RetryBudget
 from tests.cancelling import assert_nothing_is_held
 from tests.faults import Conversation, FaultServer, ok, tasks_now
 from tests.support import http_of, way_of

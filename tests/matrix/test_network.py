@@ -22,8 +22,8 @@ from coaching_async import (
     TransportError,
     from_dict,
 )
-from coaching_async import _engine as engine
 from coaching_async._events import Event, RequestFailed
+from coaching_async._transport import http as engine
 from tests.faults import Behaviour, Conversation, Fault, FaultProxy, FaultServer, answering, ok, response, then
 from tests.support import CUT, http_of
 
@@ -46,7 +46,7 @@ class Patience:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failures: list[str] = []
-        self._usual = engine.ANSWER_TIMEOUT
+        self._usual = engine.READ_TIMEOUT
         self._set = monkeypatch.setattr
 
     def lose(self) -> None:
@@ -63,7 +63,7 @@ class Patience:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> Patience:
-    assert engine.ANSWER_TIMEOUT == 15.0
+    assert engine.READ_TIMEOUT == 15.0
     return Patience(monkeypatch)
 
 

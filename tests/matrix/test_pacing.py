@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from coaching_async import ClientCredentials, ClientMisuse, CoachingClient, DeadlineExceeded, RateLimit, RateLimited
-from coaching_async._lanes import in_bulk
+from coaching_async._transport.priority import bulk_priority
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from tests.support import answer, page
 
@@ -51,7 +51,7 @@ async def many(client: CoachingClient, count: int) -> None:
     left = iter(range(count))
 
     async def work() -> None:
-        with in_bulk():
+        with bulk_priority():
             for _ in left:
                 await client.appointments.get("1")
 
@@ -127,7 +127,7 @@ async def test_a_page_that_takes_longer_than_its_time_is_given_up_however_long_i
 async def test_a_walk_that_is_told_to_wait_waits_and_a_direct_call_says_when_to_come_back():
     service = Limited(3, says=50)
     async with service.client(timeout=5.0) as client:
-        with in_bulk():
+        with bulk_priority():
             for _ in range(3):
                 await client.appointments.get("1")
         with pytest.raises(RateLimited) as caught:

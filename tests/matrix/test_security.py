@@ -41,7 +41,7 @@ from coaching_async import (
     TransportError,
     Unauthorized,
 )
-from coaching_async._http import tls_context
+from coaching_async._transport.http_client import new_tls_context
 from tests.faults import HOST, Authority, Conversation, FaultServer, Received, ok
 from tests.support import Service, answer, http_of
 
@@ -622,7 +622,7 @@ def can_be_had(authority: Authority, version: ssl.TLSVersion) -> bool:
 async def test_row_111_a_server_of_old_tls_is_refused(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     authority = Authority()
     monkeypatch.setenv("SSL_CERT_FILE", authority.pem(tmp_path))
-    assert tls_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert new_tls_context().minimum_version >= ssl.TLSVersion.TLSv1_2
     with FaultServer(ok(APPOINTMENT), tls=authority.server()) as server:
         async with client_to(server.url) as client:
             await client.appointments.get("1")  # all else is right
@@ -645,7 +645,7 @@ def test_row_111_nobody_can_switch_the_checking_of_certificates_off():
     assert not [each for each in taken if any(word in each for word in ("verify", "insecure", "ssl", "tls", "cert"))]
     with pytest.raises(TypeError, match="verify"):
         CoachingClient(Source(), verify=False)  # type: ignore[call-arg]
-    context = tls_context()
+    context = new_tls_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 

@@ -31,7 +31,7 @@ from coaching_async import (
     ServerError,
     Unauthorized,
 )
-from coaching_async._retry import Fault, parse_retry_after, shared_pause
+from coaching_async._transport.retry_policy import Fault, cooldown_seconds, parse_retry_after
 from tests.faults import Conversation, FaultServer, answering, then
 from tests.support import Service, answer
 
@@ -264,7 +264,7 @@ def test_row_31_whatever_the_headers_say_a_wait_is_within_bounds_or_not_begun(
     seconds = parse_retry_after(value, date)
 
     assert seconds is None or seconds >= 0
-    assert 0 <= shared_pause(seconds) <= 180
+    assert 0 <= cooldown_seconds(seconds) <= 180
     for count in range(1, 12):
         wait = policy.wait(fault, faults=count, throttles=count, retry_after=seconds, draw=lambda: 0.5)
         assert wait is None or 0 <= wait <= policy.max_retry_after

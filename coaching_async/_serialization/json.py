@@ -1,0 +1,98 @@
+"""JSON by the letter of RFC 8259, read by orjson where that is installed; a long text is read in a thread."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
+
+from coaching_async._concurrency.tasks import run_in_thread
+
+__all__ = ["LARGE_BODY", "Json", "dumps", "parse", "parse_json", "parse_object", "parse_with_orjson"]
+
+T = TypeVar("T")
+
+try:
+    import orjson
+except ImportError:  # the extra `fast` brings it
+    orjson = None  # type: ignore[assignment]
+
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What JSON can say."""
+
+
+LARGE_BODY: Final = 2**18
+"""Bytes of a text above which reading it, and making models of it, would stop the event loop for too long."""
+
+
+MAX_VALUES: Final = 2**19
+"""Values in one text, about. A page of 10 MiB has fewer; neither parser lets another thread run before its end, and with
+millions of values that is a second."""
+
+
+async def parse(content: bytes, read: Callable[[bytes], T]) -> T:
+    """Return what `read` makes of a body, in a thread for a long one.
+
+    A caller that is cancelled, or whose deadline passes, does not wait for the thread. Raises what `read` raises, and
+    `ValueError` for more than `MOST` values.
+    """
+    if len(content) <= LARGE_BODY:
+        return read(content)
+    return await run_in_thread(partial(_read_large, content, read), is_left=True)
+
+
+def _read_large(content: bytes, read: Callable[[bytes], T]) -> T:
+    if sum(map(content.count, (b"{", b"[", b","))) > MAX_VALUES:
+        raise ValueError(f"no JSON that can be read: it has more than {MAX_VALUES:,} values")
+    return read(content)
+
+
+def parse_json(content: bytes) -> Any:
+    """Return the JSON value of a body, as the standard library reads it. Anything else is a `ValueError`."""
+    try:
+        return DECODER.decode(content.decode("utf-8-sig"))
+    except (RecursionError, ValueError) as error:
+        problem = _describe_error(error)
+    raise ValueError(f"no JSON: {problem}")
+
+
+def parse_with_orjson(content: bytes) -> Any:
+    """Return what orjson reads; None without orjson, or where it refuses the text, which `parse_json` may still read.
+
+    The value is that of `parse_json`, with one exception: orjson reads integers beyond 64 bits as floats.
+    """
+    if orjson is None:
+        return None
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        return None
+
+
+def parse_object(content: bytes) -> dict[str, object]:
+    """Return the JSON object of a body, empty where there is none or a very long one: for answers whose status says enough."""
+    try:
+        value = parse_json(content) if len(content) <= LARGE_BODY else None
+    except ValueError:
+        return {}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def dumps(value: object) -> bytes:
+    """Return the JSON of a value. Raises `ValueError` or `TypeError` where there is none."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _describe_error(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return str(getattr(error, "msg", error))  # JSONDecodeError's str() goes on to quote the place
+
+
+def _reject_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant)
