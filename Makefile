@@ -38,28 +38,28 @@ unit: $(READY)
 	$(BIN)/coverage report
 
 matrix: $(READY)
-	$(BIN)/coverage run --parallel-mode -m pytest tests/matrix
+	$(BIN)/coverage run --parallel-mode -m pytest tests/faults
 
 others: $(READY)
-	$(BIN)/coverage run --parallel-mode -m pytest --ignore tests/matrix
+	$(BIN)/coverage run --parallel-mode -m pytest --ignore tests/faults
 
 legs: $(READY)
-	$(BIN)/python tests/legs.py
+	$(BIN)/python tests/support/other_pythons.py
 
 # The site is in build/site then. With --quiet no warning would count; the announcement that is put off is the theme's.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# What decoding and calls cost, taken down as what they may cost: tests/test_cost.py fails where it is a tenth more.
+# What decoding and calls cost, taken down as what they may cost: tests/benchmarks/test_guard.py fails where it is a tenth more.
 record: $(READY)
 	for python in $(BIN)/python $(wildcard .venv-leg-*/bin/python); do $$python -m benchmarks.guard --record || exit 1; done
 
-# Half an hour, and never part of `make test`: see tests/long/README.md.
+# Half an hour, and never part of `make test`: see tests/slow/README.md.
 long: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
-	$(BIN)/python tests/long/mutation.py
-	CHURN_ROUNDS=300 $(BIN)/python -m pytest tests/matrix/test_cancellation.py -k row_96 --timeout 600
-	$(BIN)/python -m pytest tests/long
+	$(BIN)/python tests/slow/mutation.py
+	CHURN_ROUNDS=300 $(BIN)/python -m pytest tests/faults/test_cancellation.py -k row_96 --timeout 600
+	$(BIN)/python -m pytest tests/slow
 
 # Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
 bench: $(READY)

@@ -11,9 +11,8 @@ import pytest
 from trio.testing import MockClock
 
 from benchmarks import environments
-
-from .everyday import Official, official
-from .validation import Witness, witnessing
+from tests.support.contract import Witness, witnessing
+from tests.support.official_sdk.everyday import Official, official
 
 DATA = Path(__file__).parent / "data"
 

@@ -18,8 +18,7 @@ from coaching_async import (
     Stats,
 )
 from coaching_async._config import ClientOptions
-
-from .support import TOKEN, Service, answer, http_of, way_of
+from tests.support.doubles import TOKEN, Service, answer, http_of, way_of
 
 pytestmark = pytest.mark.anyio
 
