@@ -164,7 +164,7 @@ def layers(client: CoachingClient) -> Send:
     async def bottom(_: Request) -> Response:
         return ANSWER
 
-    top: Any = client._api.line().way(client._api.identity).send
+    top: Any = client._api.get_session().pipeline(client._api.identity).send
     lowest = top
     while hasattr(lowest.send, "send"):
         lowest = lowest.send

@@ -111,7 +111,7 @@ class CoachingClient:
                     self._emit,
                     retry,
                 )
-                tokens = token_source_for(who.auth, login, errands.start) if isinstance(who.auth, Grant) else who.auth
+                tokens = token_source_for(who.auth, login, errands.spawn) if isinstance(who.auth, Grant) else who.auth
                 send = RetryMiddleware(
                     RateLimitMiddleware(BearerAuthMiddleware(engine, tokens), RateLimiter(who.rate_limit))
                 )
@@ -123,15 +123,15 @@ class CoachingClient:
         self._counters: Final = Counters()
         self._is_closed = False
         self._is_view = False
-        self._lines: Final = PerEventLoop(line, Session.abandon)
+        self._lines: Final = PerEventLoop(line, Session.discard)
         identity = Identity(auth, rate_limit)
-        self._offer(
+        self._bind_resources(
             ApiClient(
                 where.api, self._lines.get, identity, self._emit, validate_timeout(timeout), retry, max_concurrency
             )
         )
 
-    def _offer(self, api: ApiClient) -> None:
+    def _bind_resources(self, api: ApiClient) -> None:
         self._api = api
         self.appointments = Appointments(api)
         self.annotations = Annotations(api)
@@ -182,7 +182,7 @@ class CoachingClient:
     def _view(self, **changes: Any) -> Self:
         view = copy.copy(self)
         view._is_view = True  # noqa: SLF001 # one of us
-        view._offer(attrs.evolve(self._api, **changes))  # noqa: SLF001 # one of us
+        view._bind_resources(attrs.evolve(self._api, **changes))  # noqa: SLF001 # one of us
         return view
 
     async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
@@ -289,7 +289,7 @@ class CoachingClient:
         """
         if self._is_view:
             raise ClientMisuse("a view cannot be closed: close the client that it was made from")
-        line = None if self._is_closed and self._lines.is_elsewhere() else self._lines.get()
+        line = None if self._is_closed and self._lines.is_foreign() else self._lines.get()
         self._is_closed = True
         if line is not None:
             await line.aclose()
@@ -298,9 +298,9 @@ class CoachingClient:
         if self._is_view:
             raise ClientMisuse("a view cannot be closed, so it is no context manager: use it as it is")
         line = self._lines.get()
-        line.refuse_if_closed()
+        line.raise_if_closed()
         await line.connections.get()
-        line.refuse_if_closed()  # it may have been, meanwhile
+        line.raise_if_closed()  # it may have been, meanwhile
         return self
 
     async def __aexit__(

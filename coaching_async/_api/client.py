@@ -71,7 +71,7 @@ class ApiClient:
     """What a resource needs to make calls. Segments are the path below `ROOT`, each quoted as one."""
 
     base_url: str
-    line: Callable[[], Session]
+    get_session: Callable[[], Session]
     """The line of this event loop. Raises `ClientMisuse`."""
     identity: Identity
     emit: Emit
@@ -80,14 +80,14 @@ class ApiClient:
     concurrency: int
     """How many requests the client has under way at once."""
 
-    async def read(
+    async def get(
         self, cls: type[T], operation: str, *segments: str, filters: Filters = NO_FILTERS, body: object = None
     ) -> T:
         """GET a `cls`; where the question is too long for a URL, POST it as `body`."""
         url, content = self.url(*segments, filters=filters), None if body is None else encode(body)
-        return await self._bounded(operation, lambda call: self._get(call, cls, url, content))
+        return await self._call(operation, lambda call: self._get(call, cls, url, content))
 
-    async def page(
+    async def get_page(
         self, cls: type[Page[T]], operation: str, *segments: str, filters: Filters, number: int, size: int
     ) -> Page[T]:
         """GET one page of a list, and no other one."""
@@ -98,7 +98,7 @@ class ApiClient:
                 page_decoder(cls, number), await self._send(call, "GET", url, Safety.SAFE), call
             )
 
-        return await self._bounded(operation, exchange)
+        return await self._call(operation, exchange)
 
     async def write(
         self,
@@ -124,9 +124,9 @@ class ApiClient:
                 return await decode_response(partial(decode, cls), response, call)
             call.processed = "maybe"  # accepted is not yet done
             reference = await decode_response(partial(decode, AppointmentReference), response, call, {202})
-            if call.is_watched:
-                call.unfinished = OutcomeUnknown(f"{operation}: accepted for later (202)", processed="maybe")
-                call.unfinished.operation, call.unfinished.reference = operation, reference
+            if call.is_captured:
+                call.pending_error = OutcomeUnknown(f"{operation}: accepted for later (202)", processed="maybe")
+                call.pending_error.operation, call.pending_error.reference = operation, reference
                 return cast("T", None)
             try:
                 done = await accepted(lambda id_: self._get(call, cls, self.url(segments[0], id_)), reference.id)
@@ -142,12 +142,12 @@ class ApiClient:
             )
 
         try:
-            return await self._bounded(operation, exchange)
+            return await self._call(operation, exchange)
         except OutcomeUnknown as error:
             error.reference = reference
             raise
 
-    async def submit(
+    async def run_job(
         self, cls: type[J], operation: str, *segments: str, body: object, ready: Callable[[J], bool] = lambda _: True
     ) -> J:
         """POST a job, which a 202 answers with its first state, and read that until it is `ready`.
@@ -163,14 +163,14 @@ class ApiClient:
                 partial(decode, cls), await self._send(call, "POST", url, Safety.WRITE, content), call, {202}
             )
             wait = poll_intervals()
-            while not (call.is_watched or ready(job)):
+            while not (call.is_captured or ready(job)):
                 await anyio.sleep(next(wait))
                 with suppress(NotFound):  # accepted is not yet there
                     job = await self._get(call, cls, self.url(*segments, job.id))
             return job
 
         try:
-            return await self._bounded(operation, exchange)
+            return await self._call(operation, exchange)
         except CoachingError as error:
             error.partial = error.partial if job is None else (job,)
             raise
@@ -184,7 +184,7 @@ class ApiClient:
             if not 200 <= response.status < 300:
                 raise error_from_response(response, call)
 
-        await self._bounded(operation, exchange)
+        await self._call(operation, exchange)
 
     async def request(self, method: str, address: str, safety: Safety, content: bytes | None) -> RawResponse[Json]:
         """Any request at all; `address` is what follows the host. Any 2xx is as good as another, and so is no body."""
@@ -194,23 +194,23 @@ class ApiClient:
         async def exchange(call: CallContext) -> Json:
             asked.append(call)
             response = await self._send(call, method, url, safety, content)
-            if 200 <= response.status < 300 and not (response.content or response.flaw):
+            if 200 <= response.status < 300 and not (response.content or response.body_error):
                 return None
             return await decode_response(decode_json, response, call, range(200, 300))
 
         started = anyio.current_time()
-        value = await self._bounded("request", exchange)
+        value = await self._call("request", exchange)
         return to_raw_response(asked[0], anyio.current_time() - started, value)
 
     async def warmup(self) -> None:
         """Fetch a token and open a connection."""
 
         async def exchange(call: CallContext) -> None:
-            way = self.line().way(self.identity)
+            way = self.get_session().pipeline(self.identity)
             await way.tokens.token()
-            await way.knock(Request(call, "HEAD", f"{self.base_url}/", Safety.SAFE))
+            await way.ping(Request(call, "HEAD", f"{self.base_url}/", Safety.SAFE))
 
-        await self._bounded("warmup", exchange)
+        await self._call("warmup", exchange)
 
     async def _get(self, call: CallContext, cls: type[T], url: str, question: bytes | None = None) -> T:
         method = "GET" if question is None else "POST"
@@ -222,8 +222,10 @@ class ApiClient:
         self, call: CallContext, method: str, url: str, safety: Safety, content: bytes | None = None
     ) -> Response:
         headers = {} if content is None else JSON_HEADERS
-        call.answer = await self.line().way(self.identity).send(Request(call, method, url, safety, headers, content))
-        return call.answer
+        call.last_response = (
+            await self.get_session().pipeline(self.identity).send(Request(call, method, url, safety, headers, content))
+        )
+        return call.last_response
 
     def url(self, *segments: str, filters: Filters = NO_FILTERS) -> str:
         """Where a request goes. Raises `ValueError` for what cannot be asked."""
@@ -231,26 +233,26 @@ class ApiClient:
             f"{self.base_url}{API_ROOT}{encode_path(*segments)}{'?' if filters else ''}{encode_query(**filters)}"
         )
 
-    async def _bounded(self, operation: str, exchange: Callable[[CallContext], Awaitable[T]]) -> T:
+    async def _call(self, operation: str, exchange: Callable[[CallContext], Awaitable[T]]) -> T:
         """Run one call: its events, and what its errors say about it."""
-        line = self.line()
-        line.refuse_if_closed()
+        line = self.get_session()
+        line.raise_if_closed()
         with take_capture() as capture:
-            call = CallContext(operation, self.emit, self.retry, current_priority(), is_watched=capture is not None)
+            call = CallContext(operation, self.emit, self.retry, current_priority(), is_captured=capture is not None)
             started = anyio.current_time()
-            value = await self._told(line, call, started, exchange)
+            value = await self._call_with_events(line, call, started, exchange)
             if capture is not None:
                 capture.call, capture.elapsed = call, anyio.current_time() - started
             return value
 
-    async def _told(
+    async def _call_with_events(
         self, line: Session, call: CallContext, started: float, exchange: Callable[[CallContext], Awaitable[T]]
     ) -> T:
         operation = call.operation
         failure: BaseException | None = None
         self.emit(CallStarted(operation))
         try:
-            return await self._in_time(line, call, exchange)
+            return await self._call_with_deadline(line, call, exchange)
         except CoachingError as error:
             failure = error
             error.operation = operation
@@ -274,14 +276,16 @@ class ApiClient:
             )
             del failure  # else it would hold this frame, and this frame it
 
-    async def _in_time(self, line: Session, call: CallContext, exchange: Callable[[CallContext], Awaitable[T]]) -> T:
+    async def _call_with_deadline(
+        self, line: Session, call: CallContext, exchange: Callable[[CallContext], Awaitable[T]]
+    ) -> T:
         # The caller's own tighter scope wins, and stays the caller's own: only ours is caught here.
         with anyio.CancelScope(deadline=anyio.current_time() + self.timeout) as call.scope:
-            line.began(call.scope)
+            line.add_call(call.scope)
             try:
                 return await exchange(call)
             finally:
-                line.ended(call.scope)
+                line.remove_call(call.scope)
         problem = CLIENT_CLOSED if line.is_closed else f"no answer within {self.timeout:g} s"
         raise _deadline_error(call, problem, is_closed=line.is_closed)
 

@@ -41,8 +41,8 @@ async def decode_response(
     if not 200 <= response.status < 300:
         raise error_from_response(response, call)
     problem = f"status {response.status} is not among the answers of this operation"
-    if response.flaw is not None:
-        problem = response.flaw.text
+    if response.body_error is not None:
+        problem = response.body_error.text
     elif response.status in expected:
         try:
             return await read(response.content)
@@ -143,7 +143,7 @@ class RawResponse(Value, Generic[T]):
 
 def to_raw_response(call: CallContext, elapsed: float, value: T) -> RawResponse[T]:
     """The last answer of a call, and what became of it."""
-    answer = call.answer
+    answer = call.last_response
     assert answer is not None  # noqa: S101 # a call that gave a value had one
     return RawResponse(
         answer.status,
@@ -152,7 +152,7 @@ def to_raw_response(call: CallContext, elapsed: float, value: T) -> RawResponse[
         call.attempts,
         elapsed,
         answer.content,
-        call.unfinished or value,
+        call.pending_error or value,
     )
 
 

@@ -42,7 +42,7 @@ class Pipeline:
 
     send: Send
     tokens: TokenSource
-    knock: Send
+    ping: Send
     """Without token and rate limit, and content with any answer."""
 
 
@@ -67,33 +67,33 @@ class Session:
         self.is_closed = False
         self._way = way
         self._ways: WeakKeyDictionary[Identity, Pipeline] = WeakKeyDictionary()
-        self._errands = errands
-        self._used_by: int | None = None
+        self._background = errands
+        self._owner_pid: int | None = None
         self._calls: set[anyio.CancelScope] = set()
-        self._quiet = Signal()
-        self._gone = anyio.Event()
+        self._idle = Signal()
+        self._closed = anyio.Event()
 
-    def way(self, identity: Identity) -> Pipeline:
+    def pipeline(self, identity: Identity) -> Pipeline:
         """The way of one identity's requests: its own token and budget, and everybody's connections."""
         if (known := self._ways.get(identity)) is None:
             known = self._ways[identity] = self._way(identity)
         return known
 
-    def refuse_if_closed(self) -> None:
+    def raise_if_closed(self) -> None:
         """Raise `ClientMisuse` where it is."""
         if self.is_closed:
             raise ClientMisuse(CLIENT_CLOSED)
 
-    def began(self, call: anyio.CancelScope) -> None:
+    def add_call(self, call: anyio.CancelScope) -> None:
         """A call is under way: closing cancels it."""
-        self._used_by = os.getpid()
+        self._owner_pid = os.getpid()
         self._calls.add(call)
 
-    def ended(self, call: anyio.CancelScope) -> None:
+    def remove_call(self, call: anyio.CancelScope) -> None:
         """A call is over."""
         self._calls.discard(call)
         if not self._calls:
-            self._quiet.send()
+            self._idle.notify_all()
 
     async def aclose(self) -> None:
         """End the calls under way, and then the connections: these also when the caller is cancelled in the middle.
@@ -101,7 +101,7 @@ class Session:
         Who comes second waits for the first.
         """
         if self.is_closed:
-            await self._gone.wait()
+            await self._closed.wait()
             return
         self.is_closed = True
         try:
@@ -109,20 +109,20 @@ class Session:
                 for call in self._calls:
                     call.cancel()
                 with anyio.move_on_after(CLOSE_GRACE_PERIOD):
-                    await self._quiet.wait()
-            await self._errands.all_done()
+                    await self._idle.wait()
+            await self._background.wait_until_idle()
         finally:
             try:
                 await self.connections.close()
             finally:
-                self._gone.set()
+                self._closed.set()
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Its event loop is gone, and with it all that could be closed."""
         self.is_closed = True
 
     def __del__(self) -> None:
-        if self._used_by == os.getpid() and self.connections.are_ours and not self.is_closed:
+        if self._owner_pid == os.getpid() and self.connections.owns_open_client and not self.is_closed:
             warnings.warn(
                 "a CoachingClient was dropped without being closed: use `async with`, or call aclose()",
                 ResourceWarning,

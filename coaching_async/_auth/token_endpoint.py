@@ -31,8 +31,8 @@ DEFAULT_LIFETIME: Final = 3600.0
 class Token:
     """An access token, and when it is to be renewed and ends."""
 
-    text: Secret
-    renew_at: float
+    value: Secret
+    refresh_at: float
     expires_at: float
 
 
@@ -59,7 +59,7 @@ class TokenEndpoint:
     emit: Emit
     retry: RetryPolicy
 
-    def call(self) -> CallContext:
+    def new_call_context(self) -> CallContext:
         """What will be known of one use of this."""
         return CallContext(TOKEN_OPERATION, self.emit, self.retry)
 
@@ -83,7 +83,7 @@ class TokenEndpoint:
         self.emit(TokenIssued(answer.life))
         expires_at = asked + answer.life
         margin = min(MAX_REFRESH_MARGIN, answer.life / 10)
-        return Token(answer.token, renew_at=expires_at - margin, expires_at=expires_at), answer.refresh_token
+        return Token(answer.token, refresh_at=expires_at - margin, expires_at=expires_at), answer.refresh_token
 
     async def _posted(self, request: Request) -> Response:
         try:

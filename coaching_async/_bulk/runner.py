@@ -48,14 +48,14 @@ async def bulk(
     try:
         async with crew:
             async for index, outcome in crew:
-                crew.room.release()
+                crew.capacity.release()
                 outcomes += [None] * (index + 1 - len(outcomes))  # those before it are still under way
                 outcomes[index] = outcome
                 done += outcome.is_started
                 failed += outcome.error is not None
                 if on_progress is not None and outcome.is_started:
                     on_progress(Progress(done, failed, total, outcome))
-        outcomes += (Outcome[K, T](item, is_started=False) for item in crew.left())
+        outcomes += (Outcome[K, T](item, is_started=False) for item in crew.remaining())
     except CoachingError as error:
         error.partial = tuple(each for each in outcomes if each is not None)
         raise
@@ -87,16 +87,16 @@ class BulkStream(AsyncIterator[Outcome[K, T]]):
         await self._crew.__aexit__(kind, error, traceback)
 
     async def __anext__(self) -> Outcome[K, T]:
-        self._turns.begin()
+        self._turns.enter()
         try:
             await anyio.lowlevel.checkpoint()
             while self._next not in self._early:
                 index, outcome = await anext(self._crew)
                 self._early[index] = outcome
         finally:
-            self._turns.end()
+            self._turns.exit()
         self._next += 1
-        self._crew.room.release()
+        self._crew.capacity.release()
         return self._early.pop(self._next - 1)
 
 
@@ -117,17 +117,17 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
             raise TypeError(f"items is a list, or any other iterable, of items, and not one {type(items).__name__}")
         if not isinstance(width, int) or width < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError("concurrency has to be a whole number, at least 1")
-        self.room = anyio.Semaphore(width, fast_acquire=True)
+        self.capacity = anyio.Semaphore(width, fast_acquire=True)
         self._function = function
         self._source = aiter(items) if isinstance(items, AsyncIterable) else SyncItems(items)
-        self._drawn = 0
-        self._given = 0
+        self._started = 0
+        self._yielded = 0
         self._told: deque[tuple[int, Outcome[K, T]]] = deque()
         self._has_begun = False
         self._is_open = False
         self._is_drawing = False
         self._is_stopped = False
-        self._is_fed = False
+        self._input_exhausted = False
         self._input_error: CoachingError | None = None
         self._errors: list[BaseException] = []
 
@@ -135,11 +135,11 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         if self._has_begun:
             raise ClientMisuse("this bulk has begun already: make a new one")
         refuse_capture()
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._has_begun = self._is_open = True
-        self._tasks.start_soon(self._kept, self._feed)
+        self._tasks.start_soon(self._guarded, self._produce)
         return self
 
     async def __aexit__(
@@ -152,7 +152,7 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
             await self._tasks.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:  # the caller's own error, and what struck it while it waited here
             for each in group.exceptions:
-                self._keeps(each)
+                self._record_error(each)
         errors, self._errors = self._errors, []
         if errors and (callers is None or not isinstance(_most_severe(errors), Exception)):
             # What is raised while a cancelling is thrown in, gets it as context in every coroutine above.
@@ -165,24 +165,24 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         if not self._is_open:
             raise ClientMisuse("a bulk_stream is read inside its `async with` block")
         while not self._told:
-            if self._is_fed and self._given == self._drawn:
+            if self._input_exhausted and self._yielded == self._started:
                 if self._input_error is not None:
                     raise self._input_error
                 raise StopAsyncIteration
-            self._news = anyio.Event()
-            await self._news.wait()
-        self._given += 1
+            self._changed = anyio.Event()
+            await self._changed.wait()
+        self._yielded += 1
         return self._told.popleft()
 
-    def left(self) -> Iterable[K]:
+    def remaining(self) -> Iterable[K]:
         """What a plain input still has. One that is async is not read any further: it may wait, or never end."""
         return self._source.left if isinstance(self._source, SyncItems) else ()
 
-    async def _feed(self) -> None:
+    async def _produce(self) -> None:
         source: AsyncIterator[Any] = self._source
         with anyio.CancelScope() as self._drawing:
             try:
-                await self._draw()
+                await self._start_calls()
             except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
                 self._input_error = error
             finally:
@@ -192,12 +192,12 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
                         await source.aclose()
                     except* GeneratorExit:  # which is thrown in, and wrapped by a task group on its way out
                         pass
-        self._is_fed = True
-        self._news.set()
+        self._input_exhausted = True
+        self._changed.set()
 
-    async def _draw(self) -> None:
+    async def _start_calls(self) -> None:
         while True:
-            await self.room.acquire()
+            await self.capacity.acquire()
             if self._is_stopped:
                 return
             self._is_drawing = True
@@ -207,10 +207,10 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
                 return
             finally:
                 self._is_drawing = False
-            self._tasks.start_soon(self._kept, self._call, self._drawn, item)
-            self._drawn += 1
+            self._tasks.start_soon(self._guarded, self._run_call, self._started, item)
+            self._started += 1
 
-    async def _call(self, index: int, item: K) -> None:
+    async def _run_call(self, index: int, item: K) -> None:
         outcome = Outcome[K, T](item, is_started=False)
         if not self._is_stopped:
             try:
@@ -226,7 +226,7 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
                 )
                 raise
         self._told.append((index, outcome))
-        self._news.set()
+        self._changed.set()
 
     def _stop(self) -> None:
         """Draw no more. An input that is waited for is cancelled; any other ends in peace."""
@@ -234,18 +234,18 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         if self._is_drawing:
             self._drawing.cancel()
         else:
-            self.room.release()  # who draws may wait for it
+            self.capacity.release()  # who draws may wait for it
 
-    async def _kept(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+    async def _guarded(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Do the work, and keep what it raises, unless that is a cancelling."""
         try:
             await work(*args)
         except BaseException as error:
-            if not self._keeps(error):
+            if not self._record_error(error):
                 raise
             self._tasks.cancel_scope.cancel()
 
-    def _keeps(self, error: BaseException) -> bool:
+    def _record_error(self, error: BaseException) -> bool:
         """Whether there is something in it to be raised at the end."""
         kept = _without_cancellation(error)
         self._errors += [] if kept is None else [kept]

@@ -25,11 +25,11 @@ class EventLoopRef(Value):
     process: int
 
     @classmethod
-    def here(cls) -> "EventLoopRef":
+    def current(cls) -> "EventLoopRef":
         """Where the caller runs."""
         return cls(current_token().native_token, threading.get_ident(), os.getpid())
 
-    def is_gone(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether the event loop has ended, and with it all that waited there."""
         if (is_closed := getattr(self.loop, "is_closed", None)) is not None:  # asyncio's
             return bool(is_closed())
@@ -47,40 +47,40 @@ class PerEventLoop(Generic[T]):
     Any other loop is told so in words: two loops that share connections hang, or end in an error about neither.
     """
 
-    make: Callable[[], T]
-    drop: Callable[[T], None]
+    factory: Callable[[], T]
+    on_discard: Callable[[T], None]
     """Told of a value whose loop is gone."""
     value: T = attrs.field(init=False)
-    home: EventLoopRef | None = attrs.field(default=None, init=False)
+    owner: EventLoopRef | None = attrs.field(default=None, init=False)
     _moving: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.value = self.make()
+        self.value = self.factory()
 
     def get(self) -> T:
         """The value for this event loop. Raises `ClientMisuse` where it belongs to another one."""
-        here = EventLoopRef.here()
-        if self.home != here:
-            self._move(here)
+        here = EventLoopRef.current()
+        if self.owner != here:
+            self._rebind(here)
         return self.value
 
-    def is_elsewhere(self) -> bool:
+    def is_foreign(self) -> bool:
         """Whether the value is that of another event loop than this one."""
-        return self.home != EventLoopRef.here()
+        return self.owner != EventLoopRef.current()
 
-    def _move(self, here: EventLoopRef) -> None:
+    def _rebind(self, here: EventLoopRef) -> None:
         with self._moving:  # two threads may come at once
-            if self.home is not None and self.home != here:
-                _refuse_other_loop(self.home, here)
-                old, self.value = self.value, self.make()
-                self.drop(old)
-            self.home = here
+            if self.owner is not None and self.owner != here:
+                _refuse_other_loop(self.owner, here)
+                old, self.value = self.value, self.factory()
+                self.on_discard(old)
+            self.owner = here
 
 
 def _refuse_other_loop(home: EventLoopRef, here: EventLoopRef) -> None:
     if home.process != here.process:
         raise ClientMisuse("this client was used before the process forked: make a new one in the child")
-    if home.is_gone():
+    if home.is_closed():
         return
     if home.thread != here.thread:
         raise ClientMisuse("this client is at work in another thread's event loop: make one client for each thread")

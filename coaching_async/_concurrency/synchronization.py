@@ -21,7 +21,7 @@ class Signal:
     def __init__(self) -> None:
         self._event: anyio.Event | None = None
 
-    def send(self) -> None:
+    def notify_all(self) -> None:
         """Wake them."""
         event, self._event = self._event, None
         if event is not None:
@@ -47,13 +47,13 @@ class SingleTaskGuard:
         self._earlier: WeakSet[Any] = WeakSet()
         self._is_stepping = False
 
-    def step(self) -> None:
+    def check(self) -> None:
         """A step that takes no time. Raises `ClientMisuse` where two tasks share it."""
         if self._is_stepping or self._owner is None or self._owner() is not current_task():
-            self.begin()
-            self.end()
+            self.enter()
+            self.exit()
 
-    def begin(self) -> None:
+    def enter(self) -> None:
         """A step begins. Raises `ClientMisuse` where two tasks share it."""
         task = current_task()
         owner = None if self._owner is None else self._owner()
@@ -68,7 +68,7 @@ class SingleTaskGuard:
             self._owner = ref(task)
         self._is_stepping = True
 
-    def end(self) -> None:
+    def exit(self) -> None:
         """The step has ended."""
         self._is_stepping = False
 

@@ -115,9 +115,9 @@ class BackgroundTasks:
     def __init__(self) -> None:
         self._tasks: set[object] = set()
         self._under_way = 0
-        self._none_left = anyio.Event()
+        self._idle = anyio.Event()
 
-    def start(self, errand: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
+    def spawn(self, errand: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
         """Send one off. `ended` is called at its end, whatever that was: it may be cancelled before it has begun."""
         self._under_way += 1
 
@@ -125,7 +125,7 @@ class BackgroundTasks:
             self._tasks.discard(task)
             self._under_way -= 1
             if not self._under_way:
-                self._none_left.set()
+                self._idle.set()
             ended()
 
         async def run() -> None:
@@ -144,8 +144,8 @@ class BackgroundTasks:
 
             trio.lowlevel.spawn_system_task(run, context=Context())
 
-    async def all_done(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until none is under way."""
         while self._under_way:
-            self._none_left = anyio.Event()
-            await self._none_left.wait()
+            self._idle = anyio.Event()
+            await self._idle.wait()

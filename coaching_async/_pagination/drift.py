@@ -23,10 +23,10 @@ class NextStep(enum.Enum):
     """What to do with a page that was read."""
 
     TAKE = "hand out what is new on it"
-    READ_AGAIN = "it is older than what was seen since"
-    GO_BACK = "keep it, and read the pages before it: rows may have moved there"
-    FILL = "keep it, and read the page before it again, which was not full"
-    END = "it was read already: the service has no more"
+    REREAD = "it is older than what was seen since"
+    BACKTRACK = "keep it, and read the pages before it: rows may have moved there"
+    REREAD_SHORT_PAGE = "keep it, and read the page before it again, which was not full"
+    STOP = "it was read already: the service has no more"
 
 
 @attrs.define(eq=False, repr=False)
@@ -37,26 +37,26 @@ class PageObservation:
     rows: int
     repeats: int = 0
     """Rows that this pass has met before."""
-    leading: int = 0
+    leading_repeats: int = 0
     """As many rows of the beginning are repeats."""
     total: int | None = None
     before: int | None = None
     """The total that the page before told, the same where there was none."""
-    room: int | None = 0
+    inserted_rows: int | None = 0
     """As many repeats are explained by rows that were inserted; None where the service tells no total."""
     expects_repeats: bool = False
     """Whether it begins with rows that were handed out."""
-    is_new_ground: bool = True
+    is_beyond_frontier: bool = True
     """Whether no page of its rows has been taken in this pass."""
     is_current: bool = True
     """Whether it was read after all that was taken: one that was read ahead may be older."""
-    follows_gap: bool = False
+    follows_short_page: bool = False
     """Whether the page before it was not full."""
-    can_be_filled: bool = False
+    should_be_full: bool = False
     """Whether the size of the pages, their number and the total agree, so that it should be full."""
-    comes_again: bool = False
+    is_repeated_page: bool = False
     """Whether the very same page was taken in this pass."""
-    standing: int = 0
+    repeated_pages: int = 0
     """As many pages in a row before it came again."""
     is_within_total: bool = True
     """Whether it is one of the pages that the total promises."""
@@ -75,10 +75,10 @@ class PageObservation:
     @property
     def is_explained(self) -> bool:
         """Whether its repeats may be rows that moved down because as many others were inserted."""
-        return self.room is not None and self.repeats <= self.room
+        return self.inserted_rows is not None and self.repeats <= self.inserted_rows
 
     @property
-    def patience(self) -> int:
+    def allowed_repeats(self) -> int:
         """As many pages in a row may come again: some services repeat the last one for ever instead of ending."""
         if not self.has_ids:
             return MAX_REPEATED_PAGES if self.is_within_total else 0
@@ -89,7 +89,7 @@ class PageObservation:
         return MAX_REPEATED_PAGES if self.has_changed or self.changed_before else 0
 
     @property
-    def may_hide_some(self) -> bool:
+    def may_have_missed_rows(self) -> bool:
         """Whether rows may have moved to the pages before it.
 
         As long as rows are only inserted and deleted, all that is unread comes after all that was handed out. So a row that
@@ -100,20 +100,20 @@ class PageObservation:
 
 def decide(sight: PageObservation) -> NextStep:
     """What to do with a page."""
-    if not sight.is_current and (sight.has_changed or (sight.is_new_ground and sight.repeats)):
-        return NextStep.READ_AGAIN
-    if sight.comes_again and sight.is_new_ground and sight.standing >= sight.patience:
-        return NextStep.END
-    if sight.may_hide_some and sight.rounds < MAX_BACKTRACKS:
-        return NextStep.GO_BACK
-    if sight.follows_gap and sight.can_be_filled and sight.is_new_ground and sight.rows:
-        return NextStep.FILL
+    if not sight.is_current and (sight.has_changed or (sight.is_beyond_frontier and sight.repeats)):
+        return NextStep.REREAD
+    if sight.is_repeated_page and sight.is_beyond_frontier and sight.repeated_pages >= sight.allowed_repeats:
+        return NextStep.STOP
+    if sight.may_have_missed_rows and sight.rounds < MAX_BACKTRACKS:
+        return NextStep.BACKTRACK
+    if sight.follows_short_page and sight.should_be_full and sight.is_beyond_frontier and sight.rows:
+        return NextStep.REREAD_SHORT_PAGE
     return NextStep.TAKE
 
 
 def is_plain_shift(sight: PageObservation) -> bool:
     """Whether its repeats are rows that moved down because others were inserted before them, and nothing else."""
-    return sight.repeats == sight.leading and (sight.room is None or sight.is_explained)
+    return sight.repeats == sight.leading_repeats and (sight.inserted_rows is None or sight.is_explained)
 
 
 def row_after_deletes(sight: PageObservation, unread: int) -> int:

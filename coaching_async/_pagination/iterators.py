@@ -54,7 +54,7 @@ class BaseWalk(Generic[T]):
     @property
     def report(self) -> WalkReport:
         """What it has met so far."""
-        courses = [strand.course for strand in self._route.strands]
+        courses = [strand.pager for strand in self._route.strands]
         return WalkReport(
             pages=sum(each.pages for each in courses),
             duplicates=sum(each.duplicates for each in courses),
@@ -75,20 +75,20 @@ class BaseWalk(Generic[T]):
         """
         return None if self._key is None else encode_cursor(self._key, *self._route.positions())
 
-    async def _strand(self) -> ListReader[T]:
+    async def _next_reader(self) -> ListReader[T]:
         """A step: the one that has what comes next."""
-        self._turns.begin()
+        self._turns.enter()
         try:
-            return await self._route.strand()
+            return await self._route.next_reader()
         except StopAsyncIteration:
             raise
         except Exception as error:
-            self._failed(error)
+            self._attach_cursor(error)
             raise
         finally:
-            self._turns.end()
+            self._turns.exit()
 
-    def _failed(self, error: Exception) -> None:
+    def _attach_cursor(self, error: Exception) -> None:
         """A step has ended with that."""
         if isinstance(error, CoachingError):
             error.cursor = self.cursor
@@ -97,25 +97,25 @@ class BaseWalk(Generic[T]):
 class ItemWalk(BaseWalk[T], AsyncIterator[T]):
     """Steps over items."""
 
-    _in_hand: ListReader[T] | None = None
+    _current: ListReader[T] | None = None
     """The one that comes next for as long as it has an item in hand; most steps are taken by it alone."""
 
     async def __anext__(self) -> T:
-        strand = self._in_hand
-        if strand is not None and strand.has_item():
-            self._turns.step()
+        strand = self._current
+        if strand is not None and strand.has_buffered():
+            self._turns.check()
         else:
-            strand = await self._strand()
-            self._in_hand = strand if self._route.is_by_page else None
+            strand = await self._next_reader()
+            self._current = strand if self._route.yields_whole_pages else None
         return strand.take()
 
-    async def some(self, most: int | None) -> Sequence[T]:
+    async def take_batch(self, most: int | None) -> Sequence[T]:
         """As many items as one step gives, and not more than `most`; nothing at the end."""
         try:
-            strand = await self._strand()
+            strand = await self._next_reader()
         except StopAsyncIteration:
             return ()
-        return strand.take_some(most if self._route.is_by_page else 1)
+        return strand.take_batch(most if self._route.yields_whole_pages else 1)
 
 
 class Walk(ItemWalk[T]):
@@ -129,7 +129,7 @@ class PageWalk(BaseWalk[T], AsyncIterator[Page[T]]):
     """
 
     async def __anext__(self) -> Page[T]:
-        return (await self._strand()).take_page()
+        return (await self._next_reader()).take_page()
 
 
 class Stream(ItemWalk[T]):
@@ -178,12 +178,12 @@ class Stream(ItemWalk[T]):
     async def _strand(self) -> ListReader[T]:
         if self._problem is not None:
             raise ClientMisuse(self._problem)
-        return await super()._strand()
+        return await super()._next_reader()
 
     def _failed(self, error: Exception) -> None:
-        super()._failed(error)
+        super()._attach_cursor(error)
         self._end("this stream ended with an error: its cursor tells where another one goes on")
 
     def _end(self, problem: str) -> None:
         """No more steps, not even those by what is in hand."""
-        self._problem, self._in_hand = problem, None
+        self._problem, self._current = problem, None

@@ -60,17 +60,17 @@ class Listing(Value, Generic[T]):
     leave the total as it was, and no row where it would show; `consistency="verify"` walks the list until two walks agree.
     """
 
-    _chunks: tuple[FetchPage[T], ...] = attrs.field(repr=False)
+    _fetchers: tuple[FetchPage[T], ...] = attrs.field(repr=False)
     """What the list is split into."""
     _page_size: int
-    _key: str | None = attrs.field(alias="key", default=None, kw_only=True, repr=False)
+    _fingerprint: str | None = attrs.field(alias="key", default=None, kw_only=True, repr=False)
     """What its cursors are known by; None where it takes none."""
     _order: SortOrder | None = attrs.field(alias="order", default=None, kw_only=True)
     """What its chunks are merged by."""
     _cursor: str | None = attrs.field(alias="cursor", default=None, kw_only=True)
     _consistency: Consistency = attrs.field(alias="consistency", default="default", kw_only=True)
     _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True, repr=False)
-    _starts: tuple[Position | None, ...] = attrs.field(init=False, repr=False)
+    _start_positions: tuple[Position | None, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         _validate_count("page_size", self._page_size)
@@ -78,9 +78,9 @@ class Listing(Value, Generic[T]):
             raise ValueError('consistency is "default" or "verify"')
         if self._cursor is not None and self._consistency == "verify":
             raise ValueError("verify needs to know every item that was handed out, which a cursor does not tell")
-        starts: tuple[Position | None, ...] = (START,) * len(self._chunks)
+        starts: tuple[Position | None, ...] = (START,) * len(self._fetchers)
         if self._cursor is not None:
-            starts = decode_cursor(self._cursor, self._key or "", len(self._chunks))
+            starts = decode_cursor(self._cursor, self._fingerprint or "", len(self._fetchers))
         object.__setattr__(self, "_starts", starts)
 
     def __aiter__(self) -> Walk[T]:
@@ -97,12 +97,14 @@ class Listing(Value, Generic[T]):
         """
         if isinstance(seen, str):
             raise TypeError("seen is a set of ids, and not one id")
-        return Walk(self._route(self._reads(), seen), self._key)
+        return Walk(self._reader(self._page_readers(), seen), self._fingerprint)
 
     def pages(self) -> PageWalk[T]:
         """Walk the pages instead of the items. What came before is not on them."""
-        found = list_readers(self._reads(), self._starts, (), until_agreed=self._consistency == "verify")
-        return PageWalk(ChainedReader(found), self._key)
+        found = list_readers(
+            self._page_readers(), self._start_positions, (), until_agreed=self._consistency == "verify"
+        )
+        return PageWalk(ChainedReader(found), self._fingerprint)
 
     def stream(self, concurrency: int = 8) -> Stream[T]:
         """Walk the items while up to `concurrency` pages are read at once.
@@ -121,14 +123,16 @@ class Listing(Value, Generic[T]):
         return self._stream(concurrency, None)
 
     def _stream(self, concurrency: int, limit: int | None) -> Stream[T]:
-        is_merged = self._order is not None and len(self._chunks) > 1
-        ahead = Prefetcher(self._reads(), self._starts, concurrency, limit, is_merged=is_merged)
-        return Stream(self._route(ahead.reads(), ()), ahead, self._key)
+        is_merged = self._order is not None and len(self._fetchers) > 1
+        ahead = Prefetcher(self._page_readers(), self._start_positions, concurrency, limit, is_merged=is_merged)
+        return Stream(self._reader(ahead.page_readers(), ()), ahead, self._fingerprint)
 
     async def first(self) -> T | None:
         """The first item, or None where the list is empty. One request, one entity; more where the list is split."""
         one = attrs.evolve(self, page_size=1) if self._cursor is None else self
-        walk = Walk(one._route([_page_reader(fetch, one._page_size) for fetch in one._chunks], ()), self._key)  # noqa: SLF001 # one of us
+        walk = Walk(
+            one._reader([_page_reader(fetch, one._page_size) for fetch in one._fetchers], ()), self._fingerprint
+        )  # noqa: SLF001 # one of us
         return await anext(walk, None)
 
     async def total(self) -> int | None:
@@ -136,7 +140,7 @@ class Listing(Value, Generic[T]):
 
         One request, one entity.
         """
-        return (await self._chunks[0](1, 1)).total if len(self._chunks) == 1 else None
+        return (await self._fetchers[0](1, 1)).total if len(self._fetchers) == 1 else None
 
     async def collect(self, limit: int | None = None, concurrency: int = 1) -> list[T]:
         """All items, or the first `limit`, as a list; with a `concurrency`, up to so many pages are read at once.
@@ -170,15 +174,17 @@ class Listing(Value, Generic[T]):
         """
         if items is not None and items < 0:
             raise ValueError("items must not be negative")
-        chunks, limit = len(self._chunks), self._rate_limit
+        chunks, limit = len(self._fetchers), self._rate_limit
         requests = max(chunks, math.ceil((items or 0) / self._page_size))
         return Plan(requests, chunks, bulk_seconds(limit, requests))
 
-    def _reads(self) -> list[ReadPage[T]]:
-        return [_with_bulk_priority(_page_reader(fetch, self._page_size)) for fetch in self._chunks]
+    def _page_readers(self) -> list[ReadPage[T]]:
+        return [_with_bulk_priority(_page_reader(fetch, self._page_size)) for fetch in self._fetchers]
 
-    def _route(self, reads: Sequence[ReadPage[T]], seen: Container[str]) -> Reader[T]:
-        return combine(list_readers(reads, self._starts, seen, until_agreed=self._consistency == "verify"), self._order)
+    def _reader(self, reads: Sequence[ReadPage[T]], seen: Container[str]) -> Reader[T]:
+        return combine(
+            list_readers(reads, self._start_positions, seen, until_agreed=self._consistency == "verify"), self._order
+        )
 
 
 def _page_reader(fetch: FetchPage[T], size: int) -> ReadPage[T]:
@@ -197,7 +203,7 @@ def _with_bulk_priority(read: ReadPage[T]) -> ReadPage[T]:
 
 
 async def _collect_into(walk: ItemWalk[T], items: list[T], limit: int | None) -> None:
-    while len(items) != limit and (more := await walk.some(None if limit is None else limit - len(items))):
+    while len(items) != limit and (more := await walk.take_batch(None if limit is None else limit - len(items))):
         items += more
 
 

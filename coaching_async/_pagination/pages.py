@@ -52,11 +52,11 @@ class NewItems(Generic[T]):
     end: int
     """The row after the page."""
     size: int
-    trail: Sequence[str | None]
+    previous_ids: Sequence[str | None]
     """Ids that stood before the page."""
     digests: Sequence[str]
     """The same, where no more is known of them."""
-    keep: int
+    digest_count: int
     """As many of them a cursor has."""
     passes: int
     """In which pass over the list."""
@@ -66,9 +66,9 @@ class NewItems(Generic[T]):
     def position(self, handed_out: int) -> Position:
         """Where the walk is after so many of the items."""
         row = self.rows[handed_out] if handed_out < len(self.items) else self.end
-        ids = [*self.trail, *ids_of(self.page)[: row - self.end + self.size]]
+        ids = [*self.previous_ids, *ids_of(self.page)[: row - self.end + self.size]]
         digests = dict.fromkeys([*self.digests, *(id_digest(each) for each in ids if each is not None)])
-        return Position(row, self.size, total_of(self.page), tuple(digests)[-self.keep :], gaps=self.gaps)
+        return Position(row, self.size, total_of(self.page), tuple(digests)[-self.digest_count :], gaps=self.gaps)
 
 
 PagerSteps: TypeAlias = Generator[PageRequest | NewItems[T], PageResult[T] | None, None]

@@ -25,64 +25,64 @@ class ListReader(Generic[T]):
     """One list of the service being walked: its course, and the batch in hand."""
 
     def __init__(self, course: Pager[T], start: Position | None, read: ReadPage[T]) -> None:
-        self.course = course
+        self.pager = course
         self.page: Page[T] | None = None
         """The one that was read last."""
         self._start = start
         self._read = read
-        self._steps = course.steps()
+        self._steps = course.run()
         self._step: PageRequest | NewItems[T] | None
-        self._go_on(None)
+        self._advance(None)
         self._batch: NewItems[T] | None = None
         self._items: Sequence[T] = ()
         """Those of the batch."""
-        self._handed_out = 0
+        self._returned = 0
 
-    async def has_more(self) -> bool:
+    async def fetch_next(self) -> bool:
         """Whether there is an item to take; reads pages until one is there. After an error it may be asked again."""
-        while not self.has_item():
+        while not self.has_buffered():
             step = self._step
             if step is None:
                 return False
             if isinstance(step, PageRequest):
-                self._go_on(await self._read(step))
+                self._advance(await self._read(step))
             else:
-                self._batch, self._items, self._handed_out, self.page = step, step.items, 0, step.page
-                self._go_on(None)
+                self._batch, self._items, self._returned, self.page = step, step.items, 0, step.page
+                self._advance(None)
         return True
 
-    def has_item(self) -> bool:
+    def has_buffered(self) -> bool:
         """Whether there is one in hand."""
-        return self._handed_out < len(self._items)
+        return self._returned < len(self._items)
 
-    def _go_on(self, answer: PageResult[T] | None) -> None:
+    def _advance(self, answer: PageResult[T] | None) -> None:
         try:
             self._step = self._steps.send(answer)
         except StopIteration:
             self._step = None
 
-    def head(self) -> T:
+    def peek(self) -> T:
         """The next item, while there is one."""
-        return self._items[self._handed_out]
+        return self._items[self._returned]
 
     def take(self) -> T:
         """Hand out the next item."""
-        item = self._items[self._handed_out]
-        self._handed_out += 1
+        item = self._items[self._returned]
+        self._returned += 1
         return item
 
-    def take_some(self, most: int | None) -> Sequence[T]:
+    def take_batch(self, most: int | None) -> Sequence[T]:
         """Hand out what is in hand, at most so many."""
-        at = self._handed_out
+        at = self._returned
         items = self._items[at:] if most is None else self._items[at : at + most]
-        self._handed_out = at + len(items)
+        self._returned = at + len(items)
         return items
 
     def take_page(self) -> Page[T]:
         """Hand out all items of the page in hand."""
         batch = self._batch
         assert batch is not None  # noqa: S101 # has_more() came before
-        self._handed_out = len(self._items)
+        self._returned = len(self._items)
         is_whole = len(self._items) == len(batch.page.entities)
         return batch.page if is_whole else attrs.evolve(batch.page, entities=tuple(self._items))
 
@@ -91,12 +91,12 @@ class ListReader(Generic[T]):
         batch, step = self._batch, self._step
         if batch is None:
             return None if step is None else self._start
-        is_at_the_end = not self.has_item()
+        is_at_the_end = not self.has_buffered()
         if is_at_the_end and step is None:
             return None
-        if batch.passes > 1 or (is_at_the_end and self.course.passes > 1):
+        if batch.passes > 1 or (is_at_the_end and self.pager.passes > 1):
             return LATER_PASS
-        return batch.position(self._handed_out)
+        return batch.position(self._returned)
 
 
 def list_readers(
@@ -116,14 +116,14 @@ def list_readers(
 class Reader(Protocol[T]):
     """The way through the strands."""
 
-    is_by_page: bool
+    yields_whole_pages: bool
     """Whether all that the strand has in hand comes next, and not only the first of it."""
 
     @property
     def strands(self) -> Sequence[ListReader[T]]: ...
     @property
     def page(self) -> Page[T]: ...
-    async def strand(self) -> ListReader[T]:
+    async def next_reader(self) -> ListReader[T]:
         """The one that has the next item."""
         ...
 
@@ -146,7 +146,7 @@ class ChainedReader(Generic[T]):
         """The one that has the next item."""
         while self._at < len(self.strands):
             strand = self.strands[self._at]
-            has_more = await strand.has_more()
+            has_more = await strand.fetch_next()
             self.page = strand.page or self.page
             if has_more:
                 return strand
@@ -178,8 +178,8 @@ class MergedReader(Generic[T]):
         while self._headless:
             number = self._headless[-1]
             strand = self.strands[number]
-            if await strand.has_more():
-                heappush(self._heads, (*self._due(strand.head()), number))
+            if await strand.fetch_next():
+                heappush(self._heads, (*self._due(strand.peek()), number))
             self.page = strand.page or self.page
             self._headless.pop()
         if not self._heads:

@@ -43,7 +43,7 @@ class Annotations(Resource):
         Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
         Raises: `NotFound`, `Forbidden`.
         """
-        return await self._api.read(
+        return await self._api.get(
             Annotation, "annotations.get", "appointments", appointment_id, "annotations", annotation_id
         )
 

@@ -128,7 +128,7 @@ class Appointments(Resource):
         Permission: coaching:appointment:view, or being its attendee, creator or facilitator
         Raises: `NotFound`, `Forbidden`.
         """
-        return await self._api.read(Appointment, "appointments.get", "appointments", appointment_id)
+        return await self._api.get(Appointment, "appointments.get", "appointments", appointment_id)
 
     async def get_many(
         self,
@@ -295,6 +295,6 @@ class Appointments(Resource):
             group_by=group_by,
             filter=filter or AggregateFilter(type=AggregateFilterType.AND, clauses=clauses),
         )
-        return await self._api.read(
+        return await self._api.get(
             AppointmentAggregates, "appointments.aggregate", "appointments", "aggregates", "query", body=query
         )

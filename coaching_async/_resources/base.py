@@ -42,7 +42,7 @@ def build_listing(
 
     def reading(filters: Filters) -> Callable[[int, int], Awaitable[Page[T]]]:
         async def fetch(number: int, size: int) -> Page[T]:
-            return await api.page(cls, operation, *segments, filters=filters, number=number, size=size)
+            return await api.get_page(cls, operation, *segments, filters=filters, number=number, size=size)
 
         return fetch
 

@@ -43,7 +43,7 @@ class Notifications(Resource):
         Permission: coaching:notification:view, or being its recipient
         Raises: `NotFound`, `Forbidden`.
         """
-        return await self._api.read(
+        return await self._api.get(
             Notification, "notifications.get", "notifications", notification_id, filters=_expand(expand_appointment)
         )
 

@@ -64,7 +64,7 @@ class ScheduleSlots(Resource):
             facilitator_ids=facilitator_ids,
             interruptible_appointment_ids=interruptible_appointment_ids,
         )
-        return await self._api.read(CoachingSlots, "schedule_slots.query", "scheduleslots", "query", body=query)
+        return await self._api.get(CoachingSlots, "schedule_slots.query", "scheduleslots", "query", body=query)
 
     async def start_job(
         self, *, slots_type: SlotsType | str = SlotsType.BEST_TIME, **search: Unpack[ScheduleSlotsSearch]
@@ -79,7 +79,7 @@ class ScheduleSlots(Resource):
         Raises: `BadRequest`, `Forbidden`; `OutcomeUnknown` when it may have been started.
         """
         body = ScheduleSlotsJobCreate(slots_type=slots_type, **search)
-        return await self._api.submit(ScheduleSlotsJob, "schedule_slots.start_job", "scheduleslots", "jobs", body=body)
+        return await self._api.run_job(ScheduleSlotsJob, "schedule_slots.start_job", "scheduleslots", "jobs", body=body)
 
     async def get_job(self, job_id: str) -> ScheduleSlotsJob:
         """A search, as far as it has come.
@@ -88,7 +88,7 @@ class ScheduleSlots(Resource):
         Permission: coaching:scheduleSlotJob:view
         Raises: `NotFound`, `Forbidden`.
         """
-        return await self._api.read(ScheduleSlotsJob, "schedule_slots.get_job", "scheduleslots", "jobs", job_id)
+        return await self._api.get(ScheduleSlotsJob, "schedule_slots.get_job", "scheduleslots", "jobs", job_id)
 
     async def find(
         self, *, slots_type: SlotsType | str = SlotsType.BEST_TIME, **search: Unpack[ScheduleSlotsSearch]
@@ -103,7 +103,7 @@ class ScheduleSlots(Resource):
         time: then `partial` has the job as it was last seen, and `get_job` goes on from there.
         """
         body = ScheduleSlotsJobCreate(slots_type=slots_type, **search)
-        return await self._api.submit(
+        return await self._api.run_job(
             ScheduleSlotsJob, "schedule_slots.find", "scheduleslots", "jobs", body=body, ready=_is_finished
         )
 

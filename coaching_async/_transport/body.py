@@ -20,16 +20,16 @@ MAX_BODY_SIZE: Final = 10 * 2**20
 TOO_LARGE: Final = BodyError(f"it is larger than {MAX_BODY_SIZE // 2**20} MiB")
 
 
-GZIP_TRUNCATED: Final = BodyError("it ends in the middle of its gzip", passing=True)
+GZIP_TRUNCATED: Final = BodyError("it ends in the middle of its gzip", is_transient=True)
 
 
 GZIP_TRAILING_DATA: Final = BodyError("something follows the end of its gzip")
 
 
-GZIP_CORRUPT: Final = BodyError("its gzip is broken", passing=True)
+GZIP_CORRUPT: Final = BodyError("its gzip is broken", is_transient=True)
 
 
-JSON_TRUNCATED: Final = BodyError("it ends with its connection, in the middle of its JSON", passing=True)
+JSON_TRUNCATED: Final = BodyError("it ends with its connection, in the middle of its JSON", is_transient=True)
 
 
 DELIMITERS: Final = ("content-length", "transfer-encoding")
@@ -65,8 +65,8 @@ async def read_body(answer: ResponseBody) -> bytes | BodyError:
     unpacking = BodyDecoder(is_packed=encoding == "gzip")
     chunks = answer.aiter_raw()
     async for chunk in chunks:
-        unpacking.add(chunk)
-        if unpacking.flaw is not None:
+        unpacking.feed(chunk)
+        if unpacking.error is not None:
             # Leaving the loop would leave the library's generators to the garbage collector, one inside the other.
             # Cancelled from within, each of them ends.
             with anyio.CancelScope() as rest:
@@ -74,7 +74,7 @@ async def read_body(answer: ResponseBody) -> bytes | BodyError:
                 async for _ in chunks:
                     pass
             break
-    whole = unpacking.whole()
+    whole = unpacking.finish()
     if isinstance(whole, BodyError) or _is_delimited(answer) or not whole or await _is_json(whole):
         return whole
     return JSON_TRUNCATED
@@ -92,14 +92,14 @@ class BodyDecoder:
     """A body that grows chunk by chunk, until it is whole or has a flaw."""
 
     def __init__(self, *, is_packed: bool) -> None:
-        self.flaw: BodyError | None = None
+        self.error: BodyError | None = None
         self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_packed else None
         self._body = bytearray()
         self._began = False
 
-    def add(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Unpack what came, and no more of it than there is room for."""
-        if self.flaw is not None:
+        if self.error is not None:
             return
         self._began = True
         try:
@@ -107,17 +107,17 @@ class BodyDecoder:
                 chunk if self._gzip is None else self._gzip.decompress(chunk, MAX_BODY_SIZE + 1 - len(self._body))
             )
         except zlib.error:
-            self.flaw = GZIP_CORRUPT
+            self.error = GZIP_CORRUPT
         if self._gzip is not None and self._gzip.unused_data:
-            self.flaw = GZIP_TRAILING_DATA
+            self.error = GZIP_TRAILING_DATA
         if len(self._body) > MAX_BODY_SIZE:
-            self.flaw = TOO_LARGE
+            self.error = TOO_LARGE
 
-    def whole(self) -> bytes | BodyError:
+    def finish(self) -> bytes | BodyError:
         """All of it, or why there is none."""
-        if self.flaw is None and self._gzip is not None and self._began and not self._gzip.eof:
+        if self.error is None and self._gzip is not None and self._began and not self._gzip.eof:
             return GZIP_TRUNCATED
-        return self.flaw or bytes(self._body)
+        return self.error or bytes(self._body)
 
 
 def _is_delimited(answer: ResponseBody) -> bool:

@@ -19,11 +19,11 @@ NETWORK_ERRORS: Final = frozenset({"RequestError", "HTTPStatusError", "ClientErr
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
-    "ConnectError": Fault.UNSENT,
-    "ConnectTimeout": Fault.UNSENT,
-    "PoolTimeout": Fault.UNSENT,
-    "UnsupportedProtocol": Fault.REFUSED,
-    "LocalProtocolError": Fault.REFUSED,
+    "ConnectError": Fault.NOT_SENT,
+    "ConnectTimeout": Fault.NOT_SENT,
+    "PoolTimeout": Fault.NOT_SENT,
+    "UnsupportedProtocol": Fault.NOT_CONNECTABLE,
+    "LocalProtocolError": Fault.NOT_CONNECTABLE,
 }
 """What an error means by the name of its class, which is the same in each library; any other means LOST."""
 
@@ -48,17 +48,17 @@ def network_error_class(error: Exception) -> type[Exception] | None:
 
 def fault_from_exception(error: Exception, kind: str, *, borrowed: bool) -> Fault:
     if kind == "ProxyError":
-        return Fault.UNSENT if str(error).startswith("5") else Fault.REFUSED
+        return Fault.NOT_SENT if str(error).startswith("5") else Fault.NOT_CONNECTABLE
     if kind in {"ConnectError", "ConnectTimeout"}:
         tls = _find_in_chain(error, ssl.SSLError)
         if tls is not None and not isinstance(tls, INCOMPLETE_HANDSHAKE):
-            return Fault.REFUSED
+            return Fault.NOT_CONNECTABLE
     if kind == "ConnectTimeout" and borrowed and not _find_in_chain(error, Exception, name="ClientConnectorError"):
         # The aiohttp transport reports a server that hung up after reading the request this way.
-        return Fault.LOST
+        return Fault.CONNECTION_LOST
     if kind == "RemoteProtocolError" and _find_in_chain(error, Exception, module="h11"):
-        return Fault.GARBLED
-    return FAULTS.get(kind, Fault.LOST)
+        return Fault.INVALID_HTTP
+    return FAULTS.get(kind, Fault.CONNECTION_LOST)
 
 
 def _find_in_chain(error: BaseException, cls: type[F], *, module: str = "", name: str = "") -> F | None:

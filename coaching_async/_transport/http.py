@@ -37,24 +37,24 @@ class HttpTransport:
     only kind that its pool survives (encode/httpcore#1093). The gate keeps requests from waiting in that pool.
     """
 
-    connections: LazyHttpClient
-    gate: ConcurrencyLimiter
+    http_client: LazyHttpClient
+    limiter: ConcurrencyLimiter
 
     async def __call__(self, request: Request) -> Response:
         """Exchange one request for its answer, or raise ExchangeFailed."""
-        http = await self.connections.get()
+        http = await self.http_client.get()
         call = request.call
-        turn = self.gate.turn(request.pause)
+        turn = self.limiter.acquire_nowait(request.cooldown)
         if turn is None:
             await checkpoint_if_past_deadline()
-            with call.in_line():
-                turn = await self.gate.slot(request.pause, call.lane)
+            with call.waiting():
+                turn = await self.limiter.acquire(request.cooldown, call.priority)
         with turn:
             if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call.attempts += 1
             attempt, before = call.attempts, call.processed
-            if self.connections.is_borrowed:
+            if self.http_client.is_borrowed:
                 mark_sent(request)  # it may take another's transport to know better
             started = anyio.current_time()
             call.emit(RequestSent(call.operation, attempt, call.waited))
@@ -74,19 +74,19 @@ class HttpTransport:
     async def _exchange(self, http: HttpClient, request: Request) -> Response | SendError:
         answer: HttpResponse | None = None
         silence = None if request.safety is Safety.WRITE else READ_TIMEOUT
-        if self.connections.is_borrowed:  # our own speaks HTTP/1.1
+        if self.http_client.is_borrowed:  # our own speaks HTTP/1.1
             silence_hpack()
-        watch = HttpcoreTrace(request, self.connections.door)
+        watch = HttpcoreTrace(request, self.http_client.door)
         try:
             outgoing = http.build_request(
                 request.method,
                 request.url,
-                headers={**self.connections.headers, **request.headers},
+                headers={**self.http_client.headers, **request.headers},
                 content=request.content,
                 timeout=(CONNECT_TIMEOUT, silence, silence, None),
                 extensions={"trace": watch},
             )
-            if self.connections.is_borrowed:
+            if self.http_client.is_borrowed:
                 _without_client_defaults(outgoing, request, http)
             if isinstance(outgoing, httpx.Request) and request.content is not None:
                 outgoing.stream = BytesBody(request.content)
@@ -99,23 +99,23 @@ class HttpTransport:
         except Exception as error:
             kind = network_error_class(error)
             if kind is not None:
-                return self._failed(error, kind, answer)
+                return self._classify(error, kind, answer)
             if not (
-                self.connections.is_borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)
+                self.http_client.is_borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)
             ):
                 raise  # a mistake, ours or a borrowed transport's
         raise ClientMisuse("the HTTP client that this client was given belongs to an event loop that is gone")
 
-    def _failed(self, error: Exception, kind: type[Exception], answer: HttpResponse | None) -> Response | SendError:
+    def _classify(self, error: Exception, kind: type[Exception], answer: HttpResponse | None) -> Response | SendError:
         if kind.__name__ == "HTTPStatusError":  # a borrowed client may raise by itself
             refusal: HttpResponse = getattr(error, "response")  # noqa: B009 # whichever library's
             return _to_response(refusal, refusal.content if refusal.is_stream_consumed else b"")
         if answer is not None and not 200 <= answer.status_code < 300:
             return Response(answer.status_code, answer.headers)  # what matters of it arrived
         fault = (
-            Fault.BODY_LOST
+            Fault.BODY_TRUNCATED
             if answer is not None
-            else fault_from_exception(error, kind.__name__, borrowed=self.connections.is_borrowed)
+            else fault_from_exception(error, kind.__name__, borrowed=self.http_client.is_borrowed)
         )
         return SendError(fault, sanitized(error, kind))
 
@@ -130,5 +130,5 @@ def _without_client_defaults(outgoing: Any, request: Request, http: HttpClient) 
 
 def _to_response(answer: HttpResponse, body: bytes | BodyError) -> Response:
     if isinstance(body, BodyError):
-        return Response(answer.status_code, answer.headers, flaw=body)
+        return Response(answer.status_code, answer.headers, body_error=body)
     return Response(answer.status_code, answer.headers, body)

@@ -73,17 +73,17 @@ class LazyHttpClient:
         take its time before the first step, or tell of none: its door would be shut for as long.
         """
         self._make = make
-        self._making = anyio.Lock()
+        self._lock = anyio.Lock()
 
     @property
-    def are_ours(self) -> bool:
+    def owns_open_client(self) -> bool:
         """Whether there are any that have to be closed by us."""
         return self.http is not None and not self.is_borrowed
 
     async def get(self) -> HttpClient:
         """The HTTP client. Raises `ConfigurationError`."""
         if (http := self.http) is None:
-            async with self._making:
+            async with self._lock:
                 if (http := self.http) is None:
                     http = self.http = await run_in_thread(self._make)
         return http

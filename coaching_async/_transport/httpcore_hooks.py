@@ -45,26 +45,26 @@ class HttpcoreTrace:
     """
 
     request: Request
-    _door: anyio.Semaphore | None = None
-    _is_in_the_door: bool = False
+    _admission: anyio.Semaphore | None = None
+    _holds_admission: bool = False
     _stream: Any = None
 
     async def __aenter__(self) -> None:
-        if self._door is not None:
-            await self._door.acquire()
-            self._is_in_the_door = True
+        if self._admission is not None:
+            await self._admission.acquire()
+            self._holds_admission = True
 
     async def __aexit__(self, *_: object) -> None:
-        self._leave()
+        self._release_admission()
 
-    def _leave(self) -> None:
-        if self._is_in_the_door and self._door is not None:
-            self._is_in_the_door = False
-            self._door.release()
+    def _release_admission(self) -> None:
+        if self._holds_admission and self._admission is not None:
+            self._holds_admission = False
+            self._admission.release()
 
     async def __call__(self, step: str, info: dict[str, Any]) -> None:
         """One step."""
-        self._leave()
+        self._release_admission()
         match step.partition(".")[2]:
             case "send_request_headers.started":
                 mark_sent(self.request)  # whatever ended before has surely done nothing

@@ -28,26 +28,26 @@ class CallContext:
     operation: str
     emit: Emit
     policy: RetryPolicy
-    lane: Priority = Priority.DIRECT
+    priority: Priority = Priority.INTERACTIVE
     scope: anyio.CancelScope | None = None
     """What ends it at its deadline."""
-    is_watched: bool = False
+    is_captured: bool = False
     """Whether somebody wants the answer rather than what it leads to."""
     attempts: int = 0
     processed: Processed = "no"
-    answer: "Response | None" = None
+    last_response: "Response | None" = None
     """The last one that came up to the call."""
-    unfinished: OutcomeUnknown | None = None
+    pending_error: OutcomeUnknown | None = None
     """What to say of the value, where the answer is no more than a promise of it, and nobody waits."""
-    is_out_of_time: bool = False
+    deadline_too_close: bool = False
     """Whether it was given up only because its deadline left no room."""
     waited: float = 0.0
     """Seconds for its turn, so far."""
 
     @contextmanager
-    def in_line(self) -> Generator[None]:
+    def waiting(self) -> Generator[None]:
         """While it waits for its turn. Who is in no hurry has all of its time left then."""
-        began, scope = anyio.current_time(), None if self.lane is Priority.DIRECT else self.scope
+        began, scope = anyio.current_time(), None if self.priority is Priority.INTERACTIVE else self.scope
         deadline = math.inf if scope is None else scope.deadline
         if scope is not None:
             scope.deadline = math.inf
@@ -74,15 +74,15 @@ class Request:
     safety: Safety
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     content: bytes | None = None
-    pause: Cooldown = NO_COOLDOWN
+    cooldown: Cooldown = NO_COOLDOWN
     """Of the token that it is sent with."""
 
     def with_header(self, name: str, value: str) -> "Request":
         """The same request with one header more."""
         headers = {**self.headers, name: value}
-        return Request(self.call, self.method, self.url, self.safety, headers, self.content, self.pause)
+        return Request(self.call, self.method, self.url, self.safety, headers, self.content, self.cooldown)
 
-    def with_pause(self, pause: Cooldown) -> "Request":
+    def with_cooldown(self, pause: Cooldown) -> "Request":
         """The same request, with a token that may be told to wait."""
         return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, pause)
 
@@ -92,7 +92,7 @@ class BodyError(Value):
     """Why an answer has no usable body. One that is `passing` may be gone at the next attempt."""
 
     text: str
-    passing: bool = False
+    is_transient: bool = False
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -102,13 +102,13 @@ class Response(Value):
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     content: bytes = attrs.field(default=b"", repr=False)
-    flaw: BodyError | None = None
+    body_error: BodyError | None = None
 
     @property
     def fault(self) -> Fault | None:
         """What is wrong with it, as far as sending again is concerned."""
-        if 200 <= self.status < 300 and self.flaw is not None and self.flaw.passing:
-            return Fault.BODY_BROKEN
+        if 200 <= self.status < 300 and self.body_error is not None and self.body_error.is_transient:
+            return Fault.BODY_CORRUPT
         return fault_from_status(self.status)
 
     @property

@@ -12,13 +12,13 @@ __all__ = ["Priority", "bulk_priority", "current_priority"]
 class Priority(Enum):
     """A lane of the rate limit."""
 
-    DIRECT = auto()
+    INTERACTIVE = auto()
     """Goes first, and is bounded by its deadline while it waits."""
     BULK = auto()
     """Is spaced evenly, and has its time only from its turn on."""
 
 
-_priority: Final = ContextVar("lane", default=Priority.DIRECT)
+_priority: Final = ContextVar("lane", default=Priority.INTERACTIVE)
 
 
 def current_priority() -> Priority:

@@ -73,38 +73,38 @@ class RateLimiter:
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
-        self._allowed = limit.requests
+        self._learned_limit = limit.requests
         """By what 429s have shown."""
-        self._learned_at = self._given_at = -math.inf
-        self._grows_at = math.inf
+        self._last_decrease_at = self._last_granted_at = -math.inf
+        self._next_increase_at = math.inf
         self._used: deque[float] = deque()
         """When each permit that was used is free again, soonest first."""
         self._refused: list[float] = []
         """The same of those whose requests the service refused."""
         self._in_flight = 0
-        self._answer_time = 0.0
+        self._mean_latency = 0.0
         self._direct_waiting = 0
-        self._turns = {lane: anyio.Lock() for lane in Priority}  # first come, first served
+        self._locks = {lane: anyio.Lock() for lane in Priority}  # first come, first served
         self._changed = Signal()
 
-    def permit(self, lane: Priority) -> Permit | None:
+    def acquire_nowait(self, lane: Priority) -> Permit | None:
         """One that is free now, for who has nobody before them."""
         now = anyio.current_time()
-        return self._given(now) if not self._turns[lane].locked() and self._opens_at(lane, now) <= now else None
+        return self._grant(now) if not self._locks[lane].locked() and self._next_permit_at(lane, now) <= now else None
 
-    async def acquire(self, lane: Priority = Priority.DIRECT) -> Permit:
+    async def acquire(self, lane: Priority = Priority.INTERACTIVE) -> Permit:
         """Wait for a permit. Raises `RateLimited` at once where a direct one would come after the deadline."""
         if lane is Priority.BULK:
-            async with self._turns[lane]:
-                return await self._permit(lane)
-        self._refuse_if_too_late()
+            async with self._locks[lane]:
+                return await self._wait_for_permit(lane)
+        self._raise_if_too_late()
         self._direct_waiting += 1
         try:
-            async with self._turns[lane]:
-                return await self._permit(lane)
+            async with self._locks[lane]:
+                return await self._wait_for_permit(lane)
         finally:
             self._direct_waiting -= 1
-            self._changed.send()
+            self._changed.notify_all()
 
     def release(self, permit: Permit, sent: int, *, refused: bool = False) -> None:
         """Give a permit back after `sent` requests: none where it came to nothing, two where a 401 was replayed.
@@ -116,63 +116,63 @@ class RateLimiter:
         self._used.extend([now + per] * sent)
         if sent:
             # Bounded, so that the answers to what hung in an outage do not make bulk take more than there is.
-            took = min(now - permit.given_at, 2 * self._answer_time + per / RECOVERY_STEPS)
-            self._answer_time += (took - self._answer_time) / LATENCY_WINDOW
+            took = min(now - permit.given_at, 2 * self._mean_latency + per / RECOVERY_STEPS)
+            self._mean_latency += (took - self._mean_latency) / LATENCY_WINDOW
         if refused:
             self._refused.append(now + per)
-            self._learn(permit, now)
-        self._changed.send()
+            self._lower_limit(permit, now)
+        self._changed.notify_all()
 
-    def _learn(self, permit: Permit, now: float) -> None:
+    def _lower_limit(self, permit: Permit, now: float) -> None:
         """The service allows less than was thought: as much, perhaps, as it took in this window.
 
         One 429 does not more than halve what is allowed, and one to a request from before the last lesson, or from less than
         half a window after it, teaches nothing: a service that is out of order must not make this one crawl.
         """
-        allowed = self._grown(now)
-        if permit.given_at > self._learned_at + self._limit.per / 2:
-            took = self._taken(now) - len(self._refused)
-            self._allowed = max(1, allowed // 2, min(allowed, took))
-            self._learned_at = now
-        self._grows_at = now + 2 * self._limit.per  # after a whole window without one
+        allowed = self._current_limit(now)
+        if permit.given_at > self._last_decrease_at + self._limit.per / 2:
+            took = self._used_in_window(now) - len(self._refused)
+            self._learned_limit = max(1, allowed // 2, min(allowed, took))
+            self._last_decrease_at = now
+        self._next_increase_at = now + 2 * self._limit.per  # after a whole window without one
 
-    async def _permit(self, lane: Priority) -> Permit:
-        while (opens_at := self._opens_at(lane, now := anyio.current_time())) > now:
-            with anyio.CancelScope(deadline=min(opens_at, self._grows_at)):
+    async def _wait_for_permit(self, lane: Priority) -> Permit:
+        while (opens_at := self._next_permit_at(lane, now := anyio.current_time())) > now:
+            with anyio.CancelScope(deadline=min(opens_at, self._next_increase_at)):
                 await self._changed.wait()
-        return self._given(now)
+        return self._grant(now)
 
-    def _given(self, now: float) -> Permit:
+    def _grant(self, now: float) -> Permit:
         self._in_flight += 1
-        self._given_at = now
+        self._last_granted_at = now
         return Permit(now)
 
-    def _opens_at(self, lane: Priority, now: float) -> float:
+    def _next_permit_at(self, lane: Priority, now: float) -> float:
         """When a lane may take the next permit, as far as that is known."""
         per = self._limit.per
-        free = self._grown(now) - self._in_flight - self._taken(now)
+        free = self._current_limit(now) - self._in_flight - self._used_in_window(now)
         if free <= 0:
             return self._used[-free] if -free < len(self._used) else math.inf
-        if lane is Priority.DIRECT:
+        if lane is Priority.INTERACTIVE:
             return now
         if self._direct_waiting:
             return math.inf
-        if free * BULK_BURST > self._allowed * (BULK_BURST - 1):
+        if free * BULK_BURST > self._learned_limit * (BULK_BURST - 1):
             return now
         # What is free has to do, an even share after the other, until it comes free again; and where much comes free
         # together, as that of a burst does, also for the gap behind that.
-        share, stride = per / self._allowed, (per + LATENCY_SLACK * self._answer_time) / self._allowed
+        share, stride = per / self._learned_limit, (per + LATENCY_SLACK * self._mean_latency) / self._learned_limit
         looks = range(0, len(self._used), len(self._used) // MAX_LOOKAHEAD + 1)
-        until = max((self._used[nth] - nth * stride for nth in looks), default=self._given_at + per)
-        turn = until - free * share - self._answer_time
+        until = max((self._used[nth] - nth * stride for nth in looks), default=self._last_granted_at + per)
+        turn = until - free * share - self._mean_latency
         # After a burst that would be a long stop. What is more than the reserve is spread over the time until more comes free;
         # and then is another look.
-        spare = max(0, free - self._allowed // INTERACTIVE_RESERVE)
-        last = max(self._given_at, now - per)
-        next_free = self._used[0] if self._used else self._given_at + per
+        spare = max(0, free - self._learned_limit // INTERACTIVE_RESERVE)
+        last = max(self._last_granted_at, now - per)
+        next_free = self._used[0] if self._used else self._last_granted_at + per
         return min(turn, last + max(share, (next_free - last) / (spare + 1)))
 
-    def _taken(self, now: float) -> int:
+    def _used_in_window(self, now: float) -> int:
         """How many requests are in the window, those in flight left out."""
         while self._used and self._used[0] <= now:
             self._used.popleft()
@@ -180,18 +180,20 @@ class RateLimiter:
             del self._refused[0]
         return len(self._used)
 
-    def _grown(self, now: float) -> int:
+    def _current_limit(self, now: float) -> int:
         """What is allowed now: a step more for each window without a 429."""
         limit = self._limit
-        while now >= self._grows_at:
-            self._allowed = min(limit.requests, self._allowed + math.ceil(limit.requests / RECOVERY_STEPS))
-            self._grows_at = math.inf if self._allowed == limit.requests else self._grows_at + limit.per
-        return self._allowed
+        while now >= self._next_increase_at:
+            self._learned_limit = min(limit.requests, self._learned_limit + math.ceil(limit.requests / RECOVERY_STEPS))
+            self._next_increase_at = (
+                math.inf if self._learned_limit == limit.requests else self._next_increase_at + limit.per
+            )
+        return self._learned_limit
 
-    def _refuse_if_too_late(self) -> None:
+    def _raise_if_too_late(self) -> None:
         now = anyio.current_time()
-        allowed = self._grown(now)
-        excess = self._in_flight + self._taken(now) - allowed
+        allowed = self._current_limit(now)
+        excess = self._in_flight + self._used_in_window(now) - allowed
         if self._direct_waiting + excess < 0:
             return
         # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds;
@@ -213,10 +215,10 @@ class RateLimitMiddleware:
     async def __call__(self, request: Request) -> Response:
         """Wait for a permit, then send."""
         call = request.call
-        permit = self.budget.permit(call.lane)
+        permit = self.budget.acquire_nowait(call.priority)
         if permit is None:
-            with call.in_line():
-                permit = await self.budget.acquire(call.lane)
+            with call.waiting():
+                permit = await self.budget.acquire(call.priority)
         before, refused = call.attempts, False
         try:
             response = await self.send(request)

@@ -33,10 +33,10 @@ class RetryMiddleware:
     """
 
     send: Send
-    pause: Cooldown = attrs.field(factory=Cooldown)
+    cooldown: Cooldown = attrs.field(factory=Cooldown)
     """Of everybody who uses the token: each 429 makes it last."""
-    budget: RetryBudget = attrs.field(factory=RetryBudget)
-    draw: Callable[[], float] = random.random
+    retry_budget: RetryBudget = attrs.field(factory=RetryBudget)
+    random: Callable[[], float] = random.random
 
     async def __call__(self, request: Request) -> Response:
         """Send until it is done, refused or hopeless."""
@@ -46,31 +46,31 @@ class RetryMiddleware:
             outcome = await self._attempt(request)
             fault = outcome.fault
             if fault is None:
-                self.budget.succeeded()
+                self.retry_budget.succeeded()
                 return _final_response(request, outcome)
             verdict = RETRY_TABLE[fault][request.safety]
             call.processed = worst_processed(call.processed, verdict.processed)
-            if verdict.then is Action.DONE:
+            if verdict.action is Action.TREAT_AS_DONE:
                 return DELETED
             hint = None if isinstance(outcome, SendError) else outcome.retry_after
             throttles += fault is Fault.THROTTLED
             faults += fault is not Fault.THROTTLED
             if fault is Fault.THROTTLED:
-                self.pause.last(cooldown_seconds(hint))
-            may_go_on = verdict.then is Action.RETRY or (verdict.then is Action.RETRY_ONCE and faults == 1)
+                self.cooldown.start(cooldown_seconds(hint))
+            may_go_on = verdict.action is Action.RETRY or (verdict.action is Action.RETRY_ONCE and faults == 1)
             if may_go_on and fault is not Fault.THROTTLED:
-                may_go_on = self.budget.failed()
-            wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.draw)
-            with call.in_line() if fault is Fault.THROTTLED else nullcontext():
-                call.is_out_of_time = may_go_on and wait is not None and _outlasts_deadline(wait)
-                if not may_go_on or wait is None or call.is_out_of_time:
+                may_go_on = self.retry_budget.failed()
+            wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.random)
+            with call.waiting() if fault is Fault.THROTTLED else nullcontext():
+                call.deadline_too_close = may_go_on and wait is not None and _outlasts_deadline(wait)
+                if not may_go_on or wait is None or call.deadline_too_close:
                     return _give_up(request, outcome)
                 call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
                 await anyio.sleep(wait)
 
     async def _attempt(self, request: Request) -> "Response | SendError":
         try:
-            return await self.send(request.with_pause(self.pause))
+            return await self.send(request.with_cooldown(self.cooldown))
         except SendError as failure:
             return failure.with_traceback(None)  # its frames hold the signed request
         except CoachingError as error:

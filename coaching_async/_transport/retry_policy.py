@@ -36,15 +36,15 @@ class Safety(enum.Enum):
 class Fault(enum.Enum):
     """What went wrong with one request, as far as its repetition is concerned."""
 
-    UNSENT = "the connection could not be made"
-    REFUSED = "the connection will never be made: certificate, proxy login"
-    LOST = "the connection broke after the request may have left"
-    GARBLED = "what came is no HTTP"
-    BODY_LOST = "the service did it, its answer was cut"
-    BODY_BROKEN = "the service did it, its answer is whole as far as one can see, and yet broken"
+    NOT_SENT = "the connection could not be made"
+    NOT_CONNECTABLE = "the connection will never be made: certificate, proxy login"
+    CONNECTION_LOST = "the connection broke after the request may have left"
+    INVALID_HTTP = "what came is no HTTP"
+    BODY_TRUNCATED = "the service did it, its answer was cut"
+    BODY_CORRUPT = "the service did it, its answer is whole as far as one can see, and yet broken"
     THROTTLED = "429"
     UNAVAILABLE = "the service or its gateway failed"
-    ODD = "an answer that the API does not know"
+    UNEXPECTED_STATUS = "an answer that the API does not know"
 
 
 class Action(enum.Enum):
@@ -52,50 +52,50 @@ class Action(enum.Enum):
 
     RETRY = "send again"
     RETRY_ONCE = "send again, unless something went wrong before"
-    STOP = "raise"
-    DONE = "count it as done"
+    RAISE = "raise"
+    TREAT_AS_DONE = "count it as done"
 
 
 class Decision(NamedTuple):
     """One cell of the table: what follows, and whether the service may have carried the request out."""
 
-    then: Action
+    action: Action
     processed: Processed
 
 
 RETRY_TABLE: Final[Mapping[Fault, Mapping[Safety, Decision]]] = {
-    Fault.UNSENT: dict.fromkeys(Safety, Decision(Action.RETRY, "no")),
-    Fault.REFUSED: dict.fromkeys(Safety, Decision(Action.STOP, "no")),
+    Fault.NOT_SENT: dict.fromkeys(Safety, Decision(Action.RETRY, "no")),
+    Fault.NOT_CONNECTABLE: dict.fromkeys(Safety, Decision(Action.RAISE, "no")),
     Fault.THROTTLED: dict.fromkeys(Safety, Decision(Action.RETRY, "no")),
     Fault.UNAVAILABLE: {
         Safety.SAFE: Decision(Action.RETRY, "no"),
         Safety.DELETE: Decision(Action.RETRY, "maybe"),
-        Safety.WRITE: Decision(Action.STOP, "maybe"),
+        Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
-    Fault.LOST: {
+    Fault.CONNECTION_LOST: {
         Safety.SAFE: Decision(Action.RETRY, "no"),
         Safety.DELETE: Decision(Action.RETRY, "maybe"),
-        Safety.WRITE: Decision(Action.STOP, "maybe"),
+        Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
-    Fault.GARBLED: {
+    Fault.INVALID_HTTP: {
         Safety.SAFE: Decision(Action.RETRY_ONCE, "no"),
         Safety.DELETE: Decision(Action.RETRY_ONCE, "maybe"),
-        Safety.WRITE: Decision(Action.STOP, "maybe"),
+        Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
-    Fault.BODY_LOST: {
+    Fault.BODY_TRUNCATED: {
         Safety.SAFE: Decision(Action.RETRY, "no"),
-        Safety.DELETE: Decision(Action.DONE, "yes"),
-        Safety.WRITE: Decision(Action.STOP, "yes"),
+        Safety.DELETE: Decision(Action.TREAT_AS_DONE, "yes"),
+        Safety.WRITE: Decision(Action.RAISE, "yes"),
     },
-    Fault.BODY_BROKEN: {
+    Fault.BODY_CORRUPT: {
         Safety.SAFE: Decision(Action.RETRY_ONCE, "no"),
-        Safety.DELETE: Decision(Action.DONE, "yes"),
-        Safety.WRITE: Decision(Action.STOP, "yes"),
+        Safety.DELETE: Decision(Action.TREAT_AS_DONE, "yes"),
+        Safety.WRITE: Decision(Action.RAISE, "yes"),
     },
-    Fault.ODD: {
-        Safety.SAFE: Decision(Action.STOP, "no"),
-        Safety.DELETE: Decision(Action.STOP, "maybe"),
-        Safety.WRITE: Decision(Action.STOP, "maybe"),
+    Fault.UNEXPECTED_STATUS: {
+        Safety.SAFE: Decision(Action.RAISE, "no"),
+        Safety.DELETE: Decision(Action.RAISE, "maybe"),
+        Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
 }
 
@@ -110,7 +110,7 @@ def fault_from_status(status: int) -> Fault | None:
         return Fault.THROTTLED
     if status in {408, 500, 502, 503, 504}:
         return Fault.UNAVAILABLE
-    return None if 200 <= status < 300 or 400 <= status < 500 else Fault.ODD
+    return None if 200 <= status < 300 or 400 <= status < 500 else Fault.UNEXPECTED_STATUS
 
 
 def parse_retry_after(value: str | None, date: str | None = None) -> float | None:

@@ -22,42 +22,42 @@ class Cooldown:
 
     def __init__(self) -> None:
         self._ends_at = float("-inf")
-        self._pauses = 0
-        self._width = math.inf
+        self._generation = 0
+        self._ramp_limit = math.inf
         self._under_way = 0  # of those that began after the last pause
         self._changed = Signal()
 
-    def last(self, seconds: float) -> None:
+    def start(self, seconds: float) -> None:
         """Begin one, or let it go on for that long; a longer one already told stays."""
         self._ends_at = max(self._ends_at, anyio.current_time() + seconds)
-        self._pauses += 1
-        self._width, self._under_way = 1, 0
+        self._generation += 1
+        self._ramp_limit, self._under_way = 1, 0
 
-    def lets_through(self) -> bool:
+    def allows_request(self) -> bool:
         """Whether one may send now."""
-        return anyio.current_time() >= self._ends_at and self._under_way < self._width
+        return anyio.current_time() >= self._ends_at and self._under_way < self._ramp_limit
 
     async def wait(self) -> None:
         """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
-        while not self.lets_through():
+        while not self.allows_request():
             raise_if_too_late(self._ends_at)
             if anyio.current_time() < self._ends_at:
                 await anyio.sleep_until(self._ends_at)
             else:
                 await self._changed.wait()
 
-    def begin(self) -> int:
+    def request_started(self) -> int:
         """One is under way. Gives what `end` is told."""
         self._under_way += 1
-        return self._pauses
+        return self._generation
 
-    def end(self, begun: int, *, went_well: bool) -> None:
+    def request_finished(self, begun: int, *, went_well: bool) -> None:
         """It has ended."""
-        if begun == self._pauses:
+        if begun == self._generation:
             self._under_way -= 1
             if went_well:
-                self._width = self._width + 1 if self._width < RAMP_UP_LIMIT else math.inf
-        self._changed.send()
+                self._ramp_limit = self._ramp_limit + 1 if self._ramp_limit < RAMP_UP_LIMIT else math.inf
+        self._changed.notify_all()
 
 
 RAMP_UP_LIMIT: Final = 32
@@ -73,11 +73,11 @@ class ConcurrencyLimiter:
 
     def __init__(self, width: int) -> None:
         self._slots = anyio.Semaphore(width)
-        self._turn_of_bulk = anyio.Lock()
+        self._bulk_lock = anyio.Lock()
 
-    def turn(self, pause: Cooldown) -> "Slot | None":
+    def acquire_nowait(self, pause: Cooldown) -> "Slot | None":
         """A place among those under way, if there is one at once; not for who is cancelled, or past the deadline."""
-        if is_past_deadline() or not pause.lets_through():
+        if is_past_deadline() or not pause.allows_request():
             return None
         try:
             self._slots.acquire_nowait()
@@ -85,13 +85,13 @@ class ConcurrencyLimiter:
             return None
         return Slot(self._slots, pause)
 
-    async def slot(self, pause: Cooldown, lane: Priority = Priority.DIRECT) -> "Slot":
+    async def acquire(self, pause: Cooldown, lane: Priority = Priority.INTERACTIVE) -> "Slot":
         """A place among those under way, until the block of what it gives ends: `with await gate.slot(pause):`."""
         while True:
             await pause.wait()
-            async with self._turn_of_bulk if lane is Priority.BULK else nullcontext():
+            async with self._bulk_lock if lane is Priority.BULK else nullcontext():
                 await self._slots.acquire()
-            if pause.lets_through():
+            if pause.allows_request():
                 return Slot(self._slots, pause)
             self._slots.release()
 
@@ -103,11 +103,11 @@ class Slot:
 
     def __init__(self, slots: anyio.Semaphore, pause: Cooldown) -> None:
         self.went_well = False
-        self._slots, self._pause, self._begun = slots, pause, pause.begin()
+        self._slots, self._pause, self._begun = slots, pause, pause.request_started()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pause.end(self._begun, went_well=self.went_well)
+        self._pause.request_finished(self._begun, went_well=self.went_well)
         self._slots.release()

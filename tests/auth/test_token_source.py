@@ -272,7 +272,7 @@ def httpx_cut():
     from coaching_async._transport.retry_policy import Fault
     from tests.support.doubles import failure
 
-    return failure(Fault.LOST)
+    return failure(Fault.CONNECTION_LOST)
 
 
 @pytest.mark.parametrize(

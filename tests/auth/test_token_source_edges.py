@@ -36,15 +36,15 @@ async def test_a_failure_is_told_for_a_second_then_two_up_to_thirty_and_not_a_mo
     failure = FailureCache()
 
     async def counts_for(seconds: float) -> None:
-        failure.remember(AuthError("no"))
+        failure.store(AuthError("no"))
         await anyio.sleep(seconds - 0.125)
-        assert failure.counts()
+        assert failure.is_active()
         await anyio.sleep(0.125)
-        assert not failure.counts()
+        assert not failure.is_active()
 
     for seconds in (1, 2, 4, 8, 16, 30, 30):
         await counts_for(seconds)
-    failure.forget()
+    failure.clear()
     await counts_for(1)
 
 

@@ -775,7 +775,7 @@ async def test_calls_of_a_bulk_are_on_the_bulk_lane_and_what_they_start_too_and_
         seen.append(current_priority())
 
     async def items() -> AsyncIterator[int]:
-        assert current_priority() is Priority.DIRECT
+        assert current_priority() is Priority.INTERACTIVE
         yield 1
 
     client = make_client()
@@ -783,8 +783,8 @@ async def test_calls_of_a_bulk_are_on_the_bulk_lane_and_what_they_start_too_and_
     async with client.bulk_stream(look, [1]) as outcomes:
         seen += [current_priority() async for _ in outcomes]
 
-    assert seen == [Priority.BULK, Priority.BULK, Priority.DIRECT] * 2
-    assert current_priority() is Priority.DIRECT
+    assert seen == [Priority.BULK, Priority.BULK, Priority.INTERACTIVE] * 2
+    assert current_priority() is Priority.INTERACTIVE
 
 
 async def test_no_id_is_in_what_a_bulk_says_of_itself():

@@ -88,15 +88,15 @@ def test_the_table_of_retries_is_the_one_that_the_client_goes_by():
     words = {
         Action.RETRY: "again, {}",
         Action.RETRY_ONCE: "once more, {}",
-        Action.STOP: "error, {}",
-        Action.DONE: "done",
+        Action.RAISE: "error, {}",
+        Action.TREAT_AS_DONE: "done",
     }
     rows = table(section("errors.md", "What is sent again"))
 
     for fault in Fault:
         (cells,) = [cells for what, cells in rows.items() if what.startswith(fault.value)]
         verdicts = [RETRY_TABLE[fault][safety] for safety in (Safety.SAFE, Safety.DELETE, Safety.WRITE)]
-        assert cells == [words[each.then].format(each.processed) for each in verdicts]
+        assert cells == [words[each.action].format(each.processed) for each in verdicts]
     assert len(rows) == len(Fault)
 
 

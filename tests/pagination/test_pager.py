@@ -30,50 +30,53 @@ SAME_AGAIN = attrs.evolve(CALM, repeats=10, leading=10, comes_again=True)
 DECISIONS: dict[str, tuple[PageObservation, NextStep]] = {
     "nothing has changed": (CALM, NextStep.TAKE),
     "nothing tells a total": (attrs.evolve(CALM, total=None, before=None), NextStep.TAKE),
-    "the total fell": (FEWER, NextStep.GO_BACK),
-    "the total rose, and nothing comes again": (MORE, NextStep.GO_BACK),
+    "the total fell": (FEWER, NextStep.BACKTRACK),
+    "the total rose, and nothing comes again": (MORE, NextStep.BACKTRACK),
     "the total changed, and it is the first page": (attrs.evolve(FEWER, number=1), NextStep.TAKE),
     "the total changed, and what was read last comes again": (SHIFTED, NextStep.TAKE),
     "the total changed, and it was sought often enough": (attrs.evolve(FEWER, rounds=MAX_BACKTRACKS), NextStep.TAKE),
     "it should begin with rows that were read, and does not": (
         attrs.evolve(CALM, expects_repeats=True),
-        NextStep.GO_BACK,
+        NextStep.BACKTRACK,
     ),
-    "it was read ahead, and the total has changed since": (attrs.evolve(MORE, is_current=False), NextStep.READ_AGAIN),
+    "it was read ahead, and the total has changed since": (attrs.evolve(MORE, is_current=False), NextStep.REREAD),
     "it was read ahead, and something comes again": (
         attrs.evolve(CALM, repeats=1, leading=1, is_current=False),
-        NextStep.READ_AGAIN,
+        NextStep.REREAD,
     ),
     "it was kept, and something on it comes again, as it has to": (
         attrs.evolve(CALM, repeats=1, leading=1, is_current=False, is_new_ground=False),
         NextStep.TAKE,
     ),
-    "the page before was not full": (attrs.evolve(CALM, follows_gap=True, can_be_filled=True), NextStep.FILL),
+    "the page before was not full": (
+        attrs.evolve(CALM, follows_gap=True, can_be_filled=True),
+        NextStep.REREAD_SHORT_PAGE,
+    ),
     "the page before was not full, and it is empty too": (
         attrs.evolve(CALM, rows=0, follows_gap=True, can_be_filled=True),
         NextStep.TAKE,
     ),
     "the page before was as full as the service's pages get": (attrs.evolve(CALM, follows_gap=True), NextStep.TAKE),
-    "it comes again": (SAME_AGAIN, NextStep.END),
-    "it comes again, and was read ahead": (attrs.evolve(SAME_AGAIN, is_current=False), NextStep.READ_AGAIN),
+    "it comes again": (SAME_AGAIN, NextStep.STOP),
+    "it comes again, and was read ahead": (attrs.evolve(SAME_AGAIN, is_current=False), NextStep.REREAD),
     "it comes again, for it is being read again": (attrs.evolve(SAME_AGAIN, is_new_ground=False), NextStep.TAKE),
     "it comes again, and there is no total": (
         attrs.evolve(SAME_AGAIN, total=None, before=None, room=None),
-        NextStep.END,
+        NextStep.STOP,
     ),
     "it comes again, as so many were inserted": (attrs.evolve(SAME_AGAIN, room=10), NextStep.TAKE),
     "it comes again, after all that the total promised": (
         attrs.evolve(SAME_AGAIN, room=10, is_within_total=False),
-        NextStep.END,
+        NextStep.STOP,
     ),
     "it comes again for ever, however many were inserted": (
         attrs.evolve(SAME_AGAIN, room=10, standing=MAX_SHIFTED_PAGES),
-        NextStep.END,
+        NextStep.STOP,
     ),
     "it comes again in a list that has changed": (attrs.evolve(SAME_AGAIN, changed_before=True), NextStep.TAKE),
     "it comes again for ever in a list that has changed": (
         attrs.evolve(SAME_AGAIN, changed_before=True, standing=MAX_REPEATED_PAGES),
-        NextStep.END,
+        NextStep.STOP,
     ),
 }
 

@@ -117,7 +117,7 @@ def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool
     """No permit, no place in a queue, and no connection that is neither idle nor closed."""
     assert gate_of(client)._slots.value == permits
     budget = budget_of(client)
-    assert (budget._in_flight, budget._direct_waiting, any(turn.locked() for turn in budget._turns.values())) == (
+    assert (budget._in_flight, budget._direct_waiting, any(turn.locked() for turn in budget._locks.values())) == (
         0,
         0,
         False,

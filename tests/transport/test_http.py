@@ -74,21 +74,21 @@ def tls_error() -> httpx.ConnectError:
 @pytest.mark.parametrize(
     "error, borrowed, fault",
     [
-        (httpx.ConnectError("refused"), False, Fault.UNSENT),
-        (httpx.ConnectError("refused"), True, Fault.UNSENT),
-        (httpx.ConnectTimeout("slow"), False, Fault.UNSENT),
-        (httpx.ConnectTimeout("slow"), True, Fault.LOST),
-        (httpx.PoolTimeout("full"), False, Fault.UNSENT),
-        (tls_error(), False, Fault.REFUSED),
-        (httpx.ProxyError("407 Proxy Authentication Required"), False, Fault.REFUSED),
-        (httpx.ProxyError("502 Bad Gateway"), False, Fault.UNSENT),
-        (httpx.UnsupportedProtocol("ftp"), False, Fault.REFUSED),
-        (httpx.LocalProtocolError("bad header"), False, Fault.REFUSED),
-        (httpx.ReadError("cut"), False, Fault.LOST),
-        (httpx.WriteError("cut"), False, Fault.LOST),
-        (httpx.ReadTimeout("slow"), False, Fault.LOST),
-        (httpx.WriteTimeout("slow"), False, Fault.LOST),
-        (httpx.RemoteProtocolError("garbage"), False, Fault.LOST),
+        (httpx.ConnectError("refused"), False, Fault.NOT_SENT),
+        (httpx.ConnectError("refused"), True, Fault.NOT_SENT),
+        (httpx.ConnectTimeout("slow"), False, Fault.NOT_SENT),
+        (httpx.ConnectTimeout("slow"), True, Fault.CONNECTION_LOST),
+        (httpx.PoolTimeout("full"), False, Fault.NOT_SENT),
+        (tls_error(), False, Fault.NOT_CONNECTABLE),
+        (httpx.ProxyError("407 Proxy Authentication Required"), False, Fault.NOT_CONNECTABLE),
+        (httpx.ProxyError("502 Bad Gateway"), False, Fault.NOT_SENT),
+        (httpx.UnsupportedProtocol("ftp"), False, Fault.NOT_CONNECTABLE),
+        (httpx.LocalProtocolError("bad header"), False, Fault.NOT_CONNECTABLE),
+        (httpx.ReadError("cut"), False, Fault.CONNECTION_LOST),
+        (httpx.WriteError("cut"), False, Fault.CONNECTION_LOST),
+        (httpx.ReadTimeout("slow"), False, Fault.CONNECTION_LOST),
+        (httpx.WriteTimeout("slow"), False, Fault.CONNECTION_LOST),
+        (httpx.RemoteProtocolError("garbage"), False, Fault.CONNECTION_LOST),
     ],
 )
 async def test_each_failure_has_its_meaning(error: Exception, borrowed: bool, fault: Fault):
@@ -118,7 +118,7 @@ async def test_a_cut_body_of_a_success_is_told_apart(safety: Safety):
     with pytest.raises(SendError) as caught:
         await engine(transport)(request_of(safety))
 
-    assert caught.value.fault is Fault.BODY_LOST
+    assert caught.value.fault is Fault.BODY_TRUNCATED
     assert transport.body.closed
 
 

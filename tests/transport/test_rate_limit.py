@@ -21,7 +21,7 @@ from tests.support.doubles import on, permit_of
 pytestmark = pytest.mark.anyio
 
 
-async def use(budget: RateLimiter, seconds: float = 0.0, lane: Priority = Priority.DIRECT) -> float:
+async def use(budget: RateLimiter, seconds: float = 0.0, lane: Priority = Priority.INTERACTIVE) -> float:
     """When it was sent."""
     permit = await permit_of(budget, lane)
     try:
@@ -266,7 +266,7 @@ async def test_bulk_takes_a_fifth_of_the_window_at_once_and_spreads_the_rest_ove
 
 async def test_after_idleness_direct_calls_go_out_at_once_and_of_bulk_a_fifth():
     budget = RateLimiter(RateLimit(10, per=10.0))
-    for lane, burst in ((Priority.DIRECT, 10), (Priority.BULK, 2)):
+    for lane, burst in ((Priority.INTERACTIVE, 10), (Priority.BULK, 2)):
         await times(budget, lane, 10)
         await anyio.sleep(10)
 
@@ -283,7 +283,7 @@ async def test_a_direct_call_goes_before_all_bulk_that_waits():
         order.append((lane.name, await use(budget, 0.0, lane) - start))
 
     async with anyio.create_task_group() as tasks:
-        for lane in (Priority.BULK, Priority.BULK, Priority.BULK, Priority.DIRECT):
+        for lane in (Priority.BULK, Priority.BULK, Priority.BULK, Priority.INTERACTIVE):
             tasks.start_soon(go, lane)
             await anyio.sleep(1)
 
@@ -306,7 +306,7 @@ async def test_beside_a_bulk_of_2000_a_direct_call_waits_for_one_permit_to_come_
             await anyio.sleep(choices.expovariate(1 / every))
             asked = anyio.current_time()
             before = len([at for at in last if asked - at < 4 * share])
-            sent = await use(budget, seconds, Priority.DIRECT)
+            sent = await use(budget, seconds, Priority.INTERACTIVE)
             last.append(sent)
             waits.append(sent - asked - before * share)
 
@@ -364,7 +364,7 @@ async def at_once(budget: RateLimiter) -> int:
 
 async def test_a_429_shows_that_no_more_is_allowed_than_was_taken_in_this_window():
     budget = RateLimiter(RateLimit(100, per=10.0))
-    await times(budget, Priority.DIRECT, 60)
+    await times(budget, Priority.INTERACTIVE, 60)
     await throttled(budget)
     assert await at_once(budget) == 0
 
@@ -458,7 +458,7 @@ async def test_where_the_service_allows_half_of_what_was_thought_few_requests_ar
 
 @pytest.mark.parametrize("lane", Priority)
 async def test_what_is_free_is_given_at_once(lane: Priority):
-    assert RateLimiter(RateLimit(10, per=10.0)).permit(lane) is not None
+    assert RateLimiter(RateLimit(10, per=10.0)).acquire_nowait(lane) is not None
 
 
 async def test_what_is_left_to_direct_calls_is_given_at_once_to_no_other():
@@ -466,13 +466,13 @@ async def test_what_is_left_to_direct_calls_is_given_at_once_to_no_other():
     for _ in range(3):
         await use(budget, lane=Priority.BULK)
 
-    assert budget.permit(Priority.BULK) is None
-    assert budget.permit(Priority.DIRECT) is not None
+    assert budget.acquire_nowait(Priority.BULK) is None
+    assert budget.acquire_nowait(Priority.INTERACTIVE) is not None
 
 
 async def test_nothing_is_given_at_once_where_somebody_waits():
     budget, order = RateLimiter(RateLimit(1, per=10.0)), list[str]()
-    held = budget.permit(Priority.DIRECT)
+    held = budget.acquire_nowait(Priority.INTERACTIVE)
     assert held is not None
 
     async def wait() -> None:
@@ -483,7 +483,7 @@ async def test_nothing_is_given_at_once_where_somebody_waits():
         tasks.start_soon(wait)
         await anyio.sleep(1)
         budget.release(held, 0)  # it came to nothing, so it is free again
-        assert budget.permit(Priority.DIRECT) is None
+        assert budget.acquire_nowait(Priority.INTERACTIVE) is None
 
     assert order == ["who waited"]
 

@@ -71,7 +71,7 @@ async def test_while_no_answer_comes_bulk_takes_the_rest_of_the_window_ever_more
 
 async def test_bulk_goes_as_much_earlier_as_answers_take_because_what_it_takes_is_away_for_longer():
     budget = RateLimiter(RateLimit(10, per=10.0))
-    await times(budget, Priority.DIRECT, 60, seconds=1.0)
+    await times(budget, Priority.INTERACTIVE, 60, seconds=1.0)
     await anyio.sleep(10)
     start = anyio.current_time()
     held = [await permit_of(budget) for _ in range(2)]
@@ -98,7 +98,7 @@ async def test_answers_to_what_hung_for_long_change_little_at_a_time():
 async def test_bulk_that_gave_way_to_a_direct_call_does_not_wait_for_its_answer():
     budget = RateLimiter(RateLimit(2, per=10.0))
     start, sent = anyio.current_time(), list[float]()
-    await times(budget, Priority.DIRECT, 2)
+    await times(budget, Priority.INTERACTIVE, 2)
 
     async def ask() -> None:
         sent.append(await use(budget, 0.0, Priority.BULK) - start)
@@ -134,9 +134,9 @@ async def test_bulk_leaves_something_for_the_gap_behind_what_comes_free_first():
 async def test_of_a_window_of_many_bulk_sees_the_gaps_too():
     budget = RateLimiter(RateLimit(200, per=200.0))
     start = anyio.current_time()
-    await times(budget, Priority.DIRECT, 50)
+    await times(budget, Priority.INTERACTIVE, 50)
     await anyio.sleep(80)
-    await times(budget, Priority.DIRECT, 90)
+    await times(budget, Priority.INTERACTIVE, 90)
 
     # 60 are free, 50 come free at 200 and the next at 280.
     assert await use(budget, 0.0, Priority.BULK) - start == pytest.approx(170)
@@ -280,7 +280,7 @@ async def test_what_is_no_more_than_the_reserve_is_not_spread():
     start = anyio.current_time()
     await use(budget)
     await anyio.sleep(20)
-    await times(budget, Priority.DIRECT, 19)
+    await times(budget, Priority.INTERACTIVE, 19)
 
     # Ten are free, just the reserve. At 30 it is one more, and the next comes free at 50: halfway from 20 to there.
     assert await use(budget, 0.0, Priority.BULK) - start == pytest.approx(35)
@@ -290,7 +290,7 @@ async def test_a_refusal_of_a_whole_window_ago_does_not_count_in_the_next_lesson
     budget = RateLimiter(RateLimit(100, per=10.0))
     await throttled(budget)
     await anyio.sleep(10)
-    await times(budget, Priority.DIRECT, 40)
+    await times(budget, Priority.INTERACTIVE, 40)
     await throttled(budget)
     await anyio.sleep(10)
 

@@ -16,15 +16,15 @@ pytestmark = pytest.mark.anyio
 
 
 def retrying(script: Script, **options) -> RetryMiddleware:
-    return RetryMiddleware(script, draw=lambda: 0.5, **options)
+    return RetryMiddleware(script, random=lambda: 0.5, **options)
 
 
 def outcome(fault: Fault) -> Outcome:
     by_status = {
         Fault.THROTTLED: throttled("1"),
         Fault.UNAVAILABLE: 503,
-        Fault.ODD: 302,
-        Fault.BODY_BROKEN: Response(200, flaw=BodyError("broken", passing=True)),
+        Fault.UNEXPECTED_STATUS: 302,
+        Fault.BODY_CORRUPT: Response(200, body_error=BodyError("broken", is_transient=True)),
     }
     return by_status.get(fault) or failure(fault)
 
@@ -35,7 +35,7 @@ async def test_the_loop_does_what_the_table_says(fault: Fault, safety: Safety):
     script, request = Script(outcome(fault), 200), request_of(safety)
     verdict = RETRY_TABLE[fault][safety]
 
-    if verdict.then is Action.STOP and isinstance(outcome(fault), SendError):
+    if verdict.action is Action.RAISE and isinstance(outcome(fault), SendError):
         with pytest.raises(TransportError) as caught:
             await retrying(script)(request)
         assert isinstance(caught.value, OutcomeUnknown) == (verdict.processed != "no")
@@ -44,20 +44,20 @@ async def test_the_loop_does_what_the_table_says(fault: Fault, safety: Safety):
     else:
         stopped = outcome(fault)  # an answer
         answer = await retrying(script)(request)
-        if verdict.then is Action.STOP:
+        if verdict.action is Action.RAISE:
             assert answer == stopped or answer.status == stopped
         else:
-            assert answer.status == (204 if verdict.then is Action.DONE else 200)
+            assert answer.status == (204 if verdict.action is Action.TREAT_AS_DONE else 200)
 
-    again = verdict.then in {Action.RETRY, Action.RETRY_ONCE}
+    again = verdict.action in {Action.RETRY, Action.RETRY_ONCE}
     assert len(script.sent) == (2 if again else 1)
     if not again:
         assert request.call.processed == verdict.processed
 
 
-@pytest.mark.parametrize("first", [failure(Fault.GARBLED), failure(Fault.LOST)])
+@pytest.mark.parametrize("first", [failure(Fault.INVALID_HTTP), failure(Fault.CONNECTION_LOST)])
 async def test_what_may_be_sent_once_more_is_not_sent_a_third_time(first: Outcome):
-    script = Script(first, failure(Fault.GARBLED))
+    script = Script(first, failure(Fault.INVALID_HTTP))
 
     with pytest.raises(TransportError):
         await retrying(script)(request_of())
@@ -85,11 +85,11 @@ async def test_429s_do_not_use_up_what_retries_draw_on():
     for _ in range(30):
         await layer(request_of())
 
-    assert layer.budget.left == RetryBudget.FULL
+    assert layer.retry_budget.left == RetryBudget.FULL
 
 
 async def test_it_gives_up_after_as_many_attempts_as_the_policy_has():
-    script = Script(failure(Fault.LOST))
+    script = Script(failure(Fault.CONNECTION_LOST))
     with pytest.raises(TransportError, match=r"tests\.call: no answer from api\.test: cut"):
         await retrying(script)(request_of(policy=RetryPolicy(attempts=4)))
     assert len(script.sent) == 4
@@ -103,7 +103,7 @@ async def test_it_waits_between_attempts_and_says_so():
     events: list[object] = []
     start = anyio.current_time()
 
-    await retrying(Script(503, failure(Fault.LOST), 200))(request_of(events=events))
+    await retrying(Script(503, failure(Fault.CONNECTION_LOST), 200))(request_of(events=events))
 
     assert anyio.current_time() - start == pytest.approx(0.5 + 1.0)
     assert events == [
@@ -132,7 +132,7 @@ async def test_429s_are_waited_for_apart_from_faults_and_told_to_everybody():
     assert response.status == 503  # a write is not sent again after that
     assert anyio.current_time() - start == pytest.approx(9)
     assert pause.told == [3, 3, 3]
-    assert {request.pause for request in script.sent} == {pause}
+    assert {request.cooldown for request in script.sent} == {pause}
 
 
 async def test_an_endless_429_ends():
@@ -163,7 +163,7 @@ async def test_no_wait_is_begun_that_the_deadline_would_cut():
     assert len(script.sent) == 1
 
 
-@pytest.mark.parametrize("unclear", [failure(Fault.LOST), 503, 408])
+@pytest.mark.parametrize("unclear", [failure(Fault.CONNECTION_LOST), 503, 408])
 @pytest.mark.parametrize("gone", [404, 410])
 async def test_a_delete_that_finds_nothing_after_an_unclear_attempt_is_done(unclear: Outcome, gone: int):
     assert (await retrying(Script(unclear, gone))(request_of(Safety.DELETE))).status == 204
@@ -171,11 +171,13 @@ async def test_a_delete_that_finds_nothing_after_an_unclear_attempt_is_done(uncl
 
 async def test_a_delete_that_finds_nothing_at_first_is_not():
     assert (await retrying(Script(404))(request_of(Safety.DELETE))).status == 404
-    assert (await retrying(Script(throttled("1"), failure(Fault.UNSENT), 404))(request_of(Safety.DELETE))).status == 404
+    assert (
+        await retrying(Script(throttled("1"), failure(Fault.NOT_SENT), 404))(request_of(Safety.DELETE))
+    ).status == 404
 
 
 async def test_a_lost_delete_stays_unclear_whatever_comes_after():
-    script = Script(failure(Fault.LOST), failure(Fault.UNSENT))
+    script = Script(failure(Fault.CONNECTION_LOST), failure(Fault.NOT_SENT))
 
     with pytest.raises(OutcomeUnknown, match="Look before you send it again") as caught:
         await retrying(script)(request_of(Safety.DELETE))
@@ -285,7 +287,7 @@ async def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(t
 
 @pytest.mark.parametrize("then", [RateLimited("no room"), AuthError("no token"), 401, throttled("999")])
 async def test_a_delete_for_whose_next_attempt_there_is_no_way_is_unclear(then: Outcome):
-    script = Script(failure(Fault.LOST), then)
+    script = Script(failure(Fault.CONNECTION_LOST), then)
 
     with pytest.raises(OutcomeUnknown, match="an attempt may have been carried out") as caught:
         await retrying(script)(request_of(Safety.DELETE))
@@ -304,7 +306,7 @@ async def test_nothing_of_a_request_or_an_answer_shows_but_what_may():
 
     assert "s3cret" not in f"{request!r} {response!r}"
     assert isinstance(request, Request)
-    assert SendError(Fault.LOST, httpx.ReadError("cut")).args == ("cut",)
+    assert SendError(Fault.CONNECTION_LOST, httpx.ReadError("cut")).args == ("cut",)
 
 
 async def test_one_calls_policy_does_not_shorten_everybodys_pause():

@@ -14,19 +14,19 @@ from coaching_async._transport.retry_policy import (
     parse_retry_after,
 )
 
-RETRY, ONCE, STOP, DONE = Action.RETRY, Action.RETRY_ONCE, Action.STOP, Action.DONE
+RETRY, ONCE, STOP, DONE = Action.RETRY, Action.RETRY_ONCE, Action.RAISE, Action.TREAT_AS_DONE
 
 # what happened:        SAFE             DELETE            WRITE
 ROWS = {
-    Fault.UNSENT: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
-    Fault.REFUSED: ((STOP, "no"), (STOP, "no"), (STOP, "no")),
+    Fault.NOT_SENT: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
+    Fault.NOT_CONNECTABLE: ((STOP, "no"), (STOP, "no"), (STOP, "no")),
     Fault.THROTTLED: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
     Fault.UNAVAILABLE: ((RETRY, "no"), (RETRY, "maybe"), (STOP, "maybe")),
-    Fault.LOST: ((RETRY, "no"), (RETRY, "maybe"), (STOP, "maybe")),
-    Fault.GARBLED: ((ONCE, "no"), (ONCE, "maybe"), (STOP, "maybe")),
-    Fault.BODY_LOST: ((RETRY, "no"), (DONE, "yes"), (STOP, "yes")),
-    Fault.BODY_BROKEN: ((ONCE, "no"), (DONE, "yes"), (STOP, "yes")),
-    Fault.ODD: ((STOP, "no"), (STOP, "maybe"), (STOP, "maybe")),
+    Fault.CONNECTION_LOST: ((RETRY, "no"), (RETRY, "maybe"), (STOP, "maybe")),
+    Fault.INVALID_HTTP: ((ONCE, "no"), (ONCE, "maybe"), (STOP, "maybe")),
+    Fault.BODY_TRUNCATED: ((RETRY, "no"), (DONE, "yes"), (STOP, "yes")),
+    Fault.BODY_CORRUPT: ((ONCE, "no"), (DONE, "yes"), (STOP, "yes")),
+    Fault.UNEXPECTED_STATUS: ((STOP, "no"), (STOP, "maybe"), (STOP, "maybe")),
 }
 
 
@@ -38,7 +38,7 @@ def test_each_row_of_the_table_is_as_the_design_has_it(fault: Fault):
 def test_a_write_that_may_have_been_carried_out_is_never_sent_again():
     for fault in Fault:
         verdict = RETRY_TABLE[fault][Safety.WRITE]
-        assert verdict.then is STOP or verdict.processed == "no"
+        assert verdict.action is STOP or verdict.processed == "no"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_write_that_may_have_been_carried_out_is_never_sent_again():
         ((400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 451), None),
         ((429,), Fault.THROTTLED),
         ((408, 500, 502, 503, 504), Fault.UNAVAILABLE),
-        ((101, 301, 302, 303, 304, 307, 308, 501, 505, 599), Fault.ODD),
+        ((101, 301, 302, 303, 304, 307, 308, 501, 505, 599), Fault.UNEXPECTED_STATUS),
     ],
 )
 def test_each_status_stands_for_a_fault_or_none(statuses: tuple[int, ...], fault: Fault | None):
@@ -88,7 +88,7 @@ def wait(policy: RetryPolicy, fault: Fault, *, faults: int = 1, throttles: int =
 def test_backoff_doubles_with_full_jitter_up_to_its_cap():
     policy = RetryPolicy(attempts=10)
 
-    waits = [wait(policy, Fault.LOST, faults=faults) for faults in range(1, 8)]
+    waits = [wait(policy, Fault.CONNECTION_LOST, faults=faults) for faults in range(1, 8)]
 
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
@@ -96,9 +96,9 @@ def test_backoff_doubles_with_full_jitter_up_to_its_cap():
 def test_attempts_count_the_first_one_too():
     policy = RetryPolicy(attempts=4)
 
-    assert wait(policy, Fault.LOST, faults=3) is not None
-    assert wait(policy, Fault.LOST, faults=4) is None
-    assert wait(RetryPolicy(attempts=1), Fault.UNSENT, faults=1) is None
+    assert wait(policy, Fault.CONNECTION_LOST, faults=3) is not None
+    assert wait(policy, Fault.CONNECTION_LOST, faults=4) is None
+    assert wait(RetryPolicy(attempts=1), Fault.NOT_SENT, faults=1) is None
 
 
 def test_what_the_service_says_wins_over_backoff():

@@ -11,10 +11,10 @@ from coaching_async._transport.retry_policy import Fault, RetryBudget, fault_fro
 @pytest.mark.parametrize(
     "last, first, before, after",
     [
-        (199, 200, Fault.ODD, None),
-        (299, 300, None, Fault.ODD),
-        (399, 400, Fault.ODD, None),
-        (499, 501, None, Fault.ODD),
+        (199, 200, Fault.UNEXPECTED_STATUS, None),
+        (299, 300, None, Fault.UNEXPECTED_STATUS),
+        (399, 400, Fault.UNEXPECTED_STATUS, None),
+        (499, 501, None, Fault.UNEXPECTED_STATUS),
     ],
 )
 def test_a_range_of_statuses_ends_where_the_next_begins(
@@ -38,7 +38,8 @@ def test_there_is_no_attempt_beyond_the_last():
     policy = RetryPolicy(attempts=2)
 
     waits = [
-        policy.wait(Fault.LOST, faults=faults, throttles=0, retry_after=None, draw=lambda: 0.0) for faults in (1, 2, 3)
+        policy.wait(Fault.CONNECTION_LOST, faults=faults, throttles=0, retry_after=None, draw=lambda: 0.0)
+        for faults in (1, 2, 3)
     ]
 
     assert waits == [0, None, None]
@@ -47,7 +48,7 @@ def test_there_is_no_attempt_beyond_the_last():
 def test_the_least_policy_tries_once_and_waits_for_nothing():
     policy = RetryPolicy(attempts=1, max_backoff=0, throttle_waits=0, max_retry_after=0)
 
-    assert policy.wait(Fault.UNSENT, faults=1, throttles=0, retry_after=None, draw=lambda: 0.5) is None
+    assert policy.wait(Fault.NOT_SENT, faults=1, throttles=0, retry_after=None, draw=lambda: 0.5) is None
     assert policy.wait(Fault.THROTTLED, faults=0, throttles=1, retry_after=0, draw=lambda: 0.5) is None
 
 

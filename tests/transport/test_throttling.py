@@ -14,7 +14,7 @@ async def test_the_gate_lets_its_width_through_and_no_more():
 
     async def pass_through() -> None:
         nonlocal inside, most
-        with await gate.slot(Cooldown()):
+        with await gate.acquire(Cooldown()):
             inside += 1
             most = max(most, inside)
             await anyio.sleep(1)
@@ -31,7 +31,7 @@ async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_
     gate, order = ConcurrencyLimiter(1), list[Priority]()
 
     async def send(lane: Priority) -> None:
-        with await gate.slot(Cooldown(), lane):
+        with await gate.acquire(Cooldown(), lane):
             order.append(lane)
             await anyio.sleep(1)
 
@@ -40,16 +40,23 @@ async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_
             tasks.start_soon(send, Priority.BULK)
         await anyio.sleep(0.5)
         for _ in range(2):
-            tasks.start_soon(send, Priority.DIRECT)
+            tasks.start_soon(send, Priority.INTERACTIVE)
 
-    assert order == [Priority.BULK, Priority.BULK, Priority.DIRECT, Priority.DIRECT, Priority.BULK, Priority.BULK]
+    assert order == [
+        Priority.BULK,
+        Priority.BULK,
+        Priority.INTERACTIVE,
+        Priority.INTERACTIVE,
+        Priority.BULK,
+        Priority.BULK,
+    ]
 
 
 async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_slot():
     gate, pause, start, passed = ConcurrencyLimiter(1), Cooldown(), anyio.current_time(), list[float]()
 
     async def pass_through() -> None:
-        with await gate.slot(pause):
+        with await gate.acquire(pause):
             passed.append(anyio.current_time() - start)
             await anyio.sleep(1)
 
@@ -57,10 +64,10 @@ async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_
         for _ in range(3):
             tasks.start_soon(pass_through)
         await anyio.sleep(0.5)
-        pause.last(10)
-        pause.last(2)  # the longer one stays
+        pause.start(10)
+        pause.start(2)  # the longer one stays
 
-        with await gate.slot(Cooldown()):  # another token's, and while the pause lasts the slot is free
+        with await gate.acquire(Cooldown()):  # another token's, and while the pause lasts the slot is free
             passed.append(anyio.current_time() - start)
 
     assert passed == pytest.approx([0, 1, 10.5, 11.5])
@@ -68,10 +75,10 @@ async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_
 
 async def test_a_pause_that_ends_after_the_deadline_is_told_at_once():
     pause = Cooldown()
-    pause.last(10)
+    pause.start(10)
 
     with anyio.fail_after(5), pytest.raises(RateLimited) as caught:
-        await ConcurrencyLimiter(1).slot(pause)
+        await ConcurrencyLimiter(1).acquire(pause)
 
     assert caught.value.retry_after == pytest.approx(10)
 
@@ -84,7 +91,7 @@ class Served:
         self.sent: list[float] = []
 
     async def send(self, *, well: bool = True) -> None:
-        with await self.gate.slot(self.pause) as turn:
+        with await self.gate.acquire(self.pause) as turn:
             self.sent.append(anyio.current_time())
             await anyio.sleep(1)
             turn.went_well = well
@@ -101,14 +108,14 @@ class Served:
 
 async def test_after_a_pause_one_probes_and_the_others_follow_in_a_ramp():
     served = Served()
-    served.pause.last(5)
+    served.pause.start(5)
 
     assert await served.seconds_of(200) == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 137]
 
 
 async def test_a_probe_that_fails_is_followed_by_another_and_one_that_is_told_to_wait_by_a_pause():
     served = Served()
-    served.pause.last(0)
+    served.pause.start(0)
     start = anyio.current_time()
 
     async with anyio.create_task_group() as tasks:
@@ -121,7 +128,7 @@ async def test_a_probe_that_fails_is_followed_by_another_and_one_that_is_told_to
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(served.send)
         await anyio.sleep(0.5)
-        served.pause.last(10)  # what is on its way since before says nothing about what comes after
+        served.pause.start(10)  # what is on its way since before says nothing about what comes after
         for _ in range(3):
             tasks.start_soon(served.send)
     assert [sent - served.sent[0] for sent in served.sent] == pytest.approx([0, 10.5, 11.5, 11.5])
@@ -129,7 +136,7 @@ async def test_a_probe_that_fails_is_followed_by_another_and_one_that_is_told_to
 
 async def test_a_probe_that_is_cancelled_makes_room_for_another():
     served = Served()
-    served.pause.last(0)
+    served.pause.start(0)
 
     with anyio.move_on_after(0.5):
         await served.send()
