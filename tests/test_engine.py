@@ -172,35 +172,12 @@ async def test_an_error_of_a_transports_own_kind_is_understood():
     assert type(caught.value.cause) is httpx.ReadError
 
 
-@pytest.mark.parametrize("has_task", [False, True])
-async def test_a_transport_that_cancels_itself_is_told_in_words(anyio_backend_name: str, has_task: bool):
+async def test_a_transport_that_cancels_itself_is_told_in_words(anyio_backend_name: str):
     if anyio_backend_name == "trio":
         pytest.skip("trio does not let anybody raise Cancelled")
-    request = request_of()
-    request.call.has_task = has_task
 
     with pytest.raises(RuntimeError, match="cancelled a request by itself"):
-        await engine(Failing(asyncio.CancelledError()))(request)  # type: ignore[arg-type]
-
-
-async def test_a_task_of_ours_that_somebody_cancels_natively_all_the_same_is_cancelled(anyio_backend_name: str):
-    if anyio_backend_name == "trio":
-        pytest.skip("asyncio's own way to cancel")
-    started, request = asyncio.Event(), request_of()
-    request.call.has_task = True
-
-    class Hanging(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
-            started.set()
-            await anyio.sleep_forever()
-            raise AssertionError
-
-    task = asyncio.ensure_future(engine(Hanging())(request))
-    await started.wait()
-    task.cancel()
-    await asyncio.wait([task])
-
-    assert task.cancelled()
+        await engine(Failing(asyncio.CancelledError()))(request_of())  # type: ignore[arg-type]
 
 
 async def test_while_a_write_is_under_way_it_may_have_been_carried_out():

@@ -11,8 +11,8 @@ import coaching_async
 PACKAGE = Path(coaching_async.__file__).parent
 
 FLOORS = [
-    {"_types", "_version", "_names", "_value", "_hints", "_json", "_lanes", "_tasks", "_signal", "_cursor", "_drift"},
-    {"_convert", "_events"},
+    {"_types", "_version", "_names", "_value", "_hints", "_lanes", "_tasks", "_signal", "_cursor", "_drift"},
+    {"_convert", "_events", "_json"},
     {"models_aggregates", "models_errors", "models_socket", "_structure"},
     {"models"},
     {"models_slots", "_errors", "_batch", "_known", "_find_created", "_converter"},
