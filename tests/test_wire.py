@@ -3,8 +3,6 @@ import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, get_args, get_origin, get_type_hints
 
-import anyio
-import anyio.lowlevel
 import attrs
 import pytest
 
@@ -41,7 +39,6 @@ from coaching_async import (
     SystemMessage,
     UserReference,
     WfmScheduleReference,
-    _wire,
     from_dict,
     to_dict,
 )
