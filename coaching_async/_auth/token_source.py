@@ -124,14 +124,14 @@ class CachedTokenSource:
     async def _refresh_early(self, old: Token) -> Token:
         # Ahead of time nothing depends on it: a login host that stalls or refuses must not cost a call.
         now = anyio.current_time()
-        self._current = attrs.evolve(old, renew_at=now + REFRESH_RETRY_DELAY)
+        self._current = attrs.evolve(old, refresh_at=now + REFRESH_RETRY_DELAY)
         with anyio.move_on_after(min(EARLY_REFRESH_TIMEOUT, (anyio.current_effective_deadline() - now) / 2)):
             try:
                 self._current = await self._request_token(self.endpoint.new_call_context())
             except CoachingError as error:
                 # Refused for good: once more when the old one has ended, and no sooner.
                 if is_permanent(error) and _usable(self._current, None):
-                    self._current = attrs.evolve(old, renew_at=math.inf)
+                    self._current = attrs.evolve(old, refresh_at=math.inf)
         # Others may have had it rejected, or seen it end, meanwhile.
         return _usable(self._current, None) or await self._fetch()
 
@@ -179,7 +179,7 @@ class RotatingTokenSource:
         if token is None:
             token = await self._wait_for_refresh()
         elif _needs_refresh(token) and not (self._errand or self._uncertain_attempts or self._failure.is_active()):
-            self._current = attrs.evolve(token, renew_at=anyio.current_time() + REFRESH_RETRY_DELAY)
+            self._current = attrs.evolve(token, refresh_at=anyio.current_time() + REFRESH_RETRY_DELAY)
             self._start_refresh()  # and what still works serves on
         return token.value.reveal()
 

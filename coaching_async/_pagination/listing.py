@@ -130,9 +130,8 @@ class Listing(Value, Generic[T]):
     async def first(self) -> T | None:
         """The first item, or None where the list is empty. One request, one entity; more where the list is split."""
         one = attrs.evolve(self, page_size=1) if self._cursor is None else self
-        walk = Walk(
-            one._reader([_page_reader(fetch, one._page_size) for fetch in one._fetchers], ()), self._fingerprint
-        )  # noqa: SLF001 # one of us
+        readers = [_page_reader(fetch, one._page_size) for fetch in one._fetchers]  # noqa: SLF001 # a Listing, too
+        walk = Walk(one._reader(readers, ()), self._fingerprint)  # noqa: SLF001 # a Listing, too
         return await anext(walk, None)
 
     async def total(self) -> int | None:

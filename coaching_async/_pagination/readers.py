@@ -135,14 +135,14 @@ class Reader(Protocol[T]):
 class ChainedReader(Generic[T]):
     """One strand after the other."""
 
-    is_by_page = True
+    yields_whole_pages = True
 
     def __init__(self, strands: Sequence[ListReader[T]]) -> None:
         self.strands = strands
         self.page: Page[T] = Page(entities=())
         self._at = 0
 
-    async def strand(self) -> ListReader[T]:
+    async def next_reader(self) -> ListReader[T]:
         """The one that has the next item."""
         while self._at < len(self.strands):
             strand = self.strands[self._at]
@@ -164,7 +164,7 @@ class ChainedReader(Generic[T]):
 class MergedReader(Generic[T]):
     """All strands at once, each in order: the item that is due first comes first. It holds a page of each."""
 
-    is_by_page = False
+    yields_whole_pages = False
 
     def __init__(self, strands: Sequence[ListReader[T]], order: SortOrder) -> None:
         self.strands = strands
@@ -173,7 +173,7 @@ class MergedReader(Generic[T]):
         self._heads: list[tuple[bool, float, int]] = []
         self._headless = list(reversed(range(len(strands))))
 
-    async def strand(self) -> ListReader[T]:
+    async def next_reader(self) -> ListReader[T]:
         """The one that has the item that is due first."""
         while self._headless:
             number = self._headless[-1]

@@ -29,6 +29,9 @@ MAX_VALUES: Final = 2**19
 """Values in one text, about. A page of 10 MiB has fewer; neither parser lets another thread run before its end, and with
 millions of values that is a second."""
 
+MAX_ORJSON_SIZE: Final = 2**21
+"""Bytes of the longest text for orjson, which allocates twelve times as many."""
+
 
 async def parse(content: bytes, read: Callable[[bytes], T]) -> T:
     """Return what `read` makes of a body, in a thread for a long one.
@@ -57,11 +60,11 @@ def parse_json(content: bytes) -> Any:
 
 
 def parse_with_orjson(content: bytes) -> Any:
-    """Return what orjson reads; None without orjson, or where it refuses the text, which `parse_json` may still read.
+    """Return what orjson reads; None without orjson, for a text above `MAX_ORJSON_SIZE`, and where orjson refuses the text.
 
     The value is that of `parse_json`, with one exception: orjson reads integers beyond 64 bits as floats.
     """
-    if orjson is None:
+    if orjson is None or len(content) > MAX_ORJSON_SIZE:
         return None
     try:
         return orjson.loads(content)

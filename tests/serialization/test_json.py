@@ -65,7 +65,7 @@ def in_64_bits(value: Any) -> Any:
 
 
 @fast
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(content=st.one_of((texts_of(VALUES) | broken(texts_of(VALUES))).map(str.encode), st.binary()))
 @example(content=b'{"a":1,"a":2}')
 @example(content=b'{"a":{"b":1,"b":1}}')
@@ -104,7 +104,7 @@ BODIES = texts_of(OBJECTS | st.builds(lambda each: {"entities": [each]}, OBJECTS
 def test_with_orjson_a_body_means_what_it_means_without(monkeypatch: pytest.MonkeyPatch):
     orjson = _json.orjson
 
-    @settings(max_examples=1000, deadline=None)
+    @settings(max_examples=500, deadline=None)
     @given(
         cls=st.sampled_from([Appointment, Page[Appointment], AppointmentAggregates]),
         content=st.one_of((BODIES | broken(BODIES)).map(str.encode), st.binary()),
