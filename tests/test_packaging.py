@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from .legs import VERSIONS
 
 ROOT = Path(__file__).parent.parent
 # What the four dependencies themselves bring; typing_extensions only on older Pythons.
@@ -35,3 +38,12 @@ def test_installed_alone_it_brings_four_libraries_and_imports(tmp_path: Path):
     assert command.stderr == (
         "coaching-async: click is missing; install the command with: pip install 'coaching_async[cli]'\n"
     )
+
+
+def test_the_pythons_that_it_names_are_those_that_it_is_tested_on():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["requires-python"] == f">={VERSIONS[0]}"
+    prefix = "Programming Language :: Python :: 3."
+    assert tuple(each[-4:] for each in project["classifiers"] if each.startswith(prefix)) == VERSIONS
+    assert f"tested on {VERSIONS[0]} to {VERSIONS[-1]}" in (ROOT / "README.md").read_text()

@@ -95,11 +95,17 @@ class LazyHttpClient:
 
 
 def new_tls_context() -> ssl.SSLContext:
-    """What servers are believed by: as the environment says (`SSL_CERT_FILE`), else certifi. Takes 20 ms to build."""
+    """Return a context for TLS 1.2 or newer, with the certificates of `SSL_CERT_FILE`, else certifi's. Takes 20 ms.
+
+    Python as Debian builds it leaves the oldest version to OpenSSL's settings, which may allow TLS 1.0.
+    """
     try:
-        return httpx.create_ssl_context()
+        context = httpx.create_ssl_context()
     except OSError as error:  # ssl's own among them
         problem = type(error).__name__
+    else:
+        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)  # the system may ask for 1.3
+        return context
     raise ConfigurationError(f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {problem}")
 
 

@@ -582,29 +582,37 @@ async def test_row_110_a_cookie_is_never_returned_by_a_borrowed_client_either():
 # 111
 
 
-def serving(authority: Authority, version: ssl.TLSVersion) -> ssl.SSLContext:
-    context = authority.server()
+def allow(context: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    """Let a context use old versions, and the hashes that they need."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
+        context.minimum_version = lowest
+        context.maximum_version = highest or context.maximum_version
     return context
+
+
+@pytest.fixture
+def system_minimum(monkeypatch: pytest.MonkeyPatch) -> Callable[[ssl.TLSVersion], None]:
+    """Sets which version of TLS the system's settings ask for, as OpenSSL's `MinProtocol` does."""
+    create = ssl.create_default_context
+
+    def set_minimum(version: ssl.TLSVersion) -> None:
+        monkeypatch.setattr(
+            ssl, "create_default_context", lambda *given, **named: allow(create(*given, **named), version)
+        )
+
+    return set_minimum
 
 
 def can_be_had(authority: Authority, version: ssl.TLSVersion) -> bool:
     """Whether this machine's OpenSSL still speaks it, on both sides, when it is asked to."""
-    server, client = serving(authority, version), serving(authority, version)
     at_server, at_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    trusting = authority.client()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        trusting.set_ciphers("ALL:@SECLEVEL=0")
-        trusting.minimum_version = trusting.maximum_version = version
+    server, client = (allow(each, version, version) for each in (authority.server(), authority.client()))
     ends = [
         server.wrap_bio(at_server, at_client, server_side=True),
-        trusting.wrap_bio(at_client, at_server, server_hostname="localhost"),
+        client.wrap_bio(at_client, at_server, server_hostname="localhost"),
     ]
-    del client
     for _ in range(6):
         for end in ends:
             try:
@@ -616,20 +624,31 @@ def can_be_had(authority: Authority, version: ssl.TLSVersion) -> bool:
     return ends[0].version() is not None
 
 
+def test_row_111_tls_1_2_is_asked_for_where_the_system_asks_for_less(system_minimum: Callable[[ssl.TLSVersion], None]):
+    system_minimum(ssl.TLSVersion.MINIMUM_SUPPORTED)
+    assert new_tls_context().minimum_version == ssl.TLSVersion.TLSv1_2
+    system_minimum(ssl.TLSVersion.TLSv1_3)
+    assert new_tls_context().minimum_version == ssl.TLSVersion.TLSv1_3
+
+
 @pytest.mark.real_time
 @pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1"])
-async def test_row_111_a_server_of_old_tls_is_refused(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    authority = Authority()
+async def test_row_111_a_server_of_old_tls_is_refused(
+    version: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    system_minimum: Callable[[ssl.TLSVersion], None],
+):
+    authority, old = Authority(), ssl.TLSVersion[version]
     monkeypatch.setenv("SSL_CERT_FILE", authority.pem(tmp_path))
-    assert new_tls_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+    system_minimum(ssl.TLSVersion.MINIMUM_SUPPORTED)
     with FaultServer(ok(APPOINTMENT), tls=authority.server()) as server:
         async with client_to(server.url) as client:
             await client.appointments.get("1")  # all else is right
 
-    old = ssl.TLSVersion[version]
     if not can_be_had(authority, old):
-        return  # the minimum above has to do
-    with FaultServer(ok(APPOINTMENT), tls=serving(authority, old)) as server:
+        return  # the minimum of the test above has to do
+    with FaultServer(ok(APPOINTMENT), tls=allow(authority.server(), old, old)) as server:
         async with client_to(server.url, retry=SOBER) as client:
             for use in (client.appointments.get("1"), client.appointments.delete("1")):
                 with failing(TransportError) as caught:
@@ -637,6 +656,18 @@ async def test_row_111_a_server_of_old_tls_is_refused(version: str, tmp_path: Pa
                 assert caught.value.processed == "no"
                 assert any(isinstance(each, ssl.SSLError) for each in chain(caught.value))
         assert server.requests == []
+
+
+@pytest.mark.real_time
+async def test_row_111_a_borrowed_client_uses_the_tls_that_its_owner_allows():
+    authority, old = Authority(), ssl.TLSVersion.TLSv1_1
+    versions = (old, old) if can_be_had(authority, old) else (ssl.TLSVersion.MINIMUM_SUPPORTED, None)
+    context = allow(authority.client(), *versions)
+    minimum = context.minimum_version
+    with FaultServer(ok(APPOINTMENT), tls=allow(authority.server(), *versions)) as server:
+        async with httpx.AsyncClient(verify=context) as http, client_to(server.url, http_client=http) as client:
+            await client.appointments.get("1")
+    assert context.minimum_version == minimum
 
 
 def test_row_111_nobody_can_switch_the_checking_of_certificates_off():
