@@ -61,8 +61,8 @@ def measure(quick: bool) -> Figure:
     figure = Figure(
         "overhead",
         "Overhead per call",
-        f"A walk over pages of {SIZE} appointments, a `get` and a `delete` with all layers on, and the same requests by"
-        " bare httpx, whose answers go through the very same decoding: one after the other, on one connection.",
+        f"A list with pages of {SIZE} appointments, a `get` and a `delete` with all layers on, and the same requests by bare httpx"
+        " with the same decoder: one after the other, on one connection.",
         (CPU, ALLOCATIONS),
         tuple(rows),
     )

@@ -46,8 +46,8 @@ def measure(quick: bool) -> Figure:
     figure = Figure(
         "stall",
         "Event loop",
-        "The longest time between two turns of another task, which wants one every millisecond. Ours and the hand-written"
-        f" program have ten connections unless told; {CALLS} of them want more of the HTTP library than it has to give.",
+        "The longest time between two runs of another task, which is due every millisecond. This client and the hand-written"
+        f" program have ten connections by default; {CALLS} of them ask more of the HTTP library than it can do.",
         (STALL,),
         tuple(rows),
     )

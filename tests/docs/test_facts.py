@@ -86,12 +86,12 @@ def test_every_command_and_its_options_are_on_their_page_as_help_tells_them(name
 
 def test_the_table_of_retries_is_the_one_that_the_client_goes_by():
     words = {
-        Action.RETRY: "again, {}",
-        Action.RETRY_ONCE: "once more, {}",
+        Action.RETRY: "retry, {}",
+        Action.RETRY_ONCE: "retry once, {}",
         Action.RAISE: "error, {}",
         Action.TREAT_AS_DONE: "done",
     }
-    rows = table(section("errors.md", "What is sent again"))
+    rows = table(section("errors.md", "Retries: which requests are repeated"))
 
     for fault in Fault:
         (cells,) = [cells for what, cells in rows.items() if what.startswith(fault.value)]
@@ -102,7 +102,9 @@ def test_the_table_of_retries_is_the_one_that_the_client_goes_by():
 
 def test_the_table_of_retries_names_every_status_that_is_tried_again():
     (unavailable,) = [
-        what for what in table(section("errors.md", "What is sent again")) if what.startswith(Fault.UNAVAILABLE.value)
+        what
+        for what in table(section("errors.md", "Retries: which requests are repeated"))
+        if what.startswith(Fault.UNAVAILABLE.value)
     ]
 
     named = [int(each) for each in re.findall(r"\d+", unavailable)]
@@ -117,11 +119,11 @@ def test_the_table_of_errors_has_all_of_them():
         if isinstance(kind := getattr(coaching_async, name), type) and issubclass(kind, CoachingError)
     }
 
-    assert {each.strip("`") for each in table(section("errors.md", "What there is"))} == errors - {"CoachingError"}
+    assert {each.strip("`") for each in table(section("errors.md", "Exceptions"))} == errors - {"CoachingError"}
 
 
 def test_the_table_of_the_policy_has_its_fields_and_defaults():
-    rows = table(section("errors.md", "The policy"))
+    rows = table(section("errors.md", "Retry policy: attempts and backoff"))
 
     defaults = {each.name: str(each.default) for each in attrs.fields(RetryPolicy)}
 

@@ -94,7 +94,7 @@ def test_each_status_is_the_error_that_the_page_says():
 
 
 def test_every_error_and_grant_that_the_page_names_there_is():
-    for heading in ("Errors", "Logging in"):
+    for heading in ("Errors", "Authentication"):
         for row in rows(heading):
             for name in names(row[-1]):
                 bare = re.match(r"\w+", name)
@@ -103,7 +103,7 @@ def test_every_error_and_grant_that_the_page_names_there_is():
 
 
 def test_every_login_of_the_sdk_is_on_the_page(told: Json):
-    assert {name.partition("(")[0] for row in rows("Logging in") for name in names(row[0])} >= set(told["logins"])
+    assert {name.partition("(")[0] for row in rows("Authentication") for name in names(row[0])} >= set(told["logins"])
 
 
 def test_every_region_of_the_sdk_is_a_region_here_by_its_name_and_by_its_host(told: Json):
@@ -114,7 +114,7 @@ def test_every_region_of_the_sdk_is_a_region_here_by_its_name_and_by_its_host(to
 
 def test_the_lines_of_the_everyday_programs_are_as_many_as_the_page_says():
     lines = runpy.run_path(str(EVERYDAY / "count.py"))["lines"]
-    shared, *tasks, together = [row for row in rows("Ten everyday tasks") if row[1] != "here"]
+    shared, *tasks, together = [row for row in rows("Recipes: ten everyday tasks") if row[1] != "here"]
 
     said = {}
     for _, ours, official, _ in tasks:
