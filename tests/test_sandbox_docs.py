@@ -12,7 +12,7 @@ import pytest
 
 import coaching_async.sandbox
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
-from coaching_async.sandbox._app import OPERATIONS
+from coaching_async.sandbox._server.service import OPERATIONS
 
 from .test_sandbox import DOCUMENT, enter, me, sandbox
 
@@ -30,7 +30,7 @@ def shown(sandbox: Sandbox) -> Any:
 
 def test_the_document_in_the_package_is_the_contract():
     truth = Path(__file__).parent / "data" / "coaching.openapi.json"
-    assert (PACKAGE / "openapi.json").read_bytes() == truth.read_bytes()
+    assert (PACKAGE / "_server" / "openapi.json").read_bytes() == truth.read_bytes()
 
 
 def test_the_document_that_is_served_leads_nowhere_but_to_the_sandbox(sandbox: Sandbox):

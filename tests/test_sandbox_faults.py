@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from coaching_async.sandbox import Fault, Sandbox
-from coaching_async.sandbox._kinds import KINDS
+from coaching_async.sandbox._faults.handlers import KINDS
 
 from .support import CUT
 from .test_sandbox import (

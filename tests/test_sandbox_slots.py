@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coaching_async.sandbox import CLIENT_ID, Sandbox, UserGrant
-from coaching_async.sandbox._seed import seeded_state
-from coaching_async.sandbox._slots import suggestions
-from coaching_async.sandbox._wire import moment, timestamp
+from coaching_async.sandbox._state.seed import seeded_state
+from coaching_async.sandbox._state.slots import suggestions
+from coaching_async.sandbox._wire.formats import moment, timestamp
 
 from .test_sandbox import (
     APPOINTMENTS,

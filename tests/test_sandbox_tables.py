@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from coaching_async.sandbox import Sandbox
-from coaching_async.sandbox._filters import Wanted
-from coaching_async.sandbox._seed import seeded_state
-from coaching_async.sandbox._wire import timestamp
+from coaching_async.sandbox._state.filters import Wanted
+from coaching_async.sandbox._state.seed import seeded_state
+from coaching_async.sandbox._wire.formats import timestamp
 
 USERS = ["11111111-1111-4111-8111-111111111111", "a", "b", "c"]
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

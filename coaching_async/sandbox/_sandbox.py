@@ -9,17 +9,17 @@ from typing import Self
 
 import anyio
 
-from ._app import Service
-from ._control import Control
-from ._document import docs, openapi
-from ._faults import Faults
-from ._file import load, save
-from ._limits import SlidingWindow
-from ._oauth import OAuth
-from ._requests import Arrival, RequestLog
-from ._seed import seeded_state
-from ._server import Server
-from ._state import State
+from ._auth.oauth import OAuth
+from ._faults.fault import Faults
+from ._server.control import Control
+from ._server.document import docs, openapi
+from ._server.rate_limit import SlidingWindow
+from ._server.request_log import Arrival, RequestLog
+from ._server.server import Server
+from ._server.service import Service
+from ._state.persistence import load, save
+from ._state.seed import seeded_state
+from ._state.state import State
 
 
 class Sandbox:

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from ._rows import status_line
-from ._state import State
-from ._wire import appointment_pointer
+from coaching_async.sandbox._state.records import status_line
+from coaching_async.sandbox._state.state import State
+from coaching_async.sandbox._wire.formats import appointment_pointer
 
 # The state, the ids that are listed (one at least), and whether the newest comes first.
 Disturbance: TypeAlias = Callable[[State, Sequence[str], bool], None]

@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
-from . import _disturbances as disturbances
-from ._disturbances import Disturbance
-from ._oauth import OAuth
-from ._replies import Json, failure
+from coaching_async.sandbox._auth.oauth import OAuth
+from coaching_async.sandbox._wire.responses import Json, failure
+
+from . import list_changes as disturbances
+from .list_changes import Disturbance
 
 if TYPE_CHECKING:
-    from ._faults import Fault
+    from .fault import Fault
 
 PAGE = "<!doctype html><title>Sign in</title><h1>Sign in to the network</h1>"
 _MEBIBYTE = 2**20

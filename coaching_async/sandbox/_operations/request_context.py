@@ -9,15 +9,15 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import _bodies as bodies
-from . import _errors as errors
-from ._access import Caller
-from ._disturbances import Disturbance
-from ._filters import asked_for
-from ._paging import envelope, links, page_request
-from ._replies import Json
-from ._state import State
-from ._wire import JsonObject, appointment_pointer
+from coaching_async.sandbox._auth.access import Caller
+from coaching_async.sandbox._faults.list_changes import Disturbance
+from coaching_async.sandbox._state.filters import asked_for
+from coaching_async.sandbox._state.state import State
+from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire import validation as bodies
+from coaching_async.sandbox._wire.formats import JsonObject, appointment_pointer
+from coaching_async.sandbox._wire.paging import envelope, links, page_request
+from coaching_async.sandbox._wire.responses import Json
 
 T = TypeVar("T")
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeAlias, cast
 
-from . import _errors as errors
-from ._aggregates import COMBINE, DIMENSIONS, METRICS
-from ._appointment import SETTABLE_STATUSES
-from ._wire import JsonObject, has_offset, interval, moment
+from coaching_async.sandbox._state.aggregates import COMBINE, DIMENSIONS, METRICS
+from coaching_async.sandbox._state.appointment import SETTABLE_STATUSES
+
+from . import errors
+from .formats import JsonObject, has_offset, interval, moment
 
 Check: TypeAlias = Callable[[Any], bool]
 

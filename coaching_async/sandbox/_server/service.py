@@ -13,19 +13,20 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from . import _errors as errors
-from . import _operations as operations
-from . import _platform as platform
-from ._call import Call
-from ._control import Page
-from ._faults import Faults
-from ._kinds import KINDS, Exchange
-from ._limits import SlidingWindow
-from ._oauth import OAuth, OAuthError
-from ._replies import Json, login_refused, refused
-from ._requests import RequestLog
-from ._state import State
-from ._wire import APPOINTMENTS, JOBS, NOTIFICATIONS, SLOTS
+from coaching_async.sandbox._auth.oauth import OAuth, OAuthError
+from coaching_async.sandbox._faults.fault import Faults
+from coaching_async.sandbox._faults.handlers import KINDS, Exchange
+from coaching_async.sandbox._operations import appointments as operations
+from coaching_async.sandbox._operations import platform
+from coaching_async.sandbox._operations.request_context import Call
+from coaching_async.sandbox._state.state import State
+from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire.formats import APPOINTMENTS, JOBS, NOTIFICATIONS, SLOTS
+from coaching_async.sandbox._wire.responses import Json, login_refused, refused
+
+from .control import Page
+from .rate_limit import SlidingWindow
+from .request_log import RequestLog
 
 TOKEN_PATH = "/oauth/token"
 

@@ -7,10 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from ._appointment import due, related
-from ._rows import notification, status_line
-from ._state import State
-from ._wire import (
+from coaching_async.sandbox._wire.formats import (
     JsonObject,
     appointment_pointer,
     conversation_pointer,
@@ -20,6 +17,10 @@ from ._wire import (
     timestamp,
     user_pointer,
 )
+
+from .appointment import due, related
+from .records import notification, status_line
+from .state import State
 
 FIRST_USER_ID = "11111111-1111-4111-8111-111111111111"
 FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)

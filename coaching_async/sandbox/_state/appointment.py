@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from ._wire import JsonObject, moment
+from coaching_async.sandbox._wire.formats import JsonObject, moment
 
 STATUSES = frozenset({"Scheduled", "InProgress", "Completed", "InvalidSchedule"})
 SETTABLE_STATUSES = STATUSES - {"InvalidSchedule"}

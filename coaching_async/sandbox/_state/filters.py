@@ -7,9 +7,10 @@ from typing import TypeAlias
 import attrs
 from starlette.datastructures import QueryParams
 
-from . import _query as read
-from ._appointment import PEOPLE, STATUSES, is_overdue, lasts, starts
-from ._wire import Interval, JsonObject, moment
+from coaching_async.sandbox._wire import query as read
+from coaching_async.sandbox._wire.formats import Interval, JsonObject, moment
+
+from .appointment import PEOPLE, STATUSES, is_overdue, lasts, starts
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from ._wire import JsonObject
+from .formats import JsonObject
 
 
 @attrs.define(eq=False)

@@ -6,8 +6,8 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ._replies import Json
-from ._wire import JsonObject
+from coaching_async.sandbox._wire.formats import JsonObject
+from coaching_async.sandbox._wire.responses import Json
 
 _HERE = Path(__file__)
 

@@ -12,9 +12,10 @@ from urllib.parse import unquote_plus
 
 import attrs
 
-from . import _errors as errors
-from ._access import EVERY_PERMISSION, Caller
-from ._wire import JsonObject
+from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire.formats import JsonObject
+
+from .access import EVERY_PERMISSION, Caller
 
 CLIENT_ID = "sandbox-id"
 CLIENT_SECRET = "sandbox-secret"

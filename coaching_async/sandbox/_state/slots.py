@@ -13,10 +13,21 @@ from uuid import UUID, uuid5
 
 import attrs
 
-from ._appointment import PEOPLE, starts
-from ._filters import BEGINNING, overlaps
-from ._state import State
-from ._wire import JOBS, Interval, JsonObject, interval, pointer, schedule_pointer, span, timestamp, user_pointer
+from coaching_async.sandbox._wire.formats import (
+    JOBS,
+    Interval,
+    JsonObject,
+    interval,
+    pointer,
+    schedule_pointer,
+    span,
+    timestamp,
+    user_pointer,
+)
+
+from .appointment import PEOPLE, starts
+from .filters import BEGINNING, overlaps
+from .state import State
 
 Period: TypeAlias = tuple[int, int]
 

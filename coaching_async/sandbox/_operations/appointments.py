@@ -2,16 +2,17 @@
 
 from starlette.responses import Response
 
-from . import _access as access
-from . import _bodies as bodies
-from . import _errors as errors
-from . import _query as read
-from . import _slots as slots
-from ._access import demand, the_user
-from ._aggregates import aggregates
-from ._call import Call
-from ._replies import Json
-from ._wire import JsonObject, appointment_pointer, conversation_pointer
+from coaching_async.sandbox._auth import access
+from coaching_async.sandbox._auth.access import demand, the_user
+from coaching_async.sandbox._state import slots
+from coaching_async.sandbox._state.aggregates import aggregates
+from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire import query as read
+from coaching_async.sandbox._wire import validation as bodies
+from coaching_async.sandbox._wire.formats import JsonObject, appointment_pointer, conversation_pointer
+from coaching_async.sandbox._wire.responses import Json
+
+from .request_context import Call
 
 
 def _as_it_is(entity: JsonObject) -> JsonObject:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from ._appointment import PEOPLE
-from ._filters import Predicate, has_status, overdue, starts_in
-from ._state import State
-from ._wire import JsonObject, interval, span
+from coaching_async.sandbox._wire.formats import JsonObject, interval, span
+
+from .appointment import PEOPLE
+from .filters import Predicate, has_status, overdue, starts_in
+from .state import State
 
 METRICS: Mapping[str, Callable[[datetime], Predicate]] = {
     "nActivities": lambda _: lambda _: True,

@@ -2,10 +2,11 @@
 
 from starlette.responses import Response
 
-from ._call import Call
-from ._oauth import ORG_NAME
-from ._replies import Json
-from ._wire import JsonObject
+from coaching_async.sandbox._auth.oauth import ORG_NAME
+from coaching_async.sandbox._wire.formats import JsonObject
+from coaching_async.sandbox._wire.responses import Json
+
+from .request_context import Call
 
 TOKEN = "/api/v2/tokens/me"
 SUBJECT = "/api/v2/authorization/subjects/me"

@@ -13,12 +13,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import attrs
 
-from . import _errors as errors
-from ._appointment import due, is_overdue, related
-from ._filters import BEGINNING, Predicate, Wanted
-from ._rows import fields, if_user, notification, status_line
-from ._tables import Appointments, Table
-from ._wire import JsonObject, appointment_pointer, pointer, timestamp
+from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire.formats import JsonObject, appointment_pointer, pointer, timestamp
+
+from .appointment import due, is_overdue, related
+from .filters import BEGINNING, Predicate, Wanted
+from .indexes import Appointments, Table
+from .records import fields, if_user, notification, status_line
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from ._wire import JsonObject, timestamp
+from coaching_async.sandbox._wire.formats import JsonObject, timestamp
 
 
 @attrs.frozen

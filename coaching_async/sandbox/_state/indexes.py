@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeAlias
 
-from ._appointment import PEOPLE, due, lasts
-from ._wire import JsonObject
+from coaching_async.sandbox._wire.formats import JsonObject
+
+from .appointment import PEOPLE, due, lasts
 
 Keys: TypeAlias = Callable[[JsonObject], Iterable[Hashable]]
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 import attrs
 from starlette.datastructures import QueryParams
 
-from . import _query as read
-from ._wire import JsonObject
+from . import query as read
+from .formats import JsonObject
 
 T = TypeVar("T")
 

@@ -12,11 +12,12 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import _errors as errors
-from ._faults import Fault, Faults
-from ._replies import Json
-from ._requests import RequestLog
-from ._wire import JsonObject
+from coaching_async.sandbox._faults.fault import Fault, Faults
+from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire.formats import JsonObject
+from coaching_async.sandbox._wire.responses import Json
+
+from .request_log import RequestLog
 
 Page: TypeAlias = Callable[[Request], Awaitable[Response]]
 

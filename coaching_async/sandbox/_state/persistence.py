@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from ._state import State
-from ._wire import JsonObject, moment
+from coaching_async.sandbox._wire.formats import JsonObject, moment
+
+from .state import State
 
 FORMAT = "coaching_async.sandbox/1"
 _LATER = frozenset({"jobs"})  # what files do not have that were saved before there was any

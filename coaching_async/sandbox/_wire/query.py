@@ -5,9 +5,9 @@ from collections.abc import Collection
 
 from starlette.datastructures import QueryParams
 
-from . import _errors as errors
-from . import _wire as wire
-from ._wire import Interval
+from . import errors
+from . import formats as wire
+from .formats import Interval
 
 _NUMBER = re.compile(r"0*[1-9][0-9]{0,9}")
 _INT32 = range(1, 2**31)

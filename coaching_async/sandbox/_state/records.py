@@ -5,7 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from ._wire import (
+from coaching_async.sandbox._wire.formats import (
     NOTIFICATIONS,
     JsonObject,
     appointment_pointer,

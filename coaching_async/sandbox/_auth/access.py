@@ -2,9 +2,9 @@
 
 import attrs
 
-from . import _errors as errors
-from ._appointment import relationships
-from ._wire import JsonObject
+from coaching_async.sandbox._state.appointment import relationships
+from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire.formats import JsonObject
 
 LEADERS = frozenset({"Creator", "Facilitator"})
 RELATED = LEADERS | {"Attendee"}

@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ._errors import ApiError
-from ._oauth import OAuthError
+from coaching_async.sandbox._auth.oauth import OAuthError
+
+from .errors import ApiError
 
 _CODES = {
     400: "bad.request",

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ._kinds import KINDS
+from .handlers import KINDS
 
 
 def _known(_: object, __: object, kind: str) -> None:

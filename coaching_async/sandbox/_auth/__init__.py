@@ -1,0 +1,1 @@
+"""Access tokens, and the permissions that they carry."""

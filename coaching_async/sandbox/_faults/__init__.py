@@ -1,0 +1,1 @@
+"""Faults that a test orders, and how each of them is carried out."""

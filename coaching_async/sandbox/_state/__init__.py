@@ -1,0 +1,1 @@
+"""The data in memory, and what is computed from it."""
