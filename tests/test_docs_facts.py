@@ -14,7 +14,7 @@ from coaching_async._regions import REGIONS
 from coaching_async._retry import TABLE, Fault, Safety, Then, fault_of
 from coaching_async.cli import main
 from coaching_async.sandbox import Sandbox
-from coaching_async.sandbox._faults.handlers import KINDS
+from coaching_async.sandbox._faults.fault import KINDS
 
 from .pages import ROOT
 

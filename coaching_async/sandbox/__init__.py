@@ -1,4 +1,4 @@
-"""A stand-in for Genesys Cloud to develop and test against: the Coaching API, with state, on a real socket.
+"""A local substitute for Genesys Cloud, to develop and test against: the Coaching API, with state, on a real socket.
 
 with Sandbox() as sandbox:
     ...  # talk to sandbox.base_url as the client CLIENT_ID with CLIENT_SECRET

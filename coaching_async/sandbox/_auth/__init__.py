@@ -1,1 +1,1 @@
-"""Access tokens, and the permissions that they carry."""
+"""Access tokens: how they are issued, and the permissions that each operation requires."""

@@ -1,18 +1,16 @@
-"""Who may do what: permissions, and the people who need none."""
+"""Access control: the permission that an operation requires, and the relationships that make it unnecessary."""
 
 import attrs
 
-from coaching_async.sandbox._state.appointment import relationships
 from coaching_async.sandbox._wire import errors
-from coaching_async.sandbox._wire.formats import JsonObject
 
 LEADERS = frozenset({"Creator", "Facilitator"})
-RELATED = LEADERS | {"Attendee"}
+PARTICIPANTS = LEADERS | {"Attendee"}
 
 
 @attrs.frozen
 class Caller:
-    """Whose token a request carries; a client of its own has no user."""
+    """The owner of a request's access token; with client credentials there is no user."""
 
     token: str = attrs.field(repr=False)
     permissions: frozenset[str]
@@ -21,32 +19,30 @@ class Caller:
 
 @attrs.frozen
 class Rule:
-    """One permission, and the relationships to an appointment that make it unnecessary."""
+    """A permission, and the relationships to an appointment that make it unnecessary."""
 
     permission: str
     exempt: frozenset[str] = frozenset()
 
-    def allows(self, caller: Caller, appointment: JsonObject | None = None) -> bool:
-        if self.permission in caller.permissions:
-            return True
-        return appointment is not None and not self.exempt.isdisjoint(relationships(appointment, caller.user_id))
+    def allows(self, caller: Caller, relationships: frozenset[str] = frozenset()) -> bool:
+        return self.permission in caller.permissions or not self.exempt.isdisjoint(relationships)
 
 
 ADD_APPOINTMENT = Rule("coaching:appointment:add")
 LIST_APPOINTMENTS = Rule("coaching:appointment:view")
-VIEW_APPOINTMENT = Rule("coaching:appointment:view", RELATED)
+VIEW_APPOINTMENT = Rule("coaching:appointment:view", PARTICIPANTS)
 EDIT_APPOINTMENT = Rule("coaching:appointment:edit", LEADERS)
 ADD_CONVERSATION = Rule("coaching:appointmentConversation:add", LEADERS)
 DELETE_APPOINTMENT = Rule("coaching:appointment:delete", frozenset({"Creator"}))
-VIEW_STATUSES = Rule("coaching:appointmentStatus:view", RELATED)
-EDIT_STATUS = Rule("coaching:appointmentStatus:edit", RELATED)
+VIEW_STATUSES = Rule("coaching:appointmentStatus:view", PARTICIPANTS)
+EDIT_STATUS = Rule("coaching:appointmentStatus:edit", PARTICIPANTS)
 VIEW_NOTIFICATION = Rule("coaching:notification:view")
 ADD_ANNOTATION = {
-    "Public": Rule("coaching:annotation:add", RELATED),
+    "Public": Rule("coaching:annotation:add", PARTICIPANTS),
     "Private": Rule("coaching:privateAnnotation:add", LEADERS),
 }
 VIEW_ANNOTATION = {
-    "Public": Rule("coaching:annotation:view", RELATED),
+    "Public": Rule("coaching:annotation:view", PARTICIPANTS),
     "Private": Rule("coaching:privateAnnotation:view", LEADERS),
 }
 EDIT_ANNOTATION = {
@@ -61,7 +57,7 @@ VIEW_SLOTS = Rule("coaching:scheduleSlot:view")
 ADD_JOB = Rule("coaching:scheduleSlotJob:add")
 VIEW_JOB = Rule("coaching:scheduleSlotJob:view")
 
-EVERY_PERMISSION = frozenset(
+ALL_PERMISSIONS = frozenset(
     rule.permission
     for rule in (
         ADD_APPOINTMENT,
@@ -83,13 +79,14 @@ EVERY_PERMISSION = frozenset(
 )
 
 
-def demand(caller: Caller, *rules: Rule, about: JsonObject | None = None) -> None:
-    """Refuse unless one of the rules allows it."""
-    if not any(rule.allows(caller, about) for rule in rules):
+def require_permission(caller: Caller, *rules: Rule, relationships: frozenset[str] = frozenset()) -> None:
+    """Raise the API's error unless one of the rules allows the request."""
+    if not any(rule.allows(caller, relationships) for rule in rules):
         raise errors.missing_permissions(rule.permission for rule in rules)
 
 
-def the_user(caller: Caller) -> str:
+def require_user(caller: Caller) -> str:
+    """Return the caller's user id; raise the API's error if the token is not a user's."""
     if caller.user_id is None:
         raise errors.not_a_user()
     return caller.user_id

@@ -1,1 +1,1 @@
-"""Faults that a test orders, and how each of them is carried out."""
+"""Faults: how a test orders them, and how each is carried out."""

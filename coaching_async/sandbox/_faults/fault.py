@@ -1,51 +1,66 @@
-"""Faults on order: what goes wrong, for which requests, how often."""
+"""What a test orders: the kind of a fault, the requests that it applies to, and how often."""
 
 import re
-import threading
 from typing import Any
 
 import attrs
 
-from .handlers import KINDS
+KINDS = (
+    "drop_before",
+    "drop_after",
+    "status",
+    "stall",
+    "garbage",
+    "html",
+    "redirect",
+    "revoke",
+    "gzip_bomb",
+    "half_body",
+    "drip",
+    "wrong_shape",
+    "accepted",
+    "insert",
+    "delete",
+    "reorder",
+)
 
 
-def _known(_: object, __: object, kind: str) -> None:
+def _validate_kind(_: object, __: object, kind: str) -> None:
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
 
 
 @attrs.frozen
 class Fault:
-    """Something that shall go wrong.
+    """A failure that the sandbox injects.
 
-    Instead of the work:
+    Instead of the operation:
 
-    * `drop_before` cuts the connection; `stall` never answers; `garbage` answers what is no HTTP;
-    * `status` answers that `status` (with `retry_after` and `body` if given); `html` answers 200 with a page for people;
-      `redirect` answers 307 to `location`; `revoke` makes all access tokens useless and answers 401;
-    * `gzip_bomb` answers 200 with blanks, few as they travel and `size` bytes when they are unpacked.
+    * `drop_before` aborts the connection; `stall` never responds; `garbage` sends bytes that are not HTTP;
+    * `status` responds with `status` (and `retry_after` and `body`, if given); `html` responds 200 with an HTML page;
+      `redirect` responds 307 to `location`; `revoke` revokes all access tokens and responds 401;
+    * `gzip_bomb` responds 200 with spaces, few bytes compressed and `size` bytes decompressed.
 
-    After the work:
+    After the operation:
 
-    * `drop_after` cuts the connection; `half_body` cuts the answer in two;
-    * `drip` sends the answer's body a byte at a time, `delay` seconds apart;
-    * `wrong_shape` answers 200 and JSON that is not what was promised: `entities` is no list, and what should be an
+    * `drop_after` aborts the connection; `half_body` closes it in the middle of the body;
+    * `drip` sends the body of the response one byte at a time, `delay` seconds apart;
+    * `wrong_shape` responds 200 with JSON of another shape: `entities` is an object instead of a list, and any other
       object is a list.
 
-    `accepted` answers a create, update or delete of an appointment with 202, and its work is seen after `delay` seconds.
+    `accepted` responds 202 to a create, update or delete of an appointment, which is carried out after `delay` seconds.
 
-    Before the work, where it is to list appointments and there are any; all that the request asks for is listed, and not
-    its page alone:
+    Before an operation that lists appointments, if any match its filters (on whichever page):
 
-    * `insert` adds a twin of the first one listed, which is listed before it;
+    * `insert` adds a copy of the first one, which is listed before it;
     * `delete` deletes the first one;
-    * `reorder` gives the first one the date of the last.
+    * `reorder` gives the first one the date of the last one.
 
-    It applies to requests of that `method` whose path (or path and query) has a match for the regular expression
-    `path`: to `times` of them (`math.inf` for all), after it let the first `after` pass.
+    The fault applies to requests of `method` whose path (or path and query) contains a match for the regular expression
+    `path`: to `times` of them (`math.inf` for all), after the first `after`.
     """
 
-    kind: str = attrs.field(validator=_known)
+    kind: str = attrs.field(validator=_validate_kind)
     method: str | None = None
     path: str | None = None
     times: float = attrs.field(default=1, validator=attrs.validators.ge(1))
@@ -73,46 +88,3 @@ class Fault:
         if self.method is not None and self.method.upper() != method:
             return False
         return self.path is None or any(re.search(self.path, target) for target in (path, f"{path}?{query}"))
-
-
-@attrs.define(eq=False)
-class _Order:
-    fault: Fault
-    passing: int
-    left: float
-
-
-@attrs.define(eq=False)
-class Faults:
-    """The faults on order; the first that matches and is due is applied. May be used from any thread."""
-
-    _orders: list[_Order] = attrs.field(factory=list, init=False, repr=False)
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
-
-    def add(self, *faults: Fault) -> None:
-        with self._lock:
-            self._orders.extend(_Order(fault, fault.after, fault.times) for fault in faults)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._orders.clear()
-
-    @property
-    def pending(self) -> tuple[Fault, ...]:
-        """What was ordered and has not been applied as often as it shall be."""
-        with self._lock:
-            return tuple(order.fault for order in self._orders)
-
-    def take(self, method: str, path: str, query: str) -> Fault | None:
-        with self._lock:
-            for order in self._orders:
-                if not order.fault.matches(method, path, query):
-                    continue
-                if order.passing:
-                    order.passing -= 1
-                    continue
-                order.left -= 1
-                if order.left < 1:
-                    self._orders.remove(order)
-                return order.fault
-        return None

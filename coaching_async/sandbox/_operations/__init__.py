@@ -1,1 +1,1 @@
-"""The operations of the API, one file a family."""
+"""The operations of the API: a file for each family, with its handlers, request bodies and routes."""

@@ -1,191 +1,210 @@
-"""The operations: who may, on what, and the answer."""
+"""Appointments, their statuses and their conversations."""
 
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from coaching_async.sandbox._auth import access
-from coaching_async.sandbox._auth.access import demand, the_user
-from coaching_async.sandbox._state import slots
-from coaching_async.sandbox._state.aggregates import aggregates
+from coaching_async.sandbox._auth.access import Rule, require_permission, require_user
+from coaching_async.sandbox._state.appointment import SETTABLE_STATUSES, STATUSES, USER_IDS, relationships_of
+from coaching_async.sandbox._state.filters import AppointmentFilter
 from coaching_async.sandbox._wire import errors
 from coaching_async.sandbox._wire import query as read
-from coaching_async.sandbox._wire import validation as bodies
-from coaching_async.sandbox._wire.formats import JsonObject, appointment_pointer, conversation_pointer
-from coaching_async.sandbox._wire.responses import Json
+from coaching_async.sandbox._wire.formats import JsonObject
+from coaching_async.sandbox._wire.references import APPOINTMENTS, appointment_reference, conversation_reference
+from coaching_async.sandbox._wire.responses import JsonResponse
+from coaching_async.sandbox._wire.validation import (
+    Fields,
+    is_boolean,
+    is_date,
+    is_positive_int32,
+    is_string,
+    is_string_list,
+    is_timestamp,
+    one_of,
+    read_field,
+    read_fields,
+)
 
-from .request_context import Call
+from .request_context import RequestContext, Routes, unchanged
 
 
-def _as_it_is(entity: JsonObject) -> JsonObject:
-    return entity
+def appointment_of(context: RequestContext) -> JsonObject:
+    """Return the appointment that the path names."""
+    return context.state.appointment(context.ids["appointmentId"])
 
 
-# appointments
+def require_for_appointment(context: RequestContext, *rules: Rule) -> None:
+    """Raise the API's error unless one of the rules allows the request for the appointment that the path names."""
+    relationships = relationships_of(context.user_id, appointment_of(context))
+    require_permission(context.caller, *rules, relationships=relationships)
 
 
-async def list_appointments(call: Call) -> Response:
-    demand(call.caller, access.LIST_APPOINTMENTS)
-    if not (user_ids := read.texts(call.query, "userIds")):
+# lists
+
+
+async def list_appointments(context: RequestContext) -> Response:
+    require_permission(context.caller, access.LIST_APPOINTMENTS)
+    if not (user_ids := read.strings(context.query, "userIds")):
         raise errors.missing_parameter("userIds")
-    return call.appointments_of(user_ids)
+    return _list(context, user_ids)
 
 
-async def list_my_appointments(call: Call) -> Response:
-    return call.appointments_of([the_user(call.caller)])
+async def list_my_appointments(context: RequestContext) -> Response:
+    return _list(context, [require_user(context.caller)])
 
 
-async def get_appointment(call: Call) -> Response:
-    demand(call.caller, access.VIEW_APPOINTMENT, about=call.appointment)
-    return Json(call.state.shown(call.appointment))
+def _list(context: RequestContext, user_ids: Iterable[str]) -> Response:
+    wanted = _read_filter(context.query, user_ids, context.state.clock())
+    state, table = context.state, context.state.appointments
+    with table.lock:  # an appointment that was found still exists when it is shown
+        if (change := context.effects.list_change) and (found := state.find_appointments(wanted)):
+            change(state, found, wanted.newest_first)
+        return context.page(state.find_appointments(wanted), lambda id_: state.shown(table[id_]))
 
 
-async def create_appointment(call: Call) -> Response:
-    demand(call.caller, access.ADD_APPOINTMENT)
-    body = bodies.created_appointment(await call.body())
-    appointment_id = call.state.new_id()
-
-    def create() -> Response:
-        return Json(call.state.shown(call.state.create(appointment_id, body, call.by)), 201)
-
-    return call.carry_out(appointment_id, create)
-
-
-async def update_appointment(call: Call) -> Response:
-    demand(call.caller, access.EDIT_APPOINTMENT, about=call.appointment)
-    body = bodies.updated_appointment(await call.body())
-
-    def update() -> Response:
-        return Json(call.state.shown(call.state.update(call.appointment_id, body, call.by)))
-
-    return call.carry_out(call.appointment_id, update)
-
-
-async def delete_appointment(call: Call) -> Response:
-    demand(call.caller, access.DELETE_APPOINTMENT, about=call.appointment)
-
-    def delete() -> Response:
-        call.state.delete(call.appointment_id, call.by)
-        return Response(status_code=204)
-
-    return call.carry_out(call.appointment_id, delete)
-
-
-async def list_statuses(call: Call) -> Response:
-    demand(call.caller, access.VIEW_STATUSES, about=call.appointment)
-    return call.page(call.state.history(call.appointment_id), _as_it_is, linked=False)
-
-
-async def set_status(call: Call) -> Response:
-    demand(call.caller, access.EDIT_STATUS, about=call.appointment)
-    status = bodies.set_status(await call.body())
-    return Json(call.state.set_status(call.appointment_id, status, call.by))
-
-
-async def add_conversation(call: Call) -> Response:
-    demand(call.caller, access.EDIT_APPOINTMENT, access.ADD_CONVERSATION, about=call.appointment)
-    conversation = conversation_pointer(bodies.added_conversation(await call.body()))
-    call.state.add_conversation(call.appointment_id, conversation, call.by)
-    return Json({"conversation": conversation, "appointment": appointment_pointer(call.appointment_id)})
-
-
-async def aggregate_appointments(call: Call) -> Response:
-    demand(call.caller, access.LIST_APPOINTMENTS)
-    return Json(aggregates(call.state, bodies.aggregate_query(await call.body())))
-
-
-# annotations
-
-
-def _annotation(call: Call, rules: dict[str, access.Rule]) -> JsonObject:
-    annotation = call.state.annotation(call.appointment_id, call.ids["annotationId"])
-    demand(call.caller, _rule(rules, annotation), about=call.appointment)
-    return annotation
-
-
-def _rule(rules: dict[str, access.Rule], annotation: JsonObject) -> access.Rule:
-    return rules["Private" if annotation["accessType"] == "Private" else "Public"]
-
-
-async def list_annotations(call: Call) -> Response:
-    demand(call.caller, *access.VIEW_ANNOTATION.values(), about=call.appointment)
-    return call.page(
-        [
-            annotation
-            for annotation in call.state.annotations_of(call.appointment_id)
-            if _rule(access.VIEW_ANNOTATION, annotation).allows(call.caller, call.appointment)
-        ],
-        _as_it_is,
+def _read_filter(query: QueryParams, user_ids: Iterable[str], now: datetime) -> AppointmentFilter:
+    interval = read.interval(query, "interval")
+    overlapping = read.choice(query, "intervalCondition", ("StartsIn", "Overlaps"), "StartsIn") == "Overlaps"
+    return AppointmentFilter(
+        tuple(user_ids),
+        relationships=read.choices(query, "relationships", USER_IDS),
+        facilitator_ids=read.strings(query, "facilitatorIds"),
+        starting=None if overlapping else interval,
+        overlapping=interval if overlapping else None,
+        completed=read.interval(query, "completionInterval"),
+        statuses=read.choices(query, "statuses", STATUSES),
+        overdue={"True": True, "False": False}.get(read.choice(query, "overdue", ("True", "False", "Any"), "Any")),
+        now=now,
+        newest_first=read.choice(query, "sortOrder", ("Asc", "Desc"), "Asc") == "Desc",
     )
 
 
-async def get_annotation(call: Call) -> Response:
-    return Json(_annotation(call, access.VIEW_ANNOTATION))
+# one appointment
 
 
-async def create_annotation(call: Call) -> Response:
-    demand(call.caller, *access.ADD_ANNOTATION.values(), about=call.appointment)
-    body = bodies.created_annotation(await call.body())
-    demand(call.caller, _rule(access.ADD_ANNOTATION, body), about=call.appointment)
-    return Json(call.state.add_annotation(call.appointment_id, body, call.by), 201)
+def _is_schedule(value: Any) -> bool:
+    match value:
+        case {"id": str(), "businessUnit": {"id": str()}, "weekDate": week}:
+            return is_date(week)
+        case _:
+            return False
 
 
-async def update_annotation(call: Call) -> Response:
-    annotation = _annotation(call, access.EDIT_ANNOTATION)
-    text = bodies.updated_annotation(await call.body())
-    return Json(call.state.edit_annotation(call.appointment_id, annotation["id"], text, call.by))
+_FIELDS: Fields = {
+    "name": is_string,
+    "description": is_string,
+    "dateStart": is_timestamp,
+    "lengthInMinutes": is_positive_int32,
+    "conversationIds": is_string_list,
+    "documentIds": is_string_list,
+    "wfmSchedule": _is_schedule,
+    "externalLinks": is_string_list,
+    "location": is_string,
+    "shareInsightsData": is_boolean,
+    "addToSchedule": is_boolean,
+}
+_is_settable_status = one_of(*SETTABLE_STATUSES)
+_CREATE_FIELDS: Fields = {**_FIELDS, "facilitatorId": is_string, "attendeeIds": is_string_list}
+_REQUIRED = ("name", "description", "dateStart", "lengthInMinutes", "attendeeIds")
+_UPDATE_FIELDS: Fields = {**_FIELDS, "status": _is_settable_status}
+_CLEARABLE = frozenset({"description", "location", "wfmSchedule"})
 
 
-async def delete_annotation(call: Call) -> Response:
-    annotation = _annotation(call, access.DELETE_ANNOTATION)
-    call.state.delete_annotation(call.appointment_id, annotation["id"], call.by)
-    return Response(status_code=204)
+async def get_appointment(context: RequestContext) -> Response:
+    require_for_appointment(context, access.VIEW_APPOINTMENT)
+    return JsonResponse(context.state.shown(appointment_of(context)))
 
 
-# notifications
+async def create_appointment(context: RequestContext) -> Response:
+    require_permission(context.caller, access.ADD_APPOINTMENT)
+    body = read_fields(await context.body(), _CREATE_FIELDS, _REQUIRED)
+    appointment_id = context.state.new_id()
+
+    def create() -> Response:
+        appointment = context.state.create(appointment_id, body, context.user_id)
+        return JsonResponse(context.state.shown(appointment), 201)
+
+    return _run_or_accept(context, appointment_id, create)
 
 
-def _expands(call: Call) -> bool:
-    return "appointment" in read.choices(call.query, "expand", ("appointment",))
+async def update_appointment(context: RequestContext) -> Response:
+    require_for_appointment(context, access.EDIT_APPOINTMENT)
+    appointment_id, body = context.ids["appointmentId"], _read_update(await context.body())
+
+    def update() -> Response:
+        return JsonResponse(context.state.shown(context.state.update(appointment_id, body, context.user_id)))
+
+    return _run_or_accept(context, appointment_id, update)
 
 
-def _owns(call: Call, notification: JsonObject) -> bool:
-    return bool(notification["user"]["id"] == call.by)
+def _read_update(body: JsonObject) -> JsonObject:
+    cleared = {name: None for name in _CLEARABLE if name in body and body[name] is None}
+    return read_fields({name: value for name, value in body.items() if name not in cleared}, _UPDATE_FIELDS) | cleared
 
 
-async def list_notifications(call: Call) -> Response:
-    mine = call.state.notifications_of(the_user(call.caller))
-    return call.page(mine, call.state.expanded if _expands(call) else _as_it_is)
+async def delete_appointment(context: RequestContext) -> Response:
+    require_for_appointment(context, access.DELETE_APPOINTMENT)
+    appointment_id = context.ids["appointmentId"]
+
+    def delete() -> Response:
+        context.state.delete(appointment_id, context.user_id)
+        return Response(status_code=204)
+
+    return _run_or_accept(context, appointment_id, delete)
 
 
-async def get_notification(call: Call) -> Response:
-    notification = call.state.notification(call.ids["notificationId"])
-    if not _owns(call, notification):
-        demand(call.caller, access.VIEW_NOTIFICATION)
-    return Json(call.state.expanded(notification) if _expands(call) else notification)
+def _run_or_accept(context: RequestContext, appointment_id: str, run: Callable[[], Response]) -> Response:
+    """Run now; or, if a fault asks for it, respond 202 and run later."""
+    delay = context.effects.accept_for
+    if delay is None:
+        return run()
+    asyncio.get_running_loop().call_later(delay, _ignore_api_errors, run)
+    return JsonResponse(appointment_reference(appointment_id), 202)
 
 
-async def update_notification(call: Call) -> Response:
-    the_user(call.caller)
-    notification = call.state.notification(call.ids["notificationId"])
-    if not _owns(call, notification):
-        raise errors.not_authorized()
-    read_now = bodies.updated_notification(await call.body())
-    return Json(call.state.mark(notification["id"], read=read_now))
+def _ignore_api_errors(run: Callable[[], Response]) -> None:
+    try:
+        run()
+    except errors.ApiError:
+        return  # the appointment was changed after the 202
 
 
-# schedule slots
+# statuses and conversations
 
 
-async def query_slots(call: Call) -> Response:
-    demand(call.caller, access.VIEW_SLOTS)
-    return Json(slots.suggestions(call.state, bodies.slots_query(await call.body())))
+async def list_statuses(context: RequestContext) -> Response:
+    require_for_appointment(context, access.VIEW_STATUSES)
+    return context.page(context.state.history(context.ids["appointmentId"]), unchanged, linked=False)
 
 
-async def start_job(call: Call) -> Response:
-    demand(call.caller, access.ADD_JOB)
-    job = slots.new_job(call.state, bodies.created_job(await call.body()))
-    return Json(slots.shown_job(call.state.add_job(job), call.job_reads), 202)
+async def set_status(context: RequestContext) -> Response:
+    require_for_appointment(context, access.EDIT_STATUS)
+    status = read_field(await context.body(), "status", _is_settable_status)
+    return JsonResponse(context.state.set_status(context.ids["appointmentId"], status, context.user_id))
 
 
-async def get_job(call: Call) -> Response:
-    demand(call.caller, access.VIEW_JOB)
-    return Json(slots.shown_job(call.state.read_job(call.ids["jobId"]), call.job_reads))
+async def add_conversation(context: RequestContext) -> Response:
+    require_for_appointment(context, access.EDIT_APPOINTMENT, access.ADD_CONVERSATION)
+    conversation = conversation_reference(read_field(await context.body(), "conversationId", is_string))
+    appointment_id = context.ids["appointmentId"]
+    context.state.add_conversation(appointment_id, conversation, context.user_id)
+    return JsonResponse({"conversation": conversation, "appointment": appointment_reference(appointment_id)})
+
+
+ROUTES: Routes = {
+    APPOINTMENTS: {"GET": list_appointments, "POST": create_appointment},
+    f"{APPOINTMENTS}/me": {"GET": list_my_appointments},  # before `{appointmentId}`, which matches it, too
+    f"{APPOINTMENTS}/{{appointmentId}}": {
+        "GET": get_appointment,
+        "PATCH": update_appointment,
+        "DELETE": delete_appointment,
+    },
+    f"{APPOINTMENTS}/{{appointmentId}}/statuses": {"GET": list_statuses},
+    f"{APPOINTMENTS}/{{appointmentId}}/status": {"PATCH": set_status},
+    f"{APPOINTMENTS}/{{appointmentId}}/conversations": {"POST": add_conversation},
+}

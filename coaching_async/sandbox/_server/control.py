@@ -1,6 +1,6 @@
-"""The sandbox by HTTP, for programs in any language: `/_sandbox/...`, without a token.
+"""Control of the sandbox over HTTP, for programs in any language: `/_sandbox/...`, without a token.
 
-What a fault may hold is described by `Fault`; for every time, `times` is null here, because JSON has no infinity.
+A fault has the fields of `Fault`. If it applies to all requests, its `times` is null, because JSON has no infinity.
 """
 
 import json
@@ -12,44 +12,45 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coaching_async.sandbox._faults.fault import Fault, Faults
+from coaching_async.sandbox._faults.fault import Fault
+from coaching_async.sandbox._faults.registry import Faults
 from coaching_async.sandbox._wire import errors
 from coaching_async.sandbox._wire.formats import JsonObject
-from coaching_async.sandbox._wire.responses import Json
+from coaching_async.sandbox._wire.responses import JsonResponse
 
 from .request_log import RequestLog
 
-Page: TypeAlias = Callable[[Request], Awaitable[Response]]
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-# What a field may be, in Python and in words.
-_TEXT = (frozenset[type]({str}), "a string")
-_WHOLE = (frozenset[type]({int}), "a whole number")
+# The types that each field may have, and their description in error messages.
+_STRING = (frozenset[type]({str}), "a string")
+_INTEGER = (frozenset[type]({int}), "a whole number")
 _NUMBER = (frozenset[type]({int, float}), "a number")
-_NUMBER_OR_TEXT = (frozenset[type]({int, float, str}), "a number or a string")
+_NUMBER_OR_STRING = (frozenset[type]({int, float, str}), "a number or a string")
 _ANYTHING = (frozenset[type]({int, float, str, bool, list, dict}), "anything")
 _FIELDS: Mapping[str, tuple[frozenset[type], str]] = {
-    "kind": _TEXT,
-    "method": _TEXT,
-    "path": _TEXT,
+    "kind": _STRING,
+    "method": _STRING,
+    "path": _STRING,
     "times": _NUMBER,
-    "after": _WHOLE,
-    "status": _WHOLE,
-    "retry_after": _NUMBER_OR_TEXT,
+    "after": _INTEGER,
+    "status": _INTEGER,
+    "retry_after": _NUMBER_OR_STRING,
     "body": _ANYTHING,
     "delay": _NUMBER,
-    "size": _WHOLE,
-    "location": _TEXT,
+    "size": _INTEGER,
+    "location": _STRING,
 }
 
 
 @attrs.frozen
 class Control:
-    """Orders faults, and shows what arrived."""
+    """Adds and removes faults, and lists the requests that arrived."""
 
     faults: Faults
     requests: RequestLog
 
-    def pages(self) -> Mapping[str, Mapping[str, Page]]:
+    def endpoints(self) -> Mapping[str, Mapping[str, Endpoint]]:
         return {
             "/_sandbox/faults": {"POST": self.add_faults, "DELETE": self.clear_faults},
             "/_sandbox/requests": {"GET": self.list_requests},
@@ -58,53 +59,53 @@ class Control:
     async def add_faults(self, request: Request) -> Response:
         try:
             faults = read_faults(await request.body())
-        except ValueError as why:
-            raise errors.bad_request(str(why)) from why
+        except ValueError as error:
+            raise errors.bad_request(str(error)) from error
         self.faults.add(*faults)
-        return Json([_shown(fault) for fault in faults], 201)
+        return JsonResponse([_fault_as_json(fault) for fault in faults], 201)
 
     async def clear_faults(self, _: Request) -> Response:
         self.faults.clear()
         return Response(status_code=204)
 
     async def list_requests(self, _: Request) -> Response:
-        return Json([arrival.as_json() for arrival in self.requests.all()])
+        return JsonResponse([arrival.as_json() for arrival in self.requests.all()])
 
 
 def read_faults(raw: bytes) -> list[Fault]:
-    """One or a list of them; all or none."""
+    """Parse one fault or a list of faults; if one is invalid, none is returned."""
     try:
-        given: object = json.loads(raw, parse_constant=_no_constant)
+        given: object = json.loads(raw, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError("The body is not JSON.") from error
-    return [_fault(each) for each in (cast("list[object]", given) if isinstance(given, list) else [given])]
+    return [_parse_fault(item) for item in (cast("list[object]", given) if isinstance(given, list) else [given])]
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _fault(given: object) -> Fault:
+def _parse_fault(given: object) -> Fault:
     if not isinstance(given, dict):
-        raise ValueError("A fault is a JSON object.")  # noqa: TRY004 - it is about what came, not about a program
+        raise ValueError("A fault is a JSON object.")  # noqa: TRY004 - the body is wrong, not the type of an argument
     fields = cast("dict[str, Any]", given)
     if "kind" not in fields:
         raise ValueError("kind is missing.")
     for name, value in fields.items():
-        _check(name, value)
+        _validate_field(name, value)
     if fields.get("times", 1) is None:
         fields["times"] = math.inf
     return Fault(**{name: value for name, value in fields.items() if value is not None})
 
 
-def _check(name: str, value: object) -> None:
+def _validate_field(name: str, value: object) -> None:
     if name not in _FIELDS:
         raise ValueError(f"A fault has no {name}; it may have {', '.join(_FIELDS)}.")
-    types, words = _FIELDS[name]
+    types, description = _FIELDS[name]
     if type(value) not in types and (value is not None or name == "kind"):
-        raise ValueError(f"{name} must be {words}, not {json.dumps(value)}.")
+        raise ValueError(f"{name} must be {description}, not {json.dumps(value)}.")
 
 
-def _shown(fault: Fault) -> JsonObject:
-    shown: dict[str, Any] = attrs.asdict(fault)
-    return shown | {"times": None if math.isinf(fault.times) else fault.times}
+def _fault_as_json(fault: Fault) -> JsonObject:
+    fields: dict[str, Any] = attrs.asdict(fault)
+    return fields | {"times": None if math.isinf(fault.times) else fault.times}

@@ -1,4 +1,4 @@
-"""So many requests in any stretch of time."""
+"""A rate limit over a sliding window."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -8,16 +8,16 @@ import attrs
 
 @attrs.define
 class SlidingWindow:
-    """Counts what was let through; what was refused costs nothing."""
+    """Admits up to `limit` requests of each key in any `seconds` seconds. Rejected requests do not count."""
 
     limit: int
     seconds: float
     now: Callable[[], float]
     _admitted: defaultdict[str, deque[float]] = attrs.field(factory=lambda: defaultdict(deque), init=False)
 
-    def wait(self, whose: str = "") -> float:
-        """Let one more through and answer 0, or answer in how many seconds the next is let through."""
-        admitted, now = self._admitted[whose], self.now()
+    def acquire(self, key: str = "") -> float:
+        """Admit a request and return 0, or return the number of seconds until the next one is admitted."""
+        admitted, now = self._admitted[key], self.now()
         while admitted and admitted[0] <= now - self.seconds:
             admitted.popleft()
         if len(admitted) >= self.limit:

@@ -1,4 +1,4 @@
-"""An ASGI application on a real socket, in a thread and a loop of its own."""
+"""The server: an ASGI application on a real socket, in its own thread and event loop."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 
 class _Protocol(H11Protocol):
-    """Lets the application see the connection, so that it can cut it."""
+    """Gives the application access to the connection, so that a fault can abort it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
@@ -24,10 +24,10 @@ class _Protocol(H11Protocol):
 
 @attrs.frozen
 class Server:
-    """A running server; `start` one, and `stop` it from any thread.
+    """A running server. `start` and `stop` may be called from any thread.
 
-    `uvicorn.Server` looks ten times a second whether it shall stop, minds signals, and waits for requests that hang.
-    Its protocol alone does all that is needed here.
+    Only the protocol of uvicorn is used, because `uvicorn.Server` polls for its end ten times a second, installs signal
+    handlers, and waits for requests that hang.
     """
 
     address: str
@@ -36,14 +36,14 @@ class Server:
 
     @classmethod
     def start(cls, app: ASGIApp, host: str, port: int) -> "Server":
-        """Listen, then serve: connections are accepted from the moment this returns."""
+        """Start a server; when this returns, it accepts connections."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=1024)
-        # Connections inherit it. asyncio would set it, but not where the listener comes from `create_server`; and without
-        # it the two writes of an answer, head and body, are 40 ms apart.
+        # Connections inherit it. asyncio does not set it if the socket comes from `create_server`; without it the two
+        # writes of a response, head and body, are 40 ms apart.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        named = f"[{host}]" if ":" in host else host
-        address = f"http://{named}:{listener.getsockname()[1]}"
+        url_host = f"[{host}]" if ":" in host else host
+        address = f"http://{url_host}:{listener.getsockname()[1]}"
         stopping: Future[None] = Future()
         started = threading.Event()
 
@@ -51,11 +51,11 @@ class Server:
             try:
                 asyncio.run(_serve(app, listener, started, stopping))
             finally:
-                started.set()  # or nobody would hear why it did not
+                started.set()  # also after an error, because the caller waits for it
 
         thread = threading.Thread(target=run, name="coaching-sandbox", daemon=True)
         thread.start()
-        started.wait()  # the descriptors of its loop would look like leaks of whatever begins now
+        started.wait()  # a check for leaked descriptors that begins now must not see the loop open its own
         return cls(address, stopping, thread)
 
     def ask_to_stop(self) -> None:
@@ -87,15 +87,15 @@ async def _serve(app: ASGIApp, listener: socket.socket, started: threading.Event
         server = await loop.create_server(lambda: _Protocol(config, state, {}), sock=listener)
         started.set()
         await asyncio.wrap_future(stopping)
-        # Tasks that are no requests are connections being accepted; asyncio would drop those without closing them.
+        # Tasks that are not requests are accepting connections; asyncio would drop those without closing them.
         while accepting := asyncio.all_tasks() - state.tasks - {asyncio.current_task()}:
             await asyncio.wait(accepting)
         server.close()
         while state.connections or state.tasks:
             for connection in list(state.connections):
                 connection.transport.abort()
-            # The loss of a connection is told in the next turn of the loop; a request that is cancelled after that
-            # counts as abandoned, and not as one that the application forgot to answer.
+            # uvicorn learns of a lost connection in the next iteration of the loop. A request that is cancelled after
+            # that counts as disconnected, and not as one that the application left without a response.
             await asyncio.sleep(0)
             for task in state.tasks:
                 task.cancel()
@@ -103,7 +103,7 @@ async def _serve(app: ASGIApp, listener: socket.socket, started: threading.Event
 
 
 def _cancellable(app: ASGIApp) -> ASGIApp:
-    """Uvicorn logs a cancelled request as an error; here it only means that the sandbox was left."""
+    """Suppress cancellation, which uvicorn would log as an error; it only means that the sandbox stops."""
 
     async def cancellable(scope: Scope, receive: Receive, send: Send) -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from coaching_async.sandbox._wire.formats import JsonObject, interval, span
+from coaching_async.sandbox._wire.formats import JsonObject, format_interval, parse_interval
 
-from .appointment import PEOPLE
+from .appointment import USER_IDS
 from .filters import Predicate, has_status, overdue, starts_in
 from .state import State
 
@@ -18,22 +18,22 @@ METRICS: Mapping[str, Callable[[datetime], Predicate]] = {
     "nInvalidScheduleActivities": lambda _: has_status(["InvalidSchedule"]),
 }
 DIMENSIONS: Mapping[str, Callable[[JsonObject], Iterable[str]]] = {
-    "attendeeId": PEOPLE["Attendee"],
-    "facilitatorId": PEOPLE["Facilitator"],
+    "attendeeId": USER_IDS["Attendee"],
+    "facilitatorId": USER_IDS["Facilitator"],
     "status": lambda appointment: (appointment["status"],),
 }
-COMBINE: Mapping[str, Callable[[Iterable[bool]], bool]] = {"And": all, "Or": any}
+OPERATORS: Mapping[str, Callable[[Iterable[bool]], bool]] = {"And": all, "Or": any}
 
 
 def aggregates(state: State, query: JsonObject) -> JsonObject:
-    within, now = interval(query["interval"]), state.clock()
-    counted = state.appointments_where(starts_in(within), _holds(query["filter"]))
+    interval, now = parse_interval(query["interval"]), state.clock()
+    counted = state.appointments_where(starts_in(interval), _matches(query["filter"]))
     metrics = {name: METRICS[name](now) for name in query.get("metrics", METRICS)}
 
     def result(group: JsonObject, appointments: Sequence[JsonObject]) -> JsonObject:
-        counts = {name: sum(map(is_one, appointments)) for name, is_one in metrics.items()}
-        told = [{"metric": name, "stats": {"count": count}} for name, count in counts.items()]
-        return {"group": group, "data": [{"interval": span(within), "metrics": told}]}
+        counts = {name: sum(map(counts_for, appointments)) for name, counts_for in metrics.items()}
+        values = [{"metric": name, "stats": {"count": count}} for name, count in counts.items()]
+        return {"group": group, "data": [{"interval": format_interval(interval), "metrics": values}]}
 
     if not query.get("groupBy"):
         return {"results": [result({}, counted)]}
@@ -42,24 +42,29 @@ def aggregates(state: State, query: JsonObject) -> JsonObject:
 
 
 def _by_attendee(appointments: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:
-    """Each appointment under each of its attendees."""
+    """Group appointments by attendee; an appointment is in the group of each of its attendees."""
     groups: dict[str, list[JsonObject]] = {}
     for appointment in appointments:
-        for user_id in set(PEOPLE["Attendee"](appointment)):
+        for user_id in set(USER_IDS["Attendee"](appointment)):
             groups.setdefault(user_id, []).append(appointment)
     return groups
 
 
-def _holds(given: JsonObject) -> Predicate:
-    """Whether the clauses hold: of none "And" does, and "Or" does not."""
+def _matches(filter_: JsonObject) -> Predicate:
+    """Return the filter as a predicate. Without clauses, "And" matches everything and "Or" nothing."""
     clauses = [
-        (COMBINE[clause["type"]], [(each["dimension"], each["value"]) for each in clause["predicates"]])
-        for clause in given["clauses"]
+        (
+            OPERATORS[clause["type"]],
+            [(predicate["dimension"], predicate["value"]) for predicate in clause["predicates"]],
+        )
+        for clause in filter_["clauses"]
     ]
-    combine = COMBINE[given["type"]]
+    combine_clauses = OPERATORS[filter_["type"]]
 
-    def holds(appointment: JsonObject) -> bool:
+    def matches(appointment: JsonObject) -> bool:
         facts = {(name, value) for name, values in DIMENSIONS.items() for value in values(appointment)}
-        return combine(of(predicate in facts for predicate in predicates) for of, predicates in clauses)
+        return combine_clauses(
+            combine(predicate in facts for predicate in predicates) for combine, predicates in clauses
+        )
 
-    return holds
+    return matches

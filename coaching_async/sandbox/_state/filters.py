@@ -1,33 +1,32 @@
-"""Which appointments a list asks for: small predicates and how the query combines them."""
+"""Filters of appointments: small predicates, and their combination."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import attrs
-from starlette.datastructures import QueryParams
 
-from coaching_async.sandbox._wire import query as read
-from coaching_async.sandbox._wire.formats import Interval, JsonObject, moment
+from coaching_async.sandbox._wire.formats import Interval, JsonObject, parse_timestamp
 
-from .appointment import PEOPLE, STATUSES, is_overdue, lasts, starts
+from .appointment import USER_IDS, is_overdue, length_of, start_of
 
-BEGINNING = datetime.min.replace(tzinfo=UTC)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 Predicate: TypeAlias = Callable[[JsonObject], bool]
 
 
-def belongs_to(user_ids: Iterable[str], relationships: Collection[str] = ()) -> Predicate:
+def concerns(user_ids: Iterable[str], relationships: Collection[str] = ()) -> Predicate:
+    """Match the appointments of one of these users, by one of these relationships or by any."""
     wanted = frozenset(user_ids)
-    ways = [PEOPLE[relationship] for relationship in relationships or PEOPLE]
+    getters = [USER_IDS[relationship] for relationship in relationships or USER_IDS]
 
-    def belongs(appointment: JsonObject) -> bool:
-        for ids in ways:  # noqa: SIM110 - a generator costs more than all the rest, for thousands of appointments
-            if not wanted.isdisjoint(ids(appointment)):
+    def matches(appointment: JsonObject) -> bool:
+        for get_ids in getters:  # noqa: SIM110 - for thousands of appointments a generator costs more than all the rest
+            if not wanted.isdisjoint(get_ids(appointment)):
                 return True
         return False
 
-    return belongs
+    return matches
 
 
 def has_status(statuses: Collection[str]) -> Predicate:
@@ -35,22 +34,24 @@ def has_status(statuses: Collection[str]) -> Predicate:
 
 
 def facilitated_by(user_ids: Iterable[str]) -> Predicate:
-    return belongs_to(user_ids, ["Facilitator"])
+    return concerns(user_ids, ["Facilitator"])
 
 
 def starts_in(interval: Interval) -> Predicate:
     start, end = interval
-    return lambda appointment: start <= starts(appointment) < end
+    return lambda appointment: start <= start_of(appointment) < end
 
 
 def overlaps(interval: Interval) -> Predicate:
     start, end = interval
-    return lambda appointment: starts(appointment) < end and start - starts(appointment) < lasts(appointment)
+    return lambda appointment: start_of(appointment) < end and start - start_of(appointment) < length_of(appointment)
 
 
 def completed_in(interval: Interval) -> Predicate:
     start, end = interval
-    return lambda appointment: "dateCompleted" in appointment and start <= moment(appointment["dateCompleted"]) < end
+    return lambda appointment: (
+        "dateCompleted" in appointment and start <= parse_timestamp(appointment["dateCompleted"]) < end
+    )
 
 
 def overdue(wanted: bool, now: datetime) -> Predicate:
@@ -58,8 +59,8 @@ def overdue(wanted: bool, now: datetime) -> Predicate:
 
 
 @attrs.frozen
-class Wanted:
-    """What a list of appointments is narrowed by; empty and None narrow nothing, but for the users."""
+class AppointmentFilter:
+    """The filters and the order of a list of appointments. Empty and None do not filter, except for `user_ids`."""
 
     user_ids: tuple[str, ...]
     relationships: frozenset[str] = frozenset()
@@ -69,12 +70,12 @@ class Wanted:
     completed: Interval | None = None
     statuses: frozenset[str] = frozenset()
     overdue: bool | None = None
-    now: datetime = BEGINNING
+    now: datetime = EARLIEST
     newest_first: bool = False
 
     def predicates(self) -> list[Predicate]:
-        """The definition: it is listed if all of these say so."""
-        indexed = [belongs_to(self.user_ids, self.relationships)]
+        """Return the definition of the filter: an appointment is listed if all of them match."""
+        indexed = [concerns(self.user_ids, self.relationships)]
         if self.facilitator_ids:
             indexed.append(facilitated_by(self.facilitator_ids))
         if self.statuses:
@@ -83,37 +84,20 @@ class Wanted:
             indexed.append(overdue(self.overdue, self.now))
         if self.starting:
             indexed.append(starts_in(self.starting))
-        return indexed + self.not_indexed()
+        return indexed + self.unindexed_predicates()
 
-    def not_indexed(self) -> list[Predicate]:
-        """What is left to ask of those which the indexes have found."""
-        left: list[Predicate] = []
+    def unindexed_predicates(self) -> list[Predicate]:
+        """Return the predicates that no index answers."""
+        unindexed: list[Predicate] = []
         if self.overlapping:
-            left.append(overlaps(self.overlapping))
+            unindexed.append(overlaps(self.overlapping))
         if self.completed:
-            left.append(completed_in(self.completed))
-        return left
+            unindexed.append(completed_in(self.completed))
+        return unindexed
 
-    def starts_within(self, longest: timedelta) -> Interval | None:
-        """No other can be listed, if none is longer than this."""
+    def start_bounds(self, max_length: timedelta) -> Interval | None:
+        """Return the interval outside of which no listed appointment starts, if none is longer than `max_length`."""
         if self.overlapping:
             start, end = self.overlapping
-            return (start - longest if start - BEGINNING > longest else BEGINNING), end
+            return (start - max_length if start - EARLIEST > max_length else EARLIEST), end
         return self.starting
-
-
-def asked_for(query: QueryParams, user_ids: Iterable[str], now: datetime) -> Wanted:
-    within = read.interval(query, "interval")
-    overlapping = read.choice(query, "intervalCondition", ("StartsIn", "Overlaps"), "StartsIn") == "Overlaps"
-    return Wanted(
-        tuple(user_ids),
-        relationships=read.choices(query, "relationships", PEOPLE),
-        facilitator_ids=read.texts(query, "facilitatorIds"),
-        starting=None if overlapping else within,
-        overlapping=within if overlapping else None,
-        completed=read.interval(query, "completionInterval"),
-        statuses=read.choices(query, "statuses", STATUSES),
-        overdue={"True": True, "False": False}.get(read.choice(query, "overdue", ("True", "False", "Any"), "Any")),
-        now=now,
-        newest_first=read.choice(query, "sortOrder", ("Asc", "Desc"), "Asc") == "Desc",
-    )

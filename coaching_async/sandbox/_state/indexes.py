@@ -1,6 +1,6 @@
-"""Rows by id, with what spares lists the look at every row.
+"""Tables with indexes, so that a list does not have to look at every row.
 
-A table is a dictionary to everybody else. A row in it is replaced and never changed in place, so that the indexes hold.
+To its users a table is a dictionary. A row is replaced and never changed in place, because the indexes would not notice.
 """
 
 import threading
@@ -9,54 +9,54 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeAlias
 
-from coaching_async.sandbox._wire.formats import JsonObject
+from coaching_async.sandbox._wire.formats import Interval, JsonObject
 
-from .appointment import PEOPLE, due, lasts
+from .appointment import USER_IDS, date_and_id, length_of
 
 Keys: TypeAlias = Callable[[JsonObject], Iterable[Hashable]]
 
 
 class Table(dict[str, JsonObject]):
-    """Rows by id, and in order of arrival the ids that stand under each of the `keys` that a row has."""
+    """Rows by id, and for each key that `keys` returns for a row, the ids of its rows in order of insertion."""
 
     def __init__(self, keys: Keys) -> None:
         super().__init__()
         self.lock = threading.RLock()  # rows and indexes are read and written from any thread
         self._keys = keys
         self._keys_of: dict[str, tuple[Hashable, ...]] = {}
-        self._under: dict[Hashable, dict[str, None]] = {}
+        self._ids_by_key: dict[Hashable, dict[str, None]] = {}
 
     def __setitem__(self, row_id: str, row: JsonObject) -> None:
         with self.lock:
             keys = tuple(dict.fromkeys(self._keys(row)))
             if keys != self._keys_of.get(row_id):
-                self._forget(row_id)
+                self._remove_from_index(row_id)
                 self._keys_of[row_id] = keys
                 for key in keys:
-                    self._under.setdefault(key, {})[row_id] = None
+                    self._ids_by_key.setdefault(key, {})[row_id] = None
             super().__setitem__(row_id, row)
 
     def __delitem__(self, row_id: str) -> None:
         with self.lock:
             super().__delitem__(row_id)
-            self._forget(row_id)
+            self._remove_from_index(row_id)
 
-    def _forget(self, row_id: str) -> None:
+    def _remove_from_index(self, row_id: str) -> None:
         for key in self._keys_of.pop(row_id, ()):
-            ids = self._under[key]
+            ids = self._ids_by_key[key]
             del ids[row_id]
             if not ids:
-                self._under.pop(key)
+                self._ids_by_key.pop(key)
 
-    def under(self, keys: Iterable[Hashable]) -> set[str]:
+    def ids_with(self, keys: Iterable[Hashable]) -> set[str]:
         with self.lock:
-            return set[str]().union(*(self._under.get(key, ()) for key in keys))
+            return set[str]().union(*(self._ids_by_key.get(key, ()) for key in keys))
 
-    def rows_under(self, key: Hashable) -> Sequence[JsonObject]:
+    def rows_with(self, key: Hashable) -> Sequence[JsonObject]:
         with self.lock:
-            return [self[row_id] for row_id in self._under.get(key, ())]
+            return [self[row_id] for row_id in self._ids_by_key.get(key, ())]
 
-    # All the other ways to change a dictionary come down to the two above.
+    # All other methods that change a dictionary use the two above.
 
     def pop(self, row_id: str, *default: Any) -> Any:
         with self.lock:
@@ -93,57 +93,57 @@ class Table(dict[str, JsonObject]):
         return self
 
 
-def _people_and_status(appointment: JsonObject) -> Iterable[Hashable]:
-    for relationship, ids in PEOPLE.items():
-        for user_id in ids(appointment):
+def _users_and_status(appointment: JsonObject) -> Iterable[Hashable]:
+    for relationship, user_ids in USER_IDS.items():
+        for user_id in user_ids(appointment):
             yield relationship, user_id
     yield appointment["status"]
 
 
-class Appointments(Table):
-    """Appointments by the people concerned and by status, and in order of date."""
+class AppointmentTable(Table):
+    """Appointments, indexed by the users that they concern, by status, and by date."""
 
     def __init__(self) -> None:
-        super().__init__(_people_and_status)
-        self.longest = timedelta()  # of all that ever were here
-        self._due: dict[str, tuple[datetime, str]] = {}
-        self._order: list[str] = []
+        super().__init__(_users_and_status)
+        self.max_length = timedelta()  # of all appointments that were ever added
+        self._sort_keys: dict[str, tuple[datetime, str]] = {}
+        self._ids_by_date: list[str] = []
 
     def __setitem__(self, row_id: str, row: JsonObject) -> None:
         with self.lock:
-            date, length = due(row), lasts(row)
+            sort_key, length = date_and_id(row), length_of(row)
             super().__setitem__(row_id, row)
-            self.longest = max(self.longest, length)
-            if date != self._due.get(row_id):
-                self._unorder(row_id)
-                self._due[row_id] = date
-                insort(self._order, row_id, key=self._due.__getitem__)
+            self.max_length = max(self.max_length, length)
+            if sort_key != self._sort_keys.get(row_id):
+                self._remove_from_order(row_id)
+                self._sort_keys[row_id] = sort_key
+                insort(self._ids_by_date, row_id, key=self._sort_keys.__getitem__)
 
     def __delitem__(self, row_id: str) -> None:
         with self.lock:
             super().__delitem__(row_id)
-            self._unorder(row_id)
+            self._remove_from_order(row_id)
 
-    def _unorder(self, row_id: str) -> None:
-        if row_id in self._due:
-            del self._order[self._place(self._order, self._due[row_id])]
-            del self._due[row_id]
+    def _remove_from_order(self, row_id: str) -> None:
+        if row_id in self._sort_keys:
+            del self._ids_by_date[self._position(self._ids_by_date, self._sort_keys[row_id])]
+            del self._sort_keys[row_id]
 
-    def _place(self, ids: Sequence[str], date: tuple[datetime, str]) -> int:
-        return bisect_left(ids, date, key=self._due.__getitem__)
+    def _position(self, ids: Sequence[str], sort_key: tuple[datetime, str]) -> int:
+        return bisect_left(ids, sort_key, key=self._sort_keys.__getitem__)
 
-    def of(self, user_ids: Iterable[str], relationships: Collection[str] = ()) -> set[str]:
-        """The ids of those which concern one of the users, by one of the relationships or any."""
+    def ids_concerning(self, user_ids: Iterable[str], relationships: Collection[str] = ()) -> set[str]:
+        """Return the ids of the appointments of one of these users, by one of these relationships or by any."""
         users = list(user_ids)
-        return self.under((relationship, user) for relationship in relationships or PEOPLE for user in users)
+        return self.ids_with((relationship, user) for relationship in relationships or USER_IDS for user in users)
 
-    def in_order(self, wanted: set[str], within: tuple[datetime, datetime] | None) -> Sequence[str]:
-        """Those of the wanted ones which start within the interval, by date."""
+    def sorted_by_date(self, wanted: set[str], within: Interval | None) -> Sequence[str]:
+        """Return the wanted ids in order of date, without those that start outside the interval."""
         with self.lock:
-            # To sort a few is quicker than to look for them in the order of all.
-            few = len(wanted) * 16 < len(self._order)
-            ids = sorted(wanted, key=self._due.__getitem__) if few else self._order
+            # Sorting a few ids is faster than looking for them among all.
+            few = len(wanted) * 16 < len(self._ids_by_date)
+            ids = sorted(wanted, key=self._sort_keys.__getitem__) if few else self._ids_by_date
             if within is not None:
                 start, end = within
-                ids = ids[self._place(ids, (start, "")) : self._place(ids, (end, ""))]
+                ids = ids[self._position(ids, (start, "")) : self._position(ids, (end, ""))]
             return ids if few else [row_id for row_id in ids if row_id in wanted]

@@ -1,4 +1,4 @@
-"""The whole state as one JSON file, and back."""
+"""The whole state as one JSON file: written, and read back."""
 
 import json
 import uuid
@@ -7,34 +7,34 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from coaching_async.sandbox._wire.formats import JsonObject, moment
+from coaching_async.sandbox._wire.formats import JsonObject, parse_timestamp
 
 from .state import State
 
 FORMAT = "coaching_async.sandbox/1"
-_LATER = frozenset({"jobs"})  # what files do not have that were saved before there was any
+_OPTIONAL = frozenset({"jobs"})  # older files do not have them
 
 
 def save(state: State, path: Path) -> None:
-    """Whoever reads the file finds the old one or the new one, whole."""
+    """Replace the file in one step, so that a reader finds either the old state or the new one."""
     with state.lock:
         text = json.dumps({"format": FORMAT, "user_ids": state.user_ids, **state.tables()}, separators=(",", ":"))
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        beside.write_text(f"{text}\n", encoding="ascii")
-        beside.replace(path)
+        temporary.write_text(f"{text}\n", encoding="ascii")
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def load(path: Path, clock: Callable[[], datetime]) -> State:
     try:
-        return _state(path.read_bytes(), clock)
+        return _parse_state(path.read_bytes(), clock)
     except ValueError as error:
         raise ValueError(f"{path} is no state that a sandbox has saved: {error}") from error
 
 
-def _state(raw: bytes, clock: Callable[[], datetime]) -> State:
+def _parse_state(raw: bytes, clock: Callable[[], datetime]) -> State:
     try:
         saved: Any = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -43,16 +43,16 @@ def _state(raw: bytes, clock: Callable[[], datetime]) -> State:
         case {"format": str(found)} if found != FORMAT:
             raise ValueError(f"its format is {found!r}, not {FORMAT!r}")
         case {"format": str(), "user_ids": [str(), *_] as user_ids} if _all(
-            user_ids, lambda each: isinstance(each, str)
+            user_ids, lambda user_id: isinstance(user_id, str)
         ):
-            # Other ids than those which a seed gives: their first ones are taken by what was saved.
+            # Random ids, because the first ids that a seed gives are taken by the saved records.
             state = State(tuple(user_ids), clock, lambda: str(uuid.uuid4()))
         case _:
             raise ValueError("it does not say its format and its users")
     for name, table in state.tables().items():
-        rows = saved.get(name, {} if name in _LATER else None)
+        rows = saved.get(name, {} if name in _OPTIONAL else None)
         if not isinstance(rows, dict):
-            raise ValueError(f"{name} are missing")  # noqa: TRY004 - it is about what came, not about a program
+            raise ValueError(f"{name} are missing")  # noqa: TRY004 - the file is wrong, not the type of an argument
         for row_id, row in cast("JsonObject", rows).items():
             if not _CHECKS[name](row_id, row):
                 raise ValueError(f"the row {row_id!r} of {name} is damaged")
@@ -72,9 +72,9 @@ def _is_user(value: Any) -> bool:
             return False
 
 
-def _is_moment(value: Any) -> bool:
+def _is_timestamp(value: Any) -> bool:
     try:
-        return bool(moment(value))
+        return bool(parse_timestamp(value))
     except (TypeError, ValueError):
         return False
 
@@ -82,7 +82,7 @@ def _is_moment(value: Any) -> bool:
 def _is_appointment(row_id: str, row: Any) -> bool:
     match row:
         case {
-            "id": named,
+            "id": own_id,
             "name": str(),
             "dateStart": start,
             "lengthInMinutes": int() as length,
@@ -90,48 +90,48 @@ def _is_appointment(row_id: str, row: Any) -> bool:
             "attendees": [*attendees],
             "selfUri": str(),
         }:
-            people = [
+            users = [
                 *attendees,
                 *(row[name] for name in ("facilitator", "createdBy") if name in row),
             ]
             dates = (start, row.get("dateCompleted", start))
-            return named == row_id and 0 < length < 2**31 and _all(people, _is_user) and _all(dates, _is_moment)
+            return own_id == row_id and 0 < length < 2**31 and _all(users, _is_user) and _all(dates, _is_timestamp)
         case _:
             return False
 
 
 def _is_history(_: str, row: Any) -> bool:
     match row:
-        case [*lines]:
-            return _all(lines, lambda line: isinstance(line, dict) and "status" in line)
+        case [*changes]:
+            return _all(changes, lambda change: isinstance(change, dict) and "status" in change)
         case _:
             return False
 
 
 def _is_annotation(row_id: str, row: Any) -> bool:
     match row:
-        case {"id": named, "text": str(), "accessType": str(), "selfUri": str()}:
-            return bool(named == row_id)
+        case {"id": own_id, "text": str(), "accessType": str(), "selfUri": str()}:
+            return bool(own_id == row_id)
         case _:
             return False
 
 
 def _are_annotations(_: str, row: Any) -> bool:
-    return isinstance(row, dict) and all(_is_annotation(*each) for each in cast("JsonObject", row).items())
+    return isinstance(row, dict) and all(_is_annotation(*item) for item in cast("JsonObject", row).items())
 
 
 def _is_notification(row_id: str, row: Any) -> bool:
     match row:
-        case {"id": named, "user": {"id": str()}, "appointment": {"id": str()}, "markedAsRead": bool()}:
-            return bool(named == row_id)
+        case {"id": own_id, "user": {"id": str()}, "appointment": {"id": str()}, "markedAsRead": bool()}:
+            return bool(own_id == row_id)
         case _:
             return False
 
 
 def _is_job(row_id: str, row: Any) -> bool:
     match row:
-        case {"id": named, "results": [*results], "reads": int() as reads}:
-            return named == row_id and reads >= 0 and _all(results, _is_result)
+        case {"id": own_id, "results": [*results], "reads": int() as reads}:
+            return own_id == row_id and reads >= 0 and _all(results, _is_result)
         case _:
             return False
 

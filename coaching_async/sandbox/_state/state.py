@@ -1,8 +1,8 @@
-"""The state in memory and what may be done to it.
+"""The state in memory, and the changes that the operations make.
 
-Everything is kept as it travels, but for `isOverdue`, which the clock decides when an appointment is shown.
-Objects are replaced and never changed in place, so another thread sees the old one or the new one, whole. Whoever
-wants all of the state as it is between two changes holds the lock.
+Records are kept as they are sent, except for `isOverdue`, which depends on the clock when an appointment is shown.
+Records are replaced and never changed in place, so that another thread sees the old one or the new one. To see the whole
+state between two changes, hold the lock.
 """
 
 import threading
@@ -14,19 +14,20 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import attrs
 
 from coaching_async.sandbox._wire import errors
-from coaching_async.sandbox._wire.formats import JsonObject, appointment_pointer, pointer, timestamp
+from coaching_async.sandbox._wire.formats import JsonObject, format_timestamp
+from coaching_async.sandbox._wire.references import appointment_reference, reference
 
-from .appointment import due, is_overdue, related
-from .filters import BEGINNING, Predicate, Wanted
-from .indexes import Appointments, Table
-from .records import fields, if_user, notification, status_line
+from .appointment import date_and_id, is_overdue, related_users
+from .filters import EARLIEST, AppointmentFilter, Predicate
+from .indexes import AppointmentTable, Table
+from .records import appointment_fields, notification, status_change, user_field
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _whole(change: "Callable[Concatenate[State, P], R]") -> "Callable[Concatenate[State, P], R]":
-    """Nobody who holds the lock sees it half done."""
+def _atomic(change: "Callable[Concatenate[State, P], R]") -> "Callable[Concatenate[State, P], R]":
+    """Run the change with the lock held."""
 
     @wraps(change)
     def locked(state: "State", /, *arguments: P.args, **named: P.kwargs) -> R:
@@ -38,18 +39,19 @@ def _whole(change: "Callable[Concatenate[State, P], R]") -> "Callable[Concatenat
 
 @attrs.define(eq=False)
 class State:
-    """Annotations and statuses are kept per appointment id; `by` is the user who acts, None for a client of its own.
+    """All records, by kind. Annotations and statuses are kept by appointment id.
 
-    A job has all its results from the start, and how often it was read.
+    `by` is the id of the user who makes a change, or None for client credentials. A job holds all its results from the
+    start, and the number of times that it was read.
     """
 
     user_ids: tuple[str, ...]
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
-    appointments: Appointments = attrs.field(factory=Appointments)
+    appointments: AppointmentTable = attrs.field(factory=AppointmentTable)
     statuses: dict[str, list[JsonObject]] = attrs.field(factory=dict)
     annotations: dict[str, dict[str, JsonObject]] = attrs.field(factory=dict)
-    notifications: Table = attrs.field(factory=lambda: Table(lambda told: (told["user"]["id"],)))
+    notifications: Table = attrs.field(factory=lambda: Table(lambda row: (row["user"]["id"],)))
     jobs: dict[str, JsonObject] = attrs.field(factory=dict)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
 
@@ -60,87 +62,87 @@ class State:
     # appointments
 
     def appointment(self, appointment_id: str) -> JsonObject:
-        return _found(self.appointments, "appointment", appointment_id)
+        return _get(self.appointments, "appointment", appointment_id)
 
     def appointments_where(self, *predicates: Predicate, newest_first: bool = False) -> Sequence[JsonObject]:
         found: Iterable[JsonObject] = list(self.appointments.values())
         for predicate in predicates:
             found = filter(predicate, found)
-        return sorted(found, key=due, reverse=newest_first)
+        return sorted(found, key=date_and_id, reverse=newest_first)
 
-    def appointments_wanted(self, wanted: Wanted) -> Sequence[str]:
-        """The ids of what `appointments_where` all its predicates hold, without asking them of everything."""
+    def find_appointments(self, wanted: AppointmentFilter) -> Sequence[str]:
+        """Return the ids of the appointments that match, in order. Uses the indexes, unlike `appointments_where`."""
         table = self.appointments
         with table.lock:
-            found = table.of(wanted.user_ids, wanted.relationships)
+            found = table.ids_concerning(wanted.user_ids, wanted.relationships)
             if wanted.facilitator_ids:
-                found &= table.of(wanted.facilitator_ids, ["Facilitator"])
+                found &= table.ids_concerning(wanted.facilitator_ids, ["Facilitator"])
             if wanted.statuses:
-                found &= table.under(wanted.statuses)
+                found &= table.ids_with(wanted.statuses)
             if wanted.overdue is not None:
                 late = self._overdue(found, wanted.now)
                 found = late if wanted.overdue else found - late
-            ids = table.in_order(found, wanted.starts_within(table.longest))
-            for predicate in wanted.not_indexed():
-                ids = [each for each in ids if predicate(table[each])]
+            ids = table.sorted_by_date(found, wanted.start_bounds(table.max_length))
+            for predicate in wanted.unindexed_predicates():
+                ids = [id_ for id_ in ids if predicate(table[id_])]
         return ids[::-1] if wanted.newest_first else ids
 
     def _overdue(self, ids: set[str], now: datetime) -> set[str]:
         table = self.appointments
-        begun = table.in_order(ids - table.under(["Completed"]), (BEGINNING, now))
-        return {each for each in begun if is_overdue(table[each], now)}
+        started = table.sorted_by_date(ids - table.ids_with(["Completed"]), (EARLIEST, now))
+        return {id_ for id_ in started if is_overdue(table[id_], now)}
 
     def shown(self, appointment: JsonObject) -> JsonObject:
         return {**appointment, "isOverdue": is_overdue(appointment, self.clock())}
 
-    @_whole
+    @_atomic
     def create(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
-        appointment: JsonObject = {"id": appointment_id, **fields(body), "status": "Scheduled"}
-        appointment |= {"dateCreated": timestamp(self.clock()), **if_user("createdBy", by)}
-        appointment["selfUri"] = appointment_pointer(appointment_id)["selfUri"]
+        appointment: JsonObject = {"id": appointment_id, **appointment_fields(body), "status": "Scheduled"}
+        appointment |= {"dateCreated": format_timestamp(self.clock()), **user_field("createdBy", by)}
+        appointment["selfUri"] = appointment_reference(appointment_id)["selfUri"]
         self.appointments[appointment_id] = appointment
-        self._remember_status(appointment, by)
+        self._add_status_change(appointment, by)
         self._notify(appointment, "Create", by)
         return appointment
 
-    @_whole
+    @_atomic
     def update(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
         appointment = self.appointment(appointment_id)
         changes = {name: value for name, value in body.items() if name != "status"}
         if changes and appointment["status"] == "Completed":
-            raise errors.completed()
+            raise errors.appointment_completed()
         if changes:
-            appointment = self._replace(appointment, fields(changes), by)
+            appointment = self._replace(appointment, appointment_fields(changes), by)
             self._notify(appointment, "Update", by)
         if "status" in body:
             self.set_status(appointment_id, body["status"], by)
         return self.appointment(appointment_id)
 
-    @_whole
+    @_atomic
     def add_conversation(self, appointment_id: str, conversation: JsonObject, by: str | None) -> None:
         appointment = self.appointment(appointment_id)
         linked = appointment.get("conversations", [])
         if appointment["status"] == "Completed":
-            raise errors.completed()
+            raise errors.appointment_completed()
         if conversation in linked:
             raise errors.conflict("That conversation is linked already.")
         self._notify(self._replace(appointment, {"conversations": [*linked, conversation]}, by), "Update", by)
 
-    @_whole
+    @_atomic
     def delete(self, appointment_id: str, by: str | None) -> None:
         appointment = self.appointment(appointment_id)
-        for kept in (self.appointments, self.annotations, self.statuses):
-            kept.pop(appointment_id, None)
+        for table in (self.appointments, self.annotations, self.statuses):
+            table.pop(appointment_id, None)
         self._notify(appointment, "Delete", by)
 
-    @_whole
+    @_atomic
     def set_status(self, appointment_id: str, status: str, by: str | None) -> JsonObject:
-        """Answer the newest line of the history; a status that is already set adds none."""
+        """Return the newest change in the history. Setting the present status adds none."""
         appointment = self.appointment(appointment_id)
         if appointment["status"] != status:
-            completed = timestamp(self.clock()) if status == "Completed" else None
+            completed = format_timestamp(self.clock()) if status == "Completed" else None
             appointment = self._replace(appointment, {"status": status, "dateCompleted": completed}, by)
-            self._remember_status(appointment, by)
+            self._add_status_change(appointment, by)
             self._notify(appointment, "StatusChange", by)
         return self.history(appointment_id)[-1]
 
@@ -151,36 +153,36 @@ class State:
     # annotations
 
     def annotation(self, appointment_id: str, annotation_id: str) -> JsonObject:
-        return _found(self._annotations(appointment_id), "annotation", annotation_id)
+        return _get(self._annotations(appointment_id), "annotation", annotation_id)
 
     def annotations_of(self, appointment_id: str) -> Sequence[JsonObject]:
         return list(self._annotations(appointment_id).values())
 
-    @_whole
+    @_atomic
     def add_annotation(self, appointment_id: str, body: JsonObject, by: str | None) -> JsonObject:
         appointment = self.appointment(appointment_id)
-        named = pointer(f"{appointment['selfUri']}/annotations", self.new_id())
+        own = reference(f"{appointment['selfUri']}/annotations", self.new_id())
         annotation: JsonObject = {
-            "id": named["id"],
-            **if_user("createdBy", by),
-            "dateCreated": timestamp(self.clock()),
+            "id": own["id"],
+            **user_field("createdBy", by),
+            "dateCreated": format_timestamp(self.clock()),
             "text": body["text"],
             "isDeleted": False,
             "accessType": body["accessType"],
-            "selfUri": named["selfUri"],
+            "selfUri": own["selfUri"],
         }
-        self._annotations(appointment_id)[named["id"]] = annotation
+        self._annotations(appointment_id)[own["id"]] = annotation
         self._notify(appointment, "AnnotationAdded", by)
         return annotation
 
-    @_whole
+    @_atomic
     def edit_annotation(self, appointment_id: str, annotation_id: str, text: str, by: str | None) -> JsonObject:
         annotation = {**self.annotation(appointment_id, annotation_id), "text": text, **self._modified(by)}
         self.annotations[appointment_id][annotation_id] = annotation
         self._notify(self.appointment(appointment_id), "AnnotationEdited", by)
         return annotation
 
-    @_whole
+    @_atomic
     def delete_annotation(self, appointment_id: str, annotation_id: str, by: str | None) -> None:
         self.annotation(appointment_id, annotation_id)
         del self.annotations[appointment_id][annotation_id]
@@ -189,35 +191,35 @@ class State:
     # notifications
 
     def notification(self, notification_id: str) -> JsonObject:
-        return _found(self.notifications, "notification", notification_id)
+        return _get(self.notifications, "notification", notification_id)
 
     def notifications_of(self, user_id: str) -> Sequence[JsonObject]:
-        return self.notifications.rows_under(user_id)
+        return self.notifications.rows_with(user_id)
 
     def expanded(self, notification: JsonObject) -> JsonObject:
-        """Show the whole appointment, where it still exists."""
+        """Return the notification with its whole appointment, if that still exists."""
         appointment = self.appointments.get(notification["appointment"]["id"])
         return {**notification, "appointment": self.shown(appointment)} if appointment else notification
 
-    @_whole
+    @_atomic
     def mark(self, notification_id: str, *, read: bool) -> JsonObject:
         notification = {**self.notification(notification_id), "markedAsRead": read}
         self.notifications[notification_id] = notification
         return notification
 
-    # jobs that look for slots
+    # schedule slot jobs
 
     def add_job(self, job: JsonObject) -> JsonObject:
         self.jobs[job["id"]] = job
         return job
 
-    @_whole
+    @_atomic
     def read_job(self, job_id: str) -> JsonObject:
-        job = _found(self.jobs, "job", job_id)
+        job = _get(self.jobs, "job", job_id)
         self.jobs[job_id] = {**job, "reads": job["reads"] + 1}
         return self.jobs[job_id]
 
-    # what comes of it
+    # shared by the changes
 
     def _annotations(self, appointment_id: str) -> dict[str, JsonObject]:
         self.appointment(appointment_id)
@@ -230,19 +232,19 @@ class State:
         return replaced
 
     def _modified(self, by: str | None) -> JsonObject:
-        return {**if_user("modifiedBy", by), "dateModified": timestamp(self.clock())}
+        return {**user_field("modifiedBy", by), "dateModified": format_timestamp(self.clock())}
 
-    def _remember_status(self, appointment: JsonObject, by: str | None) -> None:
-        self.history(appointment["id"]).append(status_line(appointment, appointment["status"], self.clock(), by))
+    def _add_status_change(self, appointment: JsonObject, by: str | None) -> None:
+        self.history(appointment["id"]).append(status_change(appointment, appointment["status"], self.clock(), by))
 
     def _notify(self, appointment: JsonObject, action: str, by: str | None) -> None:
-        for user_id, relationship in related(appointment).items():
+        for user_id, relationship in related_users(appointment).items():
             if user_id != by:
-                told = notification(self.new_id(), appointment, action, user_id, relationship)
-                self.notifications[told["id"]] = told
+                row = notification(self.new_id(), appointment, action, user_id, relationship)
+                self.notifications[row["id"]] = row
 
 
-def _found(kept: Mapping[str, JsonObject], name: str, entity_id: str) -> JsonObject:
-    if (found := kept.get(entity_id)) is None:
+def _get(table: Mapping[str, JsonObject], name: str, entity_id: str) -> JsonObject:
+    if (record := table.get(entity_id)) is None:
         raise errors.not_found(name, entity_id)
-    return found
+    return record

@@ -1,1 +1,1 @@
-"""The wire format: what requests and responses of all operations have in common."""
+"""The conventions that all operations of the API share: JSON formats, query parameters, pages, errors, responses."""

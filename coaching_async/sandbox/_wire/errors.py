@@ -1,4 +1,4 @@
-"""Why a request is not carried out, in the words of the API: one exception, and the reasons there are."""
+"""Errors of the API and of the token endpoint: two exceptions, and a function for each error of the API."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from .formats import JsonObject
 
 @attrs.define(eq=False)
 class ApiError(Exception):
-    """Anything but success; `message` may name `params` in braces."""
+    """An error response of the API; `message` may contain names of `params` in braces."""
 
     status: int
     code: str
@@ -33,26 +33,38 @@ class ApiError(Exception):
         return body | self.extra
 
 
+@attrs.define(eq=False)
+class OAuthError(Exception):
+    """An error response of the token endpoint, in the format of RFC 6749, which differs from that of the API."""
+
+    error: str
+    description: str
+    status: int = 400
+
+    def body(self) -> JsonObject:
+        return {"error": self.error, "description": self.description, "error_description": self.description}
+
+
 def bad_request(message: str) -> ApiError:
     return ApiError(400, "bad.request", message)
 
 
 def missing_field(name: str) -> ApiError:
-    return _about_field("constraint.validation", name, "{field} is required.", {"field": name})
+    return _field_error("constraint.validation", name, "{field} is required.", {"field": name})
 
 
 def invalid_value(name: str, value: object) -> ApiError:
-    return _about_field(
+    return _field_error(
         "invalid.value", name, "The value {value} of {field} is not allowed.", {"field": name, "value": str(value)}
     )
 
 
 def missing_parameter(name: str) -> ApiError:
-    return _about_field("invalid.query.param.value", name, "The parameter {name} is required.", {"name": name})
+    return _field_error("invalid.query.param.value", name, "The parameter {name} is required.", {"name": name})
 
 
 def invalid_parameter(name: str, value: str) -> ApiError:
-    return _about_field(
+    return _field_error(
         "invalid.query.param.value",
         name,
         "The value {value} of the parameter {name} is not allowed.",
@@ -60,7 +72,7 @@ def invalid_parameter(name: str, value: str) -> ApiError:
     )
 
 
-def _about_field(code: str, name: str, message: str, params: dict[str, str]) -> ApiError:
+def _field_error(code: str, name: str, message: str, params: dict[str, str]) -> ApiError:
     return ApiError(400, code, message, params=params, extra={"details": [{"errorCode": code, "fieldName": name}]})
 
 
@@ -95,7 +107,7 @@ def not_found(entity_name: str, entity_id: str) -> ApiError:
     )
 
 
-def no_such_path() -> ApiError:
+def path_not_found() -> ApiError:
     return ApiError(404, "not.found", "Nothing found under that path.")
 
 
@@ -109,11 +121,11 @@ def conflict(message: str) -> ApiError:
     return ApiError(409, "general.conflict", message)
 
 
-def completed() -> ApiError:
+def appointment_completed() -> ApiError:
     return conflict("A completed appointment can't be changed, but for its status.")
 
 
-def too_large() -> ApiError:
+def body_too_large() -> ApiError:
     return ApiError(413, "request.entity.too.large", "The request is too large.")
 
 
@@ -134,5 +146,5 @@ def too_many_requests(wait: float, limit: int) -> ApiError:
     )
 
 
-def broken() -> ApiError:
+def internal_error() -> ApiError:
     return ApiError(500, "internal.server.error", "Something broke.")

@@ -1,4 +1,4 @@
-"""Pages and the envelope they come in."""
+"""Pages of lists, and the envelope around them."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -14,42 +14,42 @@ T = TypeVar("T")
 
 @attrs.frozen
 class PageRequest:
-    """The part of a list that is wanted."""
+    """The page that a request asks for."""
 
     number: int
     size: int
 
-    def cut(self, entities: Sequence[T]) -> Sequence[T]:
+    def slice_of(self, entities: Sequence[T]) -> Sequence[T]:
         return entities[(self.number - 1) * self.size : self.number * self.size]
 
 
-def page_request(query: QueryParams, cap: int) -> PageRequest:
-    size = read.positive(query, "pageSize", 25)
-    return PageRequest(read.positive(query, "pageNumber", 1), min(size, cap))
+def read_page_request(query: QueryParams, max_size: int) -> PageRequest:
+    size = read.positive_integer(query, "pageSize", 25)
+    return PageRequest(read.positive_integer(query, "pageNumber", 1), min(size, max_size))
 
 
-def envelope(entities: Sequence[JsonObject], wanted: PageRequest, total: int) -> JsonObject:
+def envelope(entities: Sequence[JsonObject], page: PageRequest, total: int) -> JsonObject:
     return {
         "entities": entities,
-        "pageSize": wanted.size,
-        "pageNumber": wanted.number,
+        "pageSize": page.size,
+        "pageNumber": page.number,
         "total": total,
-        "pageCount": -(-total // wanted.size),
+        "pageCount": -(-total // page.size),
     }
 
 
-def links(path: str, wanted: PageRequest, page_count: int) -> JsonObject:
-    """Relative addresses of the neighbours; beyond the end there are none."""
+def links(path: str, page: PageRequest, page_count: int) -> JsonObject:
+    """Return the relative URLs of the page and its neighbors; beyond the last page there are none."""
     last = max(1, page_count)
-    if wanted.number > last:
+    if page.number > last:
         return {}
 
     def uri(number: int) -> str:
-        return f"{path}?pageSize={wanted.size}&pageNumber={number}"
+        return f"{path}?pageSize={page.size}&pageNumber={number}"
 
-    found = {"firstUri": uri(1), "selfUri": uri(wanted.number), "lastUri": uri(last)}
-    if wanted.number < last:
-        found["nextUri"] = uri(wanted.number + 1)
-    if wanted.number > 1:
-        found["previousUri"] = uri(wanted.number - 1)
-    return found
+    uris = {"firstUri": uri(1), "selfUri": uri(page.number), "lastUri": uri(last)}
+    if page.number < last:
+        uris["nextUri"] = uri(page.number + 1)
+    if page.number > 1:
+        uris["previousUri"] = uri(page.number - 1)
+    return uris

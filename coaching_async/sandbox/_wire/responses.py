@@ -1,4 +1,4 @@
-"""Answers as Starlette sends them."""
+"""Responses with JSON bodies, and error responses."""
 
 import json
 from http.client import responses
@@ -6,11 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from coaching_async.sandbox._auth.oauth import OAuthError
+from .errors import ApiError, OAuthError
 
-from .errors import ApiError
-
-_CODES = {
+_ERROR_CODES = {
     400: "bad.request",
     401: "bad.credentials",
     403: "not.authorized",
@@ -26,35 +24,35 @@ _CODES = {
 }
 
 
-class Json(Response):
-    """UTF-8; escapes only where they have to be, so that every string that JSON can hold can be sent back."""
+class JsonResponse(Response):
+    """A JSON response in UTF-8. Only what UTF-8 cannot encode is escaped, so that every JSON string can be sent back."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         try:
             return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-        except UnicodeEncodeError:  # half a character, which nothing but an escape can say
+        except UnicodeEncodeError:  # a lone surrogate, which can only be sent as an escape
             return json.dumps(content, separators=(",", ":")).encode()
 
 
-def refused(why: ApiError, context_id: str) -> Response:
-    return Json(why.body(context_id), why.status, why.headers)
+def error_response(error: ApiError, context_id: str) -> Response:
+    return JsonResponse(error.body(context_id), error.status, error.headers)
 
 
-def login_refused(why: OAuthError) -> Response:
-    return Json(why.body(), why.status)
+def oauth_error_response(error: OAuthError) -> Response:
+    return JsonResponse(error.body(), error.status)
 
 
-def failure(status: int, body: Any, context_id: str, *, oauth: bool) -> Response:
-    """Answer with this body; text goes out as it is, as from a gateway, and nothing becomes what the API would say."""
+def status_response(status: int, body: Any, context_id: str, *, oauth: bool) -> Response:
+    """Return a response with this status. Text is sent unchanged; without a body an error is in the API's format."""
     if isinstance(body, (str, bytes)):
         return Response(body, status, media_type="text/html")
     if body is not None:
-        return Json(body, status)
+        return JsonResponse(body, status)
     if status < 400:
         return Response(status_code=status)
     text = responses.get(status, "Failed")
     if oauth:
-        return login_refused(OAuthError("server_error" if status >= 500 else "invalid_request", text, status))
-    return refused(ApiError(status, _CODES.get(status, "client.failed.request"), text), context_id)
+        return oauth_error_response(OAuthError("server_error" if status >= 500 else "invalid_request", text, status))
+    return error_response(ApiError(status, _ERROR_CODES.get(status, "client.failed.request"), text), context_id)
