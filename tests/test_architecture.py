@@ -34,7 +34,7 @@ FLOORS = [
 FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 BESIDE = {"_export_file", "_export_rows", "cli", "demo", "export", "progress"}
 """What uses only the public surface, and the core never imports."""
-FOLDERS = {"doctor", "integrations", "sandbox", "testing"}
+FOLDERS = {"doctor", "integrations", "testing"}
 
 
 def imports(path: Path) -> set[str]:

@@ -14,7 +14,7 @@ from coaching_async._regions import REGIONS
 from coaching_async._transport.retry_policy import RETRY_TABLE, Action, Fault, Safety, fault_from_status
 from coaching_async.cli import main
 from coaching_async.sandbox import Sandbox
-from coaching_async.sandbox._kinds import KINDS
+from coaching_async.sandbox._faults.fault import KINDS
 from tests.support.markdown import ROOT
 
 DOCS = ROOT / "docs"

@@ -478,8 +478,8 @@ def test_over_the_rate_limit_nothing_is_done_until_the_window_has_passed(enter: 
         assert refused.json()["limit"]["value"] == 2
         assert len(sandbox.state.appointments) == 2
         assert other.post(APPOINTMENTS, json=MINIMAL).status_code == 201
-        assert sandbox._service.limit is not None
-        sandbox._service.limit.now = lambda: time.monotonic() + 42.5
+        assert sandbox._service.rate_limit is not None
+        sandbox._service.rate_limit.now = lambda: time.monotonic() + 42.5
         assert api.post(APPOINTMENTS, json=MINIMAL).status_code == 201
 
 

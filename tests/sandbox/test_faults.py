@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from coaching_async.sandbox import Fault, Sandbox
-from coaching_async.sandbox._kinds import KINDS
+from coaching_async.sandbox._faults.fault import KINDS
+from coaching_async.sandbox._faults.handlers import HANDLERS
 from tests.sandbox.test_contract import (
     APPOINTMENTS,
     MINIMAL,
@@ -39,6 +40,10 @@ def raw(sandbox: Sandbox) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {token_of(sandbox)}"}
     with httpx.Client(base_url=sandbox.base_url, headers=headers, timeout=5, trust_env=False) as client:
         yield client
+
+
+def test_every_kind_has_a_handler():
+    assert tuple(HANDLERS) == KINDS
 
 
 def test_every_kind_is_described():

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from coaching_async.sandbox import Sandbox
-from coaching_async.sandbox._filters import Wanted
-from coaching_async.sandbox._seed import seeded_state
-from coaching_async.sandbox._wire import timestamp
+from coaching_async.sandbox._state.filters import AppointmentFilter
+from coaching_async.sandbox._state.seed import seeded_state
+from coaching_async.sandbox._wire.formats import format_timestamp
 
 USERS = ["11111111-1111-4111-8111-111111111111", "a", "b", "c"]
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ intervals = st.tuples(moments, moments).map(lambda ends: (min(ends), max(ends)))
 edges = st.just((datetime.min.replace(tzinfo=UTC), NOON)) | intervals
 users = st.lists(st.sampled_from(USERS), max_size=4)
 queries = st.builds(
-    Wanted,
+    AppointmentFilter,
     user_ids=users.map(tuple),
     relationships=st.frozensets(st.sampled_from(["Facilitator", "Attendee", "Creator"])),
     facilitator_ids=users.map(tuple),
@@ -35,11 +35,13 @@ queries = st.builds(
     overdue=st.none() | st.booleans(),
     now=moments,
     newest_first=st.booleans(),
-) | st.builds(Wanted, user_ids=users.map(tuple), overlapping=edges, overdue=st.none() | st.booleans(), now=moments)
+) | st.builds(
+    AppointmentFilter, user_ids=users.map(tuple), overlapping=edges, overdue=st.none() | st.booleans(), now=moments
+)
 bodies = st.fixed_dictionaries(
     {
         "name": st.just("n"),
-        "dateStart": moments.map(timestamp),
+        "dateStart": moments.map(format_timestamp),
         "lengthInMinutes": st.integers(1, 10_000),
         "attendeeIds": users,
     },
@@ -69,7 +71,7 @@ class ListsStayTrue(RuleBasedStateMachine):
     def update(self, data: st.DataObject, date: datetime, status: str) -> None:
         appointment_id = self.pick(data)
         if appointment_id and self.state.appointment(appointment_id)["status"] != "Completed":
-            self.state.update(appointment_id, {"dateStart": timestamp(date), "status": status}, None)
+            self.state.update(appointment_id, {"dateStart": format_timestamp(date), "status": status}, None)
 
     @rule(data=st.data(), by_hand=st.booleans())
     def delete(self, data: st.DataObject, by_hand: bool) -> None:
@@ -87,9 +89,9 @@ class ListsStayTrue(RuleBasedStateMachine):
             self.state.appointments |= {appointment_id: {**old, "attendees": attendees, "dateStart": body["dateStart"]}}
 
     @rule(wanted=queries)
-    def lists_hold_what_the_predicates_say(self, wanted: Wanted) -> None:
+    def lists_hold_what_the_predicates_say(self, wanted: AppointmentFilter) -> None:
         plain = self.state.appointments_where(*wanted.predicates(), newest_first=wanted.newest_first)
-        assert list(self.state.appointments_wanted(wanted)) == [each["id"] for each in plain]
+        assert list(self.state.find_appointments(wanted)) == [each["id"] for each in plain]
 
     @invariant()
     def inboxes_hold_what_was_sent_in_order(self) -> None:
@@ -107,10 +109,10 @@ MANY = seeded_state(400, 6, seed=1, clock=lambda: NOON)
 
 @settings(deadline=None)
 @given(queries, st.lists(st.sampled_from(MANY.user_ids)))
-def test_of_many_the_few_and_the_most_are_listed_alike(query: Wanted, chosen: list[str]):
+def test_of_many_the_few_and_the_most_are_listed_alike(query: AppointmentFilter, chosen: list[str]):
     wanted = attrs.evolve(query, user_ids=tuple(chosen), facilitator_ids=())
     plain = MANY.appointments_where(*wanted.predicates(), newest_first=wanted.newest_first)
-    assert list(MANY.appointments_wanted(wanted)) == [each["id"] for each in plain]
+    assert list(MANY.find_appointments(wanted)) == [each["id"] for each in plain]
 
 
 def test_a_table_is_a_dictionary_to_everybody_else():
@@ -128,10 +130,10 @@ def test_a_table_is_a_dictionary_to_everybody_else():
     assert table.setdefault(first, {}) is everything[first]
     table.update({last: everything[last]})
     assert table == everything
-    listed = state.appointments_wanted(Wanted(state.user_ids))
+    listed = state.find_appointments(AppointmentFilter(state.user_ids))
     assert sorted(listed) == sorted(everything)
     table.clear()
-    assert state.appointments_wanted(Wanted((me,))) == []
+    assert state.find_appointments(AppointmentFilter((me,))) == []
     with pytest.raises(KeyError):
         table.popitem()
 

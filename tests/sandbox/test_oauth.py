@@ -163,7 +163,7 @@ def test_over_its_limit_the_login_host_answers_400_until_the_window_has_passed(e
             "error_description": "rate limit exceeded; wait a little",
         }
         assert login.get(f"{APPOINTMENTS}/me").status_code == 401
-        limit = sandbox._service.login_limit
+        limit = sandbox._service.login_rate_limit
         assert limit is not None
         limit.now = lambda: time.monotonic() + 60
         assert login.token(**WITH_CODE).status_code == 200

@@ -13,8 +13,8 @@ import attrs
 import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
-from coaching_async.sandbox._aggregates import aggregates
-from coaching_async.sandbox._slots import suggestions
+from coaching_async.sandbox._state.aggregates import aggregates
+from coaching_async.sandbox._state.slots import suggestions
 from tests.conftest import DATA
 
 if TYPE_CHECKING:

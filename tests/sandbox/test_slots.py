@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coaching_async.sandbox import CLIENT_ID, Sandbox, UserGrant
-from coaching_async.sandbox._seed import seeded_state
-from coaching_async.sandbox._slots import suggestions
-from coaching_async.sandbox._wire import moment, timestamp
+from coaching_async.sandbox._state.seed import seeded_state
+from coaching_async.sandbox._state.slots import suggestions
+from coaching_async.sandbox._wire.formats import format_timestamp, parse_timestamp
 from tests.sandbox.test_contract import (
     APPOINTMENTS,
     MINIMAL,
@@ -405,9 +405,16 @@ def test_suggested_are_exactly_the_quarters_at_which_no_appointment_is_in_the_wa
 ):
     end = start + timedelta(hours=hours)
     people = data.draw(st.lists(st.sampled_from(STATE.user_ids), min_size=1, unique=True))
-    query = {"interval": f"{timestamp(start)}/{timestamp(end)}", "lengthInMinutes": length, "attendeeIds": people}
+    query = {
+        "interval": f"{format_timestamp(start)}/{format_timestamp(end)}",
+        "lengthInMinutes": length,
+        "attendeeIds": people,
+    }
     taken = [
-        (moment(each["dateStart"]), moment(each["dateStart"]) + timedelta(minutes=each["lengthInMinutes"]))
+        (
+            parse_timestamp(each["dateStart"]),
+            parse_timestamp(each["dateStart"]) + timedelta(minutes=each["lengthInMinutes"]),
+        )
         for each in STATE.appointments.values()
         if {each["facilitator"]["id"], *(user["id"] for user in each["attendees"])} & set(people)
     ]
@@ -418,7 +425,7 @@ def test_suggested_are_exactly_the_quarters_at_which_no_appointment_is_in_the_wa
         return start <= slot and over <= end and at_work and not any(slot < to and begin < over for begin, to in taken)
 
     quarters = (start.replace(minute=0) + timedelta(minutes=15 * number) for number in range((hours + 1) * 4))
-    expected = [timestamp(each) for each in quarters if is_possible(each)]
+    expected = [format_timestamp(each) for each in quarters if is_possible(each)]
     assert [each["dateStart"] for each in suggestions(STATE, query)["suggestedSlots"]] == expected
 
 
@@ -430,8 +437,10 @@ def test_the_ends_of_time_are_like_any_other(ours: Api, two: Sandbox, interval: 
     ours.post(APPOINTMENTS, json=body | {"attendeeIds": two.state.user_ids[:1]})
     slots = ours.post(SLOTS, json=SEARCH | {"interval": interval, "attendeeIds": two.state.user_ids[:1]}).json()
     assert slots["suggestedSlots"]
-    assert all(moment(each["dateStart"]).weekday() < 5 for each in slots["suggestedSlots"])
-    assert all(moment(each["dateStart"]) < moment("9999-12-06T12:00:00Z") for each in slots["suggestedSlots"])
+    assert all(parse_timestamp(each["dateStart"]).weekday() < 5 for each in slots["suggestedSlots"])
+    assert all(
+        parse_timestamp(each["dateStart"]) < parse_timestamp("9999-12-06T12:00:00Z") for each in slots["suggestedSlots"]
+    )
 
 
 # jobs

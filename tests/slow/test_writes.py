@@ -25,7 +25,7 @@ from coaching_async import (
 )
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from coaching_async.sandbox import Fault as Ordered
-from coaching_async.sandbox._state import State
+from coaching_async.sandbox._state.state import State
 from tests.support.fault_server import Fault, FaultProxy
 
 WRITES = int(os.environ.get("LONG_WRITES", "10000")) // 2

@@ -20,8 +20,9 @@ import attrs
 import pytest
 from openapi_schema_validator import OAS30ReadValidator, oas30_format_checker
 
-from coaching_async.sandbox._app import Service
-from coaching_async.sandbox._faults import Fault, Faults
+from coaching_async.sandbox._faults.fault import Fault
+from coaching_async.sandbox._faults.registry import Faults
+from coaching_async.sandbox._server.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
