@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .legs import VERSIONS
+from tests.support.other_pythons import VERSIONS
 
 ROOT = Path(__file__).parent.parent
 # What the four dependencies themselves bring; typing_extensions only on older Pythons.

@@ -81,7 +81,7 @@ class Listing(Value, Generic[T]):
         starts: tuple[Position | None, ...] = (START,) * len(self._fetchers)
         if self._cursor is not None:
             starts = decode_cursor(self._cursor, self._fingerprint or "", len(self._fetchers))
-        object.__setattr__(self, "_starts", starts)
+        object.__setattr__(self, "_start_positions", starts)
 
     def __aiter__(self) -> Walk[T]:
         """Walk the items, one page at a time. `break` needs no cleanup."""

@@ -377,7 +377,7 @@ def test_a_renewal_that_no_call_makes_is_told_on_none_and_below_none(
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
             await client.appointments.list_mine().first()
             keeper: Any = client._lines.value.pipeline(client._api.identity).tokens
-            keeper._current = attrs.evolve(keeper._current, renew_at=-math.inf)  # it is due
+            keeper._current = attrs.evolve(keeper._current, refresh_at=-math.inf)  # it is due
             await client.appointments.list_mine().first()
 
     with telemetry.httpx_instrumented(), telemetry.tracer.start_as_current_span("program"):

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.anyio
 
 CALM = PageObservation(3, 10, total=100, before=100)
 FEWER, MORE = attrs.evolve(CALM, before=101), attrs.evolve(CALM, before=99)
-SHIFTED = attrs.evolve(MORE, repeats=1, leading=1, room=1)
-SAME_AGAIN = attrs.evolve(CALM, repeats=10, leading=10, comes_again=True)
+SHIFTED = attrs.evolve(MORE, repeats=1, leading_repeats=1, inserted_rows=1)
+SAME_AGAIN = attrs.evolve(CALM, repeats=10, leading_repeats=10, is_repeated_page=True)
 
 DECISIONS: dict[str, tuple[PageObservation, NextStep]] = {
     "nothing has changed": (CALM, NextStep.TAKE),
@@ -41,41 +41,44 @@ DECISIONS: dict[str, tuple[PageObservation, NextStep]] = {
     ),
     "it was read ahead, and the total has changed since": (attrs.evolve(MORE, is_current=False), NextStep.REREAD),
     "it was read ahead, and something comes again": (
-        attrs.evolve(CALM, repeats=1, leading=1, is_current=False),
+        attrs.evolve(CALM, repeats=1, leading_repeats=1, is_current=False),
         NextStep.REREAD,
     ),
     "it was kept, and something on it comes again, as it has to": (
-        attrs.evolve(CALM, repeats=1, leading=1, is_current=False, is_new_ground=False),
+        attrs.evolve(CALM, repeats=1, leading_repeats=1, is_current=False, is_beyond_frontier=False),
         NextStep.TAKE,
     ),
     "the page before was not full": (
-        attrs.evolve(CALM, follows_gap=True, can_be_filled=True),
+        attrs.evolve(CALM, follows_short_page=True, should_be_full=True),
         NextStep.REREAD_SHORT_PAGE,
     ),
     "the page before was not full, and it is empty too": (
-        attrs.evolve(CALM, rows=0, follows_gap=True, can_be_filled=True),
+        attrs.evolve(CALM, rows=0, follows_short_page=True, should_be_full=True),
         NextStep.TAKE,
     ),
-    "the page before was as full as the service's pages get": (attrs.evolve(CALM, follows_gap=True), NextStep.TAKE),
+    "the page before was as full as the service's pages get": (
+        attrs.evolve(CALM, follows_short_page=True),
+        NextStep.TAKE,
+    ),
     "it comes again": (SAME_AGAIN, NextStep.STOP),
     "it comes again, and was read ahead": (attrs.evolve(SAME_AGAIN, is_current=False), NextStep.REREAD),
-    "it comes again, for it is being read again": (attrs.evolve(SAME_AGAIN, is_new_ground=False), NextStep.TAKE),
+    "it comes again, for it is being read again": (attrs.evolve(SAME_AGAIN, is_beyond_frontier=False), NextStep.TAKE),
     "it comes again, and there is no total": (
-        attrs.evolve(SAME_AGAIN, total=None, before=None, room=None),
+        attrs.evolve(SAME_AGAIN, total=None, before=None, inserted_rows=None),
         NextStep.STOP,
     ),
-    "it comes again, as so many were inserted": (attrs.evolve(SAME_AGAIN, room=10), NextStep.TAKE),
+    "it comes again, as so many were inserted": (attrs.evolve(SAME_AGAIN, inserted_rows=10), NextStep.TAKE),
     "it comes again, after all that the total promised": (
-        attrs.evolve(SAME_AGAIN, room=10, is_within_total=False),
+        attrs.evolve(SAME_AGAIN, inserted_rows=10, is_within_total=False),
         NextStep.STOP,
     ),
     "it comes again for ever, however many were inserted": (
-        attrs.evolve(SAME_AGAIN, room=10, standing=MAX_SHIFTED_PAGES),
+        attrs.evolve(SAME_AGAIN, inserted_rows=10, repeated_pages=MAX_SHIFTED_PAGES),
         NextStep.STOP,
     ),
     "it comes again in a list that has changed": (attrs.evolve(SAME_AGAIN, changed_before=True), NextStep.TAKE),
     "it comes again for ever in a list that has changed": (
-        attrs.evolve(SAME_AGAIN, changed_before=True, standing=MAX_REPEATED_PAGES),
+        attrs.evolve(SAME_AGAIN, changed_before=True, repeated_pages=MAX_REPEATED_PAGES),
         NextStep.STOP,
     ),
 }
@@ -95,7 +98,7 @@ def test_what_is_done_with_a_page(case: str):
 def test_repeats_are_a_plain_shift_where_they_come_first_and_as_many_were_inserted(
     repeats: int, leading: int, room: int | None, is_plain: bool
 ):
-    assert is_plain_shift(attrs.evolve(CALM, repeats=repeats, leading=leading, room=room)) is is_plain
+    assert is_plain_shift(attrs.evolve(CALM, repeats=repeats, leading_repeats=leading, inserted_rows=room)) is is_plain
 
 
 def test_the_first_unread_row_moves_up_by_what_was_deleted_at_most():

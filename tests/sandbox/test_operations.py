@@ -17,7 +17,7 @@ from coaching_async.sandbox._server.service import TOKEN_PATH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DOCUMENT = json.loads((Path(__file__).parent / "data" / "coaching.openapi.json").read_text(encoding="utf-8"))
+DOCUMENT = json.loads((Path(__file__).parents[1] / "data" / "coaching.openapi.json").read_text(encoding="utf-8"))
 OPERATIONS = {
     operation["operationId"]: (method.upper(), path, operation)
     for path, operations in DOCUMENT["paths"].items()

@@ -5,7 +5,7 @@ from itertools import takewhile
 
 import pytest
 
-from .pages import FENCED, ROOT
+from tests.support.markdown import FENCED, ROOT
 
 DOCS = ROOT / "docs"
 
