@@ -17,6 +17,7 @@ try:
     from coaching_async import demo as demo_
     from coaching_async.doctor import command
     from coaching_async.export import FORMS, ExportProgress, export
+    from coaching_async.output import checked_output
     from coaching_async.progress import progress
     from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 except ModuleNotFoundError as missing:  # the script is installed without the extra, too
@@ -25,7 +26,15 @@ except ModuleNotFoundError as missing:  # the script is installed without the ex
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands, each run so that a failure to write its output is handled in one place."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with checked_output():
+            return super().main(*args, **extra)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="coaching_async")
 def main() -> None:
     """Work with the Genesys Cloud Coaching API, or with a sandbox of it.
@@ -199,7 +208,7 @@ def doctor(
     except (CoachingError, ValueError) as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"cannot write {out or 'to the output'}: {error.strerror or error}")
+        _fail(f"cannot write {out}: {error.strerror or error}" if out else str(error))
     if not is_well:
         sys.exit(1)
 

@@ -1,9 +1,8 @@
 """What `coaching-async doctor` does with its options."""
 
 import json
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import attrs
@@ -28,9 +27,6 @@ def examined(needs: tuple[str, ...], *, as_json: bool) -> bool:
     if as_json:
         click.echo(json.dumps([attrs.asdict(check) for check in found.checks], indent=2))
     else:
-        out: Any = sys.stdout
-        if hasattr(out, "reconfigure"):
-            out.reconfigure(errors="replace")  # the service's own text may have any characters in it
         console = Console(highlight=False, soft_wrap=True)
         for check in found.checks:
             _show(console, check)

@@ -652,7 +652,7 @@ def test_row_111_nobody_can_switch_the_checking_of_certificates_off():
 # 112
 
 FILES = ("file", "folder", "directory", "dest", "output", "save", "download", "upload", "stream_to")
-BESIDE = {"_export_file", "_export_rows", "cli", "demo", "export", "progress", "sandbox"}
+BESIDE = {"_export_file", "_export_rows", "cli", "demo", "export", "output", "progress", "sandbox"}
 """Programs around the core, which are told their files by who runs them."""
 
 
