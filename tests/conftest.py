@@ -3,6 +3,7 @@
 import asyncio
 import json
 import selectors
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from .everyday import Official, official
 from .validation import Witness, witnessing
 
 DATA = Path(__file__).parent / "data"
+
+# A shell's background job ignores SIGINT, and its children inherit that. With this handler, here and in the children of
+# the tests, Ctrl-C does what it does in a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class JumpingSelector(selectors.DefaultSelector):
