@@ -2,11 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# The environment in two steps: what a user of the command has, and the tools of CI on top of it.
+INSTALLED := $(VENV)/installed-$(VERSION)
+READY := $(VENV)/ready-$(VERSION)
 
 .PHONY: demo test lint format types unit matrix others legs docs record long bench bench-quick clean
 
-demo: $(READY)
+demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
 
 # The fault matrix, the other tests, those of the other Pythons and the documentation run side by side: on two cores that
@@ -53,7 +56,7 @@ record: $(READY)
 
 # Half an hour, and never part of `make test`: see tests/long/README.md.
 long: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group long
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
 	$(BIN)/python tests/long/mutation.py
 	CHURN_ROUNDS=300 $(BIN)/python -m pytest tests/matrix/test_cancellation.py -k row_96 --timeout 600
 	$(BIN)/python -m pytest tests/long
@@ -68,11 +71,16 @@ bench-quick: $(READY)
 clean:
 	rm -rf build $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
 
-# The stamp carries the Python version, so another Python gets a new environment; pip 25.1 knows dependency groups.
-$(READY): pyproject.toml Makefile
+# The stamps carry the Python version, so that another Python gets a new environment. `-qq` shows errors alone.
+$(INSTALLED): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "coaching_async needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "this Python has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[sandbox,cli]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[cli]'
+	@touch $@
+
+# pip 25.1 is the first that knows dependency groups.
+$(READY): $(INSTALLED)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --group dev --editable '.[cli]'
 	@touch $@
