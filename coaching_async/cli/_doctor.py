@@ -11,10 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from coaching_async import CoachingClient
-
-from ._examine import examine
-from ._probe import REQUESTS, Report, probe
-from ._records import Check
+from coaching_async.doctor import REQUESTS, Check, Report, examine, probe
 
 __all__ = ["examined", "probed"]
 
