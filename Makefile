@@ -24,6 +24,7 @@ test: lint types
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --quiet
 
 format: $(READY)
 	$(BIN)/ruff format .

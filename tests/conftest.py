@@ -3,6 +3,7 @@
 import asyncio
 import json
 import selectors
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from tests.support.contract import Witness, witnessing
 from tests.support.official_sdk.everyday import Official, official
 
 DATA = Path(__file__).parent / "data"
+
+# A shell's background job ignores SIGINT, and its children inherit that. With this handler, here and in the children of
+# the tests, Ctrl-C does what it does in a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class JumpingSelector(selectors.DefaultSelector):

@@ -1,85 +1,56 @@
-"""The shape of the package: imports point down, and the names it shows are exactly those it promises."""
+"""The rules of the architecture that import-linter cannot state."""
 
-import ast
 import re
+import tomllib
 from pathlib import Path
-
-import pytest
 
 import coaching_async
 
 PACKAGE = Path(coaching_async.__file__).parent
-
-FLOORS = [
-    {"_types", "_version", "_names", "_value", "_hints", "_lanes", "_tasks", "_signal", "_cursor", "_drift"},
-    {"_convert", "_events", "_json"},
-    {"models_aggregates", "models_errors", "models_socket", "_structure"},
-    {"models"},
-    {"models_slots", "_errors", "_batch", "_known", "_find_created", "_converter"},
-    {"_regions", "_retry", "_rate", "_wire", "_home", "_log", "_outcomes", "_course", "_turns"},
-    {"_failures", "_urls", "_gate", "_pydantic", "_route"},
-    {"_exchange", "_chunks", "_walk"},
-    {"_pipeline", "_body", "_grants", "_raw", "_filters", "_stream"},
-    {"_http", "_login", "_sign_in", "_listing"},
-    {"_engine", "_line", "_checks", "_environment"},
-    {"_tokens"},
-    {"_answers"},
-    {"_api"},
-    {"_paging", "_resource"},
-    {"_bulk"},
-    {"_appointments", "_annotations", "_notifications", "_schedule_slots"},
-    {"_client"},
-    {"__init__"},
-]
-FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
-BESIDE = {"_export_file", "_export_rows", "cli", "demo", "export", "progress"}
-"""What uses only the public surface, and the core never imports."""
-FOLDERS = {"doctor", "integrations", "testing"}
+ROOT = PACKAGE.parent
 
 
-def imports(path: Path) -> set[str]:
-    """The package's own modules that a file imports, wherever in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            found |= {node.module} if node.module else {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("coaching_async"):
-            found.add((node.module or "").partition(".")[2] or "__init__")
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name.startswith("coaching_async")}
-    return found
+def linted_layers() -> list[set[str]]:
+    """The layers that import-linter checks, the lowest first."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (each for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    return [set(layer.split(" | ")) for layer in reversed(contract["layers"])]
 
 
-def test_the_design_page_has_every_module_on_its_floor():
-    page = (PACKAGE.parent / "docs" / "design.md").read_text()
+def test_the_table_of_layers_on_the_design_page_is_the_one_that_is_checked():
+    page = (ROOT / "docs" / "design.md").read_text()
+    rows = re.findall(r"^\| (\d) \| (.+?) \|", page, re.MULTILINE)
+    layer_of = {name: int(number) for number, names in rows for name in re.findall(r"`(\w+)`", names)}
+    private = [{name for name in layer if name.startswith("_") or name == "models"} for layer in linted_layers()]
 
-    rows = re.findall(r"^\| (\d+) \| (.+?) \|", page, re.MULTILINE)
-    told = {name: int(floor) for floor, names in rows for name in re.findall(r"`(\w+)`", names)}
-
-    assert told == {module: floor for module, floor in FLOOR_OF.items() if module != "__init__"}
-
-
-def test_every_module_has_a_floor():
-    assert {path.stem for path in PACKAGE.glob("*.py")} == FLOOR_OF.keys() | BESIDE
-
-
-@pytest.mark.parametrize("module", FLOOR_OF)
-def test_imports_point_down(module: str):
-    for imported in imports(PACKAGE / f"{module}.py"):
-        assert FLOOR_OF[imported] < FLOOR_OF[module], f"{module} imports {imported}"
+    assert set(layer_of) == set().union(*private)
+    numbers = [{layer_of[name] for name in layer} for layer in private if layer]
+    assert all(len(layer) == 1 for layer in numbers), "packages side by side have one number"
+    assert numbers == sorted(numbers, key=min), "no number goes down where the layers go up"
 
 
-def test_what_stands_beside_the_core_uses_only_its_public_surface():
-    inside_of = {PACKAGE / name: {child.stem for child in (PACKAGE / name).glob("*.py")} for name in FOLDERS}
-    for path in [
-        *(PACKAGE / f"{name}.py" for name in BESIDE),
-        *(file for each in inside_of for file in each.glob("*.py")),
-    ]:
-        ours = {name for name in imports(path) if FLOOR_OF.get(name, 0) != FLOOR_OF["__init__"]}
-        assert ours <= inside_of.get(path.parent, BESIDE) | {"doctor", "sandbox"}, path
+def test_only_three_modules_of_the_transport_import_the_http_library():
+    importing = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.glob("_*/**/*.py")
+        if re.search(r"^\s*(import|from) (httpx|httpcore)\b", path.read_text(), re.MULTILINE)
+    }
+
+    assert importing <= {"_transport/http.py", "_transport/http_client.py", "_transport/httpcore_hooks.py"}
 
 
-def test_only_the_engine_and_what_it_stands_on_know_the_http_library():
-    knowing = {path.stem for path in PACKAGE.glob("*.py") if "import httpx" in path.read_text()}
+def test_no_folder_holds_more_than_a_dozen_modules_and_no_module_more_than_four_hundred_lines():
+    for folder in {PACKAGE, *(path.parent for path in PACKAGE.rglob("*.py"))}:
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= 12, folder
+        for module in modules:
+            assert len(module.read_text().splitlines()) <= 400, module
 
-    assert knowing == {"_engine", "_http"}
+
+def test_siblings_are_imported_relatively_and_other_packages_absolutely():
+    for path in PACKAGE.rglob("*.py"):
+        package = ".".join((PACKAGE.name, *path.relative_to(PACKAGE).parts[:-1]))
+        for line in re.findall(r"^\s*(?:from|import) (\S+)", path.read_text(), re.MULTILINE):
+            assert not line.startswith(".."), f"{path}: {line}"
+            inside = package != PACKAGE.name and line.startswith(f"{package}.")
+            assert not inside, f"{path}: {line} is a sibling"

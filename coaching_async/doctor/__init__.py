@@ -8,7 +8,7 @@ what its documentation leaves open. Both change nothing: apart from the request 
 
 from ._examine import examine
 from ._probe import REQUESTS, Report, probe
-from ._records import Check, Examination, State
+from ._results import Check, Examination, State
 
 __all__ = ["REQUESTS", "Check", "Examination", "Report", "State", "examine", "probe"]
 

@@ -25,9 +25,19 @@ from coaching_async import (
     Unauthorized,
 )
 
-from ._permitted import MINE, OPERATIONS, READS, ROLES, Answer, entities, granted, is_a_users, verdict
-from ._records import Check, Examination
-from ._surroundings import DEADLINE, HASTY, Patient, configured, environment, proxies
+from ._local_checks import DEADLINE, ONE_RETRY, ConfiguredClient, configured, environment, proxies
+from ._operations import (
+    MINE,
+    OPERATIONS,
+    READS,
+    ROLES,
+    Answer,
+    check_operation,
+    entities,
+    granted_permissions,
+    is_a_users,
+)
+from ._results import Check, Examination
 
 __all__ = ["TOKEN", "examine"]
 
@@ -62,7 +72,7 @@ async def examine(
     if unknown := sorted(needed.difference(OPERATIONS)):
         raise ValueError(f"{unknown[0]!r} is no operation: choose from {', '.join(OPERATIONS)}")
     if client is not None:
-        view = client.with_options(timeout=DEADLINE, retry=HASTY)
+        view = client.with_options(timeout=DEADLINE, retry=ONE_RETRY)
         return _examination(proxies(None), *await _service(view, needed))
     patient = configured(environ)
     if isinstance(patient, Check):
@@ -150,7 +160,7 @@ def _unreached(error: CoachingError, client: CoachingClient, *, has_logged_in: b
     if isinstance(error, AuthError) and error.status is not None:
         return Check("credentials", "problem", str(error), _about_refusal(error.status))
     host = "the API host" if has_logged_in else "the login host"
-    if isinstance(client, Patient):
+    if isinstance(client, ConfiguredClient):
         host += f" {client.api_host if has_logged_in else client.login_host}"
     is_certificate = isinstance(error, TransportError) and isinstance(
         getattr(error.__cause__, "__cause__", None), ssl.SSLError
@@ -197,7 +207,7 @@ def _credentials(answer: Answer, client: CoachingClient) -> Check:
         return Check("credentials", "problem", str(answer), advice)
     if isinstance(answer, CoachingError) and not _is_sane(answer):
         return Check("credentials", "not known", f"there is a token, and whether it is accepted is not told: {answer}")
-    life = client.token_life if isinstance(client, Patient) else None
+    life = client.token_life if isinstance(client, ConfiguredClient) else None
     return Check("credentials", "ok", f"the token is accepted{f'; it lives {_span(life)}' if life else ''}")
 
 
@@ -255,9 +265,9 @@ def _limit(answer: Answer | None, throttled: int) -> Check:
 
 def _operations(answers: Mapping[str, Answer], needed: frozenset[str]) -> list[Check]:
     roles = answers.get(ROLES)
-    grants = granted(roles.json) if isinstance(roles, RawResponse) else None
+    grants = granted_permissions(roles.json) if isinstance(roles, RawResponse) else None
     is_user = is_a_users(answers.get(MINE))
-    found = [verdict(each, answers.get(each), grants, is_user=is_user) for each in OPERATIONS]
+    found = [check_operation(each, answers.get(each), grants, is_user=is_user) for each in OPERATIONS]
     return [_judged(check, is_needed=check.name in needed) for check in found]
 
 

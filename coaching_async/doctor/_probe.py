@@ -12,7 +12,7 @@ import attrs
 from coaching_async import CoachingClient, CoachingError, DecodeError, ResponseError, RetryPolicy
 
 from ._examine import TOKEN
-from ._permitted import entities
+from ._operations import entities
 
 __all__ = ["REQUESTS", "Report", "probe"]
 

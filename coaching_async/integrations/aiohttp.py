@@ -17,15 +17,15 @@ from aiohttp.typedefs import Handler
 
 from coaching_async import CoachingClient, CoachingError
 
-from ._lines import LINES_TYPE, lines_of
+from ._client_views import ClientViews
+from ._ndjson import LINES_TYPE, lines_of
 from ._problems import PROBLEM_TYPE, problem
-from ._users import Users
 
 __all__ = ["cleanup_ctx", "client", "json_lines", "problems", "user_client"]
 
 CleanupContext: TypeAlias = Callable[[web.Application], AsyncGenerator[None]]
 
-USERS = web.AppKey("coaching_users", Users)
+USERS = web.AppKey("coaching_users", ClientViews)
 
 
 def cleanup_ctx(make: Callable[[], CoachingClient] = CoachingClient.from_env) -> CleanupContext:
@@ -33,7 +33,7 @@ def cleanup_ctx(make: Callable[[], CoachingClient] = CoachingClient.from_env) ->
 
     async def opened(app: web.Application) -> AsyncGenerator[None]:
         async with make() as client:
-            app[USERS] = Users(client)
+            app[USERS] = ClientViews(client)
             yield
 
     return opened

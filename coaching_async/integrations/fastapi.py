@@ -23,9 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coaching_async import CoachingClient, CoachingError
 
-from ._lines import LINES_TYPE, lines_of
+from ._client_views import ClientViews
+from ._ndjson import LINES_TYPE, lines_of
 from ._problems import PROBLEM_TYPE, problem
-from ._users import Users
 
 __all__ = ["CancelOnDisconnect", "Client", "UserClient", "add_problem_responses", "json_lines", "lifespan"]
 
@@ -42,7 +42,7 @@ def lifespan(make: Callable[[], CoachingClient] = CoachingClient.from_env) -> Li
     @asynccontextmanager
     async def opened(_: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
         async with make() as client:
-            yield {STATE: Users(client)}
+            yield {STATE: ClientViews(client)}
 
     return opened
 
@@ -60,8 +60,8 @@ def _user_client(
     return _users(request).view(bearer.credentials)
 
 
-def _users(request: Request) -> Users:
-    users: Users | None = getattr(request.state, STATE, None)
+def _users(request: Request) -> ClientViews:
+    users: ClientViews | None = getattr(request.state, STATE, None)
     if users is None:
         raise RuntimeError("the application has no client: FastAPI(lifespan=lifespan())")
     return users

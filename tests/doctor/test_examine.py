@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from coaching_async import PERMISSIONS, AccessToken, ClientMisuse, CoachingClient, RateLimit, RefreshToken
 from coaching_async.cli import main
 from coaching_async.doctor import Check, Examination, examine
-from coaching_async.doctor._permitted import OPERATIONS, READS
+from coaching_async.doctor._operations import OPERATIONS, READS
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Client, Fault, Sandbox
 from coaching_async.testing._faults import ROUTES
 from tests.support.cli import COMMAND, environment, started

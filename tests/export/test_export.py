@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from coaching_async import CoachingError, Forbidden, Stats
-from coaching_async._export_file import UnfinishedFile
+from coaching_async.cli._progress import progress, said
 from coaching_async.export import Exported, ExportProgress, export
-from coaching_async.progress import progress, said
+from coaching_async.export._unfinished_file import UnfinishedFile
 from tests.support import export as exports
 from tests.support.doubles import answer, on, page
 from tests.support.export import NASTY, SEVEN, USER, Org, exported, files, ids, rows, stopped

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from coaching_async._export_file import UnfinishedFile
 from coaching_async.export import ExportRefused
+from coaching_async.export._unfinished_file import UnfinishedFile
 from tests.support.export import SEVEN, USER, Org, contents, exported, files, ids, stopped
 from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
 

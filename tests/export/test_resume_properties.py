@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching_async import Appointment
-from coaching_async._export_rows import FORMS
 from coaching_async.export import ExportProgress, ExportRefused, export
+from coaching_async.export._formats import FORMS
 from tests.support.doubles import on
 from tests.support.export import SEVEN, USER, Disk, Killed, Org, ids
 from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk

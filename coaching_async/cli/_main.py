@@ -8,24 +8,29 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
+import click
+from rich.console import Console
 
-try:
-    import click
-    from rich.console import Console
+from coaching_async import AppointmentFilters, CoachingClient, CoachingError, Interval
+from coaching_async.export import FORMS, ExportProgress, export
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
-    from coaching_async import AppointmentFilters, CoachingClient, CoachingError, Interval
-    from coaching_async import demo as demo_
-    from coaching_async.doctor import command
-    from coaching_async.export import FORMS, ExportProgress, export
-    from coaching_async.progress import progress
-    from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
-except ModuleNotFoundError as missing:  # the script is installed without the extra, too
-    sys.exit(f"coaching-async: {missing.name} is missing; install the command with: pip install 'coaching_async[cli]'")
+from . import _demo, _doctor
+from ._output import checked_output
+from ._progress import progress
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands, each run so that a failure to write its output is handled in one place."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with checked_output():
+            return super().main(*args, **extra)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="coaching_async")
 def main() -> None:
     """Work with the Genesys Cloud Coaching API, or with a sandbox of it.
@@ -51,7 +56,7 @@ def demo(out: Path) -> None:
     wait (429) and renews its token. Exit code 1 if anything is lost, doubled or altered.
     """
     try:
-        complete = demo_.run(out, Console())
+        complete = _demo.run(out, Console())
     except KeyboardInterrupt:
         _fail("interrupted; nothing was written", code=130)
     except OSError as error:
@@ -190,16 +195,16 @@ def doctor(
         raise click.UsageError("--user-id, --foreign-appointment-id and --out go with --probe, the others without it")
     try:
         is_well = (
-            command.probed(user_ids, foreign_appointment_id, out)
+            _doctor.probed(user_ids, foreign_appointment_id, out)
             if is_probe
-            else command.examined(needs, as_json=as_json)
+            else _doctor.examined(needs, as_json=as_json)
         )
     except KeyboardInterrupt:
         _fail("interrupted; nothing was changed", code=130)
     except (CoachingError, ValueError) as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"cannot write {out or 'to the output'}: {error.strerror or error}")
+        _fail(f"cannot write {out}: {error.strerror or error}" if out else str(error))
     if not is_well:
         sys.exit(1)
 

@@ -14,10 +14,11 @@ import anyio.to_thread
 import attrs
 
 from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing, NotFound, Walk, to_dict
-from coaching_async._export_file import ExportRefused, UnfinishedFile
-from coaching_async._export_rows import FORMS, Extras, Form
 
-__all__ = ["FORMS", "ExportProgress", "ExportRefused", "Exported", "export"]
+from ._formats import FORMS, Extras, Form
+from ._unfinished_file import ExportRefused, UnfinishedFile
+
+__all__ = ["ExportProgress", "Exported", "export"]
 
 T = TypeVar("T")
 

@@ -17,9 +17,19 @@ from coaching_async import (
     RawResponse,
 )
 
-from ._records import Check
+from ._results import Check
 
-__all__ = ["OPERATIONS", "READS", "ROLES", "Answer", "Grants", "entities", "granted", "is_a_users", "verdict"]
+__all__ = [
+    "OPERATIONS",
+    "READS",
+    "ROLES",
+    "Answer",
+    "Grants",
+    "check_operation",
+    "entities",
+    "granted_permissions",
+    "is_a_users",
+]
 
 Answer: TypeAlias = RawResponse[Any] | CoachingError
 """What a question got."""
@@ -62,7 +72,7 @@ ABOUT_APPOINTMENTS: Final = frozenset(
 """Operations on one appointment, which people with a part in it may call without a permission."""
 
 
-def granted(subject: object) -> Grants:
+def granted_permissions(subject: object) -> Grants:
     """The permissions in what `ROLES` answers."""
     found: set[str] = set()
     for grant in _objects(_field(subject, "grants")):
@@ -80,7 +90,7 @@ def is_a_users(mine: Answer | None) -> bool | None:
     return False if isinstance(mine, BadRequest) and mine.code == "not.a.user" else None
 
 
-def verdict(operation: str, answer: Answer | None, grants: Grants | None, *, is_user: bool | None) -> Check:
+def check_operation(operation: str, answer: Answer | None, grants: Grants | None, *, is_user: bool | None) -> Check:
     """Whether an operation may be called, how that is known, and what to do where it may not."""
     needed = PERMISSIONS.get(operation, ())
     given = [] if grants is None else [permission for permission in needed if _covers(grants, permission)]

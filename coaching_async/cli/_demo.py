@@ -14,8 +14,9 @@ from rich.table import Table
 
 from coaching_async import Appointment, ClientCredentials, CoachingClient, from_dict
 from coaching_async.export import export
-from coaching_async.progress import closing_table, progress
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
+
+from ._progress import closing_table, progress
 
 __all__ = ["run"]
 

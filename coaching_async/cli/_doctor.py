@@ -1,9 +1,8 @@
 """What `coaching-async doctor` does with its options."""
 
 import json
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import attrs
@@ -12,10 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from coaching_async import CoachingClient
-
-from ._examine import examine
-from ._probe import REQUESTS, Report, probe
-from ._records import Check
+from coaching_async.doctor import REQUESTS, Check, Report, examine, probe
 
 __all__ = ["examined", "probed"]
 
@@ -28,9 +24,6 @@ def examined(needs: tuple[str, ...], *, as_json: bool) -> bool:
     if as_json:
         click.echo(json.dumps([attrs.asdict(check) for check in found.checks], indent=2))
     else:
-        out: Any = sys.stdout
-        if hasattr(out, "reconfigure"):
-            out.reconfigure(errors="replace")  # the service's own text may have any characters in it
         console = Console(highlight=False, soft_wrap=True)
         for check in found.checks:
             _show(console, check)

@@ -4,13 +4,13 @@ import functools
 
 from coaching_async import AccessToken, CoachingClient
 
-__all__ = ["Users"]
+__all__ = ["ClientViews"]
 
 KEPT = 1000
-"""Users whose views are kept: some kilobytes each."""
+"""ClientViews whose views are kept: some kilobytes each."""
 
 
-class Users:
+class ClientViews:
     """The views of a client by access token. The newest are kept, so that a user's rate limit outlives a request."""
 
     def __init__(self, client: CoachingClient) -> None:

@@ -18,9 +18,9 @@ from coaching_async import (
     TokenSource,
 )
 
-from ._records import Check
+from ._results import Check
 
-__all__ = ["DEADLINE", "HASTY", "Patient", "configured", "environment", "proxies"]
+__all__ = ["DEADLINE", "ONE_RETRY", "ConfiguredClient", "configured", "environment", "proxies"]
 
 VARIABLES: Final = (
     "GENESYSCLOUD_REGION",
@@ -32,17 +32,17 @@ VARIABLES: Final = (
 DEADLINE: Final = 10.0
 """Seconds that each call may take."""
 
-HASTY: Final = RetryPolicy(attempts=2)
+ONE_RETRY: Final = RetryPolicy(attempts=2)
 
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """What the client's own HTTP client never asks through a proxy."""
 
 
-class Patient(CoachingClient):
+class ConfiguredClient(CoachingClient):
     """A client as `from_env` makes it, in a hurry, and one that notes how long its token lives."""
 
     def __init__(self, auth: AccessToken | ClientCredentials | TokenSource, *, region: str | None = None) -> None:
-        super().__init__(auth, region=region, timeout=DEADLINE, retry=HASTY, on_event=self._note)
+        super().__init__(auth, region=region, timeout=DEADLINE, retry=ONE_RETRY, on_event=self._note)
         self.token_life: float | None = None
         # There is no other public way to a region's hosts; the API's name differs in its beginning, if at all.
         self.login_host = urlsplit(AuthorizationRequest("doctor", "http://localhost/", region=region).url).netloc
@@ -54,16 +54,16 @@ class Patient(CoachingClient):
             self.token_life = event.expires_in
 
 
-def configured(environ: Mapping[str, str]) -> Patient | Check:
+def configured(environ: Mapping[str, str]) -> ConfiguredClient | Check:
     """The client that the environment means, or why there is none."""
     try:
-        return Patient.from_env(environ)
+        return ConfiguredClient.from_env(environ)
     except ConfigurationError as error:
         advice = f"Set {VARIABLES[0]}, and either {VARIABLES[1]} or {VARIABLES[2]} with {VARIABLES[3]}."
         return Check("environment", "problem", str(error), advice)
 
 
-def environment(environ: Mapping[str, str], patient: Patient) -> Check:
+def environment(environ: Mapping[str, str], patient: ConfiguredClient) -> Check:
     """Which variables are set, never to what, and which hosts they mean."""
     present = [name for name in VARIABLES if environ.get(name)]
     odd = [name for name in present if environ[name] != environ[name].strip(" \t\r\n'\"")]
@@ -78,7 +78,7 @@ def environment(environ: Mapping[str, str], patient: Patient) -> Check:
     return Check("environment", "ok", sentence)
 
 
-def proxies(patient: Patient | None) -> Check:
+def proxies(patient: ConfiguredClient | None) -> Check:
     """The proxies and certificates of this process, as httpx takes them; of a proxy's URL only the host is shown."""
     found = {name: value for name, value in getproxies().items() if name in {"https", "all"}}
     files = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
