@@ -116,7 +116,7 @@ def pages_by_httpx(http: httpx.AsyncClient, service: Service, calls: int) -> Cal
     async def work() -> None:
         for number in range(1, calls + 1):
             query = {"userIds": service.user_ids, "pageSize": SIZE, "pageNumber": number}
-            page = await decode(Page[Appointment], (await sent(http, service, "GET", PATH, params=query)).content)
+            page = decode(Page[Appointment], (await sent(http, service, "GET", PATH, params=query)).content)
             assert len(page.entities) == SIZE
 
     return work
@@ -124,7 +124,7 @@ def pages_by_httpx(http: httpx.AsyncClient, service: Service, calls: int) -> Cal
 
 async def get(http: httpx.AsyncClient, service: Service) -> Appointment:
     """One appointment."""
-    return await decode(Appointment, (await sent(http, service, "GET", f"{PATH}/{ID}")).content)
+    return decode(Appointment, (await sent(http, service, "GET", f"{PATH}/{ID}")).content)
 
 
 async def delete(http: httpx.AsyncClient, service: Service) -> None:

@@ -1,6 +1,6 @@
 """Responses: decoded into a value, turned into an error, or shown as they came."""
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Final, Generic, TypeVar, cast
@@ -10,7 +10,8 @@ import attrs
 from coaching_async._exceptions import DecodeError, OutcomeUnknown, ResponseError, check_before_retrying, redact
 from coaching_async._permissions import advice_for
 from coaching_async._serialization.codec import decode, from_dict
-from coaching_async._serialization.json import Json, parse, parse_json, parse_object
+from coaching_async._serialization.json import Json, parse_json, parse_object
+from coaching_async._transport.body import parse_body
 from coaching_async._transport.messages import CallContext, Response
 from coaching_async._value import Value
 from coaching_async.models.common import Page
@@ -36,7 +37,7 @@ SUCCESS: Final = frozenset({200, 201})
 
 
 async def decode_response(
-    read: Callable[[bytes], Awaitable[T]], response: Response, call: CallContext, expected: Collection[int] = SUCCESS
+    parse: Callable[[bytes], T], response: Response, call: CallContext, expected: Collection[int] = SUCCESS
 ) -> T:
     if not 200 <= response.status < 300:
         raise error_from_response(response, call)
@@ -45,7 +46,7 @@ async def decode_response(
         problem = response.body_error.text
     elif response.status in expected:
         try:
-            return await read(response.content)
+            return await parse_body(parse, response.content)
         except ValueError as error:
             problem = str(error)
     text = f"{call.operation}: the answer is not what the API promises: {problem}{_correlation_suffix(response)}"
@@ -56,20 +57,20 @@ async def decode_response(
     raise failure
 
 
-async def decode_json(content: bytes) -> Json:
-    return await parse(content, lambda text: cast("Json", parse_json(text)))
+def decode_json(content: bytes) -> Json:
+    return cast("Json", parse_json(content))
 
 
-def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Awaitable[Page[T]]]:
+def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Page[T]]:
     """Reads the page of that number, and refuses any other."""
 
-    async def read(content: bytes) -> Page[T]:
-        page = await decode(cls, content)
+    def parse(content: bytes) -> Page[T]:
+        page = decode(cls, content)
         if page.page_number is not None and page.page_number != number:
             raise ValueError(f"page {number} was asked for, and page {page.page_number} came")
         return page
 
-    return read
+    return parse
 
 
 def error_from_response(response: Response, call: CallContext) -> ResponseError:

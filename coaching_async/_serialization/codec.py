@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
 from coaching_async.models.appointments import Appointment
 
-from .json import dumps, parse, parse_json, parse_with_orjson
+from .json import dumps, parse_json, parse_with_orjson
 from .names import camelize_names, to_camel
 
 __all__ = ["decode", "encode", "from_dict", "to_dict"]
@@ -47,12 +47,8 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
     raise ValueError(f"no {_name(cls)}: {problem}")
 
 
-async def decode(cls: type[T], content: bytes) -> T:
-    """Return the `cls` that a body holds. Raises `ValueError`, which names the place, where it holds no such thing."""
-    return await parse(content, partial(_model, cls))
-
-
-def _model(cls: type[T], content: bytes) -> T:
+def decode(cls: type[T], content: bytes) -> T:
+    """Return the `cls` of a response body (deserialization). Raises `ValueError`, which names the place, if there is none."""
     if (value := parse_with_orjson(content)) is not None:
         with suppress(Exception):  # no such model, or an integer that orjson read as a float: the other parser tells
             return _converter().structure(value, cls)

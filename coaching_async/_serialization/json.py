@@ -1,15 +1,9 @@
-"""JSON by the letter of RFC 8259, read by orjson where that is installed; a long text is read in a thread."""
+"""Strict JSON (RFC 8259): parsing and serialization, with orjson where it is installed."""
 
 import json
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
-from coaching_async._concurrency.tasks import run_in_thread
-
-__all__ = ["LARGE_BODY", "Json", "dumps", "parse", "parse_json", "parse_object", "parse_with_orjson"]
-
-T = TypeVar("T")
+__all__ = ["LARGE_BODY", "Json", "check_size", "dumps", "parse_json", "parse_object", "parse_with_orjson"]
 
 try:
     import orjson
@@ -22,32 +16,21 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 LARGE_BODY: Final = 2**18
-"""Bytes of a text above which reading it, and making models of it, would stop the event loop for too long."""
+"""Bytes of a body that is parsed in a worker thread, because parsing it would block the event loop for too long."""
 
 
 MAX_VALUES: Final = 2**19
-"""Values in one text, about. A page of 10 MiB has fewer; neither parser lets another thread run before its end, and with
-millions of values that is a second."""
+"""Upper bound of the values in one text, about. A page of 10 MiB has fewer. Neither parser lets another thread run before
+its end, and with millions of values that takes a second."""
 
 MAX_ORJSON_SIZE: Final = 2**21
 """Bytes of the longest text for orjson, which allocates twelve times as many."""
 
 
-async def parse(content: bytes, read: Callable[[bytes], T]) -> T:
-    """Return what `read` makes of a body, in a thread for a long one.
-
-    A caller that is cancelled, or whose deadline passes, does not wait for the thread. Raises what `read` raises, and
-    `ValueError` for more than `MOST` values.
-    """
-    if len(content) <= LARGE_BODY:
-        return read(content)
-    return await run_in_thread(partial(_read_large, content, read), is_left=True)
-
-
-def _read_large(content: bytes, read: Callable[[bytes], T]) -> T:
+def check_size(content: bytes) -> None:
+    """Raise `ValueError` for a text with more than `MAX_VALUES` values."""
     if sum(map(content.count, (b"{", b"[", b","))) > MAX_VALUES:
         raise ValueError(f"no JSON that can be read: it has more than {MAX_VALUES:,} values")
-    return read(content)
 
 
 def parse_json(content: bytes) -> Any:

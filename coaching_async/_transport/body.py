@@ -1,16 +1,19 @@
 """Reading the body of an answer: in full, and never more of it than a client can bear."""
 
 import zlib
-from collections.abc import AsyncIterator, Mapping
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final, Protocol, TypeVar
 
 import anyio
 
-from coaching_async._serialization.json import parse, parse_json
+from coaching_async._concurrency.tasks import run_in_thread
+from coaching_async._serialization.json import LARGE_BODY, check_size, parse_json
 
 from .messages import BodyError
 
-__all__ = ["MAX_BODY_SIZE", "ResponseBody", "read_body"]
+__all__ = ["MAX_BODY_SIZE", "ResponseBody", "parse_body", "read_body"]
+
+T = TypeVar("T")
 
 
 MAX_BODY_SIZE: Final = 10 * 2**20
@@ -127,7 +130,22 @@ def _is_delimited(answer: ResponseBody) -> bool:
 
 async def _is_json(body: bytes) -> bool:
     try:
-        await parse(body, parse_json)
+        await parse_body(parse_json, body)
     except ValueError:
         return False
     return True
+
+
+async def parse_body(parse: Callable[[bytes], T], body: bytes) -> T:
+    """Return what `parse` makes of a body. A large body is parsed in a worker thread.
+
+    A caller that is cancelled, or whose deadline passes, does not wait for the thread. Raises what `parse` raises.
+    """
+    if len(body) <= LARGE_BODY:
+        return parse(body)
+
+    def parse_large() -> T:
+        check_size(body)
+        return parse(body)
+
+    return await run_in_thread(parse_large, is_left=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,10 +15,11 @@ import httpx
 import pytest
 
 from coaching_async import Appointment, CoachingClient, DeadlineExceeded, OutcomeUnknown, Page
+from coaching_async._api import client as api_client
 from coaching_async._concurrency.tasks import MAX_THREADS, run_in_thread
-from coaching_async._serialization import codec as _wire
 from coaching_async._serialization.codec import decode, to_dict
 from coaching_async._serialization.json import LARGE_BODY
+from coaching_async._transport.body import parse_body
 from coaching_async.testing import assert_no_leaks
 from tests.faults.support import NEW
 from tests.support.doubles import Service
@@ -60,7 +62,7 @@ def work() -> Iterator[Work]:
 
 
 async def test_a_long_page_is_made_as_a_short_one_is():
-    page = await decode(Page[Appointment], json.dumps({"entities": ENTITIES, "total": 5}).encode())
+    page = await parse_body(partial(decode, Page[Appointment]), json.dumps({"entities": ENTITIES, "total": 5}).encode())
 
     assert (len(page.entities), page.total) == (len(ENTITIES), 5)
     assert to_dict(page.entities[-1]) == ENTITY
@@ -71,7 +73,7 @@ async def test_what_is_wrong_in_a_long_page_is_told_with_its_place():
     entities[333] = ENTITY | {"attendees": [5]}
 
     with pytest.raises(ValueError, match=r"entities\[333\].attendees\[0\]"):
-        await decode(Page[Appointment], json.dumps({"entities": entities}).encode())
+        await parse_body(partial(decode, Page[Appointment]), json.dumps({"entities": entities}).encode())
 
 
 async def test_while_a_thread_works_the_event_loop_goes_on(work: Work):
@@ -163,7 +165,7 @@ async def test_a_call_ends_at_its_deadline_though_a_thread_is_still_at_its_answe
 ):
     async with assert_no_leaks(), long_service().client(timeout=0.2) as client:
         with monkeypatch.context() as patch:
-            patch.setattr(_wire, "_model", work)
+            patch.setattr(api_client, "decode", work)
             with pytest.raises(kind) as caught:
                 await ask(client)
             assert work.under_way == 1
@@ -174,7 +176,7 @@ async def test_a_call_ends_at_its_deadline_though_a_thread_is_still_at_its_answe
 
 
 async def test_a_client_is_closed_though_a_thread_is_still_at_an_answer(work: Work, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_wire, "_model", work)
+    monkeypatch.setattr(api_client, "decode", work)
     client = long_service().client()
 
     async def ask() -> None:
@@ -204,11 +206,11 @@ async def test_a_caller_that_is_cancelled_natively_goes_at_once_too(work: Work, 
 ENDING = """
 import threading
 import anyio
-from coaching_async._tasks import off_the_loop
+from coaching_async._concurrency.tasks import run_in_thread
 
 async def main():
     with anyio.move_on_after(0.05):
-        await off_the_loop(threading.Event().wait, is_left=True)
+        await run_in_thread(threading.Event().wait, is_left=True)
 
 anyio.run(main, backend="{}")
 """

@@ -1,6 +1,7 @@
 import json
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
 from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
@@ -46,6 +47,7 @@ from coaching_async._serialization.codec import decode, encode
 from coaching_async._serialization.json import parse_json
 from coaching_async._serialization.names import to_camel
 from coaching_async._serialization.urls import encode_path, encode_query
+from coaching_async._transport.body import parse_body
 from tests.conftest import DATA
 
 MODELS: dict[str, Any] = {
@@ -548,4 +550,6 @@ async def test_a_long_list_inside_an_item_says_where_it_is_wrong():
     attendees[333] = 5
 
     with pytest.raises(ValueError, match=r"attendees\[333\]"):
-        await decode(Page[Appointment], json.dumps({"entities": [{"id": "1", "attendees": attendees}]}).encode())
+        await parse_body(
+            partial(decode, Page[Appointment]), json.dumps({"entities": [{"id": "1", "attendees": attendees}]}).encode()
+        )

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from coaching_async import Appointment, AppointmentAggregates, Page
 from coaching_async._serialization import json as _json
-from coaching_async._serialization.codec import _model
+from coaching_async._serialization.codec import decode
 from coaching_async._serialization.json import (
     LARGE_BODY,
     MAX_VALUES,
-    parse,
     parse_json,
     parse_object,
     parse_with_orjson,
 )
+from coaching_async._transport.body import parse_body
 
 fast = pytest.mark.skipif(_json.orjson is None, reason="the extra `fast` is not there")
 
@@ -86,7 +86,7 @@ def test_what_orjson_reads_is_what_the_standard_library_reads_but_for_integers_b
 
 def told(cls: Any, content: bytes) -> str:
     try:
-        return repr(_model(cls, content))
+        return repr(decode(cls, content))
     except ValueError as error:
         return str(error)
 
@@ -135,7 +135,7 @@ def test_with_orjson_a_body_means_what_it_means_without(monkeypatch: pytest.Monk
 def test_where_orjson_reads_a_body_the_standard_library_does_not(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(_json, "DECODER", None)
 
-    assert _model(Page[Appointment], '{"entities": [{"id": "1", "name": "Zoë"}]}'.encode()).entities[0].name == "Zoë"
+    assert decode(Page[Appointment], '{"entities": [{"id": "1", "name": "Zoë"}]}'.encode()).entities[0].name == "Zoë"
 
 
 def test_of_two_members_of_one_name_the_last_counts():
@@ -158,7 +158,7 @@ def test_of_two_members_of_one_name_the_last_counts():
 )
 async def test_what_is_wrong_with_a_long_text_is_told_without_quoting_it(content: bytes, problem: str):
     with pytest.raises(ValueError, match=problem) as caught:
-        await parse(content, parse_json)
+        await parse_body(parse_json, content)
 
     assert len(str(caught.value)) < 200
 
@@ -166,7 +166,7 @@ async def test_what_is_wrong_with_a_long_text_is_told_without_quoting_it(content
 @pytest.mark.anyio
 @pytest.mark.real_time
 async def test_a_long_text_may_begin_with_a_byte_order_mark():
-    assert await parse(b"\xef\xbb\xbf" + b" " * LARGE_BODY + b"[5]", parse_json) == [5]
+    assert await parse_body(parse_json, b"\xef\xbb\xbf" + b" " * LARGE_BODY + b"[5]") == [5]
 
 
 def test_what_only_adds_to_a_status_is_not_looked_at_where_it_is_very_long():
