@@ -3,11 +3,13 @@
 import asyncio
 import json
 import selectors
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
 
 from benchmarks import environments
@@ -16,6 +18,9 @@ from .everyday import Official, official
 from .validation import Witness, witnessing
 
 DATA = Path(__file__).parent / "data"
+
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
 
 
 class JumpingSelector(selectors.DefaultSelector):
@@ -39,6 +44,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+
+@pytest.fixture(scope="session", autouse=True)
+def an_interrupt_is_never_ignored() -> Iterator[None]:
+    """A shell without job control starts what runs in the background with SIGINT ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ from coaching_async import (
 )
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
+from .faults import HANG
 from .in_thread import in_thread
 from .serving import EXAMPLES, ROOT, environment
 
@@ -161,7 +162,7 @@ def official(sdk_python: Path, home: Path) -> Iterator[Official]:
         try:
             yield Official(process)
             with contextlib.suppress(BrokenPipeError):
-                process.communicate(timeout=30)
+                process.communicate(timeout=HANG)
         finally:
             process.kill()
     assert process.returncode == 0

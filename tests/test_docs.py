@@ -33,6 +33,7 @@ from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
 from .commands import environment
+from .faults import HANG
 from .pages import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
 
 PYTHON = {page: found for page in PAGES if (found := blocks(page, "python"))}
@@ -98,7 +99,7 @@ def test_the_program_in_the_readme_runs_as_it_stands(tmp_path: Path):
 
     with Sandbox(appointments=100) as sandbox:
         command = [sys.executable, "-W", "error", "-X", "dev", "-W", "ignore::ResourceWarning", "-c", program.text]
-        subprocess.run(command, cwd=tmp_path, env=os.environ | environment(sandbox), check=True, timeout=20)
+        subprocess.run(command, cwd=tmp_path, env=os.environ | environment(sandbox), check=True, timeout=HANG)
 
     assert (tmp_path / "appointments.jsonl").read_text().count("\n") > 1
 
@@ -114,7 +115,7 @@ def test_every_block_of_a_page_about_tests_is_a_test_that_passes(page: Path, tmp
 
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": paths}
-    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=25, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=HANG, capture_output=True, text=True)
 
     assert ran.returncode == 0, ran.stdout
 

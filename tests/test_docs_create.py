@@ -23,6 +23,7 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from coaching_async.testing import build, fails, loses_answer, route
 
 from .everyday import OURS, program
+from .faults import HANG
 from .pages import ROOT, blocks
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
@@ -42,7 +43,7 @@ def create(request: pytest.FixtureRequest) -> Create:
     return on_the_page() if request.param == "page" else program(OURS / "create.py").create
 
 
-async def created_by(create: Create, sandbox: Sandbox, timeout: float = 10.0) -> Appointment:
+async def created_by(create: Create, sandbox: Sandbox, timeout: float = 10 * HANG) -> Appointment:
     body = build(AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1])
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
     retry = RetryPolicy(attempts=1, max_backoff=0.01)

@@ -21,6 +21,7 @@ from coaching_async.progress import progress, said
 from . import exports
 from .exports import NASTY, SEVEN, USER, Org, exported, files, ids, rows, stopped
 from .exports import no_waiting_for_the_disk as no_waiting_for_the_disk
+from .faults import HANG
 from .support import answer, on, page
 
 pytestmark = pytest.mark.anyio
@@ -289,7 +290,7 @@ def left_alone_by_a_cancelling(monkeypatch: pytest.MonkeyPatch, cancel: Callable
     def slowly(file: UnfinishedFile, lines: bytes, *args: Any) -> None:
         if file.items:
             cancel()
-            assert closing.wait(10)
+            assert closing.wait(HANG)
             happened.append("kept")
         keep(file, lines, *args)
 

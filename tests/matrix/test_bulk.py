@@ -23,10 +23,10 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from tests.faults import Conversation, FaultServer, tasks_now
+from tests.faults import HANG, Conversation, FaultServer, tasks_now
 from tests.support import answer
 
-from .support import NEW, client_to
+from .support import NEW, client_to, come
 
 pytestmark = pytest.mark.anyio
 
@@ -37,13 +37,6 @@ IDS = [f"id-{number}" for number in range(10_000)]
 
 def id_of(target: str) -> str:
     return target.rpartition("/")[2]
-
-
-async def come(condition: Callable[[], bool]) -> None:
-    """Until it is true, in the loop under test; a hang is a failure."""
-    with anyio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 # it comes true in another thread
-            await anyio.sleep(0.001)
 
 
 class Peer:
@@ -79,7 +72,6 @@ def quietly(caplog: pytest.LogCaptureFixture) -> None:
 # 77
 
 
-@pytest.mark.timeout(180)  # some seconds, on a machine that does nothing else
 @pytest.mark.usefixtures("quietly")
 async def test_row_77_ten_thousand_ids_are_got_ten_at_a_time_in_their_order():
     peer, tasks = Peer({}), tasks_now()
@@ -140,7 +132,6 @@ def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
             return type(outcome.error) is TransportError and outcome.error.processed == "no"
 
 
-@pytest.mark.timeout(180)  # some seconds, on a machine that does nothing else
 @pytest.mark.usefixtures("quietly")
 async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
     fates = misfortunes(IDS)
@@ -204,7 +195,7 @@ async def test_row_79_a_bug_comes_out_as_the_one_error_that_it_is_and_the_others
                     raise error
                 return await client.appointments.get(id_)
 
-            with anyio.fail_after(4), pytest.raises(ZeroDivisionError) as caught:
+            with anyio.fail_after(HANG), pytest.raises(ZeroDivisionError) as caught:
                 await client.bulk(read, IDS)
 
             assert caught.value is error
@@ -232,7 +223,7 @@ async def test_row_81_a_reader_that_breaks_off_or_fails_leaves_nothing_under_way
                             raise error
                         break
 
-            with anyio.fail_after(4):
+            with anyio.fail_after(HANG):
                 if error is None:
                     await read()
                 else:
