@@ -1,5 +1,6 @@
 """What the rows of the fault matrix share."""
 
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ NEW = AppointmentCreate(
     length_in_minutes=30,
     attendee_ids=["user-1"],
 )
+
+FULL = "FULL_MATRIX" in os.environ
+"""Whether the rows with many calls make all of them, as `make long` has it, or a tenth."""
 
 SWIFT = RetryPolicy(max_backoff=0.01)
 """The default policy without its waits, for tests on the real clock."""

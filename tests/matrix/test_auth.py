@@ -56,7 +56,7 @@ from tests.test_keeper_laws import (
     stall,
 )
 
-from .support import APPOINTMENT, CANARY, CLIENT_ID, NEW, SECRET, client_to, credentials, failing
+from .support import APPOINTMENT, CANARY, CLIENT_ID, FULL, NEW, SECRET, client_to, credentials, failing
 
 pytestmark = pytest.mark.anyio
 
@@ -258,7 +258,7 @@ async def test_row_48_an_answer_without_a_refresh_token_leaves_the_old_one_good(
 
 
 @pytest.mark.real_time
-async def test_row_49_a_thousand_calls_over_twenty_expiries_post_each_refresh_token_once():
+async def test_row_49_many_calls_over_twenty_expiries_post_each_refresh_token_once():
     told = list[str]()
 
     async def on_rotated(new: str) -> None:
@@ -269,7 +269,7 @@ async def test_row_49_a_thousand_calls_over_twenty_expiries_post_each_refresh_to
         auth = RefreshToken(SANDBOX_ID, SANDBOX_SECRET, FIRST, on_rotated=on_rotated)
         async with client_to(sandbox.base_url, auth=auth, rate_limit=RateLimit(10_000)) as client:
             for _ in range(20):
-                await all_of([client.appointments.list_mine().total] * 50)
+                await all_of([client.appointments.list_mine().total] * (50 if FULL else 10))
                 sandbox.oauth.revoke_all()
 
         logins = [each.status for each in sandbox.requests if each.path == "/oauth/token"]

@@ -26,13 +26,13 @@ from coaching_async import (
 from tests.faults import HANG, Conversation, FaultServer, tasks_now
 from tests.support import answer
 
-from .support import NEW, client_to, come
+from .support import FULL, NEW, client_to, come
 
 pytestmark = pytest.mark.anyio
 
 PLENTY = RateLimit(10**6, per=0.01)
 LIMIT = 10
-IDS = [f"id-{number}" for number in range(10_000)]
+IDS = [f"id-{number}" for number in range(10_000 if FULL else 1_000)]
 
 
 def id_of(target: str) -> str:
@@ -65,7 +65,7 @@ class Peer:
 
 @pytest.fixture
 def quietly(caplog: pytest.LogCaptureFixture) -> None:
-    """Without the records of 10,000 calls, which pytest would keep; the tests beside it have them looked at."""
+    """Without the records of so many calls, which pytest would keep; the tests beside it have them looked at."""
     caplog.set_level(logging.WARNING)
 
 
@@ -73,7 +73,7 @@ def quietly(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.usefixtures("quietly")
-async def test_row_77_ten_thousand_ids_are_got_ten_at_a_time_in_their_order():
+async def test_row_77_many_ids_are_got_ten_at_a_time_in_their_order():
     peer, tasks = Peer({}), tasks_now()
 
     async with peer.client() as client:
@@ -96,14 +96,14 @@ async def test_row_77_memory_stays_flat():
 
         await client.bulk(forget, IDS[:100])
         peaks: list[int] = []
-        for count in (200, 1200):
+        for count in (200, 1000):
             gc.collect()
             tracemalloc.start()
             await client.bulk(forget, IDS[:count])
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
 
-    assert (peaks[1] - peaks[0]) / 1000 < 300, "an outcome (test_bulk.py measures it), and what waits for the collector"
+    assert (peaks[1] - peaks[0]) / 800 < 300, "an outcome (test_bulk.py measures it), and what waits for the collector"
 
 
 # 78
@@ -133,7 +133,7 @@ def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
 
 
 @pytest.mark.usefixtures("quietly")
-async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
+async def test_row_78_of_many_each_has_its_typed_result_in_its_place():
     fates = misfortunes(IDS)
     peer, tasks = Peer(fates), tasks_now()
 
@@ -142,7 +142,7 @@ async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
 
     assert [each.item for each in result.outcomes] == IDS
     assert all(as_ordered(each, fates.get(each.item, 200)) for each in result.outcomes)
-    assert (len(result.succeeded), len(result.failed)) == (8900, 1100)
+    assert len(result.failed) == len(IDS) * 11 // 100
     assert peer.peak == LIMIT
     assert peer.tasks - (tasks - 1) <= LIMIT + 2
 

@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import multiprocessing
-import os
 import random
 import re
 import signal
@@ -48,11 +47,11 @@ from tests.conftest import VirtualLoop
 from tests.faults import HANG, Conversation, Fault, FaultProxy, FaultServer, ok, response, tasks_now
 from tests.support import Service, answer, http_of, on, page
 
-from .support import ANNOTATION, APPOINTMENT, Source, client_to, come, credentials, failing
+from .support import ANNOTATION, APPOINTMENT, FULL, Source, client_to, come, credentials, failing
 
 pytestmark = pytest.mark.anyio
 
-CHURN_ROUNDS = int(os.environ.get("CHURN_ROUNDS", "30"))
+CHURN_ROUNDS = 300 if FULL else 10
 PLENTY = RateLimit(10**6, per=1.0)
 POSITIONS = 12
 PERMITS = 10
@@ -182,7 +181,6 @@ async def stream(client: CoachingClient) -> object:
 
 
 @pytest.mark.real_time
-@pytest.mark.timeout(300 + CHURN_ROUNDS)
 @pytest.mark.parametrize(
     "use, at_once",
     [(read, 20), (read_many, 4), (read_many_in_time, 4), (stream, 4)],
