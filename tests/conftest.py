@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
 
 from benchmarks import environments
@@ -20,6 +21,9 @@ DATA = Path(__file__).parent / "data"
 # A shell's background job ignores SIGINT, and its children inherit that. With this handler, here and in the children of
 # the tests, Ctrl-C does what it does in a terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
 
 
 class JumpingSelector(selectors.DefaultSelector):
@@ -43,6 +47,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+
+@pytest.fixture(scope="session", autouse=True)
+def an_interrupt_is_never_ignored() -> Iterator[None]:
+    """A shell without job control starts what runs in the background with SIGINT ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

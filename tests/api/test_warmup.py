@@ -17,12 +17,13 @@ from coaching_async import (
     ClientMisuse,
     CoachingClient,
     ConfigurationError,
+    RetryPolicy,
     TransportError,
 )
 from coaching_async._concurrency.tasks import run_in_thread
 from coaching_async.testing import assert_no_leaks
 from tests.support.doubles import TOKEN, http_of
-from tests.support.fault_server import Conversation, FaultServer, answering, then
+from tests.support.fault_server import HANG, Conversation, FaultServer, answering, then
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
@@ -62,7 +63,7 @@ async def test_a_view_is_warmed_up_with_its_own_token():
 @pytest.mark.parametrize("status", [404, 429, 503])
 async def test_any_answer_will_do_and_is_waited_for_once(status: int):
     with FaultServer(then(answering(status=status, retry_after="9"))) as server:
-        async with CoachingClient(AccessToken(TOKEN), base_url=server.url, timeout=5) as client:
+        async with CoachingClient(AccessToken(TOKEN), base_url=server.url) as client:
             await client.warmup()
             await client.warmup()
 
@@ -75,7 +76,8 @@ async def test_wrong_credentials_and_hosts_are_told_before_anybody_waits():
             with pytest.raises(AuthError):
                 await client.warmup()
 
-    async with CoachingClient(AccessToken(TOKEN), base_url=server.url, timeout=0.5) as client:
+    once = RetryPolicy(attempts=1)
+    async with CoachingClient(AccessToken(TOKEN), base_url=server.url, retry=once) as client:
         with pytest.raises(TransportError) as caught:
             await client.warmup()
     assert (caught.value.operation, caught.value.processed) == ("warmup", "no")
@@ -94,7 +96,7 @@ class Reading:
     def __call__(self) -> ssl.SSLContext:
         self.threads.append(threading.get_ident())
         self.tell(self.begun.set)
-        self.go_on.wait(10)
+        self.go_on.wait(HANG)
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -163,17 +165,17 @@ def test_when_the_event_loop_is_gone_what_is_done_off_it_ends_in_silence(monkeyp
 
     def slow() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(HANG)
 
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)  # it complains of the task
     task = loop.create_task(run_in_thread(slow))
     loop.run_until_complete(asyncio.sleep(0))
-    begun.wait(10)
+    begun.wait(HANG)
     thread = next(each for each in threading.enumerate() if each.name == "coaching_async")
     loop.close()
     go_on.set()
-    thread.join(10)
+    thread.join(HANG)
     del task
     gc.collect()
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.timeout(120)
-
 ROOT = Path(__file__).parents[2]
 RECORDS: dict[str, Any] = json.loads((ROOT / "benchmarks" / "guard.json").read_text())
 SERIES = f"{sys.version_info.major}.{sys.version_info.minor}"

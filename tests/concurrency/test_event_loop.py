@@ -17,7 +17,7 @@ import pytest
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, OutcomeUnknown, RetryPolicy
 from coaching_async._transport.http_client import LazyHttpClient
 from tests.support.doubles import TOKEN, Service, answer, http_of
-from tests.support.fault_server import FaultServer, ok
+from tests.support.fault_server import HANG, FaultServer, ok
 
 BACKENDS = ("asyncio", "trio")
 APPOINTMENT = {"id": "1"}
@@ -110,7 +110,7 @@ def test_a_forked_child_is_told_unless_nothing_was_begun_before(used: bool):
 
     child = fork.Process(target=in_the_child, args=(client, told))
     child.start()
-    child.join(20)
+    child.join(HANG)
 
     expected = "this client was used before the process forked: make a new one in the child" if used else "1"
     assert told.get() == expected

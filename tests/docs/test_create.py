@@ -21,6 +21,7 @@ from coaching_async import (
 )
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from coaching_async.testing import build, fails, loses_answer, route
+from tests.support.fault_server import HANG
 from tests.support.markdown import ROOT, blocks
 from tests.support.official_sdk.everyday import OURS, program
 
@@ -41,7 +42,7 @@ def create(request: pytest.FixtureRequest) -> Create:
     return on_the_page() if request.param == "page" else program(OURS / "create.py").create
 
 
-async def created_by(create: Create, sandbox: Sandbox, timeout: float = 10.0) -> Appointment:
+async def created_by(create: Create, sandbox: Sandbox, timeout: float = 10 * HANG) -> Appointment:
     body = build(AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1])
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
     retry = RetryPolicy(attempts=1, max_backoff=0.01)

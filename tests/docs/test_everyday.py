@@ -17,6 +17,7 @@ from coaching_async import Appointment, from_dict
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Client, Fault, Sandbox, UserGrant
 from coaching_async.testing import fails, loses_answer, route
 from tests.support.example_servers import ROOT
+from tests.support.fault_server import HANG
 from tests.support.official_sdk.everyday import OURS, Failed, Json, Official, Ours
 
 # Whichever test comes first builds the environment of the SDK, which is 170 MB large.
@@ -251,7 +252,7 @@ def test_our_test_without_a_network_passes(tmp_path: Path):
         "no:cacheprovider",
     ]
     environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=25, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=HANG, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout
     assert "2 passed" in ran.stdout
 

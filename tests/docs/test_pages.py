@@ -32,6 +32,7 @@ from coaching_async._config import VARIABLES
 from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 from tests.support.cli import environment
+from tests.support.fault_server import HANG
 from tests.support.markdown import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
 
 PYTHON = {page: found for page in PAGES if (found := blocks(page, "python"))}
@@ -100,7 +101,9 @@ def test_the_program_in_the_readme_runs_as_it_stands_and_prints_appointments(tmp
     with Sandbox(appointments=100) as sandbox:
         command = [sys.executable, "-W", "error", "-X", "dev", "-W", "ignore::ResourceWarning", "-c", program.text]
         environ = os.environ | environment(sandbox)
-        ran = subprocess.run(command, cwd=tmp_path, env=environ, check=True, timeout=20, capture_output=True, text=True)
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=environ, check=True, timeout=HANG, capture_output=True, text=True
+        )
 
     assert ran.stdout.count("\n2026-11-") > 1
 
@@ -116,7 +119,7 @@ def test_every_block_of_a_page_about_tests_is_a_test_that_passes(page: Path, tmp
 
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": paths}
-    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=25, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=HANG, capture_output=True, text=True)
 
     assert ran.returncode == 0, ran.stdout
 

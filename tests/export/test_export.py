@@ -21,6 +21,7 @@ from tests.support import export as exports
 from tests.support.doubles import answer, on, page
 from tests.support.export import NASTY, SEVEN, USER, Org, exported, files, ids, rows, stopped
 from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
+from tests.support.fault_server import HANG
 
 pytestmark = pytest.mark.anyio
 
@@ -288,7 +289,7 @@ def left_alone_by_a_cancelling(monkeypatch: pytest.MonkeyPatch, cancel: Callable
     def slowly(file: UnfinishedFile, lines: bytes, *args: Any) -> None:
         if file.items:
             cancel()
-            assert closing.wait(10)
+            assert closing.wait(HANG)
             happened.append("kept")
         keep(file, lines, *args)
 

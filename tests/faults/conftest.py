@@ -7,7 +7,8 @@ import pytest
 from coaching_async.testing import assert_no_leaks
 from tests.faults.support import CANARY
 
-PATIENCE = 2.0
+PATIENCE = 30.0
+"""Seconds; where nothing is left, none of them is waited for."""
 
 
 @pytest.fixture(autouse=True)

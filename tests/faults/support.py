@@ -1,15 +1,18 @@
 """What the rows of the fault matrix share."""
 
+import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
+import anyio
 import pytest
 
 from coaching_async import AppointmentCreate, ClientCredentials, CoachingClient, CoachingError, RetryPolicy
+from tests.faults import HANG
 
 CLIENT_ID = "a-client-id"
 SECRET = "c4n4ry-secret"
@@ -28,6 +31,9 @@ NEW = AppointmentCreate(
     attendee_ids=["user-1"],
 )
 
+FULL = "FULL_MATRIX" in os.environ
+"""Whether the rows with many calls make all of them, as `make long` has it, or a tenth."""
+
 SWIFT = RetryPolicy(max_backoff=0.01)
 """The default policy without its waits, for tests on the real clock."""
 
@@ -41,8 +47,15 @@ class Source:
 
 def client_to(url: str, **options: Any) -> CoachingClient:
     """A client of a server on this machine; `auth=credentials()` for one that logs in there first."""
-    options = {"retry": SWIFT, "timeout": 5.0} | options
+    options = {"retry": SWIFT, "timeout": 10 * HANG} | options  # what hangs is found before
     return CoachingClient(options.pop("auth", None) or Source(), base_url=url, **options)
+
+
+async def come(condition: Callable[[], bool]) -> None:
+    """Wait until it is true, in the event loop under test, which learns nothing of other threads; a hang is a failure."""
+    with anyio.fail_after(HANG):
+        while not condition():  # noqa: ASYNC110 # it comes true in another thread
+            await anyio.sleep(0.001)
 
 
 def credentials() -> ClientCredentials:

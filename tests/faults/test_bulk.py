@@ -23,26 +23,19 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from tests.faults.support import NEW, client_to
+from tests.faults.support import FULL, NEW, client_to, come
 from tests.support.doubles import answer
-from tests.support.fault_server import Conversation, FaultServer, tasks_now
+from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
 pytestmark = pytest.mark.anyio
 
 PLENTY = RateLimit(10**6, per=0.01)
 LIMIT = 10
-IDS = [f"id-{number}" for number in range(10_000)]
+IDS = [f"id-{number}" for number in range(10_000 if FULL else 1_000)]
 
 
 def id_of(target: str) -> str:
     return target.rpartition("/")[2]
-
-
-async def come(condition: Callable[[], bool]) -> None:
-    """Until it is true, in the loop under test; a hang is a failure."""
-    with anyio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 # it comes true in another thread
-            await anyio.sleep(0.001)
 
 
 class Peer:
@@ -71,16 +64,15 @@ class Peer:
 
 @pytest.fixture
 def quietly(caplog: pytest.LogCaptureFixture) -> None:
-    """Without the records of 10,000 calls, which pytest would keep; the tests beside it have them looked at."""
+    """Without the records of so many calls, which pytest would keep; the tests beside it have them looked at."""
     caplog.set_level(logging.WARNING)
 
 
 # 77
 
 
-@pytest.mark.timeout(180)  # some seconds, on a machine that does nothing else
 @pytest.mark.usefixtures("quietly")
-async def test_row_77_ten_thousand_ids_are_got_ten_at_a_time_in_their_order():
+async def test_row_77_many_ids_are_got_ten_at_a_time_in_their_order():
     peer, tasks = Peer({}), tasks_now()
 
     async with peer.client() as client:
@@ -104,14 +96,14 @@ async def test_row_77_memory_stays_flat():
 
         await client.bulk(forget, IDS[:100])
         peaks: list[int] = []
-        for count in (200, 1200):
+        for count in (200, 1000):
             gc.collect()
             tracemalloc.start()
             await client.bulk(forget, IDS[:count])
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
 
-    assert (peaks[1] - peaks[0]) / 1000 < 300, "an outcome (test_bulk.py measures it), and what waits for the collector"
+    assert (peaks[1] - peaks[0]) / 800 < 300, "an outcome (test_bulk.py measures it), and what waits for the collector"
 
 
 # 78
@@ -140,9 +132,8 @@ def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
             return type(outcome.error) is TransportError and outcome.error.processed == "no"
 
 
-@pytest.mark.timeout(180)  # some seconds, on a machine that does nothing else
 @pytest.mark.usefixtures("quietly")
-async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
+async def test_row_78_of_many_each_has_its_typed_result_in_its_place():
     fates = misfortunes(IDS)
     peer, tasks = Peer(fates), tasks_now()
 
@@ -151,7 +142,7 @@ async def test_row_78_of_ten_thousand_each_has_its_typed_result_in_its_place():
 
     assert [each.item for each in result.outcomes] == IDS
     assert all(as_ordered(each, fates.get(each.item, 200)) for each in result.outcomes)
-    assert (len(result.succeeded), len(result.failed)) == (8900, 1100)
+    assert len(result.failed) == len(IDS) * 11 // 100
     assert peer.peak == LIMIT
     assert peer.tasks - tasks == 2 * LIMIT + 1
 
@@ -204,7 +195,7 @@ async def test_row_79_a_bug_comes_out_as_the_one_error_that_it_is_and_the_others
                     raise error
                 return await client.appointments.get(id_)
 
-            with anyio.fail_after(4), pytest.raises(ZeroDivisionError) as caught:
+            with anyio.fail_after(HANG), pytest.raises(ZeroDivisionError) as caught:
                 await client.bulk(read, IDS)
 
             assert caught.value is error
@@ -232,7 +223,7 @@ async def test_row_81_a_reader_that_breaks_off_or_fails_leaves_nothing_under_way
                             raise error
                         break
 
-            with anyio.fail_after(4):
+            with anyio.fail_after(HANG):
                 if error is None:
                     await read()
                 else:

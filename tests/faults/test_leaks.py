@@ -36,10 +36,10 @@ from coaching_async import (
 )
 from coaching_async._transport.retry_policy import RetryBudget
 from tests.faults.conftest import row_105_nothing_is_left
-from tests.faults.support import ANNOTATION, APPOINTMENT, client_to
+from tests.faults.support import ANNOTATION, APPOINTMENT, client_to, come
 from tests.support.cancelling import assert_nothing_is_held
 from tests.support.doubles import http_of, way_of
-from tests.support.fault_server import Conversation, FaultServer, ok, tasks_now
+from tests.support.fault_server import HANG, Conversation, FaultServer, ok, tasks_now
 
 pytestmark = pytest.mark.anyio
 
@@ -114,9 +114,7 @@ MOODS: dict[str, tuple[type[Exception] | None, ...]] = {
 async def cancelled_in_flight(call: Callable[[], Any], has_arrived: Callable[[], bool]) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call)
-        with anyio.fail_after(10):
-            while not has_arrived():  # noqa: ASYNC110 # the server runs in threads, and has no event of the loop
-                await anyio.sleep(0.001)
+        await come(has_arrived)
         tasks.cancel_scope.cancel()
 
 
@@ -343,7 +341,7 @@ def test_row_106_an_import_reads_and_starts_nothing(tmp_path: Path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=HANG,
         check=False,
     )
 

@@ -17,7 +17,7 @@ from coaching_async import (
     DecodeError,
     WalkReport,
 )
-from tests.faults.support import client_to, credentials, failing
+from tests.faults.support import client_to, come, credentials, failing
 from tests.support.cancelling import Way, assert_nothing_is_held, every_way, skip_where_unknown
 from tests.support.changing_lists import MOVE, Change, MovingList, by_items, listing_of
 from tests.support.fault_server import Behaviour, Conversation, FaultServer, answering
@@ -339,12 +339,6 @@ async def test_row_73_a_stream_that_was_cancelled_leaves_a_client_as_good_as_new
             assert_nothing_is_held(client, 10)
             service.is_stuck = False
             assert "".join(await use()) == "abcdef"
-
-
-async def come(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 # it comes true in another thread
-            await anyio.sleep(0.001)
 
 
 @pytest.mark.real_time

@@ -218,10 +218,10 @@ async def test_row_107_in_a_whole_life_no_secret_shows(
             raw = await client.raw(client.appointments.get, "1")
             assert not is_shown(repr(raw))
             for fate, expected in FATES.items():
-                view = client.with_options(timeout=0.1) if fate == "silent" else client
+                view = client.with_options(timeout=0.5) if fate == "silent" else client
                 await fails(expected, view.appointments.get(fate))
             for fate in ("cut", "silent", "hollow"):
-                view = client.with_options(timeout=0.1) if fate == "silent" else client
+                view = client.with_options(timeout=0.5) if fate == "silent" else client
                 await fails(OutcomeUnknown, view.annotations.update("1", fate, "t"))
 
             office.refuses = True

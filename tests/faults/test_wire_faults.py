@@ -18,6 +18,7 @@ import pytest
 
 from coaching_async.testing import assert_no_leaks
 from tests.support.fault_server import (
+    HANG,
     Authority,
     Behaviour,
     Conversation,
@@ -44,7 +45,7 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=5)
+    return socket.create_connection(("127.0.0.1", port), timeout=HANG)
 
 
 def all_of(peer: socket.socket) -> tuple[bytes, str]:
@@ -67,9 +68,9 @@ def get(connection: http.client.HTTPConnection, target: str = "/", body: bytes |
 @contextlib.contextmanager
 def http_to(port: int, tls: ssl.SSLContext | None = None) -> Iterator[http.client.HTTPConnection]:
     if tls:
-        connection = http.client.HTTPSConnection("localhost", port, timeout=5, context=tls)
+        connection = http.client.HTTPSConnection("localhost", port, timeout=HANG, context=tls)
     else:
-        connection = http.client.HTTPConnection("localhost", port, timeout=5)
+        connection = http.client.HTTPConnection("localhost", port, timeout=HANG)
     with contextlib.closing(connection):
         yield connection
 
@@ -175,7 +176,6 @@ def test_a_connection_is_open_until_the_peer_closes_it():
 
 
 def test_leaving_the_server_ends_all_conversations():
-    began = time.monotonic()
     behaviours = [Conversation.pause, Conversation.request, lambda c: c.send(b"x" * 50_000_000)]
     with contextlib.ExitStack() as peers:
         with FaultServer(*behaviours) as server:
@@ -183,8 +183,6 @@ def test_leaving_the_server_ends_all_conversations():
                 peers.enter_context(connect(server.port))
             server.wait_until(lambda: server.accepted == 3)
         assert not [each for each in threading.enumerate() if each.name.startswith("FaultServer")]
-
-    assert time.monotonic() - began < 2
 
 
 def test_what_a_behaviour_raises_comes_out():
@@ -321,7 +319,7 @@ def test_on_the_way_up_a_pause_is_at_the_byte(at: int):
     with through(behave, Fault("pause", "up", at)) as (peer, proxy, _):
         peer.sendall(UP)
         peer.shutdown(socket.SHUT_WR)
-        assert proxy.paused.wait(5)
+        assert proxy.paused.wait(HANG)
         wait_until(lambda: len(first) == 1)
         proxy.resume()
         assert all_of(peer) == (b"", "FIN")
@@ -333,7 +331,7 @@ def test_on_the_way_up_a_pause_is_at_the_byte(at: int):
 def test_on_the_way_down_a_pause_is_at_the_byte(at: int):
     with through(send_down, Fault("pause", "down", at)) as (peer, proxy, _):
         assert receive(peer, at) == DOWN[:at]
-        assert proxy.paused.wait(5)
+        assert proxy.paused.wait(HANG)
         assert nothing_comes(peer)
         proxy.resume()
         assert not proxy.paused.is_set()
@@ -348,15 +346,17 @@ def test_a_pause_in_one_direction_leaves_the_other_alone():
 
     with through(behave, Fault("pause", "up", 3)) as (peer, proxy, _):
         peer.sendall(b"123456")
-        assert proxy.paused.wait(5)
+        assert proxy.paused.wait(HANG)
         assert receive(peer, 4) == b"down"
 
 
 def test_a_delay_is_once_and_loses_nothing():
+    began = time.monotonic()
     with through(send_down, Fault("delay", "down", 7, 0.05)) as (peer, _, _):
         assert receive(peer, 7) == DOWN[:7]
-        assert nothing_comes(peer)
         assert all_of(peer) == (DOWN[7:], "FIN")
+
+    assert time.monotonic() - began >= 0.05
 
 
 def test_a_black_hole_swallows_the_rest_and_the_end():

@@ -9,8 +9,8 @@ import pytest
 
 from coaching_async import AppointmentCreate, to_dict
 from coaching_async.testing import build
-from tests.support.example_servers import COMMANDS, PATIENCE, USER, serving
-from tests.support.fault_server import HOST, Conversation, FaultServer, answering, ok, then
+from tests.support.example_servers import COMMANDS, USER, serving
+from tests.support.fault_server import HANG, HOST, Conversation, FaultServer, answering, ok, then
 
 pytestmark = pytest.mark.parametrize("framework", COMMANDS)
 
@@ -63,7 +63,7 @@ def test_a_write_goes_on_when_the_browser_has_left(framework: str):
     has_left, is_answered = threading.Event(), threading.Event()
 
     def slow(conversation: Conversation) -> None:
-        assert has_left.wait(PATIENCE)
+        assert has_left.wait(HANG)
         conversation.answer(FOUND, 201)
         is_answered.set()
         ok(FOUND)(conversation)
@@ -77,6 +77,6 @@ def test_a_write_goes_on_when_the_browser_has_left(framework: str):
         assert service.open == 2
 
         has_left.set()
-        assert is_answered.wait(PATIENCE)
+        assert is_answered.wait(HANG)
         assert browser.get(f"/appointments/{USER}").json() == FOUND
         assert (service.accepted, service.open) == (2, 2), "the connection of the write was kept for the next request"

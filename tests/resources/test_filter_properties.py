@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
+from .faults import HANG
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -152,7 +154,7 @@ class Service:
 def service() -> Iterator[Service]:
     with (
         Sandbox(appointments=0, users=1, page_cap=PAGE_CAP) as sandbox,
-        httpx.Client(base_url=sandbox.base_url, trust_env=False, verify=False, timeout=20) as client,
+        httpx.Client(base_url=sandbox.base_url, trust_env=False, verify=False, timeout=HANG) as client,
     ):
         assert sandbox.state.user_ids == (ME,)
         yield Service(sandbox, client)

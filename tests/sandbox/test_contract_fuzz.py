@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 
-pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real_time
 
 LOGIN = "/oauth/token"
 OPERATIONS = [

@@ -24,6 +24,7 @@ from tests.sandbox.test_contract import (
     token_of,
 )
 from tests.support.doubles import CUT
+from tests.support.fault_server import HANG, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ REQUESTS = "/_sandbox/requests"
 def raw(sandbox: Sandbox) -> Iterator[httpx.Client]:
     """With a token, and no check of what is answered."""
     headers = {"Authorization": f"Bearer {token_of(sandbox)}"}
-    with httpx.Client(base_url=sandbox.base_url, headers=headers, timeout=5, trust_env=False) as client:
+    with httpx.Client(base_url=sandbox.base_url, headers=headers, timeout=HANG, trust_env=False) as client:
         yield client
 
 
@@ -66,7 +67,7 @@ def test_an_answer_that_drips_comes_whole_and_byte_by_byte(sandbox: Sandbox, raw
 def test_who_waits_for_an_answer_that_drips_waits_long_and_may_leave(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("drip", delay=60))
     with pytest.raises(httpx.ReadTimeout):
-        raw.get(f"{APPOINTMENTS}/x", timeout=0.05)
+        raw.get(f"{APPOINTMENTS}/x", timeout=httpx.Timeout(HANG, read=0.05))
 
 
 def test_an_answer_without_a_body_has_nothing_to_drip(sandbox: Sandbox, raw: httpx.Client):
@@ -270,7 +271,8 @@ def test_only_the_newest_requests_are_kept(enter: Callable[..., Sandbox]):
     sandbox = enter(appointments=1, requests_kept=2)
     sandbox.faults.add(Fault("stall", path="1"))
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{sandbox.base_url}/1", timeout=0.05)
+        httpx.get(f"{sandbox.base_url}/1", timeout=httpx.Timeout(HANG, read=0.05))
+    wait_until(lambda: len(sandbox.requests) == 1)
     for number in (2, 3, 4):
         httpx.get(f"{sandbox.base_url}/{number}")
     assert [each.path for each in sandbox.requests] == ["/3", "/4"]

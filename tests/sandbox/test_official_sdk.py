@@ -16,12 +16,13 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Faul
 from coaching_async.sandbox._state.aggregates import aggregates
 from coaching_async.sandbox._state.slots import suggestions
 from tests.conftest import DATA
+from tests.support.fault_server import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # Whichever test comes first builds the environment of the SDK, which is 170 MB large.
-pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real_time
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -83,7 +84,7 @@ def sdk(sandbox: Sandbox, sdk_python: Path, tmp_path_factory: pytest.TempPathFac
     ) as process:
         try:
             yield OfficialSdk(process)
-            process.communicate(timeout=30)
+            process.communicate(timeout=HANG)
         finally:
             process.kill()
     assert process.returncode == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
-from tests.support.fault_server import HOST, wait_until
+from tests.support.fault_server import HANG, HOST, wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -22,7 +22,6 @@ COMMANDS = {
     "aiohttp": ["main.py"],
 }
 USER = "11111111-1111-4111-8111-111111111111"
-PATIENCE = 10.0
 
 
 def environment(url: str) -> dict[str, str]:
@@ -45,16 +44,21 @@ def serving(framework: str, service: str, says: str = "") -> Iterator[httpx.Clie
         text=True,
     ) as process:
         try:
-            wait_until(lambda: process.poll() is not None or is_listening(port), PATIENCE)
-            with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=PATIENCE, trust_env=False) as browser:
+            wait_until(lambda: process.poll() is not None or is_listening(port), HANG)
+            with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=HANG, trust_env=False) as browser:
                 yield browser
             process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=PATIENCE)
+            said, _ = process.communicate(timeout=HANG)
         finally:
             process.kill()
     assert process.returncode in {0, -signal.SIGINT}, said
     assert says in said
-    assert says or not said, said
+    assert says or not complaints(said), said
+
+
+def complaints(said: str) -> list[str]:
+    """Lines, but for those of asyncio's debug mode on steps that took long, as any may on a busy machine."""
+    return [line for line in said.splitlines() if not line.startswith("Executing <")]
 
 
 def is_listening(port: int) -> bool:

@@ -25,9 +25,11 @@ import trustme
 
 HOST = "127.0.0.1"
 CHUNK = 65536
+HANG = 120.0
+"""Seconds after which something counts as hung, on a busy machine too."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = HANG) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -105,7 +107,7 @@ class Listener:
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(each, socket.SHUT_RDWR)  # not SSLSocket's: its thread is using it
         socket.create_connection((HOST, self.port)).close()  # wakes accept()
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + HANG
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
         self._socket.close()

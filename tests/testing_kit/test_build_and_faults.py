@@ -45,6 +45,7 @@ from coaching_async.models import errors as models_errors
 from coaching_async.models import schedule_slots as models_slots
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from coaching_async.testing import Operation, build, fails, loses_answer, never_answers, route
+from tests.support.fault_server import HANG
 
 ROOT = Path(__file__).parents[2]
 MODELS: list[Any] = [
@@ -192,7 +193,8 @@ async def test_a_read_that_fails_once_is_tried_again_and_one_that_always_fails_i
 @pytest.mark.anyio
 @pytest.mark.real_time
 async def test_an_answer_is_lost_after_the_work_and_one_that_never_comes_before_it():
-    async with Sandbox(appointments=0) as sandbox, client_of(sandbox, timeout=0.2) as client:
+    async with Sandbox(appointments=0) as sandbox, client_of(sandbox) as client:
+        hasty = client.with_options(timeout=0.5)
         body = build(AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1])
 
         loses_answer(sandbox, "appointments.create")
@@ -202,12 +204,12 @@ async def test_an_answer_is_lost_after_the_work_and_one_that_never_comes_before_
 
         never_answers(sandbox, "appointments.create")
         with pytest.raises(OutcomeUnknown):
-            await client.appointments.create(body)
+            await hasty.appointments.create(body)
         assert len(sandbox.state.appointments) == 1
 
         never_answers(sandbox, "appointments.list")
         with pytest.raises(DeadlineExceeded):
-            await client.appointments.list(sandbox.state.user_ids).first()
+            await hasty.appointments.list(sandbox.state.user_ids).first()
 
 
 # Fixtures
@@ -256,7 +258,7 @@ def pytest_of(folder: Path, tests: str, *options: str) -> str:
         cwd=folder,
         env=environment,
         text=True,
-        timeout=25,
+        timeout=HANG,
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

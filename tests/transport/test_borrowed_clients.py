@@ -33,7 +33,7 @@ from coaching_async import (
 )
 from coaching_async.testing import assert_no_leaks
 from tests.support.doubles import TOKEN
-from tests.support.fault_server import Behaviour, Conversation, FaultServer, answering, ok, then
+from tests.support.fault_server import HANG, Behaviour, Conversation, FaultServer, answering, ok, then
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
@@ -58,7 +58,7 @@ async def http(request: pytest.FixtureRequest, anyio_backend_name: str) -> Async
 
 
 def borrowing(http: HttpClient, server: FaultServer, **options: Any) -> CoachingClient:
-    options = {"timeout": 5.0, "retry": RetryPolicy(max_backoff=0.01)} | options
+    options = {"timeout": HANG, "retry": RetryPolicy(max_backoff=0.01)} | options
     return CoachingClient(AccessToken(TOKEN), base_url=server.url, http_client=http, **options)
 
 
@@ -183,7 +183,7 @@ async def test_after_many_cancelled_calls_all_goes_on(http: HttpClient):
                 async with anyio.create_task_group() as tasks:
                     for number in range(20):
                         tasks.start_soon(cancelled, client, 0.0005 * ((round_ * 7 + number) % 20))
-            with anyio.fail_after(10):
+            with anyio.fail_after(HANG):
                 for _ in range(20):
                     await client.appointments.get("1")
 
@@ -220,7 +220,7 @@ def test_a_borrowed_client_of_a_loop_that_is_gone_is_told_in_words():
 
 
 async def main(server: FaultServer) -> None:
-    async with CoachingClient(AccessToken(TOKEN), base_url=server.url, timeout=5.0) as client:
+    async with CoachingClient(AccessToken(TOKEN), base_url=server.url, timeout=HANG) as client:
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(client.appointments.get, "1")

@@ -11,7 +11,7 @@ import anyio.abc
 import httpx
 import pytest
 
-from coaching_async import AccessToken, ClientMisuse, CoachingClient, TransportError
+from coaching_async import AccessToken, ClientMisuse, CoachingClient, RetryPolicy, TransportError
 from coaching_async._transport.http import HttpTransport
 from coaching_async._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
 from coaching_async._transport.messages import SendError
@@ -288,7 +288,8 @@ async def test_closing_closes_every_connection_also_when_it_is_cancelled(server:
 
 @pytest.mark.real_time
 async def test_a_port_where_nobody_listens_is_a_transport_error():
-    async with CoachingClient(AccessToken(TOKEN), base_url="http://127.0.0.1:1", timeout=0.3) as client:
+    once = RetryPolicy(attempts=1)
+    async with CoachingClient(AccessToken(TOKEN), base_url="http://127.0.0.1:1", retry=once) as client:
         with pytest.raises(TransportError, match="no answer") as caught:
             await client.appointments.get("1")
 

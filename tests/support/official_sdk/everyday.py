@@ -32,6 +32,7 @@ from coaching_async import (
 )
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 from tests.support.example_servers import EXAMPLES, ROOT, environment
+from tests.support.fault_server import HANG
 from tests.support.in_thread import in_thread
 
 Json: TypeAlias = Any
@@ -160,7 +161,7 @@ def official(sdk_python: Path, home: Path) -> Iterator[Official]:
         try:
             yield Official(process)
             with contextlib.suppress(BrokenPipeError):
-                process.communicate(timeout=30)
+                process.communicate(timeout=HANG)
         finally:
             process.kill()
     assert process.returncode == 0
