@@ -6,8 +6,7 @@ import sys
 
 import coaching_async
 from coaching_async import models
-
-from .faults import HANG
+from tests.support.fault_server import HANG
 
 
 def test_all_is_exact():

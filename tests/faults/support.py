@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from coaching_async import AppointmentCreate, ClientCredentials, CoachingClient, CoachingError, RetryPolicy
-from tests.faults import HANG
+from tests.support.fault_server import HANG
 
 CLIENT_ID = "a-client-id"
 SECRET = "c4n4ry-secret"

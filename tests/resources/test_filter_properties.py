@@ -12,8 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
-
-from .faults import HANG
+from tests.support.fault_server import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from coaching_async.sandbox import Sandbox
-
-from .commands import COMMAND, environment, line_with
+from tests.support.cli import COMMAND, environment, line_with
 
 ROOT = Path(__file__).parent.parent
 ME = "11111111-1111-4111-8111-111111111111"
