@@ -175,12 +175,12 @@ class Stream(ItemWalk[T]):
             return
         raise lone
 
-    async def _strand(self) -> ListReader[T]:
+    async def _next_reader(self) -> ListReader[T]:
         if self._problem is not None:
             raise ClientMisuse(self._problem)
         return await super()._next_reader()
 
-    def _failed(self, error: Exception) -> None:
+    def _attach_cursor(self, error: Exception) -> None:
         super()._attach_cursor(error)
         self._end("this stream ended with an error: its cursor tells where another one goes on")
 
