@@ -100,7 +100,7 @@ async def test_a_task_that_has_ended_shares_nothing_and_is_not_kept():
         gc.collect()
         await anext(walk)
 
-    assert len(walk._turns._earlier) <= 1
+    assert len(walk._guard._earlier) <= 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

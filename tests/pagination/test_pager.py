@@ -22,30 +22,33 @@ from tests.support.changing_lists import INSERT, Change, MovingList, by_stream, 
 
 pytestmark = pytest.mark.anyio
 
-CALM = PageObservation(3, 10, total=100, before=100)
-FEWER, MORE = attrs.evolve(CALM, before=101), attrs.evolve(CALM, before=99)
+CALM = PageObservation(3, 10, total=100, previous_total=100)
+FEWER, MORE = attrs.evolve(CALM, previous_total=101), attrs.evolve(CALM, previous_total=99)
 SHIFTED = attrs.evolve(MORE, repeats=1, leading_repeats=1, inserted_rows=1)
 SAME_AGAIN = attrs.evolve(CALM, repeats=10, leading_repeats=10, is_repeated_page=True)
 
 DECISIONS: dict[str, tuple[PageObservation, NextStep]] = {
     "nothing has changed": (CALM, NextStep.TAKE),
-    "nothing tells a total": (attrs.evolve(CALM, total=None, before=None), NextStep.TAKE),
+    "nothing tells a total": (attrs.evolve(CALM, total=None, previous_total=None), NextStep.TAKE),
     "the total fell": (FEWER, NextStep.BACKTRACK),
     "the total rose, and nothing comes again": (MORE, NextStep.BACKTRACK),
     "the total changed, and it is the first page": (attrs.evolve(FEWER, number=1), NextStep.TAKE),
     "the total changed, and what was read last comes again": (SHIFTED, NextStep.TAKE),
-    "the total changed, and it was sought often enough": (attrs.evolve(FEWER, rounds=MAX_BACKTRACKS), NextStep.TAKE),
+    "the total changed, and it was sought often enough": (
+        attrs.evolve(FEWER, backtracks=MAX_BACKTRACKS),
+        NextStep.TAKE,
+    ),
     "it should begin with rows that were read, and does not": (
         attrs.evolve(CALM, expects_repeats=True),
         NextStep.BACKTRACK,
     ),
-    "it was read ahead, and the total has changed since": (attrs.evolve(MORE, is_current=False), NextStep.REREAD),
+    "it was read ahead, and the total has changed since": (attrs.evolve(MORE, is_fresh=False), NextStep.REREAD),
     "it was read ahead, and something comes again": (
-        attrs.evolve(CALM, repeats=1, leading_repeats=1, is_current=False),
+        attrs.evolve(CALM, repeats=1, leading_repeats=1, is_fresh=False),
         NextStep.REREAD,
     ),
     "it was kept, and something on it comes again, as it has to": (
-        attrs.evolve(CALM, repeats=1, leading_repeats=1, is_current=False, is_beyond_frontier=False),
+        attrs.evolve(CALM, repeats=1, leading_repeats=1, is_fresh=False, is_beyond_frontier=False),
         NextStep.TAKE,
     ),
     "the page before was not full": (
@@ -61,10 +64,10 @@ DECISIONS: dict[str, tuple[PageObservation, NextStep]] = {
         NextStep.TAKE,
     ),
     "it comes again": (SAME_AGAIN, NextStep.STOP),
-    "it comes again, and was read ahead": (attrs.evolve(SAME_AGAIN, is_current=False), NextStep.REREAD),
+    "it comes again, and was read ahead": (attrs.evolve(SAME_AGAIN, is_fresh=False), NextStep.REREAD),
     "it comes again, for it is being read again": (attrs.evolve(SAME_AGAIN, is_beyond_frontier=False), NextStep.TAKE),
     "it comes again, and there is no total": (
-        attrs.evolve(SAME_AGAIN, total=None, before=None, inserted_rows=None),
+        attrs.evolve(SAME_AGAIN, total=None, previous_total=None, inserted_rows=None),
         NextStep.STOP,
     ),
     "it comes again, as so many were inserted": (attrs.evolve(SAME_AGAIN, inserted_rows=10), NextStep.TAKE),
@@ -86,9 +89,9 @@ DECISIONS: dict[str, tuple[PageObservation, NextStep]] = {
 
 @pytest.mark.parametrize("case", DECISIONS)
 def test_what_is_done_with_a_page(case: str):
-    sight, move = DECISIONS[case]
+    observation, move = DECISIONS[case]
 
-    assert decide(sight) is move
+    assert decide(observation) is move
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_repeats_are_a_plain_shift_where_they_come_first_and_as_many_were_insert
 
 def test_the_first_unread_row_moves_up_by_what_was_deleted_at_most():
     assert row_after_deletes(FEWER, 20) == 19
-    assert row_after_deletes(attrs.evolve(FEWER, before=200), 20) == 0
+    assert row_after_deletes(attrs.evolve(FEWER, previous_total=200), 20) == 0
     assert row_after_deletes(MORE, 20) == row_after_deletes(attrs.evolve(CALM, total=None), 20) == 20
 
 
