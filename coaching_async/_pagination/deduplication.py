@@ -3,7 +3,7 @@
 from collections.abc import Container, Sequence
 from itertools import repeat
 from operator import contains
-from typing import Final, cast
+from typing import Final, TypeGuard
 
 from .cursor import Position, id_digest
 
@@ -82,28 +82,43 @@ class PassTracker:
 
         The first `known_prefix` of them were returned before the cursor, even if their ids are not known.
         """
+        if not known_prefix and self._are_all_new(ids):
+            return self._add_page(ids)
+        return self._add_each(ids, known_prefix)
+
+    def _are_all_new(self, ids: Sequence[str | None]) -> TypeGuard[Sequence[str]]:
+        """Return whether no id of the page can have been returned, by a check without a loop. False can be wrong."""
+        return (
+            not self._is_resumed
+            and self._known.is_single_list
+            and None not in ids
+            and self._last_pass.keys().isdisjoint(ids)
+            and len(set(ids)) == len(ids)
+        )
+
+    def _add_page(self, ids: Sequence[str]) -> list[int]:
+        self._last_pass.update(dict.fromkeys(ids, self.passes))
+        self.count += len(ids)
+        self.new_in_pass += len(ids)
+        return list(range(len(ids)))
+
+    def _add_each(self, ids: Sequence[str | None], known_prefix: int) -> list[int]:
         new: list[int] = []
-        last_pass, passes = self._last_pass, self.passes
-        is_alone = not self._is_resumed and self._known.is_single_list
-        is_new = is_alone and None not in ids and last_pass.keys().isdisjoint(ids) and len(set(ids)) == len(ids)
-        if is_new and not known_prefix:
-            last_pass.update(dict.fromkeys(cast("Sequence[str]", ids), passes))  # the usual case, without a loop
-            self.count += len(ids)
-            self.new_in_pass += len(ids)
-            return list(range(len(ids)))
         for index, id_ in enumerate(ids):
             if id_ is None:  # rows without ids cannot be compared, so each counts as new
                 new.append(index)
                 continue
-            last = last_pass.get(id_)
-            is_first = last is None and index >= known_prefix
-            if is_first and (is_alone or not (self._known.contains(id_) or self._was_returned_before(id_))):
+            if index >= known_prefix and not self._was_returned(id_):
                 new.append(index)
-            if last != passes:
+            last_pass = self._last_pass.get(id_)
+            if last_pass != self.passes:
                 self.count += 1
-                self.new_in_pass += last is None or last < passes - 1
-                last_pass[id_] = passes
+                self.new_in_pass += last_pass is None or last_pass < self.passes - 1
+                self._last_pass[id_] = self.passes
         return new
+
+    def _was_returned(self, id_: str) -> bool:
+        return id_ in self._last_pass or self._known.contains(id_) or self._was_returned_before(id_)
 
     def _was_returned_before(self, id_: str) -> bool:
         """Return whether the walk that this one resumes returned the id, as far as that is known."""
