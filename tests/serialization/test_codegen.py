@@ -1,4 +1,4 @@
-"""Models are made on a short way, and what is wrong is found on a long one: both must say the same of everything."""
+"""The fast and the detailed converter agree: on every model, and on every value that is no model."""
 
 import copy
 from collections import OrderedDict
@@ -9,12 +9,12 @@ import attrs
 import pytest
 
 from coaching_async import Annotation, AppointmentUpdate, ErrorBody, from_dict
-from coaching_async._serialization.codec import _converter
+from coaching_async._serialization.codec import _detailed_converter, _fast_converter
 from tests.serialization.test_codec import FUTURE, MODELS
 
 CLASSES = MODELS | {name: cls for name, (cls, _) in FUTURE.items()}
 LONGEST = 3
-"""Items of a list that are looked at: one more is as good as another."""
+"""Items of a list that are replaced: further items would test the same code."""
 JUNK: tuple[Any, ...] = (
     *(None, True, 1, 1.5, 10**400, "x", "..", "2026-11-20", "2026-11-20T14:00:00"),
     *([], {}, [None], OrderedDict(id="x")),
@@ -22,21 +22,22 @@ JUNK: tuple[Any, ...] = (
 
 
 class Text(str):
-    """As no JSON has it: what is given as a dict may be anything."""
+    """A subclass of str, which no JSON has: a caller of `from_dict` may pass any dict."""
 
     __slots__ = ()
 
 
 def said(cls: Any, wire: Any, *, is_detailed: bool) -> str:
-    """The model, or that there is none."""
+    """Return the repr of the model, or "none"."""
     try:
-        return repr(_converter(is_detailed=is_detailed).structure(wire, cls))
-    except Exception:  # noqa: BLE001 # whatever it meets
+        converter = _detailed_converter() if is_detailed else _fast_converter()
+        return repr(converter.structure(wire, cls))
+    except Exception:  # noqa: BLE001 # converters raise many kinds
         return "none"
 
 
 def junked(tree: Any) -> Iterator[None]:
-    """Puts junk in the place of each value in an example, one after the other, and takes it away again."""
+    """Replace each value of an example by each junk value in turn, and restore it."""
     for key in (
         list(tree) if isinstance(tree, dict) else range(min(LONGEST, len(tree))) if isinstance(tree, list) else ()
     ):
