@@ -53,7 +53,7 @@ def junked(tree: Any) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_both_ways_make_the_same_of_an_example(name: str, example: Any):
+def test_both_converters_agree_on_an_example(name: str, example: Any):
     made = said(CLASSES[name], example(name), is_detailed=False)
 
     assert made != "none"
@@ -61,7 +61,7 @@ def test_both_ways_make_the_same_of_an_example(name: str, example: Any):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_both_ways_make_the_same_of_an_example_with_junk_in_it(name: str, example: Any):
+def test_both_converters_agree_on_an_example_with_junk_in_it(name: str, example: Any):
     cls, wire = CLASSES[name], example(name)
     refused = 0
 
@@ -73,7 +73,7 @@ def test_both_ways_make_the_same_of_an_example_with_junk_in_it(name: str, exampl
     assert refused or not wire
 
 
-def test_a_model_that_was_read_is_like_one_that_was_built(example: Any):
+def test_a_model_of_a_response_equals_one_made_by_its_init(example: Any):
     read = from_dict(MODELS["appointment"], example("appointment"))
 
     built = attrs.evolve(read)
@@ -84,12 +84,12 @@ def test_a_model_that_was_read_is_like_one_that_was_built(example: Any):
 
 
 @pytest.mark.parametrize("wire", [{"lengthInMinutes": 0}, {"status": "InvalidSchedule"}, {"conversationIds": [""]}])
-def test_a_model_that_checks_what_it_is_given_checks_what_is_read(wire: Any):
+def test_validators_run_on_values_of_responses_too(wire: Any):
     with pytest.raises(ValueError, match="no AppointmentUpdate"):
         from_dict(AppointmentUpdate, wire)
 
 
-def test_a_model_may_be_inside_itself():
+def test_a_model_may_be_recursive():
     inner = {"message": "inner", "errors": [{"message": "innermost"}]}
 
     assert from_dict(ErrorBody, {"errors": [inner]}).errors[0].errors[0].message == "innermost"
@@ -99,7 +99,7 @@ def test_a_model_may_be_inside_itself():
 
 @attrs.frozen(kw_only=True)
 class Tagged(Annotation):
-    """A model with more to it, as a program may have it."""
+    """A subclass with an `__init__` of its own, as a program may define it."""
 
     tags: list[str] = attrs.field(factory=list)
     length: int = attrs.field(init=False)
@@ -113,7 +113,7 @@ class Loud(Annotation):
         super().__init__(text=text.upper(), **rest)
 
 
-def test_who_makes_a_class_of_a_model_decides_how_it_is_made():
+def test_a_subclass_of_a_model_is_made_by_its_own_init():
     wire = {"id": "1", "text": "hello", "length": 9}
 
     tagged = from_dict(Tagged, wire)
