@@ -2,11 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# The environment in two steps: what a user of the command has, and the tools of CI on top of it.
+INSTALLED := $(VENV)/installed-$(VERSION)
+READY := $(VENV)/ready-$(VERSION)
 
 .PHONY: demo test lint format types unit matrix others legs docs record long bench bench-quick clean
 
-demo: $(READY)
+demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
 
 # The fault matrix, the other tests, those of the other Pythons and the documentation run side by side: on two cores that
@@ -21,6 +24,7 @@ test: lint types
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --quiet
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -35,28 +39,28 @@ unit: $(READY)
 	$(BIN)/coverage report
 
 matrix: $(READY)
-	$(BIN)/python -m pytest -q tests/matrix
+	$(BIN)/python -m pytest -q tests/faults
 
 others: $(READY)
-	$(BIN)/coverage run --parallel-mode -m pytest -q --ignore tests/matrix
+	$(BIN)/coverage run --parallel-mode -m pytest -q --ignore tests/faults
 
 legs: $(READY)
-	$(BIN)/python tests/legs.py
+	$(BIN)/python tests/support/other_pythons.py
 
 # The site is in build/site then. With --quiet no warning would count; the announcement that is put off is the theme's.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# What decoding and calls cost, taken down as what they may cost: tests/test_cost.py fails where it is a tenth more.
+# What decoding and calls cost, taken down as what they may cost: tests/benchmarks/test_guard.py fails where it is a tenth more.
 record: $(READY)
 	for python in $(BIN)/python $(wildcard .venv-leg-*/bin/python); do $$python -m benchmarks.guard --record || exit 1; done
 
-# Half an hour, and never part of `make test`: see tests/long/README.md.
+# Half an hour, and never part of `make test`: see tests/slow/README.md.
 long: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group long
-	$(BIN)/python tests/long/mutation.py
-	FULL_MATRIX=1 $(BIN)/python -m pytest tests/matrix -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
-	$(BIN)/python -m pytest tests/long
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
+	$(BIN)/python tests/slow/mutation.py
+	FULL_MATRIX=1 $(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
+	$(BIN)/python -m pytest tests/slow
 
 # Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
 bench: $(READY)
@@ -68,11 +72,16 @@ bench-quick: $(READY)
 clean:
 	rm -rf build $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
 
-# The stamp carries the Python version, so another Python gets a new environment; pip 25.1 knows dependency groups.
-$(READY): pyproject.toml Makefile
+# The stamps carry the Python version, so that another Python gets a new environment. `-qq` shows errors alone.
+$(INSTALLED): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "coaching_async needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "this Python has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[sandbox,cli]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[cli]'
+	@touch $@
+
+# pip 25.1 is the first that knows dependency groups.
+$(READY): $(INSTALLED)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --group dev --editable '.[cli]'
 	@touch $@

@@ -6,7 +6,8 @@ from typing import Final
 
 from benchmarks.engines import ENGINES
 from benchmarks.service import Service
-from coaching_async import AccessToken, CoachingClient, RateLimit, _json
+from coaching_async import AccessToken, CoachingClient, RateLimit
+from coaching_async._serialization import json as _json
 
 __all__ = ["UNLIMITED", "ours"]
 

@@ -24,8 +24,9 @@ from benchmarks.clocks import clocks
 from benchmarks.data import page
 from benchmarks.harness import Figure, Goal, Measures, alternate, main
 from benchmarks.processes import vendor
-from coaching_async import Appointment, Page, _json, from_dict
-from coaching_async._wire import decode
+from coaching_async import Appointment, Page, from_dict
+from coaching_async._serialization import json as _json
+from coaching_async._serialization.codec import decode
 
 __all__ = ["measure"]
 
@@ -39,7 +40,7 @@ def measure(quick: bool) -> Figure:
 
     async def ours() -> None:
         for _ in range(pages):
-            await decode(Page[Appointment], content)
+            decode(Page[Appointment], content)
 
     def by(read: Callable[[bytes], object]) -> Callable[[], Measures]:
         def run() -> Measures:

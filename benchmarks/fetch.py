@@ -40,10 +40,10 @@ def measure(quick: bool) -> Figure:
     figure = Figure(
         "fetch",
         "Bulk fetch",
-        f"{pages} distinct pages of {PAGE_SIZE} full appointments from a server that does nothing but answer, and from the"
-        " sandbox, where the service is what takes the time. Of each appointment its id is remembered and nothing else, or all"
-        " of it is kept to the end. The client is as it comes: it has ten requests under way, however many tasks want one. The"
-        " hand-written program has as many connections as tasks, and where nothing is kept, no order.",
+        f"{pages} distinct pages of {PAGE_SIZE} full appointments, from a server that only sends prepared responses, and from the"
+        " sandbox, where the service takes most of the time. The program keeps the id of each appointment and nothing else, or"
+        " it keeps all of it to the end. The client is in its default configuration: it has ten requests in flight for any number"
+        " of tasks. The hand-written program has as many connections as tasks, and where nothing is kept, no order.",
         (RATE, CPU),
         tuple(rows),
     )

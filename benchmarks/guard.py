@@ -27,10 +27,11 @@ from typing import Any, NamedTuple
 import httpx
 
 import coaching_async
-from coaching_async import AccessToken, Appointment, CoachingClient, Page, _json
-from coaching_async._exchange import Call, Request, Response, Send
-from coaching_async._retry import RetryPolicy, Safety
-from coaching_async._wire import decode
+from coaching_async import AccessToken, Appointment, CoachingClient, Page
+from coaching_async._serialization import json as _json
+from coaching_async._serialization.codec import decode
+from coaching_async._transport.messages import CallContext, Request, Response, Send
+from coaching_async._transport.retry_policy import RetryPolicy, Safety
 
 PACKAGE = str(Path(coaching_async.__file__).parent)
 EXAMPLE = json.loads((Path(__file__).parent.parent / "tests" / "data" / "examples" / "appointment.json").read_text())
@@ -143,12 +144,17 @@ async def measure() -> dict[str, Cost]:
         CoachingClient(AccessToken("none"), base_url="https://api.test", http_client=http) as client,
     ):
         return {
-            "decoding a page of 100": await cost(lambda: decode(Page[Appointment], full)),
+            "decoding a page of 100": await cost(lambda: decoding(full)),
             "a call": await cost(lambda: client.appointments.get("1")),
             "a walk over 100 bare items": await cost(partial(walked, client.appointments.list("user"))),
             "collecting 100 bare items": await cost(lambda: client.appointments.list("user").collect()),
             "the layers of a request": await cost(partial(layers(client), request())),
         }
+
+
+async def decoding(content: bytes) -> Page[Appointment]:
+    """Decode a page."""
+    return decode(Page[Appointment], content)
 
 
 async def walked(items: AsyncIterable[object]) -> None:
@@ -163,7 +169,7 @@ def layers(client: CoachingClient) -> Send:
     async def bottom(_: Request) -> Response:
         return ANSWER
 
-    top: Any = client._api.line().way(client._api.identity).send
+    top: Any = client._api.get_session().pipeline(client._api.identity).send
     lowest = top
     while hasattr(lowest.send, "send"):
         lowest = lowest.send
@@ -173,7 +179,7 @@ def layers(client: CoachingClient) -> Send:
 
 def request() -> Request:
     """One that has nothing special about it."""
-    call = Call("guard", lambda _: None, RetryPolicy())
+    call = CallContext("guard", lambda _: None, RetryPolicy())
     return Request(call, "GET", "https://api.test/", Safety.SAFE)
 
 

@@ -56,7 +56,7 @@ def measure(quick: bool) -> Figure:
     figure = Figure(
         "imports",
         "Import",
-        "In a fresh interpreter, from bytecode; what the interpreter itself takes is left out.",
+        "In a fresh interpreter, from bytecode, without the cost of the interpreter itself.",
         MEASURES,
         tuple(rows),
     )

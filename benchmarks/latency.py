@@ -35,9 +35,8 @@ def measure(quick: bool) -> Figure:
     figure = Figure(
         "latency",
         "Latency-bound walk",
-        f"{pages} pages of {PAGE_SIZE} appointments from a server that answers after {DELAY * 1000:.0f} ms. The ideal takes"
-        " nothing but that time, and knows how many pages there are before it has read the first; so does the hand-written"
-        " program.",
+        f"{pages} pages of {PAGE_SIZE} appointments from a server that responds after {DELAY * 1000:.0f} ms. The ideal takes"
+        " only that time, and knows the number of pages before it has read the first; so does the hand-written program.",
         (WALL,),
         tuple(rows),
     )

@@ -40,8 +40,8 @@ def measure(quick: bool) -> Figure:
     figure = Figure(
         "memory",
         "Memory",
-        f"A stream of appointments that are dropped as they come: what the client keeps at the end, and what it had at most,"
-        f" the pages read ahead included; {TASKS:,} tasks that wait for an answer. As Python counts it, which repeats.",
+        "A stream of appointments that are dropped after use: the memory that the client keeps at the end, and its peak, the"
+        f" pages read ahead included; {TASKS:,} tasks that wait for a response. As Python counts it, which is reproducible.",
         (EACH, KEPT, PEAK),
         tuple(rows),
     )

@@ -45,8 +45,8 @@ def measure(quick: bool) -> Figure:
         "rate",
         "Rate-bound bulk",
         f"{reads:,} reads of single appointments while the service allows {limit.requests} in {limit.per:.0f} s. The share is that of"
-        " the whole windows after the first, which begins with a burst. The official SDK waits as long as a 429 says, and"
-        " tries again: it sends all that is allowed at once, and nothing until the window is over.",
+        " the complete windows after the first, which begins with a burst. The official SDK waits for the time that a 429 names,"
+        " and retries: it sends all that is allowed at once, and nothing until the window is over.",
         (STEADY, WALL, REFUSED, FAILED),
         (*rows, ideal),
     )

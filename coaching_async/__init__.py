@@ -1,8 +1,32 @@
 """An async client for the Genesys Cloud Coaching API."""
 
-from ._bulk import BulkStream
+from ._api.responses import RawResponse
+from ._auth.authorization_request import AuthorizationRequest
+from ._auth.grants import (
+    AccessToken,
+    AuthorizationCode,
+    ClientCredentials,
+    MemoryTokenStore,
+    RefreshToken,
+    Saml2Bearer,
+    TokenStore,
+)
+from ._auth.token_source import TokenSource
+from ._bulk.results import BulkResult, Outcome, Progress
+from ._bulk.runner import BulkStream
 from ._client import CoachingClient
-from ._errors import (
+from ._events import (
+    CallFinished,
+    CallStarted,
+    Event,
+    RequestAnswered,
+    RequestFailed,
+    RequestSent,
+    RetryScheduled,
+    Stats,
+    TokenIssued,
+)
+from ._exceptions import (
     AuthError,
     BadRequest,
     ClientMisuse,
@@ -21,84 +45,19 @@ from ._errors import (
     TransportError,
     Unauthorized,
 )
-from ._events import (
-    CallFinished,
-    CallStarted,
-    Event,
-    RequestAnswered,
-    RequestFailed,
-    RequestSent,
-    RetryScheduled,
-    Stats,
-    TokenIssued,
-)
-from ._filters import AppointmentFilters
-from ._grants import (
-    AccessToken,
-    AuthorizationCode,
-    ClientCredentials,
-    MemoryTokenStore,
-    RefreshToken,
-    Saml2Bearer,
-    TokenStore,
-)
-from ._hints import PERMISSIONS
-from ._http import HttpClient
-from ._listing import (
-    Listing,
-    Plan,
-)
-from ._outcomes import (
-    BulkResult,
-    Outcome,
-    Progress,
-)
-from ._pipeline import TokenSource
-from ._pydantic import teach_pydantic as _teach_pydantic
-from ._rate import RateLimit
-from ._raw import RawResponse
-from ._retry import RetryPolicy
-from ._schedule_slots import ScheduleSlotsSearch
-from ._sign_in import AuthorizationRequest
-from ._stream import Stream
-from ._types import (
-    UNSET,
-    Interval,
-    OpenEnum,
-    Unset,
-)
-from ._walk import (
-    PageWalk,
-    Walk,
-    WalkReport,
-)
-from ._wire import (
-    from_dict,
-    to_dict,
-)
+from ._pagination.iterators import PageWalk, Stream, Walk, WalkReport
+from ._pagination.listing import Listing, Plan
+from ._permissions import PERMISSIONS
+from ._resources.filters import AppointmentFilters
+from ._resources.schedule_slots import ScheduleSlotsSearch
+from ._serialization.codec import from_dict, to_dict
+from ._serialization.pydantic import add_pydantic_schema as _teach_pydantic
+from ._transport.http_client import HttpClient
+from ._transport.rate_limit import RateLimit
+from ._transport.retry_policy import RetryPolicy
 from .models import (
     AccessType,
-    Annotation,
-    Appointment,
-    AppointmentCreate,
-    AppointmentReference,
-    AppointmentStatus,
-    AppointmentUpdate,
-    BusinessUnitReference,
-    ConversationLink,
-    ConversationReference,
-    DocumentReference,
-    IntervalCondition,
-    Notification,
-    NotificationAction,
-    Page,
-    Relationship,
-    SortOrder,
-    StatusChange,
-    UserReference,
-    WfmScheduleReference,
-)
-from .models_aggregates import (
+    ActivityCategory,
     AggregateClause,
     AggregateData,
     AggregateDimension,
@@ -110,23 +69,39 @@ from .models_aggregates import (
     AggregatePredicate,
     AggregateQuery,
     AggregateStats,
+    Annotation,
+    Appointment,
     AppointmentAggregates,
+    AppointmentCreate,
     AppointmentMetric,
-)
-from .models_errors import (
-    ErrorBody,
-    ErrorDetail,
-    ErrorLimit,
-)
-from .models_slots import (
-    ActivityCategory,
+    AppointmentReference,
+    AppointmentStatus,
+    AppointmentUpdate,
     AvailableTime,
+    BusinessUnitReference,
+    Channel,
+    ChannelEvent,
+    ChannelMessage,
+    ChannelTopic,
+    ChannelTopicState,
     CoachingSlot,
     CoachingSlots,
     CoachingSlotsQuery,
+    ConversationLink,
+    ConversationReference,
     DifferenceRating,
+    DocumentReference,
+    ErrorBody,
+    ErrorDetail,
+    ErrorLimit,
+    EventMetadata,
     ExternalActivityType,
     FullDayTimeOffMarker,
+    IntervalCondition,
+    Notification,
+    NotificationAction,
+    Page,
+    Relationship,
     ScheduleActivity,
     ScheduleSlotsJob,
     ScheduleSlotsJobCreate,
@@ -135,20 +110,17 @@ from .models_slots import (
     ScheduleSlotsJobSlot,
     ScheduleSlotsJobStatus,
     SlotsType,
-    UserAvailableTimes,
-    WfmScheduleActivity,
-)
-from .models_socket import (
-    Channel,
-    ChannelEvent,
-    ChannelMessage,
-    ChannelTopic,
-    ChannelTopicState,
-    EventMetadata,
+    SortOrder,
+    StatusChange,
     SystemMessage,
     SystemReason,
     SystemTopicType,
+    UserAvailableTimes,
+    UserReference,
+    WfmScheduleActivity,
+    WfmScheduleReference,
 )
+from .models.types import UNSET, Interval, OpenEnum, Unset
 
 __all__ = [
     "PERMISSIONS",
@@ -278,6 +250,6 @@ __all__ = [
 # Users see and pickle the names under which they import them.
 for _name in __all__:
     if isinstance(_value := globals()[_name], type):
-        if _value.__module__.startswith(f"{__name__}.models") or _value in {Interval, OpenEnum}:
+        if _value.__module__.startswith(f"{__name__}.models") and _value is not Unset:
             _teach_pydantic(_value)
         _value.__module__ = __name__

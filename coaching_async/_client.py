@@ -11,34 +11,35 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 import attrs
 
-from ._annotations import Annotations
-from ._api import Api
-from ._appointments import Appointments
-from ._bulk import BulkStream, Items, OnProgress, bulk
-from ._checks import Options, refuse_odd, seconds
-from ._engine import Engine
-from ._environment import configured
-from ._errors import ClientMisuse, ConfigurationError
+from ._api.client import ApiClient
+from ._api.responses import RawResponse, capture_response, to_raw_response
+from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Identity, Pipeline, Session
+from ._auth.bearer import BearerAuthMiddleware
+from ._auth.grants import Grant
+from ._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
+from ._auth.token_source import TokenSource, token_source_for
+from ._bulk.results import BulkResult
+from ._bulk.runner import BulkStream, Items, OnProgress, bulk
+from ._concurrency.event_loop import PerEventLoop
+from ._concurrency.tasks import BackgroundTasks
+from ._config import ClientOptions, auth_from_environment, validate_arguments, validate_timeout
 from ._events import Counters, Emit, Event, Stats
-from ._gate import Gate
-from ._grants import Grant
-from ._home import Errands, PerLoop
-from ._http import Connections, HttpClient, own_client, tls_context
-from ._json import Json, dumps
-from ._line import CLOSED, AnyAnswer, Identity, Line, Way
-from ._log import log, only_watching
-from ._login import Login, LoginLimit
-from ._notifications import Notifications
-from ._outcomes import BulkResult
-from ._pipeline import Authorising, Pacing, Retrying, TokenSource
-from ._rate import Budget, RateLimit
-from ._raw import RawResponse, capturing, raw_response
-from ._regions import hosts
-from ._retry import RetryPolicy, Safety
-from ._schedule_slots import ScheduleSlots
-from ._tokens import keeper
-from ._types import UNSET, Unset
-from ._urls import address
+from ._exceptions import ClientMisuse, ConfigurationError
+from ._logging import isolated, log_event
+from ._regions import resolve_hosts
+from ._resources.annotations import Annotations
+from ._resources.appointments import Appointments
+from ._resources.notifications import Notifications
+from ._resources.schedule_slots import ScheduleSlots
+from ._serialization.json import Json, dumps
+from ._serialization.urls import request_target
+from ._transport.http import HttpTransport
+from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
+from ._transport.rate_limit import RateLimit, RateLimiter, RateLimitMiddleware
+from ._transport.retry import RetryMiddleware
+from ._transport.retry_policy import RetryPolicy, Safety
+from ._transport.throttling import ConcurrencyLimiter
+from .models.types import UNSET, Unset
 
 __all__ = ["CoachingClient"]
 
@@ -87,35 +88,50 @@ class CoachingClient:
     ) -> None:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
-        refuse_odd(auth, http_client, on_event)
-        where = hosts(region, base_url, login_url, allow_http=allow_http)
+        validate_arguments(auth, http_client, on_event)
+        where = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
         is_plain = all(host.startswith("http:") for host in where)
-        tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else tls_context())
+        tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else new_tls_context())
 
-        def line() -> Line:
+        def line() -> Session:
             if self._is_closed:
-                raise ClientMisuse(CLOSED)
-            connections = Connections(http_client, lambda: own_client(connections=max_concurrency + 1, tls=tls()))
-            engine, login_engine = (Engine(connections, Gate(width)) for width in (max_concurrency, 1))
-            errands = Errands()
+                raise ClientMisuse(CLIENT_CLOSED)
+            connections = LazyHttpClient(
+                http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls())
+            )
+            engine, login_engine = (
+                HttpTransport(connections, ConcurrencyLimiter(width)) for width in (max_concurrency, 1)
+            )
+            errands = BackgroundTasks()
 
-            def way(who: Identity) -> Way:
-                login = Login(f"{where.login}/oauth/token", Retrying(LoginLimit(login_engine)), self._emit, retry)
-                tokens = keeper(who.auth, login, errands.start) if isinstance(who.auth, Grant) else who.auth
-                send = Retrying(Pacing(Authorising(engine, tokens), Budget(who.rate_limit)))
-                return Way(send, tokens, Retrying(AnyAnswer(engine)))
+            def way(who: Identity) -> Pipeline:
+                login = TokenEndpoint(
+                    f"{where.login}/oauth/token",
+                    RetryMiddleware(NormalizeThrottlingMiddleware(login_engine)),
+                    self._emit,
+                    retry,
+                )
+                tokens = token_source_for(who.auth, login, errands.spawn) if isinstance(who.auth, Grant) else who.auth
+                send = RetryMiddleware(
+                    RateLimitMiddleware(BearerAuthMiddleware(engine, tokens), RateLimiter(who.rate_limit))
+                )
+                return Pipeline(send, tokens, RetryMiddleware(AcceptAnyStatus(engine)))
 
-            return Line(way, errands, connections)
+            return Session(way, errands, connections)
 
-        self._on_event: Final = only_watching(on_event)
+        self._on_event: Final = isolated(on_event)
         self._counters: Final = Counters()
         self._is_closed = False
         self._is_view = False
-        self._lines: Final = PerLoop(line, Line.abandon)
+        self._lines: Final = PerEventLoop(line, Session.discard)
         identity = Identity(auth, rate_limit)
-        self._offer(Api(where.api, self._lines.get, identity, self._emit, seconds(timeout), retry, max_concurrency))
+        self._bind_resources(
+            ApiClient(
+                where.api, self._lines.get, identity, self._emit, validate_timeout(timeout), retry, max_concurrency
+            )
+        )
 
-    def _offer(self, api: Api) -> None:
+    def _bind_resources(self, api: ApiClient) -> None:
         self._api = api
         self.appointments = Appointments(api)
         self.annotations = Annotations(api)
@@ -123,7 +139,7 @@ class CoachingClient:
         self.schedule_slots = ScheduleSlots(api)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[Options]) -> Self:
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
         """A client configured by the environment, with the names that Genesys's own tools use; the options are the client's.
 
         `GENESYSCLOUD_REGION` (a region, a domain or a URL; us-east-1 unless set), and either `GENESYSCLOUD_ACCESS_TOKEN`,
@@ -131,7 +147,7 @@ class CoachingClient:
 
         Raises `ConfigurationError`, which names what is missing.
         """
-        found = configured(environ)
+        found = auth_from_environment(environ)
         del environ  # an error's frames must not show it
         if isinstance(found, ConfigurationError):
             raise found
@@ -145,7 +161,7 @@ class CoachingClient:
         `ConfigurationError`.
         """
         return self._view(
-            timeout=self._api.timeout if isinstance(timeout, Unset) else seconds(timeout),
+            timeout=self._api.timeout if isinstance(timeout, Unset) else validate_timeout(timeout),
             retry=self._api.retry if isinstance(retry, Unset) else retry,
         )
 
@@ -159,14 +175,14 @@ class CoachingClient:
         view for a user while it is in use, because its token and what it has sent are forgotten with it. It cannot be
         closed.
         """
-        refuse_odd(auth, None, None)
+        validate_arguments(auth, None, None)
         known = self._api.identity.rate_limit
         return self._view(identity=Identity(auth, known if rate_limit is None else rate_limit))
 
     def _view(self, **changes: Any) -> Self:
         view = copy.copy(self)
         view._is_view = True  # noqa: SLF001 # one of us
-        view._offer(attrs.evolve(self._api, **changes))  # noqa: SLF001 # one of us
+        view._bind_resources(attrs.evolve(self._api, **changes))  # noqa: SLF001 # one of us
         return view
 
     async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
@@ -177,11 +193,11 @@ class CoachingClient:
         After a 202 it does not wait for what was accepted. Raises what the method raises, and `TypeError` for a bulk, whose
         calls may be raw.
         """
-        with capturing() as capture:
+        with capture_response() as capture:
             value = await function(*args, **kwargs)
         if capture.call is None:
             raise TypeError("raw() takes a method of this client's that makes a call, and its arguments")
-        return raw_response(capture.call, capture.elapsed, value)
+        return to_raw_response(capture.call, capture.elapsed, value)
 
     async def request(
         self,
@@ -208,7 +224,9 @@ class CoachingClient:
         safety = Safety.SAFE if safe or verb in {"GET", "HEAD"} else Safety.WRITE
         if verb == "DELETE" and not safe:
             safety = Safety.DELETE
-        return await self._api.request(verb, address(path, query or {}), safety, None if json is None else dumps(json))
+        return await self._api.request(
+            verb, request_target(path, query or {}), safety, None if json is None else dumps(json)
+        )
 
     async def warmup(self) -> None:
         """Do ahead what the first call would wait for: a token is fetched, and a connection opened, which stays for 5 s.
@@ -271,7 +289,7 @@ class CoachingClient:
         """
         if self._is_view:
             raise ClientMisuse("a view cannot be closed: close the client that it was made from")
-        line = None if self._is_closed and self._lines.is_elsewhere() else self._lines.get()
+        line = None if self._is_closed and self._lines.is_foreign() else self._lines.get()
         self._is_closed = True
         if line is not None:
             await line.aclose()
@@ -280,9 +298,9 @@ class CoachingClient:
         if self._is_view:
             raise ClientMisuse("a view cannot be closed, so it is no context manager: use it as it is")
         line = self._lines.get()
-        line.refuse_if_closed()
+        line.raise_if_closed()
         await line.connections.get()
-        line.refuse_if_closed()  # it may have been, meanwhile
+        line.raise_if_closed()  # it may have been, meanwhile
         return self
 
     async def __aexit__(
@@ -293,5 +311,5 @@ class CoachingClient:
     def _emit(self, event: Event) -> None:
         self._counters(event)
         with contextlib.suppress(Exception):  # a handler of the application's; who only watches must not change a call
-            log(event)
+            log_event(event)
         self._on_event(event)

@@ -26,6 +26,7 @@ __all__ = [
     "TokenIssued",
 ]
 
+
 TOKEN_OPERATION: Final = "oauth.token"
 """The name under which requests to the login host appear."""
 
@@ -108,6 +109,8 @@ class CallFinished(Value):
 Event: TypeAlias = (
     CallStarted | RequestSent | RequestAnswered | RequestFailed | RetryScheduled | TokenIssued | CallFinished
 )
+
+
 Emit: TypeAlias = Callable[[Event], None]
 
 

@@ -4,9 +4,10 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from ._errors import ConfigurationError
+from ._exceptions import ConfigurationError
 
-__all__ = ["REGIONS", "Hosts", "hosts"]
+__all__ = ["REGIONS", "Hosts", "resolve_hosts"]
+
 
 REGIONS: Final = {
     "us-east-1": "mypurecloud.com",
@@ -30,9 +31,13 @@ REGIONS: Final = {
 }
 """AWS name of each region known today → its Genesys domain."""
 
+
 DEFAULT_REGION: Final = "us-east-1"
 
+
 PREFIXES: Final = ("api.", "login.", "apps.")
+
+
 HOST_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
 
 
@@ -43,7 +48,7 @@ class Hosts(NamedTuple):
     login: str
 
 
-def hosts(
+def resolve_hosts(
     region: str | None = None, base_url: str | None = None, login_url: str | None = None, *, allow_http: bool = False
 ) -> Hosts:
     """Resolve what the user gave: a region in any of its spellings, or the URLs themselves."""
@@ -53,8 +58,10 @@ def hosts(
         raise ConfigurationError("region and base_url contradict each other: give one of them")
     if base_url is None:
         base_url = _region_url(region or DEFAULT_REGION)
-    base_url = _checked("base_url", base_url, allow_http=allow_http)
-    login_url = _login(base_url) if login_url is None else _checked("login_url", login_url, allow_http=allow_http)
+    base_url = _validated_url("base_url", base_url, allow_http=allow_http)
+    login_url = (
+        _login_url(base_url) if login_url is None else _validated_url("login_url", login_url, allow_http=allow_http)
+    )
     return Hosts(base_url, login_url)
 
 
@@ -73,7 +80,7 @@ def _region_url(region: str) -> str:
     return f"https://api.{domain}"
 
 
-def _login(base_url: str) -> str:
+def _login_url(base_url: str) -> str:
     """`https://api.X` has its login host at `https://login.X`; a host of another name answers for both itself."""
     scheme, host = base_url.split("://", 1)
     if "/" in host:
@@ -81,7 +88,7 @@ def _login(base_url: str) -> str:
     return f"{scheme}://login.{host.removeprefix('api.')}" if host.startswith("api.") else base_url
 
 
-def _checked(what: str, url: str, *, allow_http: bool) -> str:
+def _validated_url(what: str, url: str, *, allow_http: bool) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where the port is no number

@@ -13,11 +13,14 @@ from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
 
 from benchmarks import environments
-
-from .everyday import Official, official
-from .validation import Witness, witnessing
+from tests.support.contract import Witness, witnessing
+from tests.support.official_sdk.everyday import Official, official
 
 DATA = Path(__file__).parent / "data"
+
+# A shell's background job ignores SIGINT, and its children inherit that. With this handler, here and in the children of
+# the tests, Ctrl-C does what it does in a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calm")

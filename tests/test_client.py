@@ -17,9 +17,8 @@ from coaching_async import (
     Event,
     Stats,
 )
-from coaching_async._checks import Options
-
-from .support import TOKEN, Service, answer, http_of, way_of
+from coaching_async._config import ClientOptions
+from tests.support.doubles import TOKEN, Service, answer, http_of, way_of
 
 pytestmark = pytest.mark.anyio
 
@@ -187,7 +186,7 @@ def test_from_env_takes_every_option_that_a_client_takes():
         for name, each in inspect.signature(CoachingClient).parameters.items()
         if name not in {"auth", "region", "base_url", "login_url"}
     }
-    assert taken == get_type_hints(Options)
+    assert taken == get_type_hints(ClientOptions)
 
 
 def test_the_real_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch):

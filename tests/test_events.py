@@ -15,8 +15,7 @@ from coaching_async._events import (
     RetryScheduled,
     TokenIssued,
 )
-
-from .support import Service, answer
+from tests.support.doubles import Service, answer
 
 
 def test_counters_count_what_happened():

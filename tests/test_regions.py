@@ -1,7 +1,7 @@
 import pytest
 
 from coaching_async import ConfigurationError
-from coaching_async._regions import REGIONS, Hosts, hosts
+from coaching_async._regions import REGIONS, Hosts, resolve_hosts
 
 IRELAND = Hosts("https://api.mypurecloud.ie", "https://login.mypurecloud.ie")
 
@@ -10,7 +10,7 @@ IRELAND = Hosts("https://api.mypurecloud.ie", "https://login.mypurecloud.ie")
 def test_every_region_has_its_two_hosts(name: str):
     domain = REGIONS[name]
 
-    assert hosts(name) == (f"https://api.{domain}", f"https://login.{domain}")
+    assert resolve_hosts(name) == (f"https://api.{domain}", f"https://login.{domain}")
 
 
 @pytest.mark.parametrize(
@@ -33,27 +33,27 @@ def test_every_region_has_its_two_hosts(name: str):
     ],
 )
 def test_a_region_may_be_spelled_in_many_ways(spelling: str):
-    assert hosts(spelling) == IRELAND
+    assert resolve_hosts(spelling) == IRELAND
 
 
 def test_without_a_region_it_is_us_east_1():
-    assert hosts() == Hosts("https://api.mypurecloud.com", "https://login.mypurecloud.com")
+    assert resolve_hosts() == Hosts("https://api.mypurecloud.com", "https://login.mypurecloud.com")
 
 
 def test_a_domain_of_tomorrow_is_accepted_and_an_unknown_name_is_not():
-    assert hosts("xyz9.pure.cloud").api == "https://api.xyz9.pure.cloud"
+    assert resolve_hosts("xyz9.pure.cloud").api == "https://api.xyz9.pure.cloud"
     with pytest.raises(ConfigurationError, match="unknown region 'eu-west-99': use one of us-east-1"):
-        hosts("eu-west-99")
+        resolve_hosts("eu-west-99")
 
 
 def test_a_host_without_an_api_prefix_answers_for_the_login_too():
-    assert hosts(base_url="http://127.0.0.1:8080/") == ("http://127.0.0.1:8080", "http://127.0.0.1:8080")
-    assert hosts(base_url="http://[::1]:8080").login == "http://[::1]:8080"
-    assert hosts("http://localhost:8080").login == "http://localhost:8080"
+    assert resolve_hosts(base_url="http://127.0.0.1:8080/") == ("http://127.0.0.1:8080", "http://127.0.0.1:8080")
+    assert resolve_hosts(base_url="http://[::1]:8080").login == "http://[::1]:8080"
+    assert resolve_hosts("http://localhost:8080").login == "http://localhost:8080"
 
 
 def test_a_gateway_has_paths_of_its_own():
-    gateway = hosts(base_url="https://gw.example/genesys/api/", login_url="https://gw.example/genesys/login")
+    gateway = resolve_hosts(base_url="https://gw.example/genesys/api/", login_url="https://gw.example/genesys/login")
 
     assert gateway == ("https://gw.example/genesys/api", "https://gw.example/genesys/login")
 
@@ -87,15 +87,15 @@ def test_a_gateway_has_paths_of_its_own():
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, str], says: str):
     with pytest.raises(ConfigurationError, match=says):
-        hosts(**given)
+        resolve_hosts(**given)
 
 
 def test_plain_http_elsewhere_takes_a_word():
-    assert hosts(base_url="http://sandbox.internal", allow_http=True).api == "http://sandbox.internal"
+    assert resolve_hosts(base_url="http://sandbox.internal", allow_http=True).api == "http://sandbox.internal"
 
 
 def test_a_password_in_a_region_is_not_shown():
     with pytest.raises(ConfigurationError, match="unknown region this one") as caught:
-        hosts("https://api.user:s3cret@x.com")
+        resolve_hosts("https://api.user:s3cret@x.com")
 
     assert "s3cret" not in str(caught.value)

@@ -1,13 +1,13 @@
-"""A stand-in for Genesys Cloud to develop and test against: the Coaching API, with state, on a real socket.
+"""A local substitute for Genesys Cloud, to develop and test against: the Coaching API, with state, on a real socket.
 
 with Sandbox() as sandbox:
     ...  # talk to sandbox.base_url as the client CLIENT_ID with CLIENT_SECRET
 """
 
-from ._faults import Fault
-from ._oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
-from ._requests import Arrival
+from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
+from ._faults.fault import Fault
 from ._sandbox import Sandbox
+from ._server.request_log import Arrival
 
 __all__ = [
     "ASSERTION",

@@ -1,4 +1,4 @@
-"""The public face: options in, a running service out."""
+"""The `Sandbox`: validates its options, wires the parts together, and runs the server."""
 
 import time
 from datetime import UTC, datetime
@@ -9,38 +9,38 @@ from typing import Self
 
 import anyio
 
-from ._app import Service
-from ._control import Control
-from ._document import docs, openapi
-from ._faults import Faults
-from ._file import load, save
-from ._limits import SlidingWindow
-from ._oauth import OAuth
-from ._requests import Arrival, RequestLog
-from ._seed import seeded_state
-from ._server import Server
-from ._state import State
+from ._auth.oauth import OAuth
+from ._faults.registry import Faults
+from ._server.control import Control
+from ._server.document import docs, openapi
+from ._server.rate_limit import SlidingWindow
+from ._server.request_log import Arrival, RequestLog
+from ._server.server import Server
+from ._server.service import Service
+from ._state.persistence import load, save
+from ._state.seed import seeded_state
+from ._state.state import State
 
 
 class Sandbox:
-    """A stand-in for Genesys Cloud that speaks the Coaching API on a real socket.
+    """A local substitute for Genesys Cloud that serves the Coaching API on a real socket.
 
     Enter it with `with`, or with `async with` on asyncio or trio. The same `seed` gives the same data; `state`, a file
-    that `save` has written, takes its place, and that of `appointments` and `users`. What may be done to it while it runs:
-    read and change `state`, order `faults`, look at `requests`, revoke tokens and add clients with `oauth`.
+    written by `save`, replaces `seed`, `appointments` and `users`. While the sandbox runs, a test may read and change
+    `state`, order `faults`, inspect `requests`, and revoke tokens or add clients with `oauth`.
 
-    A page holds `page_cap` items at most, whatever is asked for. A job that looks for slots is in progress the first
-    `job_reads` times that it is read. A token may make `rate_limit` requests in any
-    `rate_window` seconds, and lives for `token_life` seconds; the login host allows `login_rate_limit` requests in such a
-    window. Every answer of the API waits for `latency` seconds. Of `requests`, the newest `requests_kept` are remembered.
+    A page holds up to `page_cap` items, even if more are requested. A job that searches for slots is in progress for its
+    first `job_reads` reads. Each token may make `rate_limit` requests in any `rate_window` seconds, and is valid for
+    `token_life` seconds; the token endpoint accepts `login_rate_limit` requests in such a window. Each response of the API
+    is delayed by `latency` seconds. `requests` keeps the newest `requests_kept`.
     """
 
     state: State
     """The data: `user_ids`, `appointments` by their ids, and so on."""
     oauth: OAuth
-    """Clients, and what was given out to them."""
+    """OAuth clients, refresh tokens, and the access tokens that were issued."""
     faults: Faults
-    """What shall go wrong: `faults.add(Fault(...))`."""
+    """The ordered faults: `faults.add(Fault(...))`."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class Sandbox:
         latency: float = 0.0,
         requests_kept: int = 10_000,
     ) -> None:
-        _at_least(0, appointments=appointments, port=port, job_reads=job_reads, latency=latency)
-        _at_least(1, users=users, page_cap=page_cap, token_life=token_life, requests_kept=requests_kept)
+        _require_at_least(0, appointments=appointments, port=port, job_reads=job_reads, latency=latency)
+        _require_at_least(1, users=users, page_cap=page_cap, token_life=token_life, requests_kept=requests_kept)
         for name, limit in (("rate_limit", rate_limit), ("login_rate_limit", login_rate_limit)):
             if limit is not None:
-                _at_least(1, **{name: limit})
+                _require_at_least(1, **{name: limit})
         if not rate_window > 0:
             raise ValueError(f"rate_window must be more than 0, not {rate_window!r}")
         if port > 65535:
@@ -78,13 +78,13 @@ class Sandbox:
             self.oauth,
             self.faults,
             self._log,
-            _limit(rate_limit, rate_window),
-            _limit(login_rate_limit, rate_window),
+            _sliding_window(rate_limit, rate_window),
+            _sliding_window(login_rate_limit, rate_window),
             page_cap,
             job_reads,
             latency,
             {
-                **Control(self.faults, self._log).pages(),
+                **Control(self.faults, self._log).endpoints(),
                 "/openapi.json": {"GET": openapi},
                 "/docs": {"GET": docs},
             },
@@ -94,23 +94,23 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """Where the API is, without a path."""
+        """The URL of the API host, without a path."""
         if self._server is None:
             raise RuntimeError("the sandbox is not running; enter it first")
         return self._server.address
 
     @property
     def login_url(self) -> str:
-        """Where tokens are given out: the same host."""
+        """The URL of the token endpoint's host, which is the same."""
         return self.base_url
 
     @property
     def requests(self) -> list[Arrival]:
-        """What has arrived up to now, oldest first; the newest `requests_kept` of it."""
+        """The requests that have arrived, oldest first, up to the newest `requests_kept`."""
         return self._log.all()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the whole state to a file for `Sandbox(state=path)`; tokens, faults and requests are no part of it."""
+        """Write the whole state to a file for `Sandbox(state=path)`, without tokens, faults and requests."""
         save(self.state, Path(path))
 
     def __enter__(self) -> Self:
@@ -125,7 +125,7 @@ class Sandbox:
             server.stop()
 
     async def __aenter__(self) -> Self:
-        return self.__enter__()  # it waits for nothing
+        return self.__enter__()  # does not block for long
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -134,8 +134,8 @@ class Sandbox:
             self._server.ask_to_stop()
             try:
                 with anyio.CancelScope(shield=True):
-                    # Polled: a worker thread to join it from would itself outlive the sandbox (trio keeps them).
-                    while self._server.running:  # noqa: ASYNC110 - a thread has no event to await
+                    # Polled, because a worker thread that joins it would outlive the sandbox (trio keeps its threads).
+                    while self._server.running:  # noqa: ASYNC110 - the end of a thread cannot be awaited
                         await anyio.sleep(0.002)
             finally:
                 self.__exit__(kind, error, trace)
@@ -145,11 +145,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _limit(requests: int | None, window: float) -> SlidingWindow | None:
+def _sliding_window(requests: int | None, window: float) -> SlidingWindow | None:
     return SlidingWindow(requests, window, time.monotonic) if requests is not None else None
 
 
-def _at_least(least: int, **values: float) -> None:
+def _require_at_least(minimum: int, **values: float) -> None:
     for name, value in values.items():
-        if not value >= least:
-            raise ValueError(f"{name} must be {least} or more, not {value!r}")
+        if not value >= minimum:
+            raise ValueError(f"{name} must be {minimum} or more, not {value!r}")

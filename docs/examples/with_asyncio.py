@@ -1,4 +1,4 @@
-"""How many appointments each user has, many users at a time, on asyncio: `python with_asyncio.py USER_ID ...`."""
+"""Count the appointments of each user, many users concurrently, on asyncio: `python with_asyncio.py USER_ID ...`."""
 
 import asyncio
 import sys

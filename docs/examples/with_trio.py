@@ -1,4 +1,4 @@
-"""The last appointment of each user, on trio, with what is known after five seconds: `python with_trio.py USER_ID ...`."""
+"""Print the last appointment of each user, on trio, with a timeout of 5 s: `python with_trio.py USER_ID ...`."""
 
 import sys
 
@@ -8,7 +8,7 @@ from coaching_async import CoachingClient, CoachingError
 
 
 async def main(user_ids: list[str]) -> None:
-    """Print a line for each user, as they come."""
+    """Print a line for each user, in the order of the responses."""
     async with CoachingClient.from_env() as client:
 
         async def show(user_id: str) -> None:

@@ -1,7 +1,7 @@
-"""How many lines each of the everyday programs takes, here and with the official SDK: `python count.py`.
+"""Count the lines of the everyday programs, here and with the official SDK: `python count.py`.
 
-A line counts that has code on it; blank lines, comments and docstrings do not. Imports count. All programs are formatted
-by ruff, at 120 columns.
+It counts lines with code, imports included, without blank lines, comments and docstrings. ruff formats all programs at
+120 columns.
 """
 
 import ast
@@ -14,7 +14,7 @@ NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tok
 
 
 def lines(program: Path) -> int:
-    """Those that count."""
+    """Return the number of lines with code."""
     text = program.read_text(encoding="utf-8")
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [each for each in ast.walk(ast.parse(text)) if isinstance(each, documented) and ast.get_docstring(each)]

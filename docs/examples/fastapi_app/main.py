@@ -1,6 +1,6 @@
 """Coaching appointments behind FastAPI: `uvicorn main:app`.
 
-The org is taken from the environment, as `CoachingClient.from_env` does.
+It reads the org from the environment, as `CoachingClient.from_env` does.
 """
 
 from typing import Annotated, Literal
@@ -30,30 +30,30 @@ async def appointments(
     user_id: Annotated[list[UUID], Query(min_length=1)],
     status: Annotated[list[Literal["Scheduled", "InProgress", "Completed"]], Query()] = [],  # noqa: B006 # FastAPI copies it
 ) -> StreamingResponse:
-    """All appointments of some users, a line of JSON for each, as they come."""
+    """Stream all appointments of some users, one line of JSON per appointment."""
     users = [str(each) for each in user_id]
     return await json_lines(client.appointments.list(users, statuses=status or None))
 
 
 @app.post("/appointments", status_code=201)
 async def create(client: Client, body: Annotated[AppointmentCreate, Body()]) -> Appointment:
-    """A new appointment."""
+    """Create an appointment."""
     return await client.appointments.create(body)
 
 
 @app.get("/appointments/{appointment_id}")
 async def appointment(client: Client, appointment_id: UUID) -> Appointment:
-    """One appointment."""
+    """Return one appointment."""
     return await client.appointments.get(str(appointment_id))
 
 
 @app.get("/me/appointments")
 async def mine(client: UserClient) -> list[Appointment]:
-    """The appointments of the user who asks, who is known by the token of the request."""
+    """Return the appointments of the user whose token the request has."""
     return await client.appointments.list_mine().collect(limit=500)
 
 
 @app.get("/me/notifications")
 async def notifications(client: UserClient) -> list[Notification]:
-    """Notifications of the user who asks, 25 at most."""
+    """Return up to 25 notifications of that user."""
     return await client.notifications.list().collect(limit=25)

@@ -1,8 +1,8 @@
-"""Halfway over: the official SDK and this client in one process, with one token.
+"""Use the official SDK and this client in one process, with one token.
 
     python both.py USER_ID ...
 
-The org is taken from the environment: GENESYSCLOUD_REGION (its domain, or the URL of its API),
+It reads the org from the environment: GENESYSCLOUD_REGION (its domain, or the URL of its API),
 GENESYSCLOUD_OAUTHCLIENT_ID and GENESYSCLOUD_OAUTHCLIENT_SECRET.
 """
 
@@ -20,29 +20,29 @@ from coaching_async import CoachingClient, RateLimit
 
 
 class SdkToken:
-    """The token of the official SDK's client, for this one; renewed by whoever is told first that it is refused."""
+    """Token source that shares the token of the SDK's client; the first request that gets a 401 refreshes it."""
 
     def __init__(self, api_client: ApiClient, log_in: Callable[[ApiClient], object]) -> None:
         self._api_client, self._log_in, self._lock = api_client, log_in, threading.Lock()
 
     async def token(self, rejected: str | None = None) -> str:
-        """A token to use now."""
+        """Return a token that is not the `rejected` one."""
         if self._api_client.access_token in {"", rejected}:
-            await run_sync(self._renew, rejected)  # the SDK would block the event loop
+            await run_sync(self._refresh, rejected)  # in a thread, because the SDK blocks
         return self._api_client.access_token
 
-    def _renew(self, rejected: str | None) -> None:
+    def _refresh(self, rejected: str | None) -> None:
         with self._lock:
             if self._api_client.access_token in {"", rejected}:
                 self._log_in(self._api_client)
 
 
 async def main(user_ids: Sequence[str]) -> tuple[int | None, int]:
-    """How many appointments the users have, by each of the two."""
+    """Return the number of appointments of the users, as this client and the SDK count them."""
     region, client_id, secret = (
         os.environ[f"GENESYSCLOUD_{name}"] for name in ("REGION", "OAUTHCLIENT_ID", "OAUTHCLIENT_SECRET")
     )
-    half = RateLimit(150, per=60.0)  # the service counts what both send
+    half = RateLimit(150, per=60.0)  # because the service counts the requests of both
     api_client = ApiClient(region if "://" in region else f"https://api.{region}")
     shared = SdkToken(api_client, lambda api: api.get_client_credentials_token(client_id, secret))
     async with CoachingClient(shared, region=region, rate_limit=half) as client:

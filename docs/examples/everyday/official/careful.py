@@ -1,4 +1,4 @@
-"""What a careful program writes once around the official SDK, and all the programs beside this one share."""
+"""Retries, timeouts, token refresh and pagination around the official SDK, shared by the programs in this folder."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,10 +12,10 @@ from PureCloudPlatformClientV2.rest import ApiException
 
 
 class Retry(urllib3.Retry):
-    """Sends again what the rate limit refused, whatever it is; the SDK itself would send a write again after anything."""
+    """Retry policy that retries any request after a 429; the SDK itself would retry a write after any fault."""
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
-        """Whether to send it again after an answer with that status."""
+        """Return whether to retry after a response with that status."""
         return status_code == 429 or super().is_retry(method, status_code, has_retry_after)
 
 
@@ -31,7 +31,7 @@ USUAL = Retry(
 
 
 def http(retries: urllib3.Retry = USUAL) -> DefaultHttpClient:
-    """An HTTP client with time limits, which the SDK has none of, and connections for ten threads."""
+    """Return an HTTP client with timeouts, which the SDK does not have, and connections for ten threads."""
     client = DefaultHttpClient()
     pools = client.rest_client.pool_manager.connection_pool_kw
     pools.update(retries=retries, maxsize=10, timeout=urllib3.Timeout(connect=5, read=15))
@@ -39,34 +39,34 @@ def http(retries: urllib3.Retry = USUAL) -> DefaultHttpClient:
 
 
 class CarefulClient(ApiClient):
-    """A client that renews its token when it is refused, once, however many threads are told so."""
+    """Client that refreshes its token after a 401, once for all threads."""
 
     def __init__(self, log_in: Callable[[ApiClient], object], http_client: DefaultHttpClient | None = None) -> None:
         super().__init__()
         self.set_http_client(http_client or http())
         self._log_in, self._lock = log_in, threading.Lock()
-        Configuration().should_refresh_access_token = False  # it would ask without end, where it is refused again
+        Configuration().should_refresh_access_token = False  # it would retry forever if the new token is refused too
 
     def call_api(self, *arguments: Any, **options: Any) -> Any:
-        """Every method of every API of the SDK comes by here."""
-        used = self.access_token or self._renewed("")
+        """Make the call of any method of any API of the SDK."""
+        used = self.access_token or self._refreshed("")
         try:
             return super().call_api(*arguments, **options)
         except ApiException as error:
             if error.status != 401:
                 raise
-        self._renewed(used)
+        self._refreshed(used)
         return super().call_api(*arguments, **options)
 
-    def _renewed(self, used: str) -> str:
+    def _refreshed(self, used: str) -> str:
         with self._lock:
             if self.access_token == used:
                 self._log_in(self)
             return self.access_token
 
 
-def walk(fetch: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[Any]:
-    """Every item of a list, once; from its beginning again, where it has changed meanwhile and rows have moved."""
+def iterate(fetch: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[Any]:
+    """Yield each item of a list once; start again from the first page if the list has changed and rows have moved."""
     seen, number, total = set(), 1, None
     while True:
         page = fetch(*arguments, page_number=number, page_size=100, **options)

@@ -1,10 +1,10 @@
-"""A new appointment that is about a conversation."""
+"""Create an appointment about a conversation."""
 
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from careful import walk
+from careful import iterate
 from PureCloudPlatformClientV2 import CoachingApi, CoachingAppointmentResponse, CreateCoachingAppointmentRequest
 from PureCloudPlatformClientV2.rest import ApiException
 from urllib3.exceptions import HTTPError
@@ -13,23 +13,23 @@ MINUTE = timedelta(minutes=1)
 
 
 def create(api: CoachingApi, appointment: CreateCoachingAppointmentRequest) -> CoachingAppointmentResponse:
-    """It is created once, or an error says that it is not known to be; a 202 is waited for."""
+    """Create it once, or raise an error if that is unknown; wait after a 202."""
     started = datetime.now(UTC)
     try:
-        return appeared(api, api.post_coaching_appointments(appointment))
+        return when_created(api, api.post_coaching_appointments(appointment))
     except (ApiException, HTTPError) as error:
         if isinstance(error, ApiException) and error.status < 500:
             raise
-        listed = walk(api.get_coaching_appointments, appointment.attendee_ids[:1], interval=around(appointment))
-        with suppress(ApiException, HTTPError):  # looking may fail as well, which tells nothing of the create
+        listed = iterate(api.get_coaching_appointments, appointment.attendee_ids[:1], interval=minute_of(appointment))
+        with suppress(ApiException, HTTPError):  # a failed search says nothing about the create
             for found in listed:
-                if is_it(found, appointment) and found.date_created >= started - MINUTE:
+                if matches(found, appointment) and found.date_created >= started - MINUTE:
                     return found
         raise
 
 
-def appeared(api: CoachingApi, created: CoachingAppointmentResponse) -> CoachingAppointmentResponse:
-    """After a 202 all that came is an id."""
+def when_created(api: CoachingApi, created: CoachingAppointmentResponse) -> CoachingAppointmentResponse:
+    """Read the appointment until it exists, because a 202 has only its id."""
     deadline = time.monotonic() + 60
     while created.name is None:
         try:
@@ -41,14 +41,14 @@ def appeared(api: CoachingApi, created: CoachingAppointmentResponse) -> Coaching
     return created
 
 
-def around(appointment: CreateCoachingAppointmentRequest) -> str:
-    """The minute in which it starts."""
+def minute_of(appointment: CreateCoachingAppointmentRequest) -> str:
+    """Return the minute in which it starts."""
     start = appointment.date_start.astimezone(UTC).replace(second=0, microsecond=0, tzinfo=None)
     return f"{start.isoformat()}.000Z/{(start + MINUTE).isoformat()}.000Z"
 
 
-def is_it(found: CoachingAppointmentResponse, wanted: CreateCoachingAppointmentRequest) -> bool:
-    """Whether it may be the one; it starts in the same minute."""
+def matches(found: CoachingAppointmentResponse, wanted: CreateCoachingAppointmentRequest) -> bool:
+    """Return whether it may be the appointment; it starts in the same minute."""
     return (
         (found.name, found.length_in_minutes) == (wanted.name, wanted.length_in_minutes)
         and {each.id for each in found.attendees} == set(wanted.attendee_ids)

@@ -1,4 +1,4 @@
-"""Some hundred appointments by their ids."""
+"""Fetch hundreds of appointments by their ids."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 def fetch_many(
     api: CoachingApi, ids: Sequence[str]
 ) -> tuple[dict[str, CoachingAppointmentResponse], dict[str, Exception]]:
-    """Those that are there, and the errors of the others."""
+    """Return the appointments, and the errors of the other ids."""
     succeeded, failed = {}, {}
     with ThreadPoolExecutor(10) as pool:
         for id_, call in [(id_, pool.submit(api.get_coaching_appointment, id_)) for id_ in ids]:

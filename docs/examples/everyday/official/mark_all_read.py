@@ -1,12 +1,12 @@
-"""All notifications of the user whose token the client has are marked as read."""
+"""Mark all notifications of the user as read."""
 
-from careful import walk
+from careful import iterate
 from PureCloudPlatformClientV2 import CoachingApi, CoachingNotification
 
 
 def mark_all_read(api: CoachingApi) -> int:
-    """How many were not."""
-    unread = [each.id for each in walk(api.get_coaching_notifications) if not each.marked_as_read]
+    """Mark them, and return how many were unread."""
+    unread = [each.id for each in iterate(api.get_coaching_notifications) if not each.marked_as_read]
     read = CoachingNotification()
     read.marked_as_read = True
     for notification_id in unread:

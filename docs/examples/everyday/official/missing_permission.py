@@ -1,4 +1,4 @@
-"""What to tell somebody whose token lacks a permission."""
+"""Report the permission that a token lacks."""
 
 import json
 
@@ -7,7 +7,7 @@ from PureCloudPlatformClientV2.rest import ApiException
 
 
 def missing_permission(api: CoachingApi, appointment: CreateCoachingAppointmentRequest) -> str:
-    """The id of the new appointment, or which permission is missing and what to quote to Genesys support."""
+    """Return the id of the new appointment, or the missing permission and the correlation id for Genesys support."""
     try:
         return api.post_coaching_appointments(appointment).id
     except ApiException as error:

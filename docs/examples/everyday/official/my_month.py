@@ -1,13 +1,13 @@
-"""All appointments of this month of the user whose token the client has."""
+"""List the user's appointments of this month."""
 
 from datetime import date, timedelta
 
-from careful import walk
+from careful import iterate
 from PureCloudPlatformClientV2 import CoachingApi, CoachingAppointmentResponse
 
 
 def my_month(api: CoachingApi, today: date) -> list[CoachingAppointmentResponse]:
-    """Each once, and none that lasts is missed, also where the list changes meanwhile."""
+    """Return each appointment once, even if the list changes while it is read."""
     following = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
     interval = f"{today.replace(day=1)}T00:00:00.000Z/{following}T00:00:00.000Z"
-    return list(walk(api.get_coaching_appointments_me, interval=interval))
+    return list(iterate(api.get_coaching_appointments_me, interval=interval))

@@ -1,4 +1,4 @@
-"""One call that is in more of a hurry than the others."""
+"""Make one call with a shorter timeout and without retries."""
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +14,11 @@ THREADS = ThreadPoolExecutor(10)
 
 
 def one_call(api: CoachingApi, appointment_id: str) -> CoachingAppointmentResponse | None:
-    """The appointment, with one attempt and within half a second, or nothing."""
-    hasty = copy.copy(api.api_client)  # with the same token
-    hasty.set_http_client(ONE_ATTEMPT)
-    call = THREADS.submit(CoachingApi(hasty).get_coaching_appointment, appointment_id)
+    """Return the appointment, with one attempt and within half a second, or None."""
+    quick = copy.copy(api.api_client)  # with the same token
+    quick.set_http_client(ONE_ATTEMPT)
+    call = THREADS.submit(CoachingApi(quick).get_coaching_appointment, appointment_id)
     try:
-        return call.result(timeout=0.5)  # the thread goes on: its request cannot be ended
+        return call.result(timeout=0.5)  # the thread continues, because its request cannot be cancelled
     except (ApiException, HTTPError, TimeoutError):
         return None

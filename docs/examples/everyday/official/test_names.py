@@ -1,28 +1,28 @@
-"""A test of a function that lists appointments, without a network."""
+"""Test a function that lists appointments, without a network."""
 
 import json
 from types import SimpleNamespace
 
-from careful import CarefulClient, walk
+from careful import CarefulClient, iterate
 from PureCloudPlatformClientV2 import CoachingApi
 from PureCloudPlatformClientV2.abstract_http_client import AbstractHttpClient
 from PureCloudPlatformClientV2.rest import ApiException
 
 
-def names(api, user_ids):  # what is tested
-    """The names of the appointments of users."""
-    return [each.name for each in walk(api.get_coaching_appointments, user_ids)]
+def names(api, user_ids):  # the function under test
+    """Return the names of the appointments of users."""
+    return [each.name for each in iterate(api.get_coaching_appointments, user_ids)]
 
 
 class FakeService(AbstractHttpClient):
-    """Two hundred appointments, in pages, and an expired token once; 503s are tried again further down, out of its reach."""
+    """Two hundred appointments in pages, and one expired token; the SDK retries a 503 below this class."""
 
     def __init__(self) -> None:
         super().__init__()
         self.has_failed = False
 
     def request(self, options):
-        """An answer, as the SDK's own HTTP client would give it."""
+        """Return a response, as the SDK's own HTTP client does."""
         number, size = (options.query_params[name] for name in ("pageNumber", "pageSize"))
         if int(number) > 1 and not self.has_failed:
             self.has_failed = True
@@ -35,7 +35,7 @@ class FakeService(AbstractHttpClient):
 
 
 def test_all_names_are_found_though_a_token_expires():
-    """Through pages and tokens."""
+    """Tests pages and tokens, too."""
     client = CarefulClient(log_in=lambda client: setattr(client, "access_token", client.access_token + "x"))
     client.set_http_client(FakeService())
     assert len(names(CoachingApi(client), ["a-user"])) == 200

@@ -1,9 +1,9 @@
-"""A handler that speaks for the user who asks: `uvicorn user_handler:app`."""
+"""Call the API with the token of each request's user: `uvicorn user_handler:app`."""
 
 import functools
 from typing import Annotated, Any
 
-from careful import http, walk
+from careful import http, iterate
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from problems import add_problem_responses
@@ -12,12 +12,12 @@ from PureCloudPlatformClientV2.api_client import ApiClient
 
 app = FastAPI()
 add_problem_responses(app)
-HTTP = http()  # connections for everybody
+HTTP = http()  # one connection pool for all users
 
 
 @functools.lru_cache(1000)
 def api_of(token: str) -> CoachingApi:
-    """The API for one user; never by the configuration, which is one for the whole process."""
+    """Return the API for one user; not with `Configuration`, which the whole process shares."""
     client = ApiClient()
     client.set_http_client(HTTP)
     client.access_token = token
@@ -26,6 +26,6 @@ def api_of(token: str) -> CoachingApi:
 
 @app.get("/me/appointments")
 def mine(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> list[dict[str, Any]]:
-    """The appointments of the user whose token the request brings."""
+    """Return the appointments of the user whose token the request has."""
     api = api_of(bearer.credentials)
-    return [api.api_client.sanitize_for_serialization(each) for each in walk(api.get_coaching_appointments_me)]
+    return [api.api_client.sanitize_for_serialization(each) for each in iterate(api.get_coaching_appointments_me)]

@@ -1,4 +1,4 @@
-"""The appointments of users in a quarter, in a file of JSON lines."""
+"""Export the appointments of users in a quarter to a file of JSON lines."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from coaching_async.export import export
 
 
 async def export_quarter(client: CoachingClient, user_ids: Sequence[str], path: Path, year: int, quarter: int) -> None:
-    """Whatever stops it, the next call goes on; the file gets its name when it is complete."""
+    """Write the file, or resume an interrupted export; the file gets its name when it is complete."""
     first, last = (Interval.month(year, 3 * quarter - back) for back in (2, 0))
     is_begun = await anyio.Path(f"{path}.part").exists()
     await export(client, user_ids, path, resume=is_begun, interval=(first.start, last.end))

@@ -1,4 +1,4 @@
-"""Some hundred appointments by their ids."""
+"""Fetch hundreds of appointments by their ids."""
 
 from collections.abc import Sequence
 
@@ -6,5 +6,5 @@ from coaching_async import Appointment, BulkResult, CoachingClient
 
 
 async def fetch_many(client: CoachingClient, ids: Sequence[str]) -> BulkResult[str, Appointment]:
-    """Those that are there are in `succeeded`, the errors of the others in `failed`."""
+    """Return the appointments in `succeeded`, and the errors of the other ids in `failed`."""
     return await client.appointments.get_many(ids)

@@ -1,4 +1,4 @@
-"""All appointments of this month of the user whose token the client has."""
+"""List the user's appointments of this month."""
 
 from datetime import date
 
@@ -6,5 +6,5 @@ from coaching_async import Appointment, CoachingClient, Interval
 
 
 async def my_month(client: CoachingClient, today: date) -> list[Appointment]:
-    """Each once, and none that lasts is missed, also where the list changes meanwhile."""
+    """Return each appointment once, even if the list changes while it is read."""
     return await client.appointments.list_mine(interval=Interval.month(today.year, today.month)).collect()

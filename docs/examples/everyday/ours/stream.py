@@ -1,4 +1,4 @@
-"""A long list that is streamed to a browser: `uvicorn stream:app`."""
+"""Stream a long list to a browser: `uvicorn stream:app`."""
 
 from typing import Annotated
 
@@ -13,5 +13,5 @@ add_problem_responses(app)
 
 @app.get("/appointments")
 async def appointments(client: Client, user_id: Annotated[list[str], Query()]) -> StreamingResponse:
-    """The appointments of users, a line of JSON for each, as they come."""
+    """Stream the appointments of users, one line of JSON per appointment."""
     return await json_lines(client.appointments.list(user_id))

@@ -1,4 +1,4 @@
-"""A handler that speaks for the user who asks: `uvicorn user_handler:app`."""
+"""Call the API with the token of each request's user: `uvicorn user_handler:app`."""
 
 from fastapi import FastAPI
 
@@ -11,5 +11,5 @@ add_problem_responses(app)
 
 @app.get("/me/appointments")
 async def mine(client: UserClient) -> list[Appointment]:
-    """The appointments of the user whose token the request brings."""
+    """Return the appointments of the user whose token the request has."""
     return await client.appointments.list_mine().collect()

@@ -1,0 +1,1 @@
+"""One call of a method: its session, its deadline, its decoded answer or its error."""

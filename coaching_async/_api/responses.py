@@ -1,0 +1,206 @@
+"""Responses: decoded into a value, turned into an error, or shown as they came."""
+
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Final, Generic, TypeVar, cast
+
+import attrs
+
+from coaching_async._exceptions import DecodeError, OutcomeUnknown, ResponseError, check_before_retrying, redact
+from coaching_async._permissions import advice_for
+from coaching_async._serialization.codec import decode, from_dict
+from coaching_async._serialization.json import Json, parse_json, parse_object
+from coaching_async._transport.body import parse_body
+from coaching_async._transport.messages import CallContext, Response
+from coaching_async._value import Value
+from coaching_async.models.common import Page
+from coaching_async.models.errors import ErrorDetail
+
+__all__ = [
+    "SUCCESS",
+    "Capture",
+    "RawResponse",
+    "capture_response",
+    "decode_json",
+    "decode_response",
+    "error_from_response",
+    "page_decoder",
+    "refuse_capture",
+    "take_capture",
+    "to_raw_response",
+]
+
+T = TypeVar("T")
+
+SUCCESS: Final = frozenset({200, 201})
+
+
+async def decode_response(
+    parse: Callable[[bytes], T], response: Response, call: CallContext, expected: Collection[int] = SUCCESS
+) -> T:
+    if not 200 <= response.status < 300:
+        raise error_from_response(response, call)
+    problem = f"status {response.status} is not among the answers of this operation"
+    if response.body_error is not None:
+        problem = response.body_error.text
+    elif response.status in expected:
+        try:
+            return await parse_body(parse, response.content)
+        except ValueError as error:
+            problem = str(error)
+    text = f"{call.operation}: the answer is not what the API promises: {problem}{_correlation_suffix(response)}"
+    if call.processed != "no":
+        raise OutcomeUnknown(f"{text}. {check_before_retrying(call.operation)}", processed=call.processed)
+    failure = DecodeError(text)
+    failure.status, failure.correlation_id = response.status, response.correlation_id
+    raise failure
+
+
+def decode_json(content: bytes) -> Json:
+    return cast("Json", parse_json(content))
+
+
+def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Page[T]]:
+    """Reads the page of that number, and refuses any other."""
+
+    def parse(content: bytes) -> Page[T]:
+        page = decode(cls, content)
+        if page.page_number is not None and page.page_number != number:
+            raise ValueError(f"page {number} was asked for, and page {page.page_number} came")
+        return page
+
+    return parse
+
+
+def error_from_response(response: Response, call: CallContext) -> ResponseError:
+    body = parse_object(response.content)  # a gateway sends a page, or nothing
+    code, message = _string_field(body, "code"), _string_field(body, "message")
+    parts = [f"{call.operation}: {response.status}"]
+    if code:
+        parts.append(redact(code))
+    if message:
+        parts.append(f"({redact(message)})")
+    advice = advice_for(call.operation, response.status, code)
+    text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation_suffix(response)}"
+    error = ResponseError.of_status(response.status)(text)
+    error.status, error.code, error.message = response.status, code, message
+    error.correlation_id = response.correlation_id
+    error.retry_after = response.retry_after
+    error.details = _error_details(body.get("details"))
+    return error
+
+
+def _error_details(value: object) -> tuple[ErrorDetail, ...]:
+    try:
+        return tuple(from_dict(ErrorDetail, detail) for detail in cast("list[dict[str, object]]", value or ()))
+    except (TypeError, ValueError):
+        return ()  # an error about an error helps nobody
+
+
+def _correlation_suffix(response: Response) -> str:
+    return f" (correlation id {response.correlation_id})" if response.correlation_id else ""
+
+
+def _string_field(body: dict[str, object], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) else None
+
+
+@attrs.frozen(eq=False, repr=False)
+class RawResponse(Value, Generic[T]):
+    """An answer as it came, and the value that the method makes of it.
+
+    `headers` finds names in any case. `attempts` counts the requests of the call, and `elapsed` is how many seconds it took,
+    waiting included.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    correlation_id: str | None
+    attempts: int
+    elapsed: float
+    _content: bytes = attrs.field(repr=False)
+    _value: "T | OutcomeUnknown" = attrs.field(repr=False)
+
+    @property
+    def json(self) -> Json:
+        """The body as it came, None where there is none, or none that is JSON."""
+        try:
+            return cast("Json", parse_json(self._content))
+        except ValueError:
+            return None
+
+    @property
+    def value(self) -> T:
+        """What the method gives.
+
+        After a 202 there is nothing yet: then this raises `OutcomeUnknown`, whose `reference` points to what will be.
+        """
+        if isinstance(self._value, OutcomeUnknown):
+            raise self._value
+        return self._value
+
+
+def to_raw_response(call: CallContext, elapsed: float, value: T) -> RawResponse[T]:
+    """The last answer of a call, and what became of it."""
+    answer = call.last_response
+    assert answer is not None  # noqa: S101 # a call that gave a value had one
+    return RawResponse(
+        answer.status,
+        answer.headers,
+        answer.correlation_id,
+        call.attempts,
+        elapsed,
+        answer.content,
+        call.pending_error or value,
+    )
+
+
+@attrs.define(eq=False, repr=False)
+class Capture:
+    """The last call that was made while somebody was looking."""
+
+    call: CallContext | None = None
+    elapsed: float = 0.0
+
+
+_capture: Final[ContextVar[Capture | None]] = ContextVar("coaching_async.capture", default=None)
+
+
+@contextmanager
+def capture_response() -> Generator[Capture]:
+    """Keep the answer of the calls that are made in this block."""
+    capture = Capture()
+    token = _capture.set(capture)
+    try:
+        yield capture
+    finally:
+        _capture.reset(token)
+
+
+def take_capture() -> AbstractContextManager[Capture | None]:
+    """Who is looking, and nobody else for as long as the call takes: what is started in it is a call of its own."""
+    capture = _capture.get()
+    return NO_CAPTURE if capture is None else _suspended(capture)
+
+
+NO_CAPTURE: Final = nullcontext()
+
+
+@contextmanager
+def _suspended(capture: Capture) -> Generator[Capture]:
+    token = _capture.set(None)
+    try:
+        yield capture
+    finally:
+        _capture.reset(token)
+
+
+def refuse_capture() -> None:
+    """Raise `TypeError` where somebody is looking: of many calls there is no one answer to show."""
+    if _capture.get() is not None:
+        raise TypeError(
+            "raw() shows the answer of one call, and a bulk makes many: call it in the bulk, as in "
+            "bulk(lambda id: client.raw(client.appointments.get, id), ids)"
+        )

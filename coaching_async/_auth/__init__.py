@@ -1,0 +1,1 @@
+"""Access tokens: how they are obtained, kept, refreshed and put on requests."""

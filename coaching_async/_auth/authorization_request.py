@@ -1,0 +1,101 @@
+"""The first step of a sign-in: where to send the user, and what to check when the browser comes back."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import attrs
+
+from coaching_async._exceptions import AuthError, ConfigurationError
+from coaching_async._regions import resolve_hosts
+from coaching_async._value import Value
+
+from .grants import AuthorizationCode, OnRotated, TokenStore, hide_arguments, non_empty_string
+from .secret import Secret
+
+__all__ = ["AuthorizationRequest"]
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(48)  # 64 characters of 384 bits
+
+
+@hide_arguments
+@attrs.frozen(eq=False, repr=False)
+class AuthorizationRequest(Value):
+    """A sign-in that begins: where to send the user's browser, and what to check when it comes back.
+
+    Keep `state` and `code_verifier` in the user's session, where nobody else can read or set them; both are made new by
+    `secrets`. `region` or `login_url` as for a client.
+    """
+
+    client_id: str = attrs.field(validator=non_empty_string)
+    redirect_uri: str = attrs.field(validator=non_empty_string)
+    region: str | None = attrs.field(default=None, kw_only=True)
+    login_url: str | None = attrs.field(default=None, kw_only=True)
+    state: str = attrs.field(factory=_random, kw_only=True, repr=False, validator=non_empty_string)
+    code_verifier: str = attrs.field(factory=_random, kw_only=True, repr=False, validator=non_empty_string)
+
+    @property
+    def code_challenge(self) -> str:
+        """The S256 of the verifier, RFC 7636 §4.2."""
+        digest = hashlib.sha256(self.code_verifier.encode()).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    @property
+    def url(self) -> str:
+        """The page of the login host to send the user to. Raises `ConfigurationError`."""
+        if self.region is not None and self.login_url is not None:
+            raise ConfigurationError("region and login_url contradict each other: give one of them")
+        login = resolve_hosts(self.region, self.login_url, self.login_url).login
+        query = {
+            "client_id": self.client_id,
+            "response_type": "code",
+            "redirect_uri": self.redirect_uri,
+            "state": self.state,
+            "code_challenge": self.code_challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{login}/oauth/authorize?{urlencode(query)}"
+
+    def _returned(self, callback_url: str) -> Secret | AuthError:
+        """The code, or why there is none."""
+        query = parse_qs(urlsplit(callback_url).query or callback_url.lstrip("?"))
+        state, code, error = ((query.get(name) or [""])[0] for name in ("state", "code", "error"))
+        if not hmac.compare_digest(state.encode(), self.state.encode()):
+            return AuthError("the callback's state is not this request's: begin the sign-in again")
+        if code and not error:
+            return Secret(code)
+        failure = AuthError("the login host refused the sign-in" if error else "the callback has no code")
+        failure.code = error if error.replace("_", "").isalnum() else None
+        return failure
+
+    def grant(
+        self,
+        callback_url: str,
+        *,
+        client_secret: str | None = None,
+        store: TokenStore | None = None,
+        on_rotated: OnRotated | None = None,
+    ) -> AuthorizationCode:
+        """The grant that the browser brought back, by the URL at which it arrived, or its query alone.
+
+        Raises `AuthError` where the user was refused, and where `state` is not this request's: then somebody else began
+        this sign-in.
+        """
+        code = self._returned(callback_url)
+        del callback_url  # an error's frames must not show it
+        if isinstance(code, AuthError):
+            del client_secret
+            raise code
+        return AuthorizationCode(
+            self.client_id,
+            client_secret,
+            code.reveal(),
+            self.redirect_uri,
+            code_verifier=self.code_verifier,
+            store=store,
+            on_rotated=on_rotated,
+        )

@@ -1,0 +1,85 @@
+"""What a client may be given, and what the environment says of it."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Final, TypedDict
+
+from ._auth.grants import AccessToken, ClientCredentials, Grant
+from ._auth.secret import Secret
+from ._auth.token_source import TokenSource
+from ._events import Emit
+from ._exceptions import ConfigurationError
+from ._transport.http_client import HttpClient
+from ._transport.rate_limit import RateLimit
+from ._transport.retry_policy import RetryPolicy
+
+__all__ = ["ClientOptions", "auth_from_environment", "validate_arguments", "validate_timeout"]
+
+
+class ClientOptions(TypedDict, total=False):
+    """What a client is told besides who it is, and where the service is; as `CoachingClient` describes it."""
+
+    timeout: float
+    retry: RetryPolicy
+    rate_limit: RateLimit
+    max_concurrency: int
+    http_client: HttpClient | None
+    allow_http: bool
+    on_event: Emit | None
+
+
+def validate_arguments(auth: object, http_client: object, on_event: object) -> None:
+    """What a type checker would have told."""
+    if not isinstance(auth, Grant) and not inspect.iscoroutinefunction(getattr(auth, "token", None)):
+        raise ConfigurationError(
+            f"auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
+            f"{_type_name(auth)} is none of these"
+        )
+    if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):
+        raise ConfigurationError(
+            f"http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not {_type_name(http_client)}"
+        )
+    if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
+        raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
+
+
+def _type_name(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+
+
+def validate_timeout(timeout: float) -> float:
+    """A deadline."""
+    if not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("timeout has to be a number of seconds above 0")
+    return timeout
+
+
+VARIABLES: Final = (
+    "GENESYSCLOUD_REGION",
+    "GENESYSCLOUD_ACCESS_TOKEN",
+    "GENESYSCLOUD_OAUTHCLIENT_ID",
+    "GENESYSCLOUD_OAUTHCLIENT_SECRET",
+)
+
+
+def auth_from_environment(environ: Mapping[str, str]) -> tuple[Grant | TokenSource, str | None] | ConfigurationError:
+    """What to log in with, and the region, if it is set; or an error that names what is missing.
+
+    That is not raised here, because its frames must not show the environment.
+    """
+    region, token, client_id, client_secret = (_secret_variable(environ, name) for name in VARIABLES)
+    missing = [name for name, value in zip(VARIABLES[2:], (client_id, client_secret), strict=True) if not value]
+    problem = f"the environment lacks {' and '.join(missing)}; or set {VARIABLES[1]} instead"
+    auth: Grant | TokenSource | None = None
+    try:
+        if token:
+            auth = AccessToken(token.reveal())
+        elif client_id and client_secret:
+            auth = ClientCredentials(client_id.reveal(), client_secret.reveal())
+    except ValueError as error:
+        problem = f"{VARIABLES[1]}: {error}"
+    return ConfigurationError(problem) if auth is None else (auth, region.reveal() if region else None)
+
+
+def _secret_variable(environ: Mapping[str, str], name: str) -> Secret | None:
+    return Secret(value) if (value := environ.get(name)) else None

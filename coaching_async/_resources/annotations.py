@@ -1,0 +1,94 @@
+"""Annotations: the notes on an appointment."""
+
+from coaching_async._pagination.listing import Listing
+from coaching_async.models.annotations import AccessType, Annotation
+from coaching_async.models.common import Page
+
+from .base import Resource, build_listing
+
+__all__ = ["Annotations"]
+
+
+class Annotations(Resource):
+    """The notes on an appointment, public or private.
+
+    Private ones need the `privateAnnotation` permission, or being the appointment's creator or facilitator. Besides what
+    is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`, `Unauthorized`,
+    `RateLimited`, `ServerError` and `DecodeError`; those that write, `OutcomeUnknown`.
+    """
+
+    __slots__ = ()
+
+    def list(self, appointment_id: str, *, page_size: int = 100) -> Listing[Annotation]:
+        """The annotations of an appointment that this token may see.
+
+        HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations
+        Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
+        Raises: `ValueError` now for bad arguments; `NotFound`, `Forbidden` when walked.
+        """
+        return build_listing(
+            self._api,
+            Page[Annotation],
+            "annotations.list",
+            "appointments",
+            appointment_id,
+            "annotations",
+            page_size=page_size,
+        )
+
+    async def get(self, appointment_id: str, annotation_id: str) -> Annotation:
+        """One annotation.
+
+        HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
+        Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
+        Raises: `NotFound`, `Forbidden`.
+        """
+        return await self._api.get(
+            Annotation, "annotations.get", "appointments", appointment_id, "annotations", annotation_id
+        )
+
+    async def create(self, appointment_id: str, text: str, *, access_type: AccessType | str) -> Annotation:
+        """Add an annotation, for everybody related to the appointment (Public) or its leaders (Private).
+
+        HTTP: POST /api/v2/coaching/appointments/{appointmentId}/annotations
+        Permission: coaching:annotation:add or coaching:privateAnnotation:add, or being related to the appointment
+        Raises: `BadRequest`, `NotFound`, `Forbidden`; `OutcomeUnknown` when it may have been added.
+        """
+        return await self._api.write(
+            Annotation,
+            "annotations.create",
+            "POST",
+            "appointments",
+            appointment_id,
+            "annotations",
+            body={"text": text, "access_type": AccessType.known(access_type)},
+        )
+
+    async def update(self, appointment_id: str, annotation_id: str, text: str) -> Annotation:
+        """Replace the text of an annotation, the only thing that can change.
+
+        HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
+        Permission: coaching:annotation:edit or coaching:privateAnnotation:edit, or being the appointment's creator or
+        facilitator
+        Raises: `BadRequest`, `NotFound`, `Forbidden`; `OutcomeUnknown` when it may have been changed.
+        """
+        return await self._api.write(
+            Annotation,
+            "annotations.update",
+            "PATCH",
+            "appointments",
+            appointment_id,
+            "annotations",
+            annotation_id,
+            body={"text": text},
+        )
+
+    async def delete(self, appointment_id: str, annotation_id: str) -> None:
+        """Delete an annotation.
+
+        HTTP: DELETE /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
+        Permission: coaching:annotation:delete or coaching:privateAnnotation:delete, or being the appointment's creator
+        or facilitator
+        Raises: `NotFound`, `Forbidden`; `OutcomeUnknown` when it may have been deleted.
+        """
+        await self._api.delete("annotations.delete", "appointments", appointment_id, "annotations", annotation_id)

@@ -1,0 +1,84 @@
+"""Strict JSON (RFC 8259): parsing and serialization, with orjson where it is installed."""
+
+import json
+from typing import Any, Final, NoReturn, TypeAlias, cast
+
+__all__ = ["LARGE_BODY", "Json", "check_size", "dumps", "parse_json", "parse_object", "parse_with_orjson"]
+
+try:
+    import orjson
+except ImportError:  # the extra `fast` brings it
+    orjson = None  # type: ignore[assignment]
+
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What JSON can say."""
+
+
+LARGE_BODY: Final = 2**18
+"""Bytes of a body that is parsed in a worker thread, because parsing it would block the event loop for too long."""
+
+
+MAX_VALUES: Final = 2**19
+"""Upper bound of the values in one text, about. A page of 10 MiB has fewer. Neither parser lets another thread run before
+its end, and with millions of values that takes a second."""
+
+MAX_ORJSON_SIZE: Final = 2**21
+"""Bytes of the longest text for orjson, which allocates twelve times as many."""
+
+
+def check_size(content: bytes) -> None:
+    """Raise `ValueError` for a text with more than `MAX_VALUES` values."""
+    if sum(map(content.count, (b"{", b"[", b","))) > MAX_VALUES:
+        raise ValueError(f"no JSON that can be read: it has more than {MAX_VALUES:,} values")
+
+
+def parse_json(content: bytes) -> Any:
+    """Return the JSON value of a body, as the standard library reads it. Anything else is a `ValueError`."""
+    try:
+        return DECODER.decode(content.decode("utf-8-sig"))
+    except (RecursionError, ValueError) as error:
+        problem = _describe_error(error)
+    raise ValueError(f"no JSON: {problem}")
+
+
+def parse_with_orjson(content: bytes) -> Any:
+    """Return what orjson reads; None without orjson, for a text above `MAX_ORJSON_SIZE`, and where orjson refuses the text.
+
+    The value is that of `parse_json`, with one exception: orjson reads integers beyond 64 bits as floats.
+    """
+    if orjson is None or len(content) > MAX_ORJSON_SIZE:
+        return None
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        return None
+
+
+def parse_object(content: bytes) -> dict[str, object]:
+    """Return the JSON object of a body, empty where there is none or a very long one: for answers whose status says enough."""
+    try:
+        value = parse_json(content) if len(content) <= LARGE_BODY else None
+    except ValueError:
+        return {}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def dumps(value: object) -> bytes:
+    """Return the JSON of a value. Raises `ValueError` or `TypeError` where there is none."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _describe_error(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return str(getattr(error, "msg", error))  # JSONDecodeError's str() goes on to quote the place
+
+
+def _reject_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant)

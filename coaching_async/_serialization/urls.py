@@ -1,0 +1,85 @@
+"""URLs: what a caller names, so quoted that a request goes where it seems to go."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
+from urllib.parse import quote, unquote
+
+from coaching_async.models.types import Interval, format_interval
+
+from .names import to_camel
+
+__all__ = ["DOT_SEGMENTS", "QueryValue", "encode_path", "encode_query", "request_target"]
+
+
+QueryValue: TypeAlias = str | int | Interval | Iterable[str] | None
+
+
+def encode_query(**filters: QueryValue) -> str:
+    """A query string: names in camelCase, None left out, sequences as repeated parameters."""
+    return _encode_query(filters, spelled=to_camel)
+
+
+def _encode_query(parameters: Mapping[str, QueryValue], spelled: Callable[[str], str] = str) -> str:
+    pairs: list[tuple[str, str]] = []
+    for name, value in parameters.items():
+        match value:
+            case None:
+                continue
+            case Interval():
+                texts = [format_interval(value)]
+            case bool():
+                texts = [str(value).lower()]
+            case str() | int():
+                texts = [str(value)]
+            case _:
+                texts = [_checked_item(name, item) for item in value]
+        pairs += [(spelled(name), text) for text in texts]
+    return "&".join(f"{_quoted(name)}={_quoted(text)}" for name, text in pairs)
+
+
+def _quoted(text: str) -> str:
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")
+
+
+def request_target(path: str, parameters: Mapping[str, QueryValue]) -> str:
+    """A path that the caller has put together, checked to lead where it seems to, and its parameters."""
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"path is a str, not {type(path).__name__}")
+    if not ABSOLUTE_PATH.fullmatch(path):
+        raise ValueError(
+            "path starts with one slash, as in /api/v2/users/me, and has only quoted ids in it: urllib.parse.quote(id, "
+            "safe=''); parameters go into query"
+        )
+    if not DOT_SEGMENTS.isdisjoint(segment.partition(";")[0] for segment in unquote(path.lower()).split("/")[1:]):
+        raise ValueError("path has a segment that is empty, '.' or '..': another resource would be asked")
+    return f"{path}?{_encode_query(parameters)}" if parameters else path
+
+
+ABSOLUTE_PATH: Final = re.compile(r"(?:/(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+", re.ASCII)
+"""RFC 3986's path-absolute, no segment of which is empty."""
+
+
+def encode_path(*segments: str) -> str:
+    """Ids and names as a path in which each stays one segment, whatever is in it."""
+    return "".join(f"/{_segment(segment)}" for segment in segments)
+
+
+def _segment(text: str) -> str:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"an id is a str, not {type(text).__name__}")
+    if text in DOT_SEGMENTS:
+        raise ValueError(f"{text!r} is no id")
+    return _quoted(text)
+
+
+def _checked_item(name: str, item: str) -> str:
+    if not isinstance(item, str) or not item:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{name}: every item has to be a non-empty str")
+    if "," in item:
+        raise ValueError(f"{name}: an item must not have a comma, the service would read two")
+    return item
+
+
+DOT_SEGMENTS: Final = frozenset({"", ".", ".."})
+"""No ids: HTTP clients fold these path segments away, and the request would go to another resource."""

@@ -1,0 +1,10 @@
+"""The command `coaching-async`."""
+
+import sys
+
+try:
+    from ._main import main
+except ModuleNotFoundError as missing:  # the script is installed without the extra, too
+    sys.exit(f"coaching-async: {missing.name} is missing; install the command with: pip install 'coaching_async[cli]'")
+
+__all__ = ["main"]

@@ -1,0 +1,106 @@
+"""Checks that send no request: environment variables, the hosts that they name, and proxies."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from coaching_async import (
+    AccessToken,
+    AuthorizationRequest,
+    ClientCredentials,
+    CoachingClient,
+    ConfigurationError,
+    Event,
+    RetryPolicy,
+    TokenIssued,
+    TokenSource,
+)
+
+from ._results import Check
+
+__all__ = ["DEADLINE", "ONE_RETRY", "ConfiguredClient", "check_environment", "check_proxies", "configured_client"]
+
+VARIABLES: Final = (
+    "GENESYSCLOUD_REGION",
+    "GENESYSCLOUD_ACCESS_TOKEN",
+    "GENESYSCLOUD_OAUTHCLIENT_ID",
+    "GENESYSCLOUD_OAUTHCLIENT_SECRET",
+)
+
+DEADLINE: Final = 10.0
+"""Timeout of each call in seconds."""
+
+ONE_RETRY: Final = RetryPolicy(attempts=2)
+
+LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts for which the client's own HTTP client never uses a proxy."""
+
+
+class ConfiguredClient(CoachingClient):
+    """A client configured_client by environment variables, with a short timeout and one retry. It records the lifetime of its token."""
+
+    def __init__(self, auth: AccessToken | ClientCredentials | TokenSource, *, region: str | None = None) -> None:
+        super().__init__(auth, region=region, timeout=DEADLINE, retry=ONE_RETRY, on_event=self._record_token_lifetime)
+        self.token_lifetime: float | None = None
+        # The URL of a sign-in is the only public way to a region's login host. The API host differs from it in its prefix only.
+        self.login_host = urlsplit(AuthorizationRequest("doctor", "http://localhost/", region=region).url).netloc
+        name = self.login_host.removeprefix("login.")
+        self.api_host = name if name == self.login_host else f"api.{name}"
+
+    def _record_token_lifetime(self, event: Event) -> None:
+        if isinstance(event, TokenIssued):
+            self.token_lifetime = event.expires_in
+
+
+def configured_client(environ: Mapping[str, str]) -> ConfiguredClient | Check:
+    """Return the client that the environment configures, or a failed check if it configures none."""
+    try:
+        return ConfiguredClient.from_env(environ)
+    except ConfigurationError as error:
+        advice = f"Set {VARIABLES[0]}, and either {VARIABLES[1]} or {VARIABLES[2]} with {VARIABLES[3]}."
+        return Check("environment", "problem", str(error), advice)
+
+
+def check_environment(environ: Mapping[str, str], client: ConfiguredClient) -> Check:
+    """Report which variables are set and which hosts they name, but not the values of the variables."""
+    present = [name for name in VARIABLES if environ.get(name)]
+    odd = [name for name in present if environ[name] != environ[name].strip(" \t\r\n'\"")]
+    if odd:
+        sentence = f"{' and '.join(odd)} begins or ends with a blank or a quote"
+        return Check("environment", "problem", sentence, "Set it without; perhaps it was copied with it.")
+    sentence = f"{', '.join(present)} set; the API is at {client.api_host}, logging in at {client.login_host}"
+    if VARIABLES[0] not in present:
+        sentence += f"; us-east-1, because {VARIABLES[0]} is not set"
+    if VARIABLES[1] in present and set(VARIABLES[2:]) & set(present):
+        sentence += f"; {VARIABLES[1]} wins over the client's id and secret"
+    return Check("environment", "ok", sentence)
+
+
+def check_proxies(client: ConfiguredClient | None) -> Check:
+    """Report the proxies and certificates that httpx uses in this process. Of a proxy's URL only the host is shown."""
+    found = {name: value for name, value in getproxies().items() if name in {"https", "all"}}
+    files = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+    sentences = [f"{name.upper()}_PROXY is {_host(value)}" for name, value in found.items()] or ["none is set"]
+    hosts = dict.fromkeys([client.login_host, client.api_host] if client else ())
+    if found and (around := [host for host in hosts if urlsplit(f"//{host}").hostname in LOCAL or proxy_bypass(host)]):
+        sentences.append(f"{' and '.join(around)} {'is' if len(around) == 1 else 'are'} asked without it")
+    if files:
+        sentences.append(f"certificates are those of {' and '.join(files)}")
+    return Check("proxy", "ok", "; ".join(sentences))
+
+
+def _host(url: str) -> str:
+    """Return host and port of a URL, because the rest may be a password.
+
+    A password with an unquoted slash would be parsed as a host. Such a URL is not shown at all.
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        port = parts.port
+    except ValueError:
+        return "no URL"
+    if not parts.hostname or "@" in parts._replace(netloc="").geturl():
+        return "no URL"
+    return f"{parts.hostname}{f':{port}' if port else ''}"

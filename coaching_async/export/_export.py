@@ -1,0 +1,230 @@
+"""Export of the appointments of users to a file: one run, from its start or resumed from a checkpoint."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from inspect import iscoroutinefunction
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Unpack
+
+import anyio.to_thread
+import attrs
+
+from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing, NotFound, Walk, to_dict
+
+from ._formats import FORMS, Extras, Format
+from ._unfinished_file import ExportRefused, UnfinishedFile
+
+__all__ = ["ExportProgress", "Exported", "export"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class ExportProgress:
+    """Progress of an export, counted in items that are on the disk."""
+
+    items: int
+    """Items in the file, those of earlier runs included."""
+    new: int
+    """Items that this run has added."""
+    total: int | None
+    """The total that the service reports; None if it reports none, or if the list of users is split over several requests."""
+
+
+@attrs.frozen
+class Exported:
+    """Result of an export."""
+
+    items: int
+    """Items in the file."""
+    pages: int
+    """Pages that this run has read."""
+    resumed_from: int | None
+    """Items that earlier runs had written; None if the export was not resumed."""
+    suspected_gaps: int
+    """Changes of the list after which an item may be missing: see `WalkReport`."""
+
+
+async def export(
+    client: CoachingClient,
+    user_ids: str | Iterable[str],
+    path: str | PathLike[str],
+    *,
+    form: str = "jsonl",
+    with_annotations: bool = False,
+    with_statuses: bool = False,
+    resume: bool = False,
+    consistency: Literal["default", "verify"] = "default",
+    page_size: int = 100,
+    on_progress: Callable[[ExportProgress], object] | None = None,
+    **filters: Unpack[AppointmentFilters],
+) -> Exported:
+    """Write every appointment of users to a file, as "jsonl" (one JSON object a line) or "csv".
+
+    The export writes to `<name>.part` beside `path`, with a checkpoint in `<name>.part.checkpoint`, and renames the file to
+    `path` when it is complete. Each page is on the disk before the next one is requested. After an error, a cancellation
+    or a power cut, `resume=True` continues after the last page that was written. Each appointment is in the file once, even
+    if the list has changed in the meantime. Items that were written are not read again. An export that is stopped before
+    its first appointment leaves no file.
+
+    `with_annotations` and `with_statuses` add the annotations and the history of the status. Each takes one request for
+    every appointment; null is written if the appointment has been deleted by then. `page_size`, `consistency` and the
+    filters are those of `appointments.list`. A resumed export with "verify", or one that has suspected a gap, reads the
+    list from its beginning and writes what is missing. `on_progress` is a plain function, called at the start and after
+    every page.
+
+    A lock on the file refuses a second export to the same file (`ExportRefused`), except on Windows and on file systems
+    without locks.
+
+    HTTP: GET /api/v2/coaching/appointments, and for the rest GET /api/v2/coaching/appointments/{appointmentId}/annotations
+    and /statuses
+    Permission: coaching:appointment:view, and for the rest coaching:annotation:view and coaching:appointmentStatus:view
+    Raises: what iterating over the list raises; `OSError` if the file cannot be written; `ValueError` or `TypeError` for
+    invalid arguments, before a request is sent; `ExportRefused` (a `ValueError`) if the export cannot be started or resumed.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
+    if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
+        raise TypeError("on_progress is a plain function: it is called after every page, and not awaited")
+    reusable: Any = {name: _reusable(value) for name, value in filters.items()}
+    listing = partial(client.appointments.list, _reusable(user_ids), page_size=page_size, **reusable)
+    first_cursor = aiter(listing(consistency=consistency)).cursor  # contains a digest of users and filters
+    extras = [name for name, is_wanted in (("annotations", with_annotations), ("statuses", with_statuses)) if is_wanted]
+    run = ExportRun(client, UnfinishedFile(Path(path)), FORMS[form], extras, on_progress or _ignore_progress)
+    arguments = hashlib.blake2s(json.dumps([first_cursor, form, extras, consistency]).encode()).hexdigest()
+    try:
+        if not resume:
+            await run.start(arguments, first_cursor)
+            return await run.write(listing(consistency=consistency), seen=())
+        seen = await run.resume(arguments)
+        cursor = None if consistency == "verify" else run.file.cursor
+        return await run.write(listing(cursor=cursor, consistency=consistency), seen)
+    finally:
+        run.file.close()
+
+
+def _ignore_progress(_: ExportProgress) -> None:
+    pass
+
+
+def _reusable(value: Any) -> Any:
+    """Return a tuple in place of an iterator, because two lists are made of each argument."""
+    if isinstance(value, str | AbstractSet) or not isinstance(value, Iterable):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+@attrs.define(eq=False)
+class ExportRun:
+    """One run of an export, from its start or resumed."""
+
+    client: CoachingClient
+    file: UnfinishedFile
+    format: Format
+    extras: Sequence[str]
+    on_progress: Callable[[ExportProgress], object]
+    resumed_from: int | None = None
+    is_split: bool = False
+
+    async def start(self, arguments: str, cursor: str | None) -> None:
+        """Start a new file."""
+        await _in_thread(self.file.begin, arguments, cursor, self._header())
+
+    async def resume(self, arguments: str) -> set[str]:
+        """Resume the file of an earlier run, and return the ids in it."""
+        await _in_thread(self.file.resume, arguments, self._header())
+        self.resumed_from = self.file.items
+        return set[str]() if self.file.is_complete else await _in_thread(self._written_ids)
+
+    async def write(self, listing: Listing[Appointment], seen: set[str] | tuple[()]) -> Exported:
+        """Write the appointments that are not in `seen`, and complete the file."""
+        walk = listing.walk(seen=seen)
+        self.is_split = listing.plan().chunks > 1
+        self._report_progress(None)
+        if not self.file.is_complete:
+            await self._write_pages(walk)
+        await _in_thread(self.file.complete)
+        report = walk.report
+        return Exported(self.file.items, report.pages, self.resumed_from, report.suspected_gaps)
+
+    async def _write_pages(self, walk: Walk[Appointment]) -> None:
+        """Append the new items of each page to the file, with a checkpoint, before the next page is requested.
+
+        If a page ends with items that are not new, its new items are appended after the next page was read. The cursor of
+        the checkpoint points into the page, because a resumed walk reads that page again and compares its items, to find
+        whether the list has changed.
+        """
+        pages, cursor, new = 0, walk.cursor, list[Appointment]()
+        async for appointment in walk:
+            new.append(appointment)
+            is_due = appointment is walk.page.entities[-1]
+            if walk.report.pages != pages:
+                is_due |= len(new) > 1
+                pages, cursor = walk.report.pages, walk.cursor
+            if is_due:
+                await self._append(new, cursor, walk)
+                new = []
+        if new:
+            await self._append(new, cursor, walk)
+
+    async def _append(self, appointments: Sequence[Appointment], cursor: str | None, walk: Walk[Appointment]) -> None:
+        gaps = walk.report.suspected_gaps
+        extras = await self._extras_of_all(appointments)
+
+        def append() -> None:
+            text = "".join(map(self.format.line, appointments, extras))
+            # A text of the service may contain a lone surrogate, which UTF-8 cannot encode.
+            self.file.append(text.encode(errors="replace"), len(appointments), cursor, gaps)
+
+        await _in_thread(append)
+        self._report_progress(None if self.is_split else walk.page.total)
+
+    async def _extras_of_all(self, appointments: Sequence[Appointment]) -> list[Extras]:
+        found: list[Extras] = []
+        if not self.extras:
+            return [{}] * len(appointments)
+        async with self.client.bulk_stream(self._extras, [each.id for each in appointments]) as outcomes:
+            async for outcome in outcomes:
+                if outcome.error is not None:
+                    raise outcome.error
+                if outcome.value is not None:  # None if the error of another appointment has stopped the bulk
+                    found.append(outcome.value)
+        return found
+
+    async def _extras(self, appointment_id: str) -> Extras:
+        lists: Mapping[str, Callable[[str], Listing[Any]]] = {
+            "annotations": self.client.annotations.list,
+            "statuses": self.client.appointments.list_statuses,
+        }
+        return {name: await _collect(lists[name](appointment_id)) for name in self.extras}
+
+    def _header(self) -> bytes:
+        return self.format.header(self.extras).encode()
+
+    def _written_ids(self) -> set[str]:
+        try:
+            found = list(self.format.ids(self.file.lines()))
+        except (ValueError, LookupError, TypeError):
+            found = []
+        if not self.file.items == len(found) == len(set(found)):
+            raise ExportRefused("the unfinished file was changed by another program: export again, without resume")
+        return set(found)
+
+    def _report_progress(self, total: int | None) -> None:
+        self.on_progress(ExportProgress(self.file.items, self.file.items - (self.resumed_from or 0), total))
+
+
+async def _collect(listing: Listing[Any]) -> list[Any] | None:
+    try:
+        return [to_dict(each) async for each in listing]
+    except NotFound:  # the appointment was deleted after it was listed
+        return None
+
+
+async def _in_thread(work: Callable[..., T], *args: Any) -> T:
+    """Run file operations in a thread, because a slow disk would block the event loop."""
+    return await anyio.to_thread.run_sync(partial(work, *args))

@@ -1,0 +1,251 @@
+"""The unfinished file of an export, with a checkpoint from which the export can be resumed.
+
+The files `<name>.part` and `<name>.part.checkpoint` are beside the target. A checkpoint is replaced atomically, after the data
+that it describes were synced to the disk. Data after its offset are ignored. So there is a valid checkpoint whenever the
+process ends.
+"""
+
+import errno
+import json
+import os
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import attrs
+from attrs.validators import ge, instance_of
+
+__all__ = ["ExportRefused", "UnfinishedFile"]
+
+
+VERSION: Final = 1
+
+NO_SYNC: Final = {errno.EINVAL, errno.EOPNOTSUPP}
+"""Errors of file systems that cannot sync folders, such as some network file systems."""
+
+
+class ExportRefused(ValueError):
+    """An export cannot be started or resumed with these arguments. The text says why, and what to do."""
+
+
+@attrs.frozen
+class Checkpoint:
+    """The valid part of the file, and the position in the list at which the export resumes. It contains no ids."""
+
+    arguments: str
+    """Digest of the arguments of the export."""
+    cursor: str | None
+    offset: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
+    """Bytes of the file that are valid."""
+    items: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
+    gaps: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
+    """Suspected gaps so far. If there are any, the list is read again from its beginning."""
+    is_complete: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether the file only has to be renamed."""
+
+
+class UnfinishedFile:
+    """The file that an export writes, under a temporary name until it is complete.
+
+    Its methods may run in a thread. If a cancellation leaves one running there, `close` waits for it.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        if not target.name:
+            self._refuse_other_than_file()
+        self._part = target.with_name(f"{target.name}.part")
+        self._checkpoint_path = target.with_name(f"{target.name}.part.checkpoint")
+        self._new_checkpoint_path = target.with_name(f"{target.name}.part.checkpoint.new")
+        self._state = Checkpoint("", None)
+        self._file: IO[bytes] | None = None
+        self._may_delete = False
+        """Whether `close` may delete the files if they have no items."""
+        self._is_closed = False
+        self._mutex = threading.Lock()
+
+    @property
+    def items(self) -> int:
+        """Number of items in the file."""
+        return self._state.items
+
+    @property
+    def cursor(self) -> str | None:
+        """Cursor from which the list is resumed; None if it has to be read from its beginning, because a gap was suspected."""
+        return None if self._state.gaps else self._state.cursor
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all items are in the file."""
+        return self._state.is_complete
+
+    def begin(self, arguments: str, cursor: str | None, header: bytes) -> None:
+        """Start a new file, and delete that of an earlier export.
+
+        Raises `ExportRefused` if another export is writing the file, and `OSError`.
+        """
+        with self._working():
+            self._refuse_other_than_file()
+            self._open("a+b")
+            self._may_delete = True
+            self._write_checkpoint(Checkpoint(arguments, cursor))
+            self._truncate(header)
+
+    def resume(self, arguments: str, header: bytes) -> None:
+        """Resume the file of an earlier export.
+
+        Raises `ExportRefused` if there is none, if its arguments were different, or if another export is writing it;
+        and `OSError`.
+        """
+        with self._working():
+            self._refuse_other_than_file()
+            with suppress(FileNotFoundError):
+                self._open("r+b")
+            self._state = self._read_checkpoint(arguments)
+            if self._file is None:
+                if not (self._state.is_complete and self._target.exists()):
+                    raise ExportRefused(f"{self._part} is gone: export again, without resume")
+                return
+            if os.fstat(self._file.fileno()).st_size < self._state.offset:
+                raise ExportRefused(f"{self._part} is shorter than it was: export again, without resume")
+            self._may_delete = True
+            self._truncate(header)
+
+    def lines(self) -> Iterator[bytes]:
+        """Return the lines of the file."""
+        with self._part.open("rb") as file:
+            yield from file
+
+    def append(self, lines: bytes, items: int, cursor: str | None, gaps: int) -> None:
+        """Append lines and write a checkpoint. Raises `OSError`; then the earlier checkpoint still holds."""
+        with self._working():
+            self._append(lines, items, cursor, gaps)
+
+    def complete(self) -> None:
+        """Rename the file to its target. Raises `OSError`; then `complete` can be called again."""
+        with self._working():
+            if not self._state.is_complete:
+                self._write_checkpoint(attrs.evolve(self._state, is_complete=True))
+            if self._file is not None:
+                if sys.platform == "win32":
+                    self._file.close()  # Windows cannot rename an open file
+                self._part.replace(self._target)
+                self._sync_folder()
+            self._checkpoint_path.unlink(missing_ok=True)
+            self._sync_folder()
+
+    def close(self) -> None:
+        """Close the file, and delete it if it has no items."""
+        with self._mutex:
+            self._is_closed = True
+            if self._file is None:
+                return
+            with self._file:
+                if self._may_delete and not (self._state.items or self._state.is_complete):
+                    for path in (self._new_checkpoint_path, self._checkpoint_path, self._part):
+                        with suppress(OSError):
+                            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _working(self) -> Generator[None]:
+        with self._mutex:
+            if self._is_closed:
+                raise ValueError("this file is closed")
+            yield
+
+    def _refuse_other_than_file(self) -> None:
+        if self._target.exists() and not self._target.is_file():
+            raise ExportRefused(f"{self._target} is no file that an export could take the place of")
+
+    def _open(self, mode: Literal["a+b", "r+b"]) -> None:
+        file = self._part.open(mode, buffering=0)
+        try:
+            self._lock(file)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+
+    def _lock(self, file: IO[bytes]) -> None:
+        """Lock the file until it is closed or the process ends."""
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ExportRefused(f"another export is at work on {self._target}: wait for its end") from None
+            except OSError:
+                return  # the file system has no locks
+            if not (self._part.exists() and os.path.samestat(self._part.stat(), os.fstat(file.fileno()))):
+                raise ExportRefused(f"another export has just ended its work on {self._target}: try again")
+
+    def _read_checkpoint(self, arguments: str) -> Checkpoint:
+        try:
+            state = _parse_checkpoint(json.loads(self._checkpoint_path.read_bytes()))
+        except FileNotFoundError:
+            found = (
+                f"{self._target} is complete" if self._target.exists() else f"no unfinished export to {self._target}"
+            )
+            raise ExportRefused(f"there is nothing to resume: {found}. Without resume, it is exported afresh") from None
+        except (ValueError, TypeError, RecursionError):
+            raise ExportRefused(
+                f"{self._checkpoint_path} is none of this version's: export again, without resume"
+            ) from None
+        if state.arguments != arguments:
+            raise ExportRefused(
+                f"the unfinished export to {self._target} was begun with other arguments: resume it with the same users, "
+                "filters, form, extras, page size and consistency"
+            )
+        return state
+
+    def _truncate(self, header: bytes) -> None:
+        assert self._file is not None  # noqa: S101 # it is open
+        self._file.truncate(self._state.offset)
+        if not self._state.offset:
+            self._append(header, 0, self._state.cursor, 0)
+
+    def _append(self, lines: bytes, items: int, cursor: str | None, gaps: int) -> None:
+        assert self._file is not None  # noqa: S101 # it is open
+        self._file.seek(self._state.offset)
+        _write(self._file, lines)
+        offset, items = self._state.offset + len(lines), self._state.items + items
+        self._write_checkpoint(attrs.evolve(self._state, cursor=cursor, offset=offset, items=items, gaps=gaps))
+
+    def _write_checkpoint(self, state: Checkpoint) -> None:
+        with self._new_checkpoint_path.open("wb", buffering=0) as file:
+            _write(file, json.dumps({"version": VERSION, **attrs.asdict(state)}).encode())
+        self._new_checkpoint_path.replace(self._checkpoint_path)
+        self._sync_folder()
+        self._state = state
+
+    def _sync_folder(self) -> None:
+        """Sync the folder, because a new name is lost in a power cut otherwise."""
+        if sys.platform != "win32":
+            folder = os.open(self._target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            except OSError as error:
+                if error.errno not in NO_SYNC:
+                    raise
+            finally:
+                os.close(folder)
+
+
+def _write(file: IO[bytes], data: bytes) -> None:
+    """Write all data, and sync them to the disk."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+    os.fsync(file.fileno())
+
+
+def _parse_checkpoint(data: Any) -> Checkpoint:
+    """Return the checkpoint in `data`. Raises `ValueError` or `TypeError` if it is invalid."""
+    state: dict[str, Any] = dict(data)
+    if state.pop("version", None) != VERSION:
+        raise ValueError("of another version")
+    return Checkpoint(**state)

@@ -1,0 +1,154 @@
+"""Aggregates: counts of appointments, and how to ask for them."""
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from coaching_async._value import Value
+
+from .coercion import EMPTY_MAPPING, FrozenDict, OneOrMany, to_id, to_interval, to_members
+from .types import Interval, OpenEnum
+
+__all__ = [
+    "AggregateClause",
+    "AggregateData",
+    "AggregateDimension",
+    "AggregateFilter",
+    "AggregateFilterType",
+    "AggregateGroup",
+    "AggregateGroupBy",
+    "AggregateMetric",
+    "AggregatePredicate",
+    "AggregateQuery",
+    "AggregateStats",
+    "AppointmentAggregates",
+    "AppointmentMetric",
+]
+
+
+class AppointmentMetric(OpenEnum):
+    """What is counted: appointments, all of them or those in one state."""
+
+    N_ACTIVITIES = "nActivities"
+    N_PLANNED_ACTIVITIES = "nPlannedActivities"
+    N_IN_PROGRESS_ACTIVITIES = "nInProgressActivities"
+    N_COMPLETE_ACTIVITIES = "nCompleteActivities"
+    N_OVERDUE_ACTIVITIES = "nOverdueActivities"
+    N_INVALID_SCHEDULE_ACTIVITIES = "nInvalidScheduleActivities"
+
+
+class AggregateGroupBy(OpenEnum):
+    """For what an aggregate counts apart."""
+
+    ATTENDEE_ID = "attendeeId"
+
+
+class AggregateDimension(OpenEnum):
+    """What a predicate looks at."""
+
+    ATTENDEE_ID = "attendeeId"
+    FACILITATOR_ID = "facilitatorId"
+    STATUS = "status"
+
+
+class AggregateFilterType(OpenEnum):
+    """Whether all parts of a filter or clause have to hold, or one of them."""
+
+    AND = "And"
+    OR = "Or"
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateStats(Value):
+    """The value of a metric."""
+
+    count: int | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateMetric(Value):
+    """A metric and its value."""
+
+    metric: AppointmentMetric | None = None
+    stats: AggregateStats | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateData(Value):
+    """The metrics of one interval."""
+
+    interval: Interval | None = None
+    metrics: tuple[AggregateMetric, ...] = ()
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateGroup(Value):
+    """The data of one group. `group` names it, `{"attendeeId": "…"}` say, and is empty where nothing was grouped."""
+
+    group: Mapping[str, str] = attrs.field(default=EMPTY_MAPPING, converter=FrozenDict)
+    data: tuple[AggregateData, ...] = ()
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AppointmentAggregates(Value):
+    """The answer to an aggregate query."""
+
+    results: tuple[AggregateGroup, ...] = ()
+
+
+def _to_dimension(value: AggregateDimension | str) -> AggregateDimension:
+    return AggregateDimension.known(value)
+
+
+def _to_filter_type(value: AggregateFilterType | str) -> AggregateFilterType:
+    return AggregateFilterType.known(value)
+
+
+def _to_metrics(values: OneOrMany[AppointmentMetric]) -> tuple[AppointmentMetric, ...]:
+    return to_members(AppointmentMetric, values)
+
+
+def _to_group_by(values: OneOrMany[AggregateGroupBy]) -> tuple[AggregateGroupBy, ...]:
+    return to_members(AggregateGroupBy, values)
+
+
+def _to_tuple_of_predicates(values: "Iterable[AggregatePredicate]") -> "tuple[AggregatePredicate, ...]":
+    return tuple(values)
+
+
+def _to_tuple_of_clauses(values: "Iterable[AggregateClause]") -> "tuple[AggregateClause, ...]":
+    return tuple(values)
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregatePredicate(Value):
+    """`dimension` has to be `value`."""
+
+    dimension: AggregateDimension = attrs.field(converter=_to_dimension)
+    value: str = attrs.field(converter=to_id)
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateClause(Value):
+    """Predicates, all or one of which have to hold."""
+
+    type: AggregateFilterType = attrs.field(converter=_to_filter_type)
+    predicates: tuple[AggregatePredicate, ...] = attrs.field(converter=_to_tuple_of_predicates)
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateFilter(Value):
+    """Clauses, all or one of which have to hold."""
+
+    type: AggregateFilterType = attrs.field(converter=_to_filter_type)
+    clauses: tuple[AggregateClause, ...] = attrs.field(converter=_to_tuple_of_clauses)
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AggregateQuery(Value):
+    """What to count: every metric unless some are named."""
+
+    interval: Interval = attrs.field(converter=to_interval)
+    metrics: tuple[AppointmentMetric, ...] = attrs.field(default=(), converter=_to_metrics)
+    group_by: tuple[AggregateGroupBy, ...] = attrs.field(default=(), converter=_to_group_by)
+    filter: AggregateFilter

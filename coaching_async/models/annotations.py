@@ -1,0 +1,34 @@
+"""Annotations."""
+
+from datetime import datetime
+
+import attrs
+
+from coaching_async._value import Value
+
+from .common import UserReference
+from .types import OpenEnum
+
+__all__ = ["AccessType", "Annotation"]
+
+
+class AccessType(OpenEnum):
+    """Who may read an annotation: everybody related to the appointment, or its creator and facilitator."""
+
+    PUBLIC = "Public"
+    PRIVATE = "Private"
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Annotation(Value):
+    """A note on an appointment."""
+
+    id: str
+    created_by: UserReference | None = None
+    date_created: datetime | None = None
+    modified_by: UserReference | None = None
+    date_modified: datetime | None = None
+    text: str | None = None
+    is_deleted: bool | None = None
+    access_type: AccessType | None = None
+    self_uri: str | None = None

@@ -1,0 +1,175 @@
+"""What the API speaks: one frozen class per schema, named as the field names things.
+
+What is read has `T | None` wherever the service may leave something out, and tuples for lists. What is sent has
+`UNSET` for what is left out; where a field takes `None`, null is sent and the service clears the field.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from coaching_async._value import Value
+
+from .coercion import to_ids
+from .common import AppointmentReference, ConversationReference, DocumentReference, UserReference, WfmScheduleReference
+from .types import UNSET, OpenEnum, Unset, require_aware
+
+__all__ = [
+    "Appointment",
+    "AppointmentCreate",
+    "AppointmentStatus",
+    "AppointmentUpdate",
+    "ConversationLink",
+    "IntervalCondition",
+    "Relationship",
+    "SortOrder",
+    "StatusChange",
+    "to_settable_status",
+]
+
+
+class AppointmentStatus(OpenEnum):
+    """Progress of an appointment. `INVALID_SCHEDULE` is set by the service alone."""
+
+    SCHEDULED = "Scheduled"
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    INVALID_SCHEDULE = "InvalidSchedule"
+
+
+class Relationship(OpenEnum):
+    """The role of a user in an appointment."""
+
+    ATTENDEE = "Attendee"
+    CREATOR = "Creator"
+    FACILITATOR = "Facilitator"
+
+
+class SortOrder(OpenEnum):
+    """Order of a list of appointments, by due date."""
+
+    ASC = "Asc"
+    DESC = "Desc"
+
+
+class IntervalCondition(OpenEnum):
+    """How a list's interval selects: appointments that start in it, or that overlap it."""
+
+    STARTS_IN = "StartsIn"
+    OVERLAPS = "Overlaps"
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Appointment(Value):
+    """A coaching appointment. Times are aware datetimes, `length_in_minutes` is in minutes."""
+
+    id: str
+    name: str | None = None
+    description: str | None = None
+    date_start: datetime | None = None
+    length_in_minutes: int | None = None
+    status: AppointmentStatus | None = None
+    facilitator: UserReference | None = None
+    attendees: tuple[UserReference, ...] = ()
+    created_by: UserReference | None = None
+    date_created: datetime | None = None
+    modified_by: UserReference | None = None
+    date_modified: datetime | None = None
+    conversations: tuple[ConversationReference, ...] = ()
+    documents: tuple[DocumentReference, ...] = ()
+    is_overdue: bool | None = None
+    wfm_schedule: WfmScheduleReference | None = None
+    date_completed: datetime | None = None
+    external_links: tuple[str, ...] = ()
+    location: str | None = None
+    share_insights_data: bool | None = None
+    self_uri: str | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ConversationLink(Value):
+    """A conversation, and the appointment that it was added to."""
+
+    conversation: ConversationReference | None = None
+    appointment: AppointmentReference | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class StatusChange(Value):
+    """One step in the history of an appointment's status. It has no id."""
+
+    status: AppointmentStatus
+    appointment: AppointmentReference | None = None
+    created_by: UserReference | None = None
+    date_created: datetime | None = None
+
+
+def _to_ids_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | Unset:
+    return value if isinstance(value, Unset) else to_ids(value)
+
+
+def to_settable_status(value: AppointmentStatus | str) -> AppointmentStatus:
+    """A status that a request may carry; `InvalidSchedule` is the service's own."""
+    status = AppointmentStatus.known(value)
+    if status is AppointmentStatus.INVALID_SCHEDULE:
+        raise ValueError("InvalidSchedule is set by the service alone: choose Scheduled, InProgress or Completed")
+    return status
+
+
+def _to_settable_or_unset(value: AppointmentStatus | str | Unset) -> AppointmentStatus | Unset:
+    return value if isinstance(value, Unset) else to_settable_status(value)
+
+
+def _validate_start(_: object, __: object, value: Any) -> None:
+    if value is not UNSET:
+        require_aware(value)
+
+
+def _validate_minutes(_: object, __: object, value: Any) -> None:
+    if value is not UNSET and (type(value) is not int or value < 1):
+        raise ValueError("length_in_minutes has to be a whole number, at least 1")
+
+
+# House rule of request bodies: no default but UNSET, because what equals its default is not sent.
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AppointmentCreate(Value):
+    """A new appointment. `date_start` is aware and cut to the minute by the service."""
+
+    name: str
+    description: str
+    date_start: datetime = attrs.field(validator=_validate_start)
+    length_in_minutes: int = attrs.field(validator=_validate_minutes)
+    attendee_ids: tuple[str, ...] = attrs.field(converter=to_ids)
+    facilitator_id: str | Unset = UNSET
+    conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    wfm_schedule: WfmScheduleReference | Unset = UNSET
+    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    location: str | Unset = UNSET
+    share_insights_data: bool | Unset = UNSET
+    add_to_schedule: bool | Unset = UNSET
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AppointmentUpdate(Value):
+    """What to change of an appointment: what is left out stays, `None` clears, a list is cleared by an empty one.
+
+    Attendees and facilitator of an appointment cannot be changed.
+    """
+
+    name: str | Unset = UNSET
+    description: str | Unset | None = UNSET
+    date_start: datetime | Unset = attrs.field(default=UNSET, validator=_validate_start)
+    length_in_minutes: int | Unset = attrs.field(default=UNSET, validator=_validate_minutes)
+    conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    status: AppointmentStatus | Unset = attrs.field(default=UNSET, converter=_to_settable_or_unset)
+    wfm_schedule: WfmScheduleReference | Unset | None = UNSET
+    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    location: str | Unset | None = UNSET
+    share_insights_data: bool | Unset = UNSET
+    add_to_schedule: bool | Unset = UNSET

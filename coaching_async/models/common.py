@@ -1,0 +1,73 @@
+"""What several models have in common: references and pages."""
+
+from datetime import date
+from typing import Generic, TypeVar
+
+import attrs
+
+from coaching_async._value import Value
+
+__all__ = [
+    "AppointmentReference",
+    "BusinessUnitReference",
+    "ConversationReference",
+    "DocumentReference",
+    "Page",
+    "Reference",
+    "UserReference",
+    "WfmScheduleReference",
+]
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Reference(Value):
+    """Points to something on the service."""
+
+    id: str
+    self_uri: str | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class UserReference(Reference):
+    """Points to a user."""
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ConversationReference(Reference):
+    """Points to a conversation."""
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class DocumentReference(Reference):
+    """Points to a document of content management."""
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AppointmentReference(Reference):
+    """Points to a coaching appointment."""
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BusinessUnitReference(Reference):
+    """Points to a business unit of workforce management."""
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class WfmScheduleReference(Reference):
+    """Points to a week schedule of workforce management. To be sent it needs its business unit and week."""
+
+    business_unit: BusinessUnitReference | None = None
+    week_date: date | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Page(Value, Generic[T]):
+    """One page of a list. `total` counts the entities of all pages, `page_number` starts at 1."""
+
+    entities: tuple[T, ...]
+    page_number: int | None = None
+    page_size: int | None = None
+    page_count: int | None = None
+    total: int | None = None

@@ -1,0 +1,110 @@
+"""Small values that everything else is written in."""
+
+import enum
+from datetime import UTC, datetime, tzinfo
+from typing import Final, Self
+
+import attrs
+
+__all__ = ["UNSET", "Interval", "OpenEnum", "Unset", "format_interval", "format_timestamp", "require_aware"]
+
+
+class Unset(enum.Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""A field that is left out of a request, as against `None`, which is sent as null."""
+
+
+class OpenEnum(enum.StrEnum):
+    """An enum that the service may extend: a value of tomorrow is kept verbatim.
+
+    An unknown value is a member of the class too, equal to its string, though not among those that iteration lists.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = value
+        member._value_ = value
+        return member
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this release has a name for the value."""
+        return type(self)._member_map_.get(self._name_) is self  # a value may look like another's name
+
+    @classmethod
+    def known(cls, value: str) -> Self:
+        """The member of that value; a `ValueError` lists the choices when there is none."""
+        member = cls(value)
+        if not member.is_known:
+            raise ValueError(f"{str(value)!r} is no {cls.__name__}: choose one of {', '.join(cls)}")
+        return member
+
+
+def require_aware(moment: datetime) -> datetime:
+    """`moment`, unless it has no time zone: then nobody could tell when it is, and a `ValueError` says so."""
+    if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"a datetime is needed, not {type(moment).__name__}")
+    if moment.utcoffset() is None:
+        raise ValueError("the datetime has no time zone: give it one, for example tzinfo=datetime.UTC")
+    return moment
+
+
+def format_timestamp(moment: datetime) -> str:
+    """UTC with milliseconds and Z, the form that the API documents; such texts sort as the times do."""
+    try:
+        utc = require_aware(moment).astimezone(UTC)
+    except OverflowError:
+        utc = None
+    if utc is None:
+        raise ValueError("the datetime is out of range in UTC")
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _aware(_: object, __: object, moment: datetime) -> None:
+    require_aware(moment)
+
+
+@attrs.frozen
+class Interval:
+    """A span of time between two aware datetimes, the end excluded."""
+
+    start: datetime = attrs.field(validator=_aware)
+    end: datetime = attrs.field(validator=_aware)
+
+    def __attrs_post_init__(self) -> None:
+        # As it will be sent: where clocks are turned back, two times of one zone compare by what they look like.
+        if format_timestamp(self.end) <= format_timestamp(self.start):
+            raise ValueError("an interval has to end after it starts")
+
+    @classmethod
+    def month(cls, year: int, month: int, tz: tzinfo = UTC) -> Self:
+        """A calendar month, from midnight to midnight in `tz`."""
+        following = (year + 1, 1) if month == 12 else (year, month + 1)
+        return cls(datetime(year, month, 1, tzinfo=tz), datetime(*following, 1, tzinfo=tz))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an ISO-8601 interval, `start/end`, both with a time zone."""
+        start, slash, end = text.partition("/")
+        if not slash:
+            raise ValueError("an interval is written start/end, for example 2026-11-01T00:00Z/2026-12-01T00:00Z")
+        return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+def format_interval(span: Interval) -> str:
+    """`start/end` in UTC."""
+    return f"{format_timestamp(span.start)}/{format_timestamp(span.end)}"

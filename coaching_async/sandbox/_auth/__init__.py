@@ -1,0 +1,1 @@
+"""Access tokens: how they are issued, and the permissions that each operation requires."""

@@ -1,0 +1,1 @@
+"""Faults: how a test orders them, and how each is carried out."""

@@ -1,0 +1,206 @@
+"""The benchmarks measure what they say, and the report tells what was measured; nothing here looks at a time."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from benchmarks import decode, fetch, handwritten, report
+from benchmarks.__main__ import FIGURES
+from benchmarks.data import appointment, page
+from benchmarks.harness import Failed, Figure, Goal, Row, alternate, main
+from benchmarks.processes import serving
+from benchmarks.surroundings import machine
+from coaching_async import Appointment, Page, from_dict
+
+ROOT = Path(__file__).parents[2]
+
+FIGURE = Figure(
+    "walking",
+    "Walking on",
+    "What walking takes.",
+    ("ms", "KiB"),
+    (
+        Row("ours", ({"ms": 1.0, "KiB": 3.0}, {"ms": 9.0, "KiB": 3.0}, {"ms": 2.0, "KiB": 3.0}), "uphill"),
+        Row("ideal", ({"ms": 1.5},), "uphill"),
+        Row("ours", ({"ms": 1.0, "KiB": 3.0},), "downhill"),
+    ),
+    (Goal("of the ideal", 0.75, 0.93), Goal("ms", 2.0, 2.0, at_least=False)),
+)
+RESULTS = report.Results({"cores": "2"}, {"httpx": "0.28.1"}, (FIGURE,))
+
+
+def test_contenders_take_turns_after_each_has_run_once_unmeasured():
+    order: list[str] = []
+
+    def contender(name: str):
+        def run() -> dict[str, float]:
+            order.append(name)
+            return {"runs": float(len(order))}
+
+        return run
+
+    rows = alternate({name: contender(name) for name in "ab"}, rounds=2, case="here")
+
+    assert "".join(order) == "ababab"
+    assert rows == [
+        Row("a", ({"runs": 3.0}, {"runs": 5.0}), "here"),
+        Row("b", ({"runs": 4.0}, {"runs": 6.0}), "here"),
+    ]
+
+
+def test_what_is_compared_are_medians():
+    assert FIGURE.median("ours", case="uphill") == 2.0
+    assert FIGURE.ratio("ours", "ideal", case="uphill") == 2.0 / 1.5
+
+
+def test_a_goal_is_reached_on_its_side_and_on_the_line():
+    assert [goal.verdict for goal in FIGURE.goals] == ["not reached", "reached"]
+    assert attrs.evolve(FIGURE.goals[0], measured=0.93).is_reached
+
+
+def test_each_page_and_each_appointment_has_ids_names_and_times_of_its_own():
+    pages = [from_dict(Page[Appointment], json.loads(page(number, 100, 200))) for number in (1, 2)]
+    items = [item for each in pages for item in each.entities]
+
+    assert len({item.id for item in items}) == len({item.date_start for item in items}) == 200
+    assert len({reference.id for item in items for reference in item.attendees}) == 200
+    assert [(each.page_number, each.page_count, each.total) for each in pages] == [(1, 2, 200), (2, 2, 200)]
+
+
+def test_an_appointment_has_every_field():
+    made = attrs.asdict(from_dict(Appointment, json.loads(appointment(1))), recurse=False)
+    assert [name for name, value in made.items() if value in (None, ())] == []
+
+
+READERS = {
+    "ours": lambda text: from_dict(Page[Appointment], json.loads(text)),
+    "cattrs": decode.by_cattrs(),
+    "pydantic": decode.by_pydantic(),
+    "msgspec": decode.by_msgspec(),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_all_who_decode_read_the_same(read: Callable[[bytes], object]):
+    content = page(1, 3)
+    model = handwritten.page(json.loads(content))
+    assert plain(read(content), model) == plain(model, model)
+
+
+def plain(value: Any, model: Any) -> Any:
+    """As much of a value as the hand-written model has, as dicts, lists and scalars."""
+    if attrs.has(type(model)):
+        names = [field.name for field in attrs.fields(type(model))]
+        return {name: plain(getattr(value, name), getattr(model, name)) for name in names}
+    if isinstance(model, tuple):
+        return [plain(*pair) for pair in zip(value, model, strict=True)]
+    return value.value if isinstance(model, handwritten.Status) else value
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("one", fetch.ONES)
+def test_a_contender_has_imported_nothing_of_another(one: str):
+    ask = """
+import asyncio, sys
+from benchmarks.fetcher import CONTENDERS
+from benchmarks.service import Service
+asyncio.run(CONTENDERS[sys.argv[1]](Service(sys.argv[2], 0), "httpx", pages=1, size=3, concurrency=1, kept=True))
+print(*sys.modules)
+"""
+    with serving(items=3) as service:
+        command = [sys.executable, "-c", ask, one, service.url]
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+
+    strangers = {"starlette", "aiohttp", "httpx2", "msgspec", "pydantic", "matplotlib"}
+    others = {"coaching_async"} if one == "hand-written" else {"benchmarks.handwritten"}
+    assert (strangers | others).isdisjoint(done.stdout.split())
+
+
+def test_a_figure_is_taken_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`make bench-quick` takes each of them so."""
+    found = tmp_path / "found.json"
+    asked: list[bool] = []
+
+    def measure(quick: bool) -> Figure:
+        asked.append(quick)
+        return FIGURE
+
+    main(measure, ["--quick", "--json", str(found)])
+
+    said = capsys.readouterr()
+    assert asked == [True]
+    assert Figure.from_json(json.loads(found.read_text())) == FIGURE
+    assert said.err == ""
+    assert said.out.startswith(f"{FIGURE.title}\n")
+    assert said.out.endswith(f"{FIGURE.goals[-1]}\n")
+
+
+def test_every_figure_is_a_program():
+    programs = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "main(measure)" in path.read_text()}
+    assert programs == set(FIGURES)
+
+
+def test_what_keeps_a_figure_from_being_taken_is_said_in_one_line(capsys: pytest.CaptureFixture[str]):
+    def fails(_: bool) -> Figure:
+        raise Failed("no network")
+
+    def is_interrupted(_: bool) -> Figure:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as failed:
+        main(fails, [])
+    assert str(failed.value).endswith(": no network")
+    with pytest.raises(SystemExit) as interrupted:
+        main(is_interrupted, [])
+    assert interrupted.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project whose page has nothing between the marks yet."""
+    for folder in ("benchmarks", "docs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "docs" / "performance.md").write_text(f"# Before\n\n{report.BEGIN}\n{report.END}\n\nAfter.\n")
+    return tmp_path
+
+
+def test_a_report_can_be_read_again_and_is_the_same_to_the_byte_the_next_time(root: Path):
+    report.write(RESULTS, root)
+    first = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert report.read(root) == RESULTS
+
+    report.write(report.read(root), root)
+
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == first
+    assert {path.name for path in first} == {"results.json", "performance.md", "walking.svg"}
+
+
+def test_a_report_writes_between_the_marks_and_nowhere_else(root: Path):
+    report.write(RESULTS, root)
+    text = (root / "docs" / "performance.md").read_text()
+    assert text.startswith(f"# Before\n\n{report.BEGIN}\n")
+    assert text.endswith(f"{report.END}\n\nAfter.\n")
+    assert "| [Walking on](#walking-on) | of the ideal | 0.75 | ≥ 0.93 | not reached |" in text
+    assert "| case |  | ms | to ours | KiB |\n| --- | --- | --: | --: | --: |\n" in text
+    assert (
+        "| uphill | ours | 2 | 1 | 3 |\n| uphill | ideal | 1.5 | 0.75 |  |\n| downhill | ours | 1 | 1 | 3 |\n" in text
+    )
+    assert "![Walking on: ms](performance/walking.svg)" in text
+
+
+def test_the_page_tells_what_the_last_run_has_found():
+    results = report.read(ROOT)
+    assert [figure.key for figure in results.figures] == list(FIGURES)
+    assert report.page(results) in (ROOT / "docs" / "performance.md").read_text()
+    assert {path.stem for path in (ROOT / "docs" / "performance").glob("*.svg")} == set(FIGURES)
+
+
+def test_of_the_machine_four_things_are_told():
+    assert set(machine()) == set(report.read(ROOT).machine) == {"cores", "processor", "system", "Python"}

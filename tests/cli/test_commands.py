@@ -1,0 +1,219 @@
+"""The command line as a user runs it: processes, signals, files."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from coaching_async.sandbox import Fault, Sandbox
+from tests.support.cli import environment, exported, line_with, of_all_users, started
+
+ME = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.mark.timeout(60)
+def test_the_demo_exports_everything_and_says_what_it_took(tmp_path: Path):
+    with started("demo", cwd=tmp_path) as process:
+        said, errors = process.communicate()
+
+    assert (process.returncode, errors) == (0, "")
+    assert "appointments.jsonl: 0 lost, 0 doubled, 0 altered" in said
+    figures = dict(re.findall(r"│ ([\w ]+?) +│ +(\S+) │", said))
+    assert figures.keys() == {"items", "pages", "requests", "retries", "429s", "tokens minted", "seconds"}
+    assert (figures["items"], figures["pages"]) == ("5000", "50")
+    assert int(figures["429s"]) >= 1
+    assert int(figures["tokens minted"]) >= 2
+    lines = (tmp_path / "appointments.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 5000
+    assert [file.name for file in tmp_path.iterdir()] == ["appointments.jsonl"]
+
+
+def test_an_interrupted_demo_leaves_nothing(tmp_path: Path):
+    with started("demo", cwd=tmp_path) as process:
+        line_with(process, "1000 of 5000 items")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (130, "coaching-async: interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_that_cannot_write_says_so(tmp_path: Path):
+    with started("demo", "--out", "no/such/folder/x.jsonl", cwd=tmp_path) as process:
+        _, errors = process.communicate()
+
+    assert process.returncode == 2
+    assert errors == "coaching-async: cannot write no/such/folder/x.jsonl: No such file or directory\n"
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox that the environment points to."""
+    with Sandbox(appointments=300, users=3) as sandbox:
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+
+
+def test_an_export_writes_every_appointment_as_a_line_of_json(sandbox: Sandbox, tmp_path: Path):
+    code, said = exported(*of_all_users(sandbox), "--out", "all.jsonl", cwd=tmp_path)
+
+    assert (code, said.splitlines()[-1]) == (0, "all.jsonl: 300 appointments")
+    lines = (tmp_path / "all.jsonl").read_text().splitlines()
+    assert {json.loads(line)["id"] for line in lines} == set(sandbox.state.appointments)
+    assert [file.name for file in tmp_path.iterdir()] == ["all.jsonl"]
+
+
+def test_an_export_may_be_narrowed_and_written_as_csv(sandbox: Sandbox, tmp_path: Path):
+    options = ["--user-id", ME, "--interval", "2026-11", "--status", "Completed", "--format", "csv", "--out", "n.csv"]
+
+    assert exported(*options, cwd=tmp_path)[0] == 0
+
+    with (tmp_path / "n.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert {row["status"] for row in rows} == {"Completed"}
+    assert all(row["date_start"].startswith("2026-11-") for row in rows)
+    assert set(rows[0]["attendees"].split()) <= set(sandbox.state.user_ids)
+
+
+MY_EXPORT = ["--user-id", ME, "--out", "x.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "arguments, environment, says",
+    [
+        (MY_EXPORT, {"GENESYSCLOUD_REGION": "nowhere"}, "unknown region 'nowhere': use one of us-east-1"),
+        (MY_EXPORT, {"GENESYSCLOUD_OAUTHCLIENT_ID": ""}, "the environment lacks GENESYSCLOUD_OAUTHCLIENT_ID"),
+        (MY_EXPORT, {"GENESYSCLOUD_OAUTHCLIENT_SECRET": "wrong"}, "the login host gives no token: 400 invalid_client"),
+        ([*MY_EXPORT, "--interval", "november"], {}, "--interval november: an interval is written start/end"),
+        ([*MY_EXPORT, "--interval", "2026-13"], {}, "--interval 2026-13: month must be in 1..12"),
+        ([*MY_EXPORT, "--interval", "2026-11-02T00:00Z/2026-11-01T00:00Z"], {}, "has to end after it starts"),
+        ([*MY_EXPORT, "--interval", "2026-11-01/2026-11-02"], {}, "has no time zone"),
+        ([*MY_EXPORT, "--status", "Gone"], {}, "'Gone' is no AppointmentStatus: choose one of Scheduled"),
+        (["--user-id", ME, "--out", "no/such/x.jsonl"], {}, "cannot write no/such/x.jsonl: No such file or directory"),
+        (["--user-id", "", "--out", "x.jsonl"], {}, "every id has to be a non-empty str"),
+    ],
+)
+def test_what_stops_an_export_is_said_in_one_line(
+    arguments: list[str],
+    environment: dict[str, str],
+    says: str,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    code, said = exported(*arguments, cwd=tmp_path)
+
+    assert code == 2
+    assert said.startswith("coaching-async: ")
+    assert says in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_is_interrupted_before_it_has_anything_leaves_nothing(sandbox: Sandbox, tmp_path: Path):
+    sandbox.faults.add(Fault("stall", path="pageNumber=1"))
+
+    with started("export", "--user-id", ME, "--out", "x.jsonl", cwd=tmp_path) as process:
+        while not any("pageNumber=1" in arrival.query for arrival in sandbox.requests):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (130, "coaching-async: interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_runs_until_it_is_told_to_stop(stop: signal.Signals, tmp_path: Path):
+    with started("sandbox", "--port", "0", "--appointments", "5", cwd=tmp_path) as process:
+        url = re.search(r"http://\S+(?=,)", line_with(process, "sandbox at"))[0]  # type: ignore[index]
+        token = httpx.post(
+            f"{url}/oauth/token", data={"grant_type": "client_credentials"}, auth=("sandbox-id", "sandbox-secret")
+        ).json()["access_token"]
+        answer = httpx.get(
+            f"{url}/api/v2/coaching/appointments",
+            params={"userIds": "11111111-1111-4111-8111-111111111111"},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 200
+        process.send_signal(stop)
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (0, "stopped\n")
+
+
+@pytest.mark.parametrize("tool", ["curl", "python3"])
+def test_what_the_sandbox_prints_to_try_works_as_printed(tool: str, tmp_path: Path):
+    if not shutil.which(tool):
+        pytest.skip(f"there is no {tool} here")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with started("sandbox", "--port", "0", cwd=tmp_path) as process:
+        line = line_with(process, f"  {tool} -")
+        tried = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=os.environ | {"PATH": path})
+
+    assert (tried.returncode, tried.stderr) == (0, "")
+    assert tried.stdout.count(ME) >= 3
+
+
+@pytest.mark.parametrize(
+    "option, says",
+    [("--page-cap=0", "page_cap must be 1 or more, not 0"), ("--latency=-1", "latency must be 0 or more, not -1.0")],
+)
+def test_an_option_that_makes_no_sense_is_said_in_one_line(option: str, says: str, tmp_path: Path):
+    with started("sandbox", option, cwd=tmp_path) as process:
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (2, f"coaching-async: {says}\n")
+
+
+def test_a_sandbox_keeps_its_data_in_a_file(tmp_path: Path):
+    options = ["sandbox", "--port", "0", "--state", "state.json", "--appointments", "3", "--seed"]
+    contents: list[bytes] = []
+    for seed in ("1", "2"):
+        with started(*options, seed, cwd=tmp_path) as process:
+            line_with(process, "sandbox at")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "stopped\n")
+        contents.append((tmp_path / "state.json").read_bytes())
+    assert contents[0] == contents[1]
+
+    (tmp_path / "state.json").write_text("{}")
+    with started(*options, "1", cwd=tmp_path) as process:
+        _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "state.json" in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path):
+    with started("sandbox", "--port", "0", cwd=tmp_path) as first:
+        port = re.search(r":(\d+),", line_with(first, "sandbox at"))[1]  # type: ignore[index]
+        with started("sandbox", "--port", port, cwd=tmp_path) as second:
+            _, errors = second.communicate()
+
+    assert second.returncode == 2
+    assert errors.startswith(f"coaching-async: cannot run at 127.0.0.1:{port}: ")
+    assert errors.count("\n") == 1
+
+
+def test_help_names_the_commands(tmp_path: Path):
+    with started("--help", cwd=tmp_path) as process:
+        said, _ = process.communicate()
+
+    assert process.returncode == 0
+    assert {"demo", "export", "sandbox"} <= set(said.split())

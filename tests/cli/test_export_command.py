@@ -1,0 +1,145 @@
+"""`coaching-async export`, stopped in every way and resumed."""
+
+import random
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coaching_async.sandbox import Fault, Sandbox
+from tests.support.cli import environment, exported, killed, of_all_users, started
+from tests.support.export import ids, rows
+
+PAGE = 20
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox that the environment points to, with thirty small pages."""
+    with Sandbox(appointments=30 * PAGE, users=3, page_cap=PAGE, latency=0.002) as sandbox:
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_killed_five_times_at_any_moment_it_is_resumed_until_it_has_everything_once(
+    form: str, sandbox: Sandbox, tmp_path: Path
+):
+    options = [*of_all_users(sandbox), "--format", form, "--out", f"x.{form}"]
+    moments = random.Random(form)
+    kills = 0
+    while kills < 5:
+        resume = ["--resume"] if (tmp_path / f"x.{form}.part.checkpoint").exists() else []
+        if not killed(sandbox, moments, *options, *resume, cwd=tmp_path):
+            break  # on a machine that is slow to kill
+        kills += 1
+
+    if not (tmp_path / f"x.{form}").exists():
+        assert exported(*options, "--resume", cwd=tmp_path)[0] == 0
+
+    assert kills
+    assert len(ids(tmp_path / f"x.{form}")) == 30 * PAGE
+    assert set(ids(tmp_path / f"x.{form}")) == set(sandbox.state.appointments)
+    assert [file.name for file in tmp_path.iterdir()] == [f"x.{form}"]
+
+
+def stopped_at(page: int, sandbox: Sandbox, *arguments: str, cwd: Path, by: int = signal.SIGINT) -> tuple[int, str]:
+    """Stop an export while it waits for a page: its exit code, and what it said."""
+    sandbox.faults.add(Fault("stall", path=f"pageNumber={page}$"))
+    with started("export", *arguments, cwd=cwd) as process:
+        while sandbox.faults.pending:
+            assert process.poll() is None
+        process.send_signal(by)
+        said = process.communicate()[1]
+    return process.returncode, said
+
+
+def test_ctrl_c_says_how_much_is_written_and_how_to_go_on(sandbox: Sandbox, tmp_path: Path):
+    options = [*of_all_users(sandbox), "--out", "x.jsonl"]
+
+    code, said = stopped_at(3, sandbox, *options, cwd=tmp_path)
+
+    assert (code, said) == (130, "coaching-async: interrupted; 40 appointments are written: go on with --resume\n")
+    code, said = exported(*options, "--resume", cwd=tmp_path)
+    assert (code, said.splitlines()[-1]) == (0, "x.jsonl: 600 appointments")
+    assert set(ids(tmp_path / "x.jsonl")) == set(sandbox.state.appointments)
+
+
+def test_an_error_says_the_same(sandbox: Sandbox, tmp_path: Path):
+    sandbox.faults.add(Fault("status", path="pageNumber=3$", status=403))
+    options = [*of_all_users(sandbox), "--out", "x.jsonl"]
+
+    code, said = exported(*options, cwd=tmp_path)
+
+    assert code == 2
+    assert said.startswith("coaching-async: ")
+    assert said.endswith("; 40 appointments are written: go on with --resume\n")
+    assert said.count("\n") == 1
+
+
+def test_a_disk_that_is_full_says_the_same(sandbox: Sandbox, tmp_path: Path):
+    def small_files_only() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    options = [*of_all_users(sandbox), "--out", "x.jsonl"]
+
+    code, said = exported(*options, cwd=tmp_path, preexec_fn=small_files_only)
+
+    kept = (tmp_path / "x.jsonl.part").read_bytes().count(b"\n") // PAGE * PAGE
+    assert (code, said) == (
+        2,
+        f"coaching-async: cannot write x.jsonl: File too large; {kept} appointments are written: go on with --resume\n",
+    )
+    assert exported(*options, "--resume", cwd=tmp_path)[0] == 0
+    assert set(ids(tmp_path / "x.jsonl")) == set(sandbox.state.appointments)
+
+
+def test_what_lasted_is_there_once_where_the_list_has_changed_before_it_is_resumed(sandbox: Sandbox, tmp_path: Path):
+    options = [*of_all_users(sandbox), "--out", "x.jsonl"]
+    stopped_at(9, sandbox, *options, cwd=tmp_path, by=signal.SIGKILL)
+    state, chance = sandbox.state, random.Random(1)
+    gone = chance.sample(sorted(state.appointments), 50)
+    for appointment_id in gone:
+        state.delete(appointment_id, None)
+    lasting = set(state.appointments)
+    for number, twin in enumerate(chance.sample(sorted(lasting), 50)):
+        state.appointments[f"new-{number}"] = state.appointments[twin] | {"id": f"new-{number}"}
+
+    assert exported(*options, "--resume", cwd=tmp_path)[0] == 0
+
+    found = ids(tmp_path / "x.jsonl")
+    assert len(found) == len(set(found))
+    assert not lasting - set(found)
+
+
+def test_annotations_statuses_and_facilitators(sandbox: Sandbox, tmp_path: Path):
+    facilitator = sandbox.state.user_ids[1]
+    mine = [
+        each
+        for each in sandbox.state.appointments.values()
+        if each["facilitator"]["id"] == facilitator and each["dateStart"].startswith("2026-11-0")
+    ]
+    interval = ["--interval", "2026-11-01T00:00Z/2026-11-10T00:00Z", "--facilitator-id", facilitator]
+    options = [*of_all_users(sandbox), *interval, "--annotations", "--statuses", "--out", "x.jsonl"]
+
+    assert exported(*options, cwd=tmp_path)[0] == 0
+
+    found = {row["id"]: row for row in rows(tmp_path / "x.jsonl")}
+    assert found.keys() == {each["id"] for each in mine}
+    assert mine
+    for each in mine:
+        notes = [note["id"] for note in sandbox.state.annotations.get(each["id"], {}).values()]
+        assert sorted(note["id"] for note in found[each["id"]]["annotations"]) == sorted(notes)
+        assert found[each["id"]]["statuses"][-1]["status"] == each["status"]
+
+
+def test_where_there_is_nothing_to_resume_that_is_said_in_one_line(sandbox: Sandbox, tmp_path: Path):
+    options = ["--user-id", sandbox.state.user_ids[0], "--out", "x.jsonl", "--resume"]
+
+    for found in ("no unfinished export to x.jsonl", "x.jsonl is complete"):
+        said = f"coaching-async: there is nothing to resume: {found}. Without resume, it is exported afresh\n"
+        assert exported(*options, cwd=tmp_path) == (2, said)
+        (tmp_path / "x.jsonl").touch()

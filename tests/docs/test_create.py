@@ -1,0 +1,110 @@
+"""What the documentation does after a `create` of which nobody knows what became creates nothing twice.
+
+The page shows it as a function, and so does the everyday program: both are held to the same.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import pytest
+
+from coaching_async import (
+    Appointment,
+    AppointmentCreate,
+    ClientCredentials,
+    CoachingClient,
+    CoachingError,
+    Forbidden,
+    OutcomeUnknown,
+    RetryPolicy,
+    ServerError,
+)
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
+from coaching_async.testing import build, fails, loses_answer, route
+from tests.support.fault_server import HANG
+from tests.support.markdown import ROOT, blocks
+from tests.support.official_sdk.everyday import OURS, program
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
+
+Create: TypeAlias = Callable[[CoachingClient, AppointmentCreate], Awaitable[Appointment]]
+
+
+def on_the_page() -> Create:
+    names: dict[str, Create] = {}
+    (block,) = (each for each in blocks(ROOT / "docs" / "errors.md", "python") if "def create_once" in each.text)
+    exec(block.text, names)
+    return names["create_once"]
+
+
+@pytest.fixture(params=["page", "everyday"])
+def create(request: pytest.FixtureRequest) -> Create:
+    return on_the_page() if request.param == "page" else program(OURS / "create.py").create
+
+
+async def created_by(create: Create, sandbox: Sandbox, timeout: float = 10 * HANG) -> Appointment:
+    body = build(AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1])
+    auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
+    retry = RetryPolicy(attempts=1, max_backoff=0.01)
+    async with CoachingClient(auth, base_url=sandbox.base_url, timeout=timeout, retry=retry) as client:
+        await client.warmup()
+        return await create(client, body)
+
+
+def posts(sandbox: Sandbox) -> int:
+    return sum(each.method == "POST" and each.path.endswith("/appointments") for each in sandbox.requests)
+
+
+async def test_what_was_created_though_the_answer_was_lost_is_found(create: Create):
+    with Sandbox(appointments=5) as sandbox:
+        loses_answer(sandbox, "appointments.create")
+
+        created = await created_by(create, sandbox)
+
+        assert created.id in sandbox.state.appointments
+        assert posts(sandbox) == 1
+
+
+async def test_a_503_is_told_as_it_is_where_nothing_is_found(create: Create):
+    with Sandbox(appointments=5) as sandbox:
+        fails(sandbox, "appointments.create", 503)
+
+        with pytest.raises(ServerError) as told:
+            await created_by(create, sandbox)
+
+        assert told.value.processed == "maybe"
+        assert posts(sandbox) == 1
+
+
+async def test_what_was_accepted_for_later_and_is_not_there_is_not_created_again(create: Create):
+    with Sandbox(appointments=5) as sandbox:
+        sandbox.faults.add(Fault("accepted", *route("appointments.create"), delay=3600))
+
+        with pytest.raises(OutcomeUnknown) as told:
+            await created_by(create, sandbox, timeout=0.5)
+
+        assert told.value.reference is not None
+        assert posts(sandbox) == 1
+
+
+async def test_an_error_of_looking_does_not_stand_for_that_of_creating(create: Create):
+    """It would say "no": looking changes nothing."""
+    with Sandbox(appointments=5) as sandbox:
+        loses_answer(sandbox, "appointments.create")
+        fails(sandbox, "appointments.list", 403)
+
+        with pytest.raises(CoachingError) as told:
+            await created_by(create, sandbox)
+
+        assert (told.value.operation, told.value.processed) == ("appointments.create", "maybe")
+        assert posts(sandbox) == 1
+
+
+async def test_what_surely_was_not_created_is_not_looked_for(create: Create):
+    with Sandbox(appointments=5) as sandbox:
+        fails(sandbox, "appointments.create", 403)
+
+        with pytest.raises(Forbidden):
+            await created_by(create, sandbox)
+
+        assert not any(each.method == "GET" for each in sandbox.requests)

@@ -1,0 +1,250 @@
+"""Every block of the documentation runs, or parses, and says nothing that is not so. A new page is found by itself."""
+
+import ast
+import csv
+import inspect
+import io
+import json
+import logging
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from configparser import ConfigParser
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from anyio.from_thread import start_blocking_portal
+from click.testing import CliRunner
+from markdown_it import MarkdownIt
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from packaging.requirements import Requirement
+
+from coaching_async import CoachingClient
+from coaching_async._config import VARIABLES
+from coaching_async.cli import main
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
+from tests.support.cli import environment
+from tests.support.fault_server import HANG
+from tests.support.markdown import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
+
+PYTHON = {page: found for page in PAGES if (found := blocks(page, "python"))}
+TESTS = {page: found for page, found in PYTHON.items() if any("def test_" in each.text for each in found)}
+PROGRAMS = {page: found for page, found in PYTHON.items() if page not in TESTS and page.name != "README.md"}
+BACKENDS = ("asyncio", "trio")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+def runs_on(page: Path) -> list[str]:
+    """Both backends, but where a page shows how one of them is used."""
+    text = "".join(each.text for each in PROGRAMS[page] if is_awaiting(each))
+    return [
+        each for each in BACKENDS if not re.search(rf"^import {(set(BACKENDS) - {each}).pop()}$", text, re.MULTILINE)
+    ]
+
+
+def compiled(block: Block) -> Any:
+    text = "\n" * (block.line - 1) + block.text  # so that a traceback names the line of the page
+    return compile(text, str(block.page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def is_awaiting(block: Block) -> bool:
+    return bool(compiled(block).co_flags & inspect.CO_COROUTINE)
+
+
+def users_token(sandbox: Sandbox) -> str:
+    form = {"grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN}
+    answer = httpx.post(f"{sandbox.login_url}/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET))
+    return answer.json()["access_token"]
+
+
+@pytest.mark.parametrize(
+    "page, backend",
+    [pytest.param(page, each, id=f"{name_of(page)}-{each}") for page in PROGRAMS for each in runs_on(page)],
+)
+def test_the_python_of_a_page_runs_from_top_to_bottom(
+    page: Path, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)  # a block sets it
+    monkeypatch.chdir(tmp_path)
+    with Sandbox(appointments=200) as sandbox, start_blocking_portal(backend) as portal:
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
+        names: dict[str, Any] = {
+            "__name__": "a_page",
+            "users_token": users_token(sandbox),
+            "sandbox_url": sandbox.base_url,
+        }
+        with portal.wrap_async_context_manager(CoachingClient.from_env()) as client:
+            for block in PROGRAMS[page]:
+                names["client"] = client  # the blocks take it to be open
+                if is_awaiting(block):
+                    portal.call(eval, compiled(block), names)
+                else:  # where no event loop runs, so a block may be a program that starts its own
+                    exec(compiled(block), names)
+                if isinstance(made := names["client"], CoachingClient) and made is not client:
+                    portal.call(made.aclose)  # a block that makes the client for those below it leaves it open
+    HTTPXClientInstrumentor().uninstrument()  # a block has it instrumented
+
+
+def test_the_program_in_the_readme_runs_as_it_stands_and_prints_appointments(tmp_path: Path):
+    (program,) = blocks(ROOT / "README.md", "python")
+
+    with Sandbox(appointments=100) as sandbox:
+        command = [sys.executable, "-W", "error", "-X", "dev", "-W", "ignore::ResourceWarning", "-c", program.text]
+        environ = os.environ | environment(sandbox)
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=environ, check=True, timeout=HANG, capture_output=True, text=True
+        )
+
+    assert ran.stdout.count("\n2026-11-") > 1
+
+
+@pytest.mark.parametrize("page", TESTS, ids=name_of)
+def test_every_block_of_a_page_about_tests_is_a_test_that_passes(page: Path, tmp_path: Path):
+    for number, block in enumerate(TESTS[page]):
+        is_conftest = block.text.startswith("# conftest.py\n")
+        (tmp_path / ("conftest.py" if is_conftest else f"test_block_{number}.py")).write_text(block.text)
+    plugins = ("anyio.pytest_plugin", "pytest_asyncio.plugin", "respx.plugin")
+    options = ["-W", "error", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", *options, *(f"-p{each}" for each in plugins), tmp_path]
+
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": paths}
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, check=False, timeout=HANG, capture_output=True, text=True)
+
+    assert ran.returncode == 0, ran.stdout
+
+
+SETTING = re.compile(r"[A-Z_]+=.*")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def without_numbers(text: str) -> str:
+    """A text with nothing in it that differs from one run to the next: numbers, hosts, how wide a column is."""
+    return re.sub(r"\d+(\.\d+)?", "0", re.sub(r"[\w-]+(\.[\w-]+){2,}(:\d+)?", "host", " ".join(text.split())))
+
+
+def of_ours(arguments: list[str], shown: list[str]) -> None:
+    """Runs, and shows what the page says that it shows; what serves, or goes on after a stop, is parsed only."""
+    name = next((each for each in arguments if not each.startswith("-")), "")
+    if name in {"demo", "sandbox"} or "--resume" in arguments:
+        main.commands[name].make_context(name, arguments[1:])
+        return
+    ran = CliRunner().invoke(main, arguments)
+    assert ran.exit_code == 0 or shown, ran.output
+    for line in shown:
+        assert without_numbers(line) in without_numbers(ran.output), ran.output
+
+
+def of_pip(arguments: list[str], _: list[str]) -> None:
+    assert arguments[0] == "install"
+    for each in arguments[1:]:
+        requirement = Requirement(re.sub(r"^\.", PROJECT["name"], each))
+        if requirement.name == PROJECT["name"]:
+            assert requirement.extras <= PROJECT["optional-dependencies"].keys()
+
+
+def of_make(arguments: list[str], _: list[str]) -> None:
+    assert {each for each in arguments if "=" not in each} <= TARGETS
+
+
+def of_python(arguments: list[str], _: list[str]) -> None:
+    assert arguments[0] == "-c"
+    compile(arguments[1], "<python -c>", "exec")
+
+
+def of_export(arguments: list[str], _: list[str]) -> None:
+    assert {each.partition("=")[0] for each in arguments} <= set(VARIABLES)
+
+
+def of_uvicorn(arguments: list[str], _: list[str]) -> None:
+    assert re.fullmatch(r"\w+:app", arguments[0])
+
+
+COMMANDS: dict[str, Callable[[list[str], list[str]], None]] = {
+    "coaching-async": of_ours,
+    "export": of_export,
+    "make": of_make,
+    "pip": of_pip,
+    "python": of_python,
+    "uvicorn": of_uvicorn,
+}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=name_of)
+def test_the_commands_of_a_page_are_ones_that_there_are(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with Sandbox(appointments=200) as sandbox:
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
+        for block in blocks(page, "console"):
+            for command, shown in commands(block):
+                words = shlex.split(command, comments=True)
+                settings = [each.partition("=") for each in takewhile(SETTING.fullmatch, words)]
+                program, *arguments = words[len(settings) :]
+                with monkeypatch.context() as during:
+                    for name, _, value in settings:
+                        during.setenv(name, value)
+                    COMMANDS[program](arguments, shown)
+
+
+def rows(text: str) -> None:
+    widths = {len(row) for row in csv.reader(io.StringIO(text), strict=True)}
+    assert len(widths) == 1
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "csv": rows,
+    "ini": lambda text: ConfigParser().read_string(text),
+    "json": json.loads,
+    "jsonl": lambda text: [json.loads(line) for line in text.splitlines()],
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+}
+
+
+@each_page
+def test_no_block_of_a_page_goes_unchecked(page: Path):
+    for block in blocks(page):
+        assert block.language in {"python", "console", *PARSERS}, block.place
+    tokens = MarkdownIt("commonmark").parse(page.read_text())
+    fenced = [token for token in tokens if token.type == "fence"]
+    assert [token.content for token in fenced] == [block.text for block in blocks(page)]
+    assert [token.content for token in tokens if token.type == "code_block"] == []  # without a language
+
+
+@each_page
+def test_the_data_of_a_page_parse(page: Path):
+    for language, parse in PARSERS.items():
+        for block in blocks(page, language):
+            parse(block.text)
+
+
+@each_page
+def test_links_within_the_project_lead_somewhere(page: Path):
+    for link in links(page):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        there = page.parent / target if target else page
+        assert there.exists(), link
+        if anchor:
+            assert anchor in anchors(there), link
+
+
+@each_page
+def test_links_to_elsewhere_are_whole_and_safe(page: Path):
+    """Whether they lead somewhere is not asked: a test needs no network."""
+    for link in links(page):
+        if re.match(r"[a-z]+:", link):
+            assert re.fullmatch(r"https://([\w-]+\.)+[a-z]+(/[\w./~%+-]*)?(#[\w./-]+)?", link), link

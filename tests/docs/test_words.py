@@ -1,0 +1,97 @@
+"""The words that a reader searches for lead to the page about them: they are in a heading or a first paragraph."""
+
+import re
+from itertools import takewhile
+
+import pytest
+
+from tests.support.markdown import FENCED, ROOT
+
+DOCS = ROOT / "docs"
+
+WORDS = {
+    "authentication.md": [
+        "authenticate",
+        "certificate",
+        "client certificates",
+        "credentials",
+        "login",
+        "OAuth client",
+        "permissions",
+        "proxies",
+        "proxy",
+        "refresh",
+        "region",
+        "token refresh",
+    ],
+    "bulk.md": ["backpressure", "bulk", "concurrency limit", "concurrently", "retry failed", "streaming"],
+    "cli.md": ["command line", "export", "sandbox"],
+    "deadlines.md": ["asyncio.timeout", "cancellation", "deadline", "event loop", "timeout"],
+    "doctor.md": ["diagnose", "permissions", "probe", "troubleshooting"],
+    "errors.md": [
+        "attempts",
+        "backoff",
+        "circuit breaker",
+        "duplicates",
+        "exceptions",
+        "idempotency",
+        "idempotent",
+        "jitter",
+        "retries",
+        "retry",
+    ],
+    "export.md": ["coaching appointment", "CSV", "Excel", "export", "JSON lines", "Parquet", "resume"],
+    "lists.md": [
+        "coaching appointment",
+        "cursor",
+        "DataFrame",
+        "duplicates",
+        "filters",
+        "iterator",
+        "Jupyter",
+        "notebook",
+        "offset",
+        "page",
+        "pagination",
+        "pandas",
+        "prefetch",
+        "resume",
+        "time zone",
+        "timezone",
+    ],
+    "moving.md": ["migrate", "recipes", "synchronous", "threads"],
+    "observing.md": ["events", "logging", "logs", "metrics", "observability", "OpenTelemetry", "spans", "statistics"],
+    "pacing.md": ["429", "concurrency", "cooldown", "priority", "rate limit", "throttling"],
+    "requests.md": ["headers", "notification", "raw response", "webhook", "WebSocket"],
+    "slots.md": ["aggregates", "count", "free time", "schedule slots"],
+    "testing.md": ["docker", "factories", "faults", "fixture", "mock", "pytest", "respx", "sandbox"],
+    "tour.md": ["ipython", "jupyter", "quickstart", "tour"],
+    "updating.md": ["202", "clear", "create", "delete", "idempotent", "partial updates", "reschedule", "update"],
+    "users.md": ["OAuth", "PKCE", "refresh token", "SAML", "sign-in", "user token"],
+    "web.md": ["aiohttp", "FastAPI", "lifespan", "pydantic", "streaming", "trio", "web application"],
+}
+"""Page → what a reader searches for who needs it."""
+
+
+def searched(page: str) -> str:
+    """The headings of a page, and the first paragraph below each."""
+    text = FENCED.sub("", (DOCS / page).read_text())
+    sections = re.split(r"^(?=#+ )", text, flags=re.MULTILINE)
+    shown: list[str] = []
+    for section in sections:
+        heading, _, rest = section.partition("\n")
+        shown += [heading, *takewhile(str.strip, rest.strip().splitlines())]
+    return " ".join(" ".join(shown).split()).casefold()
+
+
+@pytest.mark.parametrize("page", WORDS)
+def test_the_words_that_a_reader_searches_for_lead_to_their_page(page: str):
+    text = searched(page)
+
+    assert [word for word in WORDS[page] if word.casefold() not in text] == []
+
+
+def test_every_page_that_shows_how_to_do_something_has_such_words():
+    background = {"design.md", "performance.md"}
+
+    assert {page.name for page in DOCS.glob("*.md")} - background == WORDS.keys()

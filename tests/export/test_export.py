@@ -1,0 +1,375 @@
+"""What an export writes, asks for and says."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from rich.console import Console
+
+from coaching_async import CoachingError, Forbidden, Stats
+from coaching_async.cli._progress import progress_text, show_progress
+from coaching_async.export import Exported, ExportProgress, export
+from coaching_async.export._unfinished_file import UnfinishedFile
+from tests.support import export as exports
+from tests.support.doubles import answer, on, page
+from tests.support.export import NASTY, SEVEN, USER, Org, exported, files, ids, rows, stopped
+from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
+from tests.support.fault_server import HANG
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_calm_export_reads_each_page_once_and_tells_after_each_what_is_on_the_disk(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    told: list[ExportProgress] = []
+
+    done = await exported(org, path, on_progress=told.append)
+
+    assert done == Exported(items=7, pages=3, resumed_from=None, suspected_gaps=0)
+    assert (ids(path), org.pages) == (SEVEN, [1, 2, 3])
+    assert [(each.items, each.new, each.total) for each in told] == [(0, 0, None), (3, 3, 7), (6, 6, 7), (7, 7, 7)]
+
+
+async def test_a_resumed_one_keeps_what_is_there_and_reads_the_last_page_again_and_the_rest(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    await stopped(org, path, after=6)
+    kept = (tmp_path / "x.jsonl.part").read_bytes()
+    org.pages.clear()
+    told: list[ExportProgress] = []
+
+    done = await exported(org, path, resume=True, on_progress=told.append)
+
+    assert done == Exported(items=7, pages=2, resumed_from=6, suspected_gaps=0)
+    assert (ids(path), org.pages) == (SEVEN, [2, 3])
+    assert path.read_bytes().startswith(kept)
+    assert [(each.items, each.new, each.total) for each in told] == [(6, 0, None), (7, 1, 7)]
+
+
+async def test_without_resume_an_unfinished_one_is_begun_afresh(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    await stopped(org, path)
+    org.ids = SEVEN[::-1]
+
+    await exported(org, path)
+
+    assert ids(path) == SEVEN[::-1]
+    assert files(path) == {"x.jsonl"}
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_annotations_and_the_history_of_the_status_stand_on_the_line_of_their_appointment(
+    form: str, tmp_path: Path
+):
+    org, path = Org(*SEVEN), tmp_path / f"x.{form}"
+    how: dict[str, Any] = {"form": form, "with_annotations": True, "with_statuses": True}
+    await stopped(org, path, **how)
+
+    await exported(org, path, resume=True, **how)
+
+    assert sorted(org.asked) == sorted(2 * SEVEN), "asked for once"
+    read = json.loads if form == "csv" else lambda it: it
+    for row in rows(path):
+        assert read(row["annotations"]) == [{"id": f"note-of-{row['id']}", "text": NASTY}]
+        assert read(row["statuses"]) == [{"status": "Scheduled"}]
+        assert row["name"] == NASTY
+    assert list(rows(path)[0])[-2:] == ["annotations", "statuses"]
+
+
+async def test_what_was_deleted_since_it_was_listed_is_kept_and_says_null(tmp_path: Path):
+    org, path = Org("a", "b"), tmp_path / "x.jsonl"
+    org.refuse = lambda request: answer(status=404) if "/b/" in request.url.path else None
+
+    await exported(org, path, with_annotations=True)
+
+    assert [row["annotations"] is None for row in rows(path)] == [False, True]
+
+
+async def test_an_annotation_that_may_not_be_read_ends_it_after_the_pages_before(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    org.refuse = lambda request: answer(status=403) if f"/{SEVEN[4]}/" in request.url.path else None
+
+    with pytest.raises(Forbidden):
+        await exported(org, path, with_annotations=True)
+
+    org.refuse = lambda _: None
+    assert (await exported(org, path, with_annotations=True, resume=True)).resumed_from == 3
+    assert ids(path) == SEVEN
+
+
+async def test_a_service_that_is_down_ends_it_and_it_goes_on(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    org.refuse = lambda request: answer(status=503) if request.url.params["pageNumber"] == "2" else None
+
+    async with org.client(timeout=1.0) as client:
+        with pytest.raises(CoachingError) as caught:
+            await export(client, USER, path, page_size=3)
+    assert caught.value.cursor
+
+    org.refuse = lambda _: None
+    assert (await exported(org, path, resume=True)).resumed_from == 3
+    assert ids(path) == SEVEN
+
+
+async def test_one_that_stops_before_it_has_anything_leaves_nothing(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    org.refuse = lambda _: answer(status=403)
+
+    with pytest.raises(Forbidden):
+        await exported(org, path)
+
+    assert files(path) == set()
+
+
+async def test_an_empty_list_is_an_empty_file(tmp_path: Path):
+    for name, content in (("x.jsonl", ""), ("x.csv", "id,name,")):
+        path = tmp_path / name
+        assert await exported(Org(), path, form=name[2:]) == Exported(0, 1, None, 0)
+        assert path.read_text().startswith(content)
+        assert not rows(path)
+
+
+async def test_what_is_beside_it_names_nobody_and_nothing(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    await stopped(org, path, facilitator_ids="somebody-else")
+
+    text = (tmp_path / "x.jsonl.part.checkpoint").read_text()
+
+    assert json.loads(text).keys() == {"version", "arguments", "cursor", "offset", "items", "gaps", "is_complete"}
+    assert not [each for each in [USER, "somebody-else", *SEVEN] if each in text]
+
+
+async def test_one_that_is_complete_but_for_its_name_needs_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refusing(Path.replace, after=4))
+        with pytest.raises(OSError, match="not now"):
+            await exported(org, path)
+    org.pages.clear()
+
+    assert await exported(org, path, resume=True) == Exported(7, 0, 7, 0)
+    assert (ids(path), org.pages, files(path)) == (SEVEN, [], {"x.jsonl"})
+
+
+def refusing(replace: Callable[[Path, Path], Path], after: int) -> Callable[[Path, Path], Path]:
+    count = 0
+
+    def replaced(path: Path, target: Path) -> Path:
+        nonlocal count
+        count += path.name.endswith(".new")
+        if count > after and not path.name.endswith(".new"):
+            raise OSError("not now")
+        return replace(path, target)
+
+    return replaced
+
+
+async def test_arguments_may_be_iterated_once_only(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+
+    await exported(org, path, users=(each for each in [USER]), statuses=(each for each in ["Completed"]))
+
+    assert ids(path) == SEVEN
+    assert org.service.requests[0].url.params.get_list("userIds") == [USER]
+    assert org.service.requests[0].url.params.get_list("statuses") == ["Completed"]
+
+
+async def test_users_in_a_set_are_the_same_when_it_is_resumed_in_another_process(tmp_path: Path):
+    """Python shuffles the strings in a set anew in each process: two views of dicts stand for that."""
+    org, path, users = Org(*SEVEN), tmp_path / "x.jsonl", [USER, *SEVEN]
+    await stopped(org, path, users=dict.fromkeys(users).keys())
+
+    await exported(org, path, users=dict.fromkeys(reversed(users)).keys(), resume=True)
+
+    assert ids(path) == SEVEN
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+async def test_half_a_surrogate_pair_in_a_text_ends_no_export(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(exports, "NASTY", "cut in the middle of an emoji: \ud83d")
+    org, path = Org(*SEVEN), tmp_path / f"x.{form}"
+
+    await exported(org, path, form=form)
+
+    assert ids(path) == SEVEN
+
+
+@pytest.mark.parametrize("order", [None, "Asc"])
+async def test_so_many_users_that_the_list_is_split_have_no_total_and_each_appointment_once(
+    order: str | None, tmp_path: Path
+):
+    """In memory all have the same appointments, so the second part shows nothing new."""
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    how: dict[str, Any] = {"users": [f"user-{number}" for number in range(150)], "sort_order": order}
+    told: list[ExportProgress] = []
+    await stopped(org, path, **how)
+
+    await exported(org, path, resume=True, on_progress=told.append, **how)
+
+    assert sorted(ids(path)) == SEVEN
+    assert {each.total for each in told} == {None}
+
+
+async def test_where_parts_of_the_list_are_merged_each_page_is_kept_as_a_whole(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    others = answer(page("a", "b", "c", total=3, size=3))
+    org.refuse = lambda request: others if len(request.url.params.get_list("userIds")) == 50 else None
+    users = [f"user-{number}" for number in range(150)]
+    told: list[int] = []
+
+    await exported(org, path, users=users, sort_order="Asc", on_progress=lambda far: told.append(far.items))
+
+    assert ids(path) == [*SEVEN, "a", "b", "c"]
+    assert told == [0, 3, 6, 7, 10]
+
+
+async def test_what_is_new_on_a_page_that_ends_with_what_is_not_is_kept_when_the_next_one_was_read(tmp_path: Path):
+    org, path = Org(*SEVEN, "last"), tmp_path / "x.jsonl"
+    first, *rest = org.ids
+    moved = [rest[4], *rest[:4], first, *rest[5:]]
+
+    def move(request: httpx.Request) -> None:
+        if request.url.params["pageNumber"] == "2":
+            org.ids = moved
+
+    org.refuse = move
+    told: list[int] = []
+
+    await exported(org, path, on_progress=lambda far: told.append(far.items))
+
+    assert ids(path) == [*SEVEN[:5], SEVEN[6], "last", SEVEN[5]]
+    assert told == [0, 3, 6, 7, 8]
+
+
+async def test_where_something_may_have_been_missed_a_resumed_one_looks_from_the_beginning(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    moved = [SEVEN[5], *SEVEN[1:4], SEVEN[0], SEVEN[4], SEVEN[6]]
+
+    def move(request: httpx.Request) -> None:
+        org.ids = SEVEN if request.url.params["pageNumber"] == "1" else moved
+
+    org.refuse = move
+    await stopped(org, path, after=5)
+    assert SEVEN[5] not in ids(tmp_path / "x.jsonl.part")
+    org.refuse, org.ids = (lambda _: None), moved
+    org.pages.clear()
+
+    await exported(org, path, resume=True)
+
+    assert org.pages == [1, 2, 3]
+    assert sorted(ids(path)) == SEVEN
+
+
+async def test_verify_goes_on_too_and_writes_what_is_missing(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    await stopped(org, path, consistency="verify")
+    org.pages.clear()
+
+    done = await exported(org, path, consistency="verify", resume=True)
+
+    assert ids(path) == SEVEN
+    assert org.pages == [1, 2, 3, 1, 2, 3]
+    assert done.resumed_from == 3
+
+
+def left_alone_by_a_cancelling(monkeypatch: pytest.MonkeyPatch, cancel: Callable[[], object]) -> list[str]:
+    """What happens to the file, in this order: a cancelling comes while a thread is at work on the second page."""
+    happened: list[str] = []
+    closing = threading.Event()
+    keep, close = UnfinishedFile._append, UnfinishedFile.close
+
+    def slowly(file: UnfinishedFile, lines: bytes, *args: Any) -> None:
+        if file.items:
+            cancel()
+            assert closing.wait(HANG)
+            happened.append("kept")
+        keep(file, lines, *args)
+
+    def closed(file: UnfinishedFile) -> None:
+        happened.append("closing")
+        closing.set()
+        close(file)
+        happened.append("closed")
+
+    monkeypatch.setattr(UnfinishedFile, "_append", slowly)
+    monkeypatch.setattr(UnfinishedFile, "close", closed)
+    return happened
+
+
+def test_who_is_cancelled_natively_leaves_no_thread_at_work_on_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+
+    async def work() -> list[str]:
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(exported(org, path))
+        happened = left_alone_by_a_cancelling(monkeypatch, lambda: loop.call_soon_threadsafe(task.cancel))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        monkeypatch.undo()
+        return happened
+
+    assert anyio.run(work, **on("asyncio")) == ["closing", "kept", "closed"]
+    done = anyio.run(lambda: exported(org, path, resume=True), **on("asyncio"))
+    assert done.resumed_from == 6
+    assert ids(path) == SEVEN
+
+
+async def test_who_is_cancelled_by_a_scope_can_go_on(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+
+    with anyio.CancelScope() as scope:
+
+        def told(far: ExportProgress) -> None:
+            if far.items == 3:
+                scope.cancel()
+
+        await exported(org, path, on_progress=told)
+
+    assert scope.cancelled_caught
+    assert (await exported(org, path, resume=True)).resumed_from == 3
+    assert ids(path) == SEVEN
+
+
+async def test_a_walk_leaves_out_what_was_seen(tmp_path: Path):
+    async with Org(*SEVEN).client() as client:
+        listing = client.appointments.list(USER, page_size=3)
+
+        assert [each.id async for each in listing.walk(seen={SEVEN[1], SEVEN[6]})] == [SEVEN[0], *SEVEN[2:6]]
+        with pytest.raises(TypeError, match="a set of ids"):
+            listing.walk(seen=SEVEN[1])
+
+
+@pytest.mark.parametrize(
+    "told, says",
+    [
+        (ExportProgress(items=600, new=400, total=7800), "600 of 7800 items, 20/s, 0:06:00 left, "),
+        (ExportProgress(items=600, new=0, total=7800), "600 of 7800 items, 0/s, "),
+        (ExportProgress(items=600, new=400, total=None), "600 of an unknown number of items, 20/s, "),
+        (ExportProgress(items=600, new=400, total=590), "600 of 590 items, 20/s, 0:00:00 left, "),
+    ],
+)
+def test_the_rate_and_the_time_left_are_those_of_this_run(told: ExportProgress, says: str):
+    assert progress_text(told, 20.0, Stats(throttled=2, tokens=1)) == f"{says}2 of the answers 429, 1 tokens minted"
+
+
+async def test_on_a_pipe_there_is_a_line_for_each_thousand_and_at_the_end(tmp_path: Path):
+    org, out = Org(*(f"appointment-{number}" for number in range(2345))), io.StringIO()
+
+    async with org.client() as client:
+        with show_progress(Console(file=out), client) as on_progress:
+            await export(client, USER, tmp_path / "x.jsonl", on_progress=on_progress)
+
+    assert [line.partition(",")[0] for line in out.getvalue().splitlines()] == [
+        "1000 of 2345 items",
+        "2000 of 2345 items",
+        "2345 of 2345 items",
+    ]

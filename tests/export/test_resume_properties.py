@@ -1,0 +1,226 @@
+"""Whatever stops an export, and whenever: the same export goes on, and loses and doubles nothing."""
+
+import csv
+import errno
+import io
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coaching_async import Appointment
+from coaching_async.export import ExportProgress, ExportRefused, export
+from coaching_async.export._formats import FORMS
+from tests.support.doubles import on
+from tests.support.export import SEVEN, USER, Disk, Killed, Org, ids
+from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
+
+END = ["of the process", "of the power", "of the power, with the disk out of order"]
+
+Changing = Callable[[Org], object]
+
+
+def run(org: Org, path: Path, backend: str = "asyncio", **how: Any) -> int:
+    """One process: exports with three appointments a page."""
+
+    async def work() -> int:
+        async with org.client() as client:
+            return (await export(client, USER, path, form=path.suffix[1:], page_size=3, **how)).items
+
+    return anyio.run(work, **on(backend))
+
+
+def killed(org: Org, path: Path, at: int, end: str = END[0], **how: Any) -> bool:
+    """One process that ends at a step; whether it lasted so long."""
+    with pytest.MonkeyPatch.context() as patch:
+        disk = Disk(patch, path.parent, at)
+        try:
+            run(org, path, **how)
+        except Killed:
+            pass
+        else:
+            return False
+    if end != END[0]:
+        disk.cut_power(keeps_order=end == END[1])
+    return True
+
+
+def steps_of_an_export(suffix: str) -> int:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        disk = Disk(patch, Path(folder))
+        run(Org(*SEVEN), Path(folder) / f"x.{suffix}")
+    return disk.steps
+
+
+@pytest.mark.parametrize("suffix, backend", [("jsonl", "asyncio"), ("csv", "trio")])
+@pytest.mark.parametrize("end", END)
+def test_killed_between_any_two_things_it_does_to_files_it_goes_on_or_is_visibly_complete(
+    suffix: str, end: str, backend: str, tmp_path: Path
+):
+    steps = steps_of_an_export(suffix)
+    assert steps > 20
+    for at in range(1, steps + 1):
+        path = tmp_path / f"{at}" / f"x.{suffix}"
+        path.parent.mkdir()
+        org = Org(*SEVEN)
+
+        assert killed(org, path, at, end, backend=backend)
+
+        assert not path.exists() or ids(path) == SEVEN, (
+            f"the file has its name and is not complete, killed at step {at}"
+        )
+        refused = ""
+        try:
+            assert run(org, path, backend, resume=True) == 7
+        except ExportRefused as error:
+            refused = str(error)
+        if refused and not path.exists():
+            assert not org.pages, "something was read"
+            run(org, path, backend)
+        elif refused:
+            assert f"nothing to resume: {path} is complete" in refused
+        assert ids(path) == SEVEN
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    suffix=st.sampled_from(["jsonl", "csv"]),
+    kills=st.lists(st.integers(1, 30), max_size=8),
+    end=st.sampled_from(END),
+    before=st.booleans(),
+)
+def test_killed_again_and_again_beside_an_older_export_too(suffix: str, kills: Sequence[int], end: str, before: bool):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"x.{suffix}"
+        if before:
+            run(Org("of-last-month"), path)
+        org, resume = Org(*SEVEN), False
+        for at in kills:
+            try:
+                if not killed(org, path, at, end, resume=resume):
+                    break
+            except ExportRefused:
+                assert not (path.parent / f"{path.name}.part.checkpoint").exists()
+            else:
+                resume = True
+            assert not path.exists() or ids(path) in (SEVEN, ["of-last-month"])
+
+        try:
+            run(org, path, resume=resume)
+        except ExportRefused:
+            if not path.exists() or ids(path) != SEVEN:
+                run(org, path)
+        assert ids(path) == SEVEN
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_disk_that_is_full_at_any_step_is_an_oserror_and_no_loss(tmp_path: Path):
+    for at in range(1, steps_of_an_export("csv") + 1):
+        path = tmp_path / f"{at}" / "x.csv"
+        path.parent.mkdir()
+        org = Org(*SEVEN)
+
+        with pytest.MonkeyPatch.context() as patch:
+            Disk(patch, path.parent, at, OSError(errno.ENOSPC, "No space left on device"))
+            with pytest.raises(OSError, match="No space left"):
+                run(org, path)
+
+        if list(path.parent.iterdir()) in ([], [path]):  # nothing was kept, or all
+            assert path.exists() or run(org, path) == 7
+        else:
+            assert run(org, path, resume=True) == 7
+        assert ids(path) == SEVEN
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def stop_at(items: int) -> Callable[[ExportProgress], None]:
+    """The process ends when so many are kept."""
+
+    def told(progress: ExportProgress) -> None:
+        if progress.items == items:
+            raise Killed
+
+    return told
+
+
+@pytest.mark.parametrize("kept", [3, 6])
+@pytest.mark.parametrize("gone", range(7))
+def test_as_many_may_have_gone_before_the_cursor_as_have_come_after_it(gone: int, kept: int, tmp_path: Path):
+    """So that the total is the same, and each page is full of what was not seen before."""
+    org, path = Org(*SEVEN, *"abcdefg"), tmp_path / "x.jsonl"
+    with pytest.raises(Killed):
+        run(org, path, on_progress=stop_at(kept))
+    org.ids = [*org.ids[gone:], *(f"new-{number}" for number in range(gone))]
+
+    run(org, path, resume=True)
+
+    assert sorted(ids(path)) == sorted({*SEVEN[:kept], *org.ids})
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Changing:
+    """Some come, anywhere, and some go; the others keep their order."""
+    gone = draw(st.sets(st.sampled_from(SEVEN), max_size=5))
+    come = draw(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 999)), max_size=5))
+
+    def change(org: Org) -> None:
+        org.ids = [each for each in org.ids if each not in gone]
+        for where, name in come:
+            org.ids.insert(round(where * len(org.ids)), f"new-{name}-{len(org.ids)}-{len(org.pages)}")
+
+    return change
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    suffix=st.sampled_from(["jsonl", "csv"]),
+    rests=st.lists(st.tuples(st.integers(8, 30), changes()), max_size=3),
+    consistency=st.sampled_from(["default", "verify"]),
+)
+def test_what_lasts_is_there_once_however_the_list_changes_between_the_runs(
+    suffix: str, rests: Sequence[tuple[int, Changing]], consistency: str
+):
+    """As many may have gone as have come: the total then shows nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, org, resume = Path(folder) / f"x.{suffix}", Org(*SEVEN), False
+        for at, change in rests:
+            if not killed(org, path, at, resume=resume, consistency=consistency) or path.exists():
+                break
+            resume = True
+            change(org)
+        if not path.exists():
+            run(org, path, resume=resume, consistency=consistency)
+
+        found = ids(path)
+        assert len(found) == len(set(found)), "doubled"
+        assert set(org.ids) & set(SEVEN) <= set(found), "lost"
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["an-id", 'a,"b', "a\nb", "a\rb"]), words), max_size=5))
+def test_whatever_is_in_the_cells_of_a_csv_they_are_read_as_they_were_written(cells: Sequence[tuple[str, str]]):
+    form, note = FORMS["csv"], [{"text": '"'}]
+    rows = [form.line(Appointment(id=id_, name=name), {"annotations": note}) for id_, name in cells]
+    text = form.header(["annotations"]) + "".join(rows)
+
+    assert [(row["id"], row["name"], row["annotations"]) for row in csv.DictReader(io.StringIO(text, newline=""))] == [
+        (id_, name, json.dumps(note)) for id_, name in cells
+    ]
+    assert list(form.ids(io.BytesIO(text.encode()))) == [id_ for id_, _ in cells]
+
+
+def test_a_cell_may_be_longer_than_the_csv_module_reads():
+    form = FORMS["csv"]
+    data = form.line(Appointment(id="an-id", description='long, "long"\n' * 100_000), {})
+
+    assert list(form.ids(io.BytesIO(b"id\n" + data.encode()))) == ["an-id"]

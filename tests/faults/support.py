@@ -1,0 +1,99 @@
+"""What the rows of the fault matrix share."""
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
+
+import anyio
+import pytest
+
+from coaching_async import AppointmentCreate, ClientCredentials, CoachingClient, CoachingError, RetryPolicy
+from tests.support.fault_server import HANG
+
+CLIENT_ID = "a-client-id"
+SECRET = "c4n4ry-secret"
+TOKEN = "c4n4ry-token"
+COOKIE = "c4n4ry-cookie"
+CANARY = "c4n4ry"
+"""In everything that must not show: token, client secret, cookies."""
+
+APPOINTMENT = {"id": "an-appointment", "name": "n"}
+ANNOTATION = {"id": "an-annotation", "text": "t"}
+NEW = AppointmentCreate(
+    name="n",
+    description="d",
+    date_start=datetime(2026, 11, 20, tzinfo=UTC),
+    length_in_minutes=30,
+    attendee_ids=["user-1"],
+)
+
+FULL = "FULL_MATRIX" in os.environ
+"""Whether the rows with many calls make all of them, as `make long` has it, or a tenth."""
+
+SWIFT = RetryPolicy(max_backoff=0.01)
+"""The default policy without its waits, for tests on the real clock."""
+
+
+class Source:
+    """A token source with a canary for a token."""
+
+    async def token(self, rejected: str | None = None) -> str:
+        return TOKEN
+
+
+def client_to(url: str, **options: Any) -> CoachingClient:
+    """A client of a server on this machine; `auth=credentials()` for one that logs in there first."""
+    options = {"retry": SWIFT, "timeout": 10 * HANG} | options  # what hangs is found before
+    return CoachingClient(options.pop("auth", None) or Source(), base_url=url, **options)
+
+
+async def come(condition: Callable[[], bool]) -> None:
+    """Wait until it is true, in the event loop under test, which learns nothing of other threads; a hang is a failure."""
+    with anyio.fail_after(HANG):
+        while not condition():  # noqa: ASYNC110 # it comes true in another thread
+            await anyio.sleep(0.001)
+
+
+def credentials() -> ClientCredentials:
+    return ClientCredentials(CLIENT_ID, SECRET)
+
+
+@contextmanager
+def failing(kind: type[BaseException] | tuple[type[BaseException], ...], match: str | None = None) -> Iterator[Any]:
+    """`pytest.raises`, and then a look whether the error gives a secret away, or cannot be pickled."""
+    with pytest.raises(kind, match=match) as caught:
+        yield caught
+    show_no_secret(caught.value)
+
+
+def show_no_secret(error: BaseException) -> None:
+    """Look through an error: text, attributes, what it came from, our frames, and its pickle."""
+    for each in chain(error):
+        said = [repr(each), str(each), repr(vars(each)), *getattr(each, "__notes__", ())]
+        said += [repr(frame.f_locals) for frame in frames(each) if "coaching_async/" in frame.f_code.co_filename]
+        assert CANARY not in " ".join(said), type(each)
+        assert getattr(each, "_request", None) is None, "its request holds the token"
+    if isinstance(error, CoachingError):
+        twin = pickle.loads(pickle.dumps(error))
+        assert CANARY.encode() not in pickle.dumps(error)
+        assert (type(twin), str(twin), vars(twin).keys()) == (type(error), str(error), vars(error).keys())
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that it came from."""
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        if each := waiting.pop():
+            yield each
+            waiting += [each.__cause__, each.__context__]
+
+
+def frames(error: BaseException) -> Iterator[FrameType]:
+    traceback = error.__traceback__
+    while traceback:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next

@@ -1,0 +1,266 @@
+"""Rows 77 to 82: many calls at once, each with its own end. (Row 80 is about pacing.)"""
+
+import gc
+import json
+import logging
+import random
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import attrs
+import httpx
+import pytest
+
+from coaching_async import (
+    AppointmentCreate,
+    CoachingClient,
+    NotFound,
+    Outcome,
+    OutcomeUnknown,
+    RateLimit,
+    ServerError,
+    TransportError,
+)
+from tests.faults.support import FULL, NEW, client_to, come
+from tests.support.doubles import answer
+from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
+
+pytestmark = pytest.mark.anyio
+
+PLENTY = RateLimit(10**6, per=0.01)
+LIMIT = 10
+IDS = [f"id-{number}" for number in range(10_000 if FULL else 1_000)]
+
+
+def id_of(target: str) -> str:
+    return target.rpartition("/")[2]
+
+
+class Peer:
+    """An in-memory service that takes its time, and notes how much is asked of it at once. It fails as `fates` say."""
+
+    def __init__(self, fates: dict[str, int | None]) -> None:
+        self.fates = fates
+        self.under_way = self.peak = self.tasks = 0
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.under_way += 1
+        self.peak = max(self.peak, self.under_way)
+        self.tasks = max(self.tasks, tasks_now())
+        await anyio.sleep(0.01)
+        self.under_way -= 1
+        id_ = id_of(request.url.path)
+        status = self.fates.get(id_, 200)
+        if status is None:
+            raise httpx.RemoteProtocolError("cut")
+        return answer({"id": id_, "name": f"name of {id_}"}, status=status)
+
+    def client(self) -> CoachingClient:
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self))
+        return client_to("https://api.test", http_client=http, rate_limit=PLENTY, max_concurrency=LIMIT)
+
+
+@pytest.fixture
+def quietly(caplog: pytest.LogCaptureFixture) -> None:
+    """Without the records of so many calls, which pytest would keep; the tests beside it have them looked at."""
+    caplog.set_level(logging.WARNING)
+
+
+# 77
+
+
+@pytest.mark.usefixtures("quietly")
+async def test_row_77_many_ids_are_got_ten_at_a_time_in_their_order():
+    peer, tasks = Peer({}), tasks_now()
+
+    async with peer.client() as client:
+        result = await client.appointments.get_many(IDS)
+
+    assert [each.item for each in result.outcomes] == IDS
+    assert [each.result().id for each in result.outcomes] == IDS
+    assert peer.peak == LIMIT
+    # One for each call and one for each exchange, and one that draws, besides the caller's own.
+    assert peer.tasks - tasks == 2 * LIMIT + 1
+
+
+@pytest.mark.usefixtures("quietly")
+async def test_row_77_memory_stays_flat():
+    """It is the values that grow, and here there are none."""
+    peer = Peer({})
+    async with peer.client() as client:
+
+        async def forget(id_: str) -> None:
+            await client.appointments.get(id_)
+
+        await client.bulk(forget, IDS[:100])
+        peaks: list[int] = []
+        for count in (100, 500):
+            gc.collect()
+            tracemalloc.start()
+            await client.bulk(forget, IDS[:count])
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+
+    assert (peaks[1] - peaks[0]) / 400 < 300, "an outcome (test_bulk.py measures it), and what waits for the collector"
+
+
+# 78
+
+
+def misfortunes(ids: list[str]) -> dict[str, int | None]:
+    """5 % are not found, 5 % are answered 500, 1 % are cut."""
+    hundredth = len(ids) // 100
+    chosen = iter(random.Random(78).sample(ids, 11 * hundredth))
+    fates: dict[str, int | None] = {}
+    for status, count in [(404, 5), (500, 5), (None, 1)]:
+        fates |= {next(chosen): status for _ in range(count * hundredth)}
+    return fates
+
+
+def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
+    """Whether it is what that answer makes of a read; the status is None where there was none."""
+    match status:
+        case 200:
+            return outcome.result().id == outcome.item
+        case 404:
+            return isinstance(outcome.error, NotFound)
+        case 500:
+            return isinstance(outcome.error, ServerError) and outcome.error.status == 500
+        case _:
+            return type(outcome.error) is TransportError and outcome.error.processed == "no"
+
+
+@pytest.mark.usefixtures("quietly")
+async def test_row_78_of_many_each_has_its_typed_result_in_its_place():
+    fates = misfortunes(IDS)
+    peer, tasks = Peer(fates), tasks_now()
+
+    async with peer.client() as client:
+        result = await client.appointments.get_many(IDS)
+
+    assert [each.item for each in result.outcomes] == IDS
+    assert all(as_ordered(each, fates.get(each.item, 200)) for each in result.outcomes)
+    assert len(result.failed) == len(IDS) * 11 // 100
+    assert peer.peak == LIMIT
+    assert peer.tasks - tasks == 2 * LIMIT + 1
+
+
+@pytest.mark.real_time
+async def test_row_78_and_on_sockets():
+    ids = IDS[:100]
+    fates = misfortunes(ids)
+
+    def behave(conversation: Conversation) -> None:
+        while received := conversation.request():
+            status = fates.get(id_of(received.target), 200)
+            if status is None:
+                conversation.reset()
+                return
+            conversation.answer({"id": id_of(received.target)}, status=status)
+
+    with FaultServer(behave) as server:
+        async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:
+            result = await client.appointments.get_many(ids)
+
+    assert [each.item for each in result.outcomes] == ids
+    assert all(as_ordered(each, fates.get(each.item, 200)) for each in result.outcomes)
+
+
+# 79
+
+
+def silent_but_for(answered: set[str]) -> Callable[[Conversation], None]:
+    """A server that answers some ids, and never the others."""
+
+    def behave(conversation: Conversation) -> None:
+        while received := conversation.request():
+            if id_of(received.target) not in answered:
+                conversation.pause()
+            conversation.answer({"id": id_of(received.target)})
+
+    return behave
+
+
+@pytest.mark.real_time
+async def test_row_79_a_bug_comes_out_as_the_one_error_that_it_is_and_the_others_are_gone():
+    error, tasks = ZeroDivisionError(), tasks_now()
+    with FaultServer(silent_but_for(set())) as server:
+        async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:
+
+            async def read(id_: str) -> Any:
+                if id_ == "id-4":
+                    await come(lambda: len(server.requests) == LIMIT - 1)
+                    raise error
+                return await client.appointments.get(id_)
+
+            with anyio.fail_after(HANG), pytest.raises(ZeroDivisionError) as caught:
+                await client.bulk(read, IDS)
+
+            assert caught.value is error
+            assert tasks_now() == tasks
+            await come(lambda: server.open == 0)
+            assert len(server.requests) == LIMIT - 1
+
+
+# 81
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("error", [None, ZeroDivisionError()], ids=["breaks", "raises"])
+async def test_row_81_a_reader_that_breaks_off_or_fails_leaves_nothing_under_way(error: Exception | None):
+    tasks = tasks_now()
+    with FaultServer(silent_but_for({"id-0"})) as server:
+        async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:
+
+            async def read() -> None:
+                async with client.bulk_stream(client.appointments.get, IDS) as outcomes:
+                    async for outcome in outcomes:
+                        assert outcome.result().id == "id-0"
+                        await come(lambda: len(server.requests) == LIMIT + 1)  # its own, and ten at once
+                        if error is not None:
+                            raise error
+                        break
+
+            with anyio.fail_after(HANG):
+                if error is None:
+                    await read()
+                else:
+                    with pytest.raises(ZeroDivisionError) as caught:
+                        await read()
+                    assert caught.value is error
+
+            assert tasks_now() == tasks
+            await come(lambda: server.open == 0)
+
+
+# 82
+
+
+@pytest.mark.real_time
+async def test_row_82_of_fifty_creates_the_one_whose_answer_got_lost_is_in_doubt_and_not_sent_again():
+    store = list[str]()
+
+    def behave(conversation: Conversation) -> None:
+        while received := conversation.request():
+            name = json.loads(received.body)["name"]
+            store.append(name)
+            if name == "new 7":
+                conversation.reset()
+                return
+            conversation.answer({"id": f"id of {name}"}, status=201)
+
+    bodies: list[AppointmentCreate] = [attrs.evolve(NEW, name=f"new {number}") for number in range(50)]
+    with FaultServer(behave) as server:
+        async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:
+            result = await client.bulk(client.appointments.create, bodies)
+            again = await result.retry_failed()
+
+    assert [each.is_ok for each in result.outcomes] == [number != 7 for number in range(50)]
+    in_doubt = result.outcomes[7].error
+    assert isinstance(in_doubt, OutcomeUnknown)
+    assert in_doubt.processed == "maybe"
+    assert all(each.result().id == f"id of {each.item.name}" for each in result.outcomes if each.is_ok)
+    assert sorted(store) == sorted(each.name for each in bodies)
+    assert again is result

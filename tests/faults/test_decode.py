@@ -1,0 +1,591 @@
+"""Rows 83 to 92: whatever a body is, it is what the API promises or an error that says so, and small in memory."""
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from typing import Any, Self
+
+import anyio.lowlevel
+import httpx
+import pytest
+
+from coaching_async import CoachingClient, DecodeError, OutcomeUnknown, from_dict, to_dict
+from coaching_async.models import Appointment
+from tests.faults.support import APPOINTMENT, NEW, Source, client_to, failing
+from tests.support.doubles import Service
+from tests.support.fault_server import Behaviour, Conversation, FaultServer, answering, response, then
+
+pytestmark = pytest.mark.anyio
+
+MIB = 2**20
+CAP = 10 * MIB
+PIECE = 65536
+
+Ask = Callable[[CoachingClient], Awaitable[Any]]
+
+
+def get(client: CoachingClient) -> Awaitable[Any]:
+    return client.appointments.get("1")
+
+
+def create(client: CoachingClient) -> Awaitable[Any]:
+    return client.appointments.create(NEW)
+
+
+@asynccontextmanager
+async def told(content: bytes, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
+    """A client of a service in memory that answers everything with this body."""
+    named = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
+    service = Service(lambda _: httpx.Response(200, headers=named, content=content))
+    async with service.client(Source()) as client:
+        yield client, service
+    await service.http.aclose()
+
+
+async def refuses(content: bytes, place: str = "", ask: Ask = get, **headers: str) -> DecodeError:
+    """Asked for, the body is refused, at once and in words that have the place; after a write it is told as done."""
+    async with told(content, **headers) as (client, service):
+        with failing(DecodeError) as caught:
+            await ask(client)
+        assert len(service.requests) == 1
+        assert caught.value.status == 200
+        assert place in str(caught.value), str(caught.value)
+        assert len(str(caught.value)) < 1000
+
+        with failing(OutcomeUnknown) as unknown:
+            await create(client)
+        assert len(service.requests) == 2
+        assert unknown.value.processed == "yes"
+    return caught.value
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(APPOINTMENT | fields).encode()
+
+
+# Rows 83 to 90: what it says
+
+
+@pytest.mark.parametrize(
+    "content, kind",
+    [
+        (b'{"id": "1"', "application/json"),
+        (b'{"id": "1",}', "application/json"),
+        (b"{'id': '1'}", "application/json"),
+        (b'{"id": "1"} {"id": "2"}', "application/json"),
+        (b'{"id": "1"}x', "application/json"),
+        (b'{"id": "1\n"}', "application/json"),
+        (b'{"id": "\\x41"}', "application/json"),
+        (b"\x00", "application/json"),
+        (b'{"id": "1"}\x00', "application/json"),
+        (b'{"id": 01}', "application/json"),
+        (b"<html><body>Sign in</body></html>", "text/html"),
+        (b"<html><body>Sign in</body></html>", "application/json"),
+        (b"all is well", "text/plain"),
+        (b"id", "text/plain"),
+    ],
+)
+async def test_row_83_what_is_no_json_is_refused(content: bytes, kind: str):
+    error = await refuses(content, "no JSON", Content_Type=kind)
+
+    assert "Sign in" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '"id"', "5", "null", '["id"]', "true", "-0.0", '[["id", "1"]]', '[{"id": "1"}]']
+)
+async def test_row_84_json_of_another_kind_is_refused(content: str):
+    await refuses(content.encode(), "expected an object")
+
+
+async def page(client: CoachingClient) -> Any:
+    return await client.appointments.list("u").collect()
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '"id"', "5", "null", '["entities"]', "{}", '{"entities": null}', '{"entities": {}}']
+)
+async def test_row_84_what_is_no_page_is_refused(content: str):
+    await refuses(content.encode(), ask=page)
+
+
+@pytest.mark.parametrize(
+    "length", ["abc", "30", 1.9, 30.0, True, [], {}, [30], 10**400], ids=lambda each: repr(each)[:8]
+)
+async def test_row_85_a_length_of_another_type_is_refused_at_its_place(length: Any):
+    if length == 10**400:
+        # a whole number, however long
+        async with told(body(lengthInMinutes=length)) as (client, _):
+            assert (await get(client)).length_in_minutes == length
+    else:
+        await refuses(body(lengthInMinutes=length), "$.lengthInMinutes")
+
+
+JUNK = [None, "an-appointment", 5, True, [], ["id"], {}, {"id": None}, {"id": 5}, {"id": ""}, {"id": ".."}, {"id": "."}]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize("length, at", [(3, 1), (3, 0), (350, 1), (350, 230)])
+async def test_row_86_junk_among_entities_is_refused_at_its_place(length: int, at: int, junk: Any):
+    entities: list[Any] = [{"id": str(number)} for number in range(length)]
+    entities[at] = junk
+    whole = {"entities": entities, "pageNumber": 1, "pageSize": length, "pageCount": 1, "total": length}
+
+    await refuses(json.dumps(whole).encode(), f"$.entities[{at}]", ask=page)
+
+
+OF_UTF_8 = '{"id": "é", "name": "😀"}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(OF_UTF_8.encode("utf-16"), id="UTF-16"),
+        pytest.param(OF_UTF_8.encode("utf-16-le"), id="UTF-16 LE"),
+        pytest.param(OF_UTF_8.encode("utf-32"), id="UTF-32"),
+        pytest.param('{"id": "é"}'.encode("latin-1"), id="Latin-1"),
+        pytest.param(b'{"id": "\xff"}', id="a byte that never is"),
+        pytest.param(b'{"id": "\xed\xa0\x80"}', id="half a surrogate pair"),
+        pytest.param(b'{"id": "\xc0\xae\xc0\xae"}', id="two dots, overlong"),
+        pytest.param(b'{"id": "\xf0\x9f\x98"}', id="three quarters of a character"),
+        pytest.param(b"\xef\xbb\xbf\xef\xbb\xbf" + OF_UTF_8.encode(), id="two BOMs"),
+        pytest.param(b"\xef\xbb", id="half a BOM"),
+        pytest.param(b"\xef\xbb\xbf", id="nothing but a BOM"),
+    ],
+)
+async def test_row_87_bytes_that_are_not_utf_8_are_refused(content: bytes):
+    await refuses(content, "no JSON")
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=latin-1", "text/plain"])
+async def test_row_87_a_bom_is_no_harm_nor_what_the_header_says_of_characters(bom: bytes, kind: str):
+    async with told(bom + OF_UTF_8.encode(), Content_Type=kind) as (client, _):
+        got = await get(client)
+
+    assert (got.id, got.name) == ("é", "😀")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "garbage",
+        "",
+        "10000-01-01T00:00:00Z",
+        "+10000-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "-0001-01-01T00:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "2026-11-20T25:00:00Z",
+        "2026-11-20T00:00:61Z",
+        "2026-11-20T00:00:00",
+        "2026-11-20",
+        "2026-11-20T00:00:00+99:00",
+        "2026-11-20T00:00:00Z ",
+        "2026-11-20T00:00:00Zjunk",
+        1795132800,
+        1.5,
+        True,
+        [],
+    ],
+    ids=repr,
+)
+async def test_row_88_what_is_no_moment_is_refused_at_its_place(moment: Any):
+    await refuses(body(dateStart=moment), "$.dateStart")
+
+
+@pytest.mark.parametrize("unknown", ["Paused", "completed", "", "COMPLETED", "outdated_sdk_version", "mro", "é\n"])
+async def test_row_89_a_status_of_tomorrow_is_kept_verbatim(unknown: str):
+    async with told(body(status=unknown)) as (client, _):
+        got = await get(client)
+
+    assert got.status == unknown
+    assert not got.status.is_known
+    assert to_dict(got)["status"] == unknown
+    assert from_dict(Appointment, to_dict(got)) == got
+
+
+DEEP = 200_000
+
+
+@pytest.mark.real_time  # which long bodies need, because they are read in a thread
+@pytest.mark.parametrize("where", ["alone", "in a field", "in a field that nobody knows"])
+@pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")], ids=["lists", "objects"])
+async def test_row_90_nested_too_deep_is_refused(opening: str, closing: str, where: str):
+    deep = opening * DEEP + "1" + closing * DEEP
+    name = {"in a field": "attendees", "in a field that nobody knows": "news"}.get(where)
+
+    await refuses((deep if name is None else f'{{"id": "1", "{name}": {deep}}}').encode(), "nested too deep")
+
+
+@pytest.mark.parametrize("field", ["lengthInMinutes", "news"])
+async def test_row_90_a_number_of_five_thousand_digits_is_refused(field: str):
+    error = await refuses(f'{{"id": "1", "{field}": {"9" * 5000}}}'.encode())
+
+    assert "99999" not in str(error)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("field", ["lengthInMinutes", "news", "name"])
+async def test_row_90_what_is_no_number_is_refused(field: str, number: str):
+    await refuses(f'{{"id": "1", "{field}": {number}}}'.encode(), "no JSON")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"id": "1", "id": "2"}',
+        '{"id": "1", "name": "a", "name": "b"}',
+        '{"id": "1", "facilitator": {"id": "a", "id": "b"}}',
+        '{"id": "1", "news": 1, "news": 2}',
+    ],
+    ids=["the id", "a field", "within", "a field that nobody knows"],
+)
+async def test_row_90_of_a_name_that_comes_twice_the_last_counts(content: str):
+    async with told(content.encode()) as (client, _):
+        got = await get(client)
+
+    assert to_dict(got) == {name: value for name, value in json.loads(content).items() if name != "news"}
+
+
+# Rows 91 and 92: how much it is
+
+
+class Flow(httpx.AsyncByteStream):
+    """A body in pieces, that tells how much of it has been taken, and whether it was closed.
+
+    Like one from a network it lets others run before each piece, unless it is `eager`.
+    """
+
+    def __init__(self, *pieces: bytes | Iterator[bytes], eager: bool = False) -> None:
+        self._pieces = (piece for each in pieces for piece in ([each] if isinstance(each, bytes) else each))
+        self._eager = eager
+        self.taken, self.closed = 0, False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._eager:
+            await anyio.lowlevel.checkpoint()
+        for piece in self._pieces:
+            self.taken += len(piece)
+            return piece
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@asynccontextmanager
+async def flowing(*flows: Flow, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
+    """A client of a service in memory that answers with each of the flows in turn."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    answers = iter(flows)
+    service = Service(lambda _: httpx.Response(200, headers=named, stream=next(answers)))
+    async with service.client(Source()) as client:
+        yield client, service
+    await service.http.aclose()
+
+
+@contextmanager
+def little_memory(most: int = 40 * MIB) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= most, f"{peak / MIB:.1f} MiB"
+
+
+CHUNKED = {"Transfer_Encoding": "chunked"}
+ZIPPED = CHUNKED | {"Content_Encoding": "gzip"}
+
+
+def spaces(count: int) -> Iterator[bytes]:
+    """So many bytes that mean nothing in JSON."""
+    while count > 0:
+        yield b" " * min(PIECE, count)
+        count -= PIECE
+
+
+def pieces(data: bytes, size: int = PIECE) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+@cache
+def bomb(size: int = 256 * MIB) -> bytes:
+    """A valid object with so many bytes of blanks in it, packed into a thousandth, in little memory."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    packed = [packer.compress(b'{"id": "1"'), *(packer.compress(each) for each in spaces(size))]
+    return b"".join([*packed, packer.compress(b"}"), packer.flush()])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def the_bomb_is_built_before_memory_is_measured() -> None:
+    assert len(bomb()) < MIB
+    assert zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(bomb(), 16).startswith(b'{"id": "1"  ')
+
+
+async def test_row_91_a_bomb_is_refused_before_it_goes_off():
+    async with flowing(Flow(bomb()), Flow(pieces(bomb(), 100)), **ZIPPED) as (client, service):
+        with little_memory():
+            with failing(DecodeError, "larger than 10 MiB"):
+                await get(client)
+            with failing(OutcomeUnknown, "larger than 10 MiB") as caught:
+                await create(client)
+    assert caught.value.processed == "yes"
+    assert len(service.requests) == 2
+
+
+@pytest.mark.real_time
+async def test_row_91_over_a_socket_a_bomb_is_refused_before_it_goes_off():
+    packed = bomb()
+    with FaultServer(then(*[answering(packed, Content_Encoding="gzip")] * 9)) as server:
+        async with client_to(server.url) as client:
+            with little_memory(), failing(DecodeError, "larger than 10 MiB"):
+                await get(client)
+            server.wait_until(lambda: server.open == 0)  # what is left of it is read by nobody
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "compress", "gzip, gzip", "gzip, br", "nonsense"])
+async def test_row_91_an_encoding_that_was_not_asked_for_is_refused_unread(encoding: str):
+    flow = Flow(zlib.compress(body()), spaces(64 * MIB))
+    async with flowing(flow, **CHUNKED, Content_Encoding=encoding) as (client, service):
+        with failing(DecodeError, "encoding that was not asked for"):
+            await get(client)
+
+    assert flow.closed
+    assert flow.taken == 0
+    assert len(service.requests) == 1
+    assert service.requests[0].headers["Accept-Encoding"] == "gzip"
+
+
+PACKED = gzip.compress(body(), mtime=0)
+AT = len(PACKED) - 8
+BROKEN = {
+    "no gzip at all": body(),
+    "a wrong first byte": b"\x00" + PACKED[1:],
+    "a method that is none": PACKED[:2] + b"\x09" + PACKED[3:],
+    "a wrong checksum": PACKED[:AT] + bytes([PACKED[AT] ^ 1]) + PACKED[AT + 1 :],
+    "a wrong length": PACKED[:-1] + bytes([PACKED[-1] ^ 1]),
+    "a wrong byte within": PACKED[:10] + b"\xff\xff\xff" + PACKED[13:],
+}
+CUT = {f"{length} of {len(PACKED)} bytes": PACKED[:length] for length in (1, 9, 10, 15, AT, AT + 4, len(PACKED) - 1)}
+
+
+@pytest.mark.parametrize("size", [1, PIECE], ids=["byte by byte", "at once"])
+@pytest.mark.parametrize("packed", [*BROKEN, *CUT])
+async def test_row_91_a_broken_gzip_is_asked_for_once_more_and_refused(packed: str, size: int):
+    content = (BROKEN | CUT)[packed]
+    flows = [Flow(pieces(content, size)) for _ in range(3)]
+    async with flowing(*flows, **ZIPPED) as (client, service):
+        with failing(DecodeError, "gzip"):
+            await get(client)
+        assert len(service.requests) == 2
+
+        with failing(OutcomeUnknown, "gzip") as caught:
+            await create(client)
+        assert caught.value.processed == "yes"
+        assert len(service.requests) == 3
+    assert all(each.closed for each in flows)
+
+
+@pytest.mark.parametrize("size", [1, PIECE], ids=["byte by byte", "at once"])
+@pytest.mark.parametrize("packed", [*BROKEN, *CUT])
+async def test_row_91_where_the_second_answer_is_good_it_counts(packed: str, size: int):
+    content = (BROKEN | CUT)[packed]
+    async with flowing(Flow(pieces(content, size)), Flow(pieces(PACKED, size)), **ZIPPED) as (client, service):
+        assert (await get(client)).id == APPOINTMENT["id"]
+    assert len(service.requests) == 2
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("packed", [*BROKEN, *CUT])
+async def test_row_91_over_a_socket_a_broken_gzip_is_refused(packed: str):
+    content = (BROKEN | CUT)[packed]
+    with FaultServer(then(*[answering(content, Content_Encoding="gzip")] * 9)) as server:
+        async with client_to(server.url) as client:
+            with failing(DecodeError, "gzip"):
+                await get(client)
+        assert len(server.requests) == 2
+
+
+async def test_row_91_what_follows_the_end_of_a_gzip_counts_as_well():
+    flows = [
+        Flow(PACKED, spaces(64 * MIB)) for _ in range(2)
+    ]  # too large is refused at once, broken is asked for again
+    async with flowing(*flows, **ZIPPED) as (client, service):
+        with little_memory(), failing(DecodeError):
+            await get(client)
+
+    for flow in flows[: len(service.requests)]:
+        assert flow.taken <= CAP + 2 * PIECE
+        assert flow.closed
+
+
+@pytest.mark.parametrize("rest", [b"}", gzip.compress(b"}"), b"\x1f\x8b"], ids=["plain", "a member", "half a member"])
+async def test_row_91_half_an_object_is_none_whatever_follows_its_gzip(rest: bytes):
+    async with flowing(*[Flow(gzip.compress(b'{"id": "1"'), rest) for _ in range(2)], **ZIPPED) as (client, _):
+        try:
+            got = await get(client)
+        except DecodeError:
+            return
+    assert got.id == "1"  # whoever reads on to the second member has the whole
+
+
+# Row 92
+
+FILL = CAP - len(b'{"id": "1"}')
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("headers", [CHUNKED, {"Content_Length": str(CAP)}, {}], ids=["chunked", "length", "neither"])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_row_92_ten_mebibytes_are_read_and_one_byte_more_is_not(headers: dict[str, str], encoding: str):
+    def flow(extra: int) -> Flow:
+        if encoding == "gzip":
+            return Flow(bomb(FILL + extra))
+        return Flow(b'{"id": "1"', spaces(FILL + extra), b"}")
+
+    zipped = {"Content_Encoding": encoding}
+    if encoding == "gzip" and "Content_Length" in headers:
+        headers = {"Content_Length": str(len(bomb(FILL)))}
+    async with flowing(flow(0), flow(1), **headers, **zipped) as (client, _):
+        with little_memory():
+            assert (await get(client)).id == "1"
+            with failing(DecodeError, "larger than 10 MiB"):
+                await get(client)
+
+
+async def test_row_92_one_byte_more_by_the_header_alone_is_not_read():
+    flow = Flow(b'{"id": "1"', spaces(FILL + 1), b"}")
+    async with flowing(flow, Content_Length=str(CAP + 1)) as (client, _):
+        with failing(DecodeError, "larger than 10 MiB"):
+            await get(client)
+
+    assert flow.taken == 0
+    assert flow.closed
+
+
+@pytest.mark.parametrize("length", ["67108864", "9" * 19, "9" * 400, "9" * 5000], ids=len)
+async def test_row_92_64_mebibytes_with_a_length_are_refused_unread(length: str):
+    flow = Flow(spaces(64 * MIB))
+    async with flowing(flow, Content_Length=length) as (client, service):
+        with little_memory(MIB), failing(DecodeError, "larger than 10 MiB"):
+            await get(client)
+
+    assert flow.taken == 0
+    assert flow.closed
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("headers", [CHUNKED, {}], ids=["chunked", "until it closes"])
+async def test_row_92_of_64_mebibytes_without_a_length_no_more_than_the_cap_is_read(headers: dict[str, str]):
+    flow = Flow(spaces(64 * MIB))
+    async with flowing(flow, **headers) as (client, service):
+        with little_memory(), failing(DecodeError, "larger than 10 MiB"):
+            await get(client)
+
+    assert flow.taken <= CAP + PIECE
+    assert flow.closed
+    assert len(service.requests) == 1
+
+
+async def test_row_92_a_transport_that_lets_nobody_run_still_costs_no_memory():
+    flow = Flow(spaces(64 * MIB), eager=True)
+    async with flowing(flow, **CHUNKED) as (client, _):
+        with little_memory(), failing(DecodeError, "larger than 10 MiB"):
+            await get(client)
+
+    assert flow.closed
+
+
+class Pouring:
+    """Sends 64 MiB, counts what went out, and notices when the peer has had enough."""
+
+    def __init__(self, framing: str, packed: bytes = b"") -> None:
+        self.framing, self.packed = framing, packed
+        self.poured, self.cut_off = 0, False
+
+    def __call__(self, conversation: Conversation) -> None:
+        conversation.request()
+        conversation._socket.setsockopt(1, 7, PIECE)  # SOL_SOCKET, SO_SNDBUF: the rest waits here, not in the kernel
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        head += {"length": b"Content-Length: %d\r\n" % (64 * MIB), "chunked": b"Transfer-Encoding: chunked\r\n"}.get(
+            self.framing, b""
+        )
+        if self.packed:
+            head += b"Content-Encoding: gzip\r\n"
+        try:
+            conversation.send(head + b"\r\n")
+            if self.packed:
+                self._pour(conversation, self.packed)
+            while self.poured < 64 * MIB:
+                self._pour(conversation, b" " * PIECE)
+        except OSError:
+            self.cut_off = True
+
+    def _pour(self, conversation: Conversation, piece: bytes) -> None:
+        conversation.send(b"%x\r\n%b\r\n" % (len(piece), piece) if self.framing == "chunked" else piece)
+        self.poured += len(piece)
+
+
+KERNEL = 8 * MIB
+"""What the sockets of both sides may hold: the client's grows by itself, up to 6 MiB."""
+
+
+async def far_less_is_read(pouring: Pouring, most: int, ask: Ask = get, kind: type[Exception] = DecodeError) -> None:
+    good: Behaviour = then(answering(APPOINTMENT))
+    with FaultServer(pouring, good) as server:
+        async with client_to(server.url) as client:
+            with little_memory(), failing(kind, "larger than 10 MiB"):
+                await ask(client)
+            server.wait_until(lambda: pouring.cut_off)
+            assert pouring.poured <= most, f"{pouring.poured / MIB:.1f} MiB"
+
+            assert (await get(client)).id == APPOINTMENT["id"]
+        assert (len(server.requests), server.accepted) == (2, 2)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("framing, most", [("length", 0), ("chunked", CAP), ("until it closes", CAP)])
+@pytest.mark.parametrize("ask, kind", [(get, DecodeError), (create, OutcomeUnknown)], ids=["GET", "POST"])
+async def test_row_92_over_a_socket_the_connection_is_closed_on_what_is_too_large(
+    framing: str, most: int, ask: Ask, kind: type[Exception]
+):
+    await far_less_is_read(Pouring(framing), most + KERNEL, ask, kind)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("framing", ["chunked", "until it closes"])
+async def test_row_92_over_a_socket_what_follows_the_end_of_a_gzip_is_not_read_for_ever(framing: str):
+    pourings = [Pouring(framing, PACKED) for _ in range(2)]  # too large is refused at once, broken is asked for again
+    with FaultServer(*pourings) as server:
+        async with client_to(server.url) as client:
+            with little_memory(), failing(DecodeError):
+                await get(client)
+            for pouring in pourings[: len(server.requests)]:
+                server.wait_until(lambda pouring=pouring: pouring.cut_off)
+                assert pouring.poured <= CAP + KERNEL, f"{pouring.poured / MIB:.1f} MiB"
+        assert len(server.requests) <= 2
+
+
+@pytest.mark.real_time
+async def test_row_92_a_refusal_that_is_too_large_is_still_a_refusal():
+    def behave(conversation: Conversation) -> None:
+        while conversation.request() is not None:
+            conversation.send(response(b"", 404, Content_Length=str(64 * MIB)))
+
+    with FaultServer(behave) as server:
+        async with client_to(server.url) as client:
+            with failing(Exception, "404") as caught:
+                await get(client)
+        assert type(caught.value).__name__ == "NotFound"
+        assert len(server.requests) == 1

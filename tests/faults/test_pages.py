@@ -1,0 +1,408 @@
+"""Rows 64 to 76: lists that change, services that cannot count, pages that fail, and walks that are left or shared."""
+
+import gc
+import random
+import warnings
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import pytest
+
+from coaching_async import (
+    AccessToken,
+    BadRequest,
+    ClientMisuse,
+    DecodeError,
+    WalkReport,
+)
+from tests.faults.support import client_to, come, credentials, failing
+from tests.support.cancelling import Way, assert_nothing_is_held, every_way, skip_where_unknown
+from tests.support.changing_lists import MOVE, Change, MovingList, by_items, listing_of
+from tests.support.fault_server import Behaviour, Conversation, FaultServer, answering
+
+pytestmark = pytest.mark.anyio
+
+SIZE = 2
+
+
+class Paged:
+    """A list over sockets, two a page. `before` is called with the number of each request, and may change the list."""
+
+    def __init__(self, letters: str, before: Callable[["Paged", int], None] = lambda *_: None, **says: Any) -> None:
+        self.letters = letters
+        self.says = says
+        self.numbers: list[int] = []
+        self._before = before
+
+    def __call__(self, conversation: Conversation) -> None:
+        while (request := conversation.request()) is not None:
+            query = parse_qs(urlsplit(request.target).query)
+            number = int(query["pageNumber"][0])
+            self.numbers.append(number)
+            self._before(self, len(self.numbers))
+            conversation.answer(self.page(number))
+
+    def page(self, number: int) -> dict[str, Any]:
+        letters = self.letters[(number - 1) * SIZE : number * SIZE]
+        return {
+            "entities": [{"id": each} for each in letters],
+            "pageNumber": number,
+            "pageSize": SIZE,
+            "pageCount": -(-len(self.letters) // SIZE),
+            "total": len(self.letters),
+        } | self.says
+
+
+def becomes(**states: str) -> Callable[[Paged, int], None]:
+    """The list is something else from the n-th request on: `becomes(at_2="bcd")`."""
+
+    def change(service: Paged, request: int) -> None:
+        service.letters = states.get(f"at_{request}", service.letters)
+
+    return change
+
+
+async def walked(server: FaultServer, **how: Any) -> tuple[str, WalkReport]:
+    async with client_to(server.url) as client:
+        walk = aiter(client.appointments.list("u", page_size=SIZE, **how))
+        return "".join([item.id async for item in walk]), walk.report
+
+
+@pytest.mark.real_time
+async def test_row_64_after_an_insert_at_the_head_nothing_comes_twice():
+    service = Paged("abcdef", becomes(at_2="xabcdef"))
+    with FaultServer(service) as server:
+        found, report = await walked(server)
+
+    assert found == "abcdef"
+    assert report.duplicates == 1
+    assert service.numbers == [1, 2, 3, 4]
+
+
+@pytest.mark.real_time
+async def test_row_65_what_moves_up_after_a_delete_is_read_all_the_same():
+    service = Paged("abcdef", becomes(at_2="bcdef"))
+    with FaultServer(service) as server:
+        found, report = await walked(server)
+
+    assert found == "abcdef", "no c would be missed"
+    assert (report.re_reads, report.suspected_gaps) == (1, 0)
+
+
+async def test_row_66_where_equal_keys_come_in_any_order_nothing_comes_twice_and_verify_finds_all():
+    choices = random.Random(66)
+    for _ in range(200):
+        length, size = choices.randrange(13), choices.randrange(1, 5)
+        script = [[Change(MOVE, choices.random(), choices.random())] for _ in range(length // size)]
+        moving, moved = (MovingList("x", length, script) for _ in range(2))
+
+        found = await by_items(listing_of([moving], size))
+        everything = await by_items(listing_of([moved], size, verify=True))
+
+        assert len(found) == len(set(found))
+        assert sorted(everything) == sorted(moved.ids)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("says", [{"pageCount": 10**9, "total": -1}, {"pageCount": None, "total": None}, {"total": 5}])
+async def test_row_67_a_service_that_repeats_its_last_page_for_ever_is_left(says: dict[str, Any]):
+    class Endless(Paged):
+        def page(self, number: int) -> dict[str, Any]:
+            return super().page(min(number, 3)) | {"pageNumber": number}
+
+    service = Endless("abcde", **says)
+    with FaultServer(service) as server:
+        assert (await walked(server))[0] == "abcde"
+
+    assert len(service.numbers) <= 3 + 2
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("says", [{"pageCount": 10**9, "total": -1}, {"pageCount": 10**9}, {"pageCount": None}])
+async def test_row_67_whatever_it_says_of_its_pages_the_walk_ends(says: dict[str, Any]):
+    service = Paged("abcde", **says)
+    with FaultServer(service) as server:
+        assert (await walked(server))[0] == "abcde"
+
+    assert len(service.numbers) <= 3 + 2
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("hidden", ["c", "cd"])
+async def test_row_68_after_a_page_that_is_not_full_the_walk_goes_on_and_reports_it(hidden: str):
+    class Leaky(Paged):
+        def page(self, number: int) -> dict[str, Any]:
+            page = super().page(number)
+            return page | {"entities": [each for each in page["entities"] if each["id"] not in hidden]}
+
+    service = Leaky("abcdef")
+    with FaultServer(service) as server:
+        found, report = await walked(server)
+
+    assert found == "".join(each for each in "abcdef" if each not in hidden)
+    assert report.suspected_gaps == 1
+    assert len(service.numbers) <= 3 + 2
+
+
+@pytest.mark.real_time
+async def test_row_69_another_page_than_was_asked_for_is_refused_in_words():
+    with FaultServer(Paged("abcdef", pageNumber=1)) as server:
+        async with client_to(server.url) as client:
+            walk = aiter(client.appointments.list("u", page_size=SIZE))
+            assert [(await anext(walk)).id for _ in range(2)] == ["a", "b"]
+            with failing(DecodeError, "page 2 was asked for, and page 1 came") as caught:
+                await anext(walk)
+
+    error = caught.value
+    assert (error.status, error.operation, error.attempts) == (200, "appointments.list", 1)
+
+
+@pytest.mark.real_time
+async def test_row_69_where_the_service_makes_smaller_pages_than_asked_for_no_row_is_missed():
+    service = Paged("abcdefg", becomes(at_3="abdefg"))
+    with FaultServer(service) as server:
+        async with client_to(server.url) as client:
+            found = [item.id async for item in client.appointments.list("u", page_size=100)]
+
+    assert "".join(found) == "abcdefg"
+
+
+FAULTS: dict[str, tuple[int, Behaviour]] = {
+    "429": (0, answering({"code": "too.many.requests"}, 429, retry_after="0")),
+    "503": (0, answering(b"", 503)),
+    "cut": (0, Conversation.close),
+    "half": (0, answering(b'{"entities": [', content_length="400")),
+    "401": (1, answering({"code": "bad.credentials"}, 401)),
+}
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_row_70_what_is_tried_again_by_itself_is_not_seen(fault: str, concurrency: int):
+    logins, answer = FAULTS[fault]
+    failed = list[int]()
+
+    class Failing(Paged):
+        def __call__(self, conversation: Conversation) -> None:
+            while (request := conversation.request()) is not None:
+                if request.target.startswith("/oauth"):
+                    conversation.answer({"access_token": f"token-{len(failed)}", "expires_in": 3600})
+                    continue
+                number = int(parse_qs(urlsplit(request.target).query)["pageNumber"][0])
+                if number == 3 and not failed:
+                    failed.append(number)
+                    answer(conversation)
+                    if fault in {"cut", "half"}:
+                        return
+                else:
+                    conversation.answer(self.page(number))
+
+    with FaultServer(Failing("abcdefgh")) as server:
+        auth = credentials() if logins else AccessToken("a-token")
+        async with client_to(server.url, login_url=server.url, auth=auth) as client:
+            found = await client.appointments.list("u", page_size=SIZE).collect(concurrency=concurrency)
+
+    assert "".join(item.id for item in found) == "abcdefgh"
+    assert failed == [3]
+
+
+class Broken(Paged):
+    """Page 3 cannot be had until it is `mended`."""
+
+    mended = False
+
+    def __call__(self, conversation: Conversation) -> None:
+        while (request := conversation.request()) is not None:
+            number = int(parse_qs(urlsplit(request.target).query)["pageNumber"][0])
+            self.numbers.append(number)
+            if number == 3 and not self.mended:
+                conversation.answer({"code": "bad.request"}, 400)
+            else:
+                conversation.answer(self.page(number))
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_row_71_a_page_that_fails_for_good_costs_nothing_that_came_before_and_the_cursor_goes_on(
+    concurrency: int,
+):
+    service = Broken("abcdefgh")
+    with FaultServer(service) as server:
+        async with client_to(server.url) as client:
+            with failing(BadRequest) as caught:
+                await client.appointments.list("u", page_size=SIZE).collect(concurrency=concurrency)
+            service.mended = True
+            rest = await client.appointments.list("u", page_size=SIZE, cursor=caught.value.cursor).collect()
+
+    assert "".join(item.id for item in caught.value.partial) == "abcd"
+    assert "".join(item.id for item in rest) == "efgh"
+
+
+@pytest.mark.real_time
+async def test_row_71_the_same_walk_goes_on_too():
+    service = Broken("abcdefgh")
+    with FaultServer(service) as server:
+        async with client_to(server.url) as client:
+            walk = aiter(client.appointments.list("u", page_size=SIZE))
+            found = [(await anext(walk)).id for _ in range(4)]
+            with failing(BadRequest):
+                await anext(walk)
+            service.mended = True
+            found += [item.id async for item in walk]
+
+    assert "".join(found) == "abcdefgh"
+
+
+@pytest.mark.real_time
+async def test_row_72_a_walk_may_be_left_after_one_item():
+    service = Paged("abcdefgh")
+    with FaultServer(service) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        async with client_to(server.url) as client:
+            async for _ in client.appointments.list("u", page_size=SIZE):
+                break
+            async for _ in client.appointments.list("u", page_size=SIZE).pages():
+                break
+            gc.collect()
+            assert service.numbers == [1, 1]
+            assert_nothing_is_held(client, 10)
+    assert caught == []
+
+
+@pytest.mark.real_time
+async def test_row_72_a_stream_may_be_left_after_one_item():
+    service = Paged("abcdefgh")
+    with FaultServer(service) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        async with client_to(server.url) as client:
+            async with client.appointments.list("u", page_size=SIZE).stream(2) as items:
+                async for _ in items:
+                    break
+            gc.collect()
+            assert_nothing_is_held(client, 10)
+            assert [item.id async for item in client.appointments.list("u", page_size=SIZE)] == list("abcdefgh")
+    assert caught == []
+
+
+class Stuck(Paged):
+    """Its second page does not come until it is let go."""
+
+    is_stuck = True
+
+    def __call__(self, conversation: Conversation) -> None:
+        while (request := conversation.request()) is not None:
+            number = int(parse_qs(urlsplit(request.target).query)["pageNumber"][0])
+            self.numbers.append(number)
+            if number == 2 and self.is_stuck:
+                conversation.pause()
+            conversation.answer(self.page(number))
+
+
+@pytest.mark.real_time
+@every_way
+async def test_row_73_a_walk_that_was_cancelled_goes_on(cancel: Way, anyio_backend_name: str):
+    skip_where_unknown(cancel, anyio_backend_name)
+    service = Stuck("abcdef")
+    with FaultServer(service) as server:
+        async with client_to(server.url) as client:
+            walk = aiter(client.appointments.list("u", page_size=SIZE))
+            found = [(await anext(walk)).id, (await anext(walk)).id]
+
+            async def step() -> Any:
+                return await anext(walk)
+
+            assert await cancel(step, lambda: come(lambda: 2 in service.numbers))
+            assert_nothing_is_held(client, 10)
+            service.is_stuck = False
+            found += [item.id async for item in walk]
+
+    assert "".join(found) == "abcdef"
+
+
+@pytest.mark.real_time
+@every_way
+async def test_row_73_a_stream_that_was_cancelled_leaves_a_client_as_good_as_new(cancel: Way, anyio_backend_name: str):
+    skip_where_unknown(cancel, anyio_backend_name)
+    service = Stuck("abcdef")
+    with FaultServer(service) as server:
+        async with client_to(server.url) as client:
+            listing = client.appointments.list("u", page_size=SIZE)
+
+            async def use() -> Any:
+                async with listing.stream(3) as items:
+                    return [item.id async for item in items]
+
+            assert await cancel(use, lambda: come(lambda: 2 in service.numbers))
+            assert_nothing_is_held(client, 10)
+            service.is_stuck = False
+            assert "".join(await use()) == "abcdef"
+
+
+@pytest.mark.real_time
+async def test_row_74_the_addresses_in_a_page_are_never_fetched():
+    with FaultServer(answering(b"")) as evil:
+        says = dict.fromkeys(("nextUri", "selfUri", "firstUri", "lastUri", "previousUri"), f"{evil.url}/x")
+        with FaultServer(Paged("abcdef", **says)) as server:
+            assert (await walked(server))[0] == "abcdef"
+            async with client_to(server.url) as client:
+                assert len(await client.appointments.list("u", page_size=SIZE).collect(concurrency=3)) == 6
+
+    assert evil.accepted == 0
+
+
+@pytest.mark.real_time
+async def test_row_75_two_tasks_that_share_a_walk_are_told():
+    service = Stuck("abcdef")
+    with FaultServer(service) as server:
+        async with client_to(server.url) as client, anyio.create_task_group() as tasks:
+            walk = aiter(client.appointments.list("u", page_size=SIZE))
+            await anext(walk)
+            await anext(walk)
+            tasks.start_soon(anext, walk)
+            await come(lambda: 2 in service.numbers)
+            with failing(ClientMisuse, "two tasks share one walk"):
+                await anext(walk)
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.real_time
+async def test_row_75_and_so_are_two_that_take_turns():
+    with FaultServer(Paged("abcdef")) as server:
+        async with client_to(server.url) as client, anyio.create_task_group() as tasks:
+            walk = aiter(client.appointments.list("u", page_size=SIZE))
+            theirs = anyio.Event()
+
+            async def step_and_stay() -> None:
+                await anext(walk)
+                theirs.set()
+                await anyio.sleep_forever()
+
+            await anext(walk)
+            tasks.start_soon(step_and_stay)
+            await theirs.wait()
+            with failing(ClientMisuse, "two tasks share one walk"):
+                await anext(walk)
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.real_time
+async def test_row_76_where_the_service_hung_up_while_the_reader_slept_the_next_page_comes():
+    class HangingUp(Paged):
+        def __call__(self, conversation: Conversation) -> None:
+            request = conversation.request()
+            assert request is not None
+            number = int(parse_qs(urlsplit(request.target).query)["pageNumber"][0])
+            conversation.answer(self.page(number))
+
+    with FaultServer(HangingUp("abcdef")) as server:
+        async with client_to(server.url) as client:
+            found = list[str]()
+            async for page in client.appointments.list("u", page_size=SIZE).pages():
+                found += [item.id for item in page.entities]
+                await come(lambda: server.open <= 1)
+
+    assert "".join(found) == "abcdef"
+    assert server.accepted == 3

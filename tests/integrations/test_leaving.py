@@ -1,0 +1,82 @@
+"""Browsers that leave in the middle, in both example applications."""
+
+import json
+import socket
+import threading
+
+import httpx
+import pytest
+
+from coaching_async import AppointmentCreate, to_dict
+from coaching_async.testing import build
+from tests.support.example_servers import COMMANDS, USER, serving
+from tests.support.fault_server import HANG, HOST, Conversation, FaultServer, answering, ok, then
+
+pytestmark = pytest.mark.parametrize("framework", COMMANDS)
+
+TOKEN = {"access_token": "t", "token_type": "bearer", "expires_in": 86400}
+FOUND = {"id": USER, "name": "Call opening"}
+FIRST_PAGE = {"entities": [FOUND], "pageNumber": 1, "pageSize": 1, "pageCount": 2, "total": 2}
+
+
+class Leaving:
+    """A browser that asks, and leaves when it is told to, without an answer."""
+
+    def __init__(self, browser: httpx.Client) -> None:
+        self._socket = socket.create_connection((browser.base_url.host, browser.base_url.port or 80))
+
+    def asks(self, method: str, path: str, body: object = None) -> None:
+        content = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        self._socket.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+
+    def reads_until(self, text: bytes) -> None:
+        read = b""
+        while text not in read:
+            read += self._socket.recv(65536) or pytest.fail(f"the answer ended: {read!r}")
+
+    def leaves(self) -> None:
+        self._socket.close()
+
+
+def test_a_browser_that_leaves_ends_what_it_asked_for_and_nothing_else(framework: str):
+    stalled = then(answering(TOKEN), Conversation.pause)
+    stalled_at_page_2 = then(answering(FIRST_PAGE), Conversation.pause)
+    with FaultServer(stalled, stalled_at_page_2, ok(FOUND)) as service, serving(framework, service.url) as browser:
+        asking = Leaving(browser)
+        asking.asks("GET", f"/appointments/{USER}")
+        service.wait_until(lambda: len(service.requests) == 2)
+        asking.leaves()
+        service.wait_until(lambda: service.open == 0)
+
+        streaming = Leaving(browser)
+        streaming.asks("GET", f"/appointments?user_id={USER}")
+        streaming.reads_until(b"Call opening")
+        service.wait_until(lambda: len(service.requests) == 4)
+        streaming.leaves()
+        service.wait_until(lambda: service.open == 0)
+
+        assert browser.get(f"/appointments/{USER}").json() == FOUND
+
+
+def test_a_write_goes_on_when_the_browser_has_left(framework: str):
+    has_left, is_answered = threading.Event(), threading.Event()
+
+    def slow(conversation: Conversation) -> None:
+        assert has_left.wait(HANG)
+        conversation.answer(FOUND, 201)
+        is_answered.set()
+        ok(FOUND)(conversation)
+
+    with FaultServer(then(answering(TOKEN), slow), ok(FOUND)) as service, serving(framework, service.url) as browser:
+        writing = Leaving(browser)
+        writing.asks("POST", "/appointments", to_dict(build(AppointmentCreate)))
+        service.wait_until(lambda: len(service.requests) == 2)
+        writing.leaves()
+        assert browser.get(f"/appointments/{USER}").json() == FOUND  # over another connection
+        assert service.open == 2
+
+        has_left.set()
+        assert is_answered.wait(HANG)
+        assert browser.get(f"/appointments/{USER}").json() == FOUND
+        assert (service.accepted, service.open) == (2, 2), "the connection of the write was kept for the next request"

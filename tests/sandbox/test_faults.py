@@ -1,0 +1,278 @@
+"""Every fault does what it says, and can be ordered over HTTP."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from coaching_async.sandbox import Fault, Sandbox
+from coaching_async.sandbox._faults.fault import KINDS
+from coaching_async.sandbox._faults.handlers import HANDLERS
+from tests.sandbox.test_contract import (
+    APPOINTMENTS,
+    MINIMAL,
+    Api,
+    api,
+    enter,
+    me,
+    mine,
+    sandbox,
+    token_of,
+)
+from tests.support.doubles import CUT
+from tests.support.fault_server import HANG, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["api", "enter", "me", "mine", "sandbox"]
+
+FAULTS = "/_sandbox/faults"
+REQUESTS = "/_sandbox/requests"
+
+
+@pytest.fixture
+def raw(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """With a token, and no check of what is answered."""
+    headers = {"Authorization": f"Bearer {token_of(sandbox)}"}
+    with httpx.Client(base_url=sandbox.base_url, headers=headers, timeout=HANG, trust_env=False) as client:
+        yield client
+
+
+def test_every_kind_has_a_handler():
+    assert tuple(HANDLERS) == KINDS
+
+
+def test_every_kind_is_described():
+    assert [kind for kind in KINDS if f"`{kind}`" not in (Fault.__doc__ or "")] == []
+
+
+# answers
+
+
+def test_an_answer_that_drips_comes_whole_and_byte_by_byte(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("drip", method="POST", delay=0.0001))
+    with raw.stream("POST", APPOINTMENTS, json=MINIMAL) as response:
+        pieces = list(response.iter_raw())
+        assert response.status_code == 201
+    assert len(pieces) > 3
+    assert len(b"".join(pieces)) == int(response.headers["Content-Length"])
+    assert len(sandbox.state.appointments) == 61
+
+
+def test_who_waits_for_an_answer_that_drips_waits_long_and_may_leave(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("drip", delay=60))
+    with pytest.raises(httpx.ReadTimeout):
+        raw.get(f"{APPOINTMENTS}/x", timeout=httpx.Timeout(HANG, read=0.05))
+
+
+def test_an_answer_without_a_body_has_nothing_to_drip(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("drip", method="DELETE", delay=60))
+    assert raw.delete(f"{APPOINTMENTS}/{next(iter(sandbox.state.appointments))}").status_code == 204
+
+
+def test_garbage_is_no_http_and_nothing_is_done(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("garbage"))
+    with pytest.raises(CUT):
+        raw.post(APPOINTMENTS, json=MINIMAL)
+    assert len(sandbox.state.appointments) == 60
+    assert sandbox.requests[-1].status is None
+
+
+def test_a_page_for_people_takes_the_place_of_the_answer(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("html"))
+    page = raw.post(APPOINTMENTS, json=MINIMAL)
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert page.text.startswith("<!doctype html>")
+    assert len(sandbox.state.appointments) == 60
+
+
+def test_json_of_the_wrong_shape_is_never_what_was_promised(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("wrong_shape", times=math.inf))
+    page = raw.get(APPOINTMENTS, params={"userIds": "x"})
+    assert (page.status_code, page.json()["pageSize"]) == (200, 25)
+    assert not isinstance(page.json()["entities"], list)
+    created = raw.post(APPOINTMENTS, json=MINIMAL)
+    assert (created.status_code, created.json()[0]["name"]) == (200, "n")
+    assert raw.delete(created.json()[0]["selfUri"]).json() == [{}]
+    assert len(sandbox.state.appointments) == 60
+
+
+@pytest.mark.parametrize("size", [1, 2**20, 2**20 + 1, 3 * 2**20 - 1])
+def test_a_gzip_bomb_is_small_until_it_is_unpacked(sandbox: Sandbox, raw: httpx.Client, size: int):
+    sandbox.faults.add(Fault("gzip_bomb", size=size))
+    with raw.stream("GET", APPOINTMENTS) as response:
+        packed = b"".join(response.iter_raw())
+    assert (response.status_code, response.headers["Content-Encoding"]) == (200, "gzip")
+    assert len(packed) < 100 + size / 500
+    assert len(zlib.decompress(packed, wbits=31)) == size
+
+
+def test_who_does_not_wait_for_the_end_of_a_bomb_may_leave(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("gzip_bomb", size=2**40))
+    with raw.stream("GET", APPOINTMENTS) as response:
+        assert next(response.iter_raw())
+    assert raw.get(f"{APPOINTMENTS}/x").status_code == 404
+
+
+def test_a_redirect_says_where_to(sandbox: Sandbox, raw: httpx.Client):
+    sandbox.faults.add(Fault("redirect", location="https://elsewhere.example/x"))
+    answer = raw.post(APPOINTMENTS, json=MINIMAL)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "https://elsewhere.example/x")
+    assert len(sandbox.state.appointments) == 60
+
+
+def test_when_tokens_are_revoked_the_next_request_fails_too(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("revoke"))
+    assert [api.get(f"{APPOINTMENTS}/x").status_code for _ in range(2)] == [401, 401]
+    api.headers["Authorization"] = f"Bearer {token_of(sandbox)}"
+    assert api.get(f"{APPOINTMENTS}/x").status_code == 404
+
+
+# changes under a reader
+
+
+def read(api: Api, sandbox: Sandbox, disturbance: str, **query: Any) -> list[str]:
+    """Walk pages of five; where the second is read, the list changes."""
+    sandbox.faults.add(Fault(disturbance, path="pageNumber=2"))
+    return api.ids(pageSize=5, **query)
+
+
+@pytest.fixture(params=["Asc", "Desc"])
+def query(request: pytest.FixtureRequest, sandbox: Sandbox) -> dict[str, Any]:
+    interval = "2026-10-10T00:00:00Z/2027-01-20T00:00:00Z"
+    return {"userIds": sandbox.state.user_ids[:2], "sortOrder": request.param, "interval": interval}
+
+
+def test_where_one_is_inserted_a_reader_of_pages_sees_one_twice(api: Api, sandbox: Sandbox, query: dict[str, Any]):
+    before = api.ids(**query)
+    assert read(api, sandbox, "insert", **query) == [*before[:5], before[4], *before[5:]]
+    new, *rest = api.ids(**query)
+    assert rest == before
+    assert api.get(f"{APPOINTMENTS}/{new}").json()["selfUri"].endswith(new)
+    status = api.get(f"{APPOINTMENTS}/{new}").json()["status"]
+    assert [each["status"] for each in api.get(f"{APPOINTMENTS}/{new}/statuses").json()["entities"]] == [status]
+
+
+def test_where_one_is_deleted_a_reader_of_pages_misses_one(api: Api, sandbox: Sandbox, query: dict[str, Any]):
+    before = api.ids(**query)
+    assert read(api, sandbox, "delete", **query) == [*before[:5], *before[6:]]
+    assert api.ids(**query) == before[1:]
+    assert api.get(f"{APPOINTMENTS}/{before[0]}").status_code == 404
+
+
+def test_where_the_order_changes_a_reader_sees_one_twice_and_misses_one(
+    api: Api, sandbox: Sandbox, query: dict[str, Any]
+):
+    before = api.ids(**query)
+    seen = read(api, sandbox, "reorder", **query)
+    assert (len(seen), set(before) - set(seen)) == (len(before), {before[5]})
+    after = api.ids(**query)
+    assert sorted(after) == sorted(before)
+    assert before[0] in after[-2:]
+
+
+def test_a_change_strikes_what_the_caller_is_shown_and_nothing_else(sandbox: Sandbox, mine: Api, me: str):
+    whole = mine.ids(f"{APPOINTMENTS}/me")
+    sandbox.faults.add(Fault("delete", times=3))
+    assert mine.get(APPOINTMENTS, params={"userIds": me}).status_code == 403
+    assert mine.get(f"{APPOINTMENTS}/{whole[0]}").status_code == 200
+    assert mine.ids(f"{APPOINTMENTS}/me", pageSize=100) == whole[1:]
+    assert sandbox.faults.pending == ()
+    assert len(sandbox.state.appointments) == 59
+
+
+@pytest.mark.parametrize("disturbance", ["insert", "delete", "reorder"])
+def test_where_nothing_is_listed_nothing_changes(sandbox: Sandbox, api: Api, disturbance: str):
+    sandbox.faults.add(Fault(disturbance))
+    assert api.ids(userIds="nobody") == []
+    assert len(sandbox.state.appointments) == 60
+
+
+@pytest.mark.parametrize(
+    "first", ["a/b", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "A" * 32]
+)
+def test_an_insert_finds_an_id_before_or_after_any_other(enter: Callable[..., Sandbox], first: str):
+    sandbox = enter(appointments=0)
+    with Api(sandbox, token_of(sandbox)) as api:
+        sandbox.state.create(first, {**MINIMAL}, None)
+        for order in ("Asc", "Asc", "Desc", "Desc"):
+            before = api.ids(userIds="someone", sortOrder=order)
+            sandbox.faults.add(Fault("insert"))
+            assert api.ids(userIds="someone", sortOrder=order)[1:] == before
+
+
+# over HTTP
+
+
+def test_faults_are_ordered_and_cancelled_without_a_token(sandbox: Sandbox, api: Api):
+    one = httpx.post(f"{sandbox.base_url}{FAULTS}", json={"kind": "status", "status": 503, "retry_after": 7})
+    assert (one.status_code, one.json()[0]["retry_after"]) == (201, 7)
+    assert api.get(APPOINTMENTS).headers["Retry-After"] == "7"
+    several = [{"kind": "drip", "delay": 0.5, "times": None}, {"kind": "redirect", "location": "/x", "after": 2}]
+    assert httpx.post(f"{sandbox.base_url}{FAULTS}", json=several).status_code == 201
+    expected = (Fault("drip", delay=0.5, times=math.inf), Fault("redirect", location="/x", after=2))
+    assert sandbox.faults.pending == expected
+    assert httpx.delete(f"{sandbox.base_url}{FAULTS}").status_code == 204
+    assert sandbox.faults.pending == ()
+
+
+@pytest.mark.parametrize(
+    "body, complaint",
+    [
+        ("{", "not JSON"),
+        ("1", "JSON object"),
+        ('[{"kind": "stall"}, []]', "JSON object"),
+        ("{}", "kind is missing"),
+        ('{"kind": null}', "kind must be a string, not null"),
+        ('{"kind": "explode"}', "kind must be one of"),
+        ('{"kind": "stall", "when": 1}', "no when"),
+        ('{"kind": "stall", "times": "twice"}', 'times must be a number, not "twice"'),
+        ('{"kind": "stall", "times": 0}', "times"),
+        ('{"kind": "stall", "times": Infinity}', "not JSON"),
+        ('{"kind": "stall", "after": true}', "after must be a whole number, not true"),
+        ('{"kind": "stall", "path": "("}', "path must be a regular expression"),
+        ('{"kind": "status"}', "status belongs to"),
+        ('{"kind": "redirect"}', "location belongs to"),
+        ('{"kind": "html", "location": "/"}', "location belongs to"),
+        ('{"kind": "gzip_bomb", "size": 0}', "size"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_as_a_whole_and_says_why(sandbox: Sandbox, body: str, complaint: str):
+    refused = httpx.post(f"{sandbox.base_url}{FAULTS}", content=body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad.request")
+    assert complaint in refused.json()["message"]
+    assert sandbox.faults.pending == ()
+
+
+def test_what_arrived_is_told_and_the_telling_is_not_recorded(sandbox: Sandbox):
+    httpx.get(f"{sandbox.base_url}{APPOINTMENTS}?userIds=x")
+    for _ in range(2):
+        arrived = httpx.get(f"{sandbox.base_url}{REQUESTS}").json()
+    assert [{**each, "at": None} for each in arrived] == [
+        {"method": "GET", "path": APPOINTMENTS, "query": "userIds=x", "status": 401, "at": None}
+    ]
+    assert arrived[0]["at"].endswith("Z")
+
+
+def test_control_is_beyond_faults_and_limits(enter: Callable[..., Sandbox]):
+    sandbox = enter(appointments=1, rate_limit=1, login_rate_limit=1, latency=60)
+    sandbox.faults.add(Fault("stall", times=math.inf))
+    for _ in range(3):
+        assert httpx.get(f"{sandbox.base_url}{REQUESTS}").json() == []
+    assert httpx.put(f"{sandbox.base_url}{FAULTS}").headers["Allow"] == "DELETE, POST"
+
+
+def test_only_the_newest_requests_are_kept(enter: Callable[..., Sandbox]):
+    sandbox = enter(appointments=1, requests_kept=2)
+    sandbox.faults.add(Fault("stall", path="1"))
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{sandbox.base_url}/1", timeout=httpx.Timeout(HANG, read=0.05))
+    wait_until(lambda: len(sandbox.requests) == 1)
+    for number in (2, 3, 4):
+        httpx.get(f"{sandbox.base_url}/{number}")
+    assert [each.path for each in sandbox.requests] == ["/3", "/4"]

@@ -1,0 +1,169 @@
+"""The login host: every grant, families of refresh tokens, and a limit of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coaching_async.sandbox import ASSERTION, CLIENT_ID, CODE, ORG_NAME, REFRESH_TOKEN, Client, Sandbox, UserGrant
+from tests.sandbox.test_contract import APPOINTMENTS, Api, enter, sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+__all__ = ["enter", "sandbox"]
+
+WITH_CODE = {"grant_type": "authorization_code", "code": CODE, "redirect_uri": "http://localhost/x"}
+WITH_PKCE = {**WITH_CODE, "client_id": CLIENT_ID, "code_verifier": "a" * 43}
+WITH_SAML = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:saml2-bearer",
+    "orgName": ORG_NAME,
+    "assertion": ASSERTION,
+}
+
+
+@pytest.fixture
+def login(sandbox: Sandbox) -> Iterator[Api]:
+    with Api(sandbox) as client:
+        yield client
+
+
+def refresh(login: Api, token: str) -> httpx.Response:
+    return login.token(grant_type="refresh_token", refresh_token=token)
+
+
+def is_good(login: Api, answer: httpx.Response) -> bool:
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    return login.get(f"{APPOINTMENTS}/me", headers=headers).status_code == 200
+
+
+# grants
+
+
+def test_a_code_gives_the_first_users_token_again_and_again(login: Api):
+    for answer in (login.token(**WITH_CODE), login.token(**WITH_CODE), login.token(None, **WITH_PKCE)):
+        assert is_good(login, answer)
+        assert answer.json()["refresh_token"]
+
+
+def test_an_assertion_gives_the_first_users_token_and_nothing_to_refresh(login: Api):
+    answer = login.token(**WITH_SAML)
+    assert is_good(login, answer)
+    assert "refresh_token" not in answer.json()
+
+
+def test_what_was_got_without_a_secret_is_refreshed_without_one_and_nothing_else_is(login: Api):
+    public, confidential = (
+        each.json()["refresh_token"] for each in (login.token(None, **WITH_PKCE), login.token(**WITH_CODE))
+    )
+    form = {"grant_type": "refresh_token", "client_id": CLIENT_ID}
+    rotated = login.token(None, **form, refresh_token=public)
+    assert is_good(login, rotated)
+    assert is_good(login, login.token(None, **form, refresh_token=rotated.json()["refresh_token"]))
+    for token in (confidential, REFRESH_TOKEN):
+        assert login.token(None, **form, refresh_token=token).json()["error"] == "invalid_grant"
+    assert is_good(login, refresh(login, confidential))
+
+
+@pytest.mark.parametrize(
+    "form, error",
+    [
+        ({**WITH_CODE, "code": "other"}, "invalid_grant"),
+        ({**WITH_CODE, "redirect_uri": ""}, "invalid_request"),
+        ({**WITH_CODE, "code_verifier": "short"}, "invalid_request"),
+        ({**WITH_SAML, "orgName": "other"}, "invalid_grant"),
+        ({**WITH_SAML, "assertion": "other"}, "invalid_grant"),
+    ],
+)
+def test_a_client_with_a_secret_is_refused_what_is_wrong(login: Api, form: dict[str, str], error: str):
+    assert login.token(**form).json()["error"] == error
+
+
+@pytest.mark.parametrize(
+    "form, error",
+    [
+        ({**WITH_PKCE, "client_id": "other"}, "invalid_client"),
+        ({**WITH_PKCE, "code_verifier": "a" * 42}, "invalid_request"),
+        ({**WITH_PKCE, "code_verifier": "a" * 129}, "invalid_request"),
+        ({**WITH_PKCE, "code_verifier": "+" * 43}, "invalid_request"),
+        ({**WITH_CODE, "client_id": CLIENT_ID}, "invalid_request"),
+        (WITH_CODE, "invalid_client"),
+        ({**WITH_SAML, "client_id": CLIENT_ID}, "invalid_client"),
+        ({"grant_type": "client_credentials", "client_id": CLIENT_ID}, "invalid_client"),
+    ],
+)
+def test_a_client_without_a_secret_is_refused_all_but_a_verified_code(login: Api, form: dict[str, str], error: str):
+    assert login.token(None, **form).json()["error"] == error
+
+
+# families
+
+
+def test_a_token_presented_twice_ends_all_that_came_of_the_same_sign_in(login: Api):
+    signed_in, other = login.token(**WITH_CODE), login.token(**WITH_CODE)
+    second = refresh(login, signed_in.json()["refresh_token"])
+    third = refresh(login, second.json()["refresh_token"])
+    assert all(is_good(login, answer) for answer in (signed_in, second, third))
+    assert refresh(login, second.json()["refresh_token"]).json()["error"] == "invalid_grant"
+    assert not any(is_good(login, answer) for answer in (signed_in, second, third))
+    assert refresh(login, third.json()["refresh_token"]).json()["error"] == "invalid_grant"
+    assert is_good(login, other)
+    assert is_good(login, refresh(login, other.json()["refresh_token"]))
+
+
+def test_the_printed_token_starts_a_family_each_time_and_stays_good(login: Api):
+    first, other = refresh(login, REFRESH_TOKEN), refresh(login, REFRESH_TOKEN)
+    second = refresh(login, first.json()["refresh_token"])
+    refresh(login, first.json()["refresh_token"])
+    assert not any(is_good(login, answer) for answer in (first, second))
+    assert is_good(login, other)
+    assert is_good(login, refresh(login, REFRESH_TOKEN))
+
+
+def test_a_token_that_was_added_by_hand_is_the_first_of_its_family(sandbox: Sandbox, login: Api):
+    sandbox.oauth.refresh_tokens["hr"] = UserGrant(CLIENT_ID, sandbox.state.user_ids[1])
+    answer = refresh(login, "hr")
+    assert is_good(login, answer)
+    assert refresh(login, "hr").json()["error"] == "invalid_grant"
+    assert not is_good(login, answer)
+
+
+def test_a_stranger_ends_nothing(sandbox: Sandbox, login: Api):
+    sandbox.oauth.clients["other"] = Client("secret")
+    signed_in = login.token(**WITH_CODE)
+    used = signed_in.json()["refresh_token"]
+    refresh(login, used)
+    stranger = login.token(("other", "secret"), grant_type="refresh_token", refresh_token=used)
+    assert stranger.json()["error"] == "invalid_grant"
+    assert is_good(login, signed_in)
+
+
+def test_what_is_expired_is_forgotten(sandbox: Sandbox, login: Api):
+    login.token(**WITH_CODE)
+    sandbox.oauth.now = lambda: time.monotonic() + 86400
+    login.token(**WITH_SAML)
+    assert len(sandbox.oauth._issued) == 1
+
+
+# its limit
+
+
+def test_over_its_limit_the_login_host_answers_400_until_the_window_has_passed(enter: Callable[..., Sandbox]):
+    sandbox = enter(appointments=0, login_rate_limit=2, rate_limit=1)
+    with Api(sandbox) as login:
+        assert [login.token(**WITH_CODE).status_code for _ in range(3)] == [200, 200, 400]
+        refused = login.token(grant_type="nonsense")
+        assert refused.json() == {
+            "error": "invalid_request",
+            "description": "rate limit exceeded; wait a little",
+            "error_description": "rate limit exceeded; wait a little",
+        }
+        assert login.get(f"{APPOINTMENTS}/me").status_code == 401
+        limit = sandbox._service.login_rate_limit
+        assert limit is not None
+        limit.now = lambda: time.monotonic() + 60
+        assert login.token(**WITH_CODE).status_code == 200

@@ -1,0 +1,123 @@
+"""Models are made on a short way, and what is wrong is found on a long one: both must say the same of everything."""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from coaching_async import Annotation, AppointmentUpdate, ErrorBody, from_dict
+from coaching_async._serialization.codec import _converter
+from tests.serialization.test_codec import FUTURE, MODELS
+
+CLASSES = MODELS | {name: cls for name, (cls, _) in FUTURE.items()}
+LONGEST = 3
+"""Items of a list that are looked at: one more is as good as another."""
+JUNK: tuple[Any, ...] = (
+    *(None, True, 1, 1.5, 10**400, "x", "..", "2026-11-20", "2026-11-20T14:00:00"),
+    *([], {}, [None], OrderedDict(id="x")),
+)
+
+
+class Text(str):
+    """As no JSON has it: what is given as a dict may be anything."""
+
+    __slots__ = ()
+
+
+def said(cls: Any, wire: Any, *, is_detailed: bool) -> str:
+    """The model, or that there is none."""
+    try:
+        return repr(_converter(is_detailed=is_detailed).structure(wire, cls))
+    except Exception:  # noqa: BLE001 # whatever it meets
+        return "none"
+
+
+def junked(tree: Any) -> Iterator[None]:
+    """Puts junk in the place of each value in an example, one after the other, and takes it away again."""
+    for key in (
+        list(tree) if isinstance(tree, dict) else range(min(LONGEST, len(tree))) if isinstance(tree, list) else ()
+    ):
+        whole = tree[key]
+        for junk in (*JUNK, Text(whole)) if isinstance(whole, str) else JUNK:
+            tree[key] = copy.copy(junk)
+            yield
+        if isinstance(tree, dict):
+            del tree[key]
+            yield
+        tree[key] = whole
+        yield from junked(whole)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_both_ways_make_the_same_of_an_example(name: str, example: Any):
+    made = said(CLASSES[name], example(name), is_detailed=False)
+
+    assert made != "none"
+    assert made == said(CLASSES[name], example(name), is_detailed=True)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_both_ways_make_the_same_of_an_example_with_junk_in_it(name: str, example: Any):
+    cls, wire = CLASSES[name], example(name)
+    refused = 0
+
+    for _ in junked(wire):
+        made = said(cls, wire, is_detailed=False)
+        refused += made == "none"
+        assert made == said(cls, wire, is_detailed=True), wire
+
+    assert refused or not wire
+
+
+def test_a_model_that_was_read_is_like_one_that_was_built(example: Any):
+    read = from_dict(MODELS["appointment"], example("appointment"))
+
+    built = attrs.evolve(read)
+
+    assert (built, hash(built), repr(built)) == (read, hash(read), repr(read))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        read.name = "another"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("wire", [{"lengthInMinutes": 0}, {"status": "InvalidSchedule"}, {"conversationIds": [""]}])
+def test_a_model_that_checks_what_it_is_given_checks_what_is_read(wire: Any):
+    with pytest.raises(ValueError, match="no AppointmentUpdate"):
+        from_dict(AppointmentUpdate, wire)
+
+
+def test_a_model_may_be_inside_itself():
+    inner = {"message": "inner", "errors": [{"message": "innermost"}]}
+
+    assert from_dict(ErrorBody, {"errors": [inner]}).errors[0].errors[0].message == "innermost"
+    with pytest.raises(ValueError, match=r"@ \$.errors\[0\].errors\[0\].message"):
+        from_dict(ErrorBody, {"errors": [{"errors": [{"message": 5}]}]})
+
+
+@attrs.frozen(kw_only=True)
+class Tagged(Annotation):
+    """A model with more to it, as a program may have it."""
+
+    tags: list[str] = attrs.field(factory=list)
+    length: int = attrs.field(init=False)
+
+    def __attrs_pre_init__(self):
+        object.__setattr__(self, "length", 5)
+
+
+class Loud(Annotation):
+    def __init__(self, *, text: str, **rest: Any):
+        super().__init__(text=text.upper(), **rest)
+
+
+def test_who_makes_a_class_of_a_model_decides_how_it_is_made():
+    wire = {"id": "1", "text": "hello", "length": 9}
+
+    tagged = from_dict(Tagged, wire)
+    assert (tagged.tags, tagged.length, tagged.text) == ([], 5, "hello")
+    assert from_dict(Tagged, wire | {"tags": ["a"]}).tags == ["a"]
+    assert from_dict(Loud, wire).text == "HELLO"
+    with pytest.raises(ValueError, match=r"expected str @ \$.tags\[0\]"):
+        from_dict(Tagged, wire | {"tags": [1]})

@@ -1,0 +1,33 @@
+"""A bulk costs little for each item, however many there are. tests/bulk/test_runner.py has the same for 10,000."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.bulk import bytes_an_item, make_client, nothing
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(300)]
+
+
+async def test_memory_from_a_thousand_to_a_hundred_thousand_items(show: Callable[[str], None]):
+    each = await bytes_an_item(1_000, 100_000)
+
+    show(f"{each:.0f} bytes an item")
+    assert each < 150
+
+
+async def test_a_stream_holds_no_more_at_the_end_of_a_hundred_thousand_items(show: Callable[[str], None]):
+    peaks: list[int] = []
+    for count in (1_000, 100_000):
+        gc.collect()
+        tracemalloc.start()
+        async with make_client().bulk_stream(nothing, range(count)) as outcomes:
+            async for _ in outcomes:
+                pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    show(f"{peaks[0]} and {peaks[1]} bytes")
+    assert peaks[1] < peaks[0] + 20_000

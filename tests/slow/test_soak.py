@@ -1,0 +1,260 @@
+"""A client that is used for a long time, and badly, holds as much at the end as it did in the beginning.
+
+SOAK_SECONDS says how long in all, half of it on each backend. Only the client is in this process: see `peer.py`.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import statistics
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import anyio
+import attrs
+import pytest
+
+from coaching_async import (
+    AppointmentCreate,
+    AppointmentUpdate,
+    ClientCredentials,
+    CoachingClient,
+    CoachingError,
+    RateLimit,
+    RetryPolicy,
+)
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
+from tests.support.doubles import http_of
+from tests.support.fault_server import tasks_now
+
+SECONDS = float(os.environ.get("SOAK_SECONDS", "1200")) / 2
+SEED = 20261124
+TASKS = 8
+EVERY = 5.0
+"""Seconds from one quiet point to the next."""
+WARM_UP = 0.2
+"""The part of the samples that is not judged."""
+DRIFT = 100_000
+"""Bytes that traced memory may seem to grow by, from the first sample judged to the last, along the line that fits best."""
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(4 * SECONDS + 120)]
+
+Call = Callable[[], Awaitable[object]]
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.slow.peer", str(SEED)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+        assert peer.stdout is not None
+        assert peer.stdin is not None
+        yield peer.stdout.readline().strip()
+        peer.stdin.close()
+        peer.wait(30)
+
+
+def client_of(url: str) -> CoachingClient:
+    return CoachingClient(
+        ClientCredentials(CLIENT_ID, CLIENT_SECRET),
+        base_url=url,
+        timeout=1.0,
+        retry=RetryPolicy(max_backoff=0.05),
+        rate_limit=RateLimit(1_000_000, per=1.0),  # what it remembers is the requests of one window
+        max_concurrency=6,  # fewer than the tasks, so that some wait for the gate
+    )
+
+
+ME = "11111111-1111-4111-8111-111111111111"
+
+
+async def walk(client: CoachingClient, choices: random.Random) -> None:
+    left = choices.randrange(1, 120)
+    async for _ in client.appointments.list(ME, page_size=25):
+        left -= 1
+        if not left:
+            break
+
+
+async def ask(client: CoachingClient, choices: random.Random) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(quietly, client.appointments.list(ME, sort_order="Desc").first)
+        tasks.start_soon(quietly, client.appointments.list(ME).total)
+        tasks.start_soon(quietly, lambda: client.appointments.get("no-such-appointment"))
+
+
+async def write(client: CoachingClient, choices: random.Random) -> None:
+    created = await client.appointments.create(
+        AppointmentCreate(
+            name="soak",
+            description="d",
+            date_start=datetime.now(UTC) + timedelta(days=1),
+            length_in_minutes=30,
+            attendee_ids=ME,
+        )
+    )
+    try:
+        await client.appointments.update(created.id, AppointmentUpdate(location="Room 4"))
+        note = await client.annotations.create(created.id, "Slow down.", access_type="Public")
+        await client.annotations.update(created.id, note.id, "Slower.")
+        await client.appointments.set_status(created.id, "Completed")
+        await client.appointments.list_statuses(created.id).collect()
+    finally:
+        await client.appointments.delete(created.id)
+
+
+async def with_a_deadline(client: CoachingClient, choices: random.Random) -> None:
+    brief = client.with_options(timeout=choices.choice([0.001, 0.01, 0.1]))
+    await choices.choice([walk, write])(brief, choices)
+
+
+async def closed_in_the_middle(url: str) -> None:
+    """A client of its own that is closed while calls are under way."""
+    client = client_of(url)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(quietly, lambda: client.appointments.list(ME).collect())
+        await anyio.sleep(0.05)
+        await client.aclose()
+
+
+# Ways to leave a call, after so many seconds
+
+
+async def stay(call: Call, _: float) -> None:
+    await call()
+
+
+async def by_scope(call: Call, seconds: float) -> None:
+    with anyio.move_on_after(seconds):
+        await call()
+
+
+async def by_fail_after(call: Call, seconds: float) -> None:
+    with suppress(TimeoutError), anyio.fail_after(seconds):
+        await call()
+
+
+async def by_asyncio_timeout(call: Call, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await call()
+
+
+async def by_wait_for(call: Call, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(call(), seconds)
+
+
+async def by_cancel(call: Call, seconds: float, times: int = 1) -> None:
+    task = asyncio.ensure_future(call())
+    await asyncio.sleep(seconds)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def by_cancelling_twice(call: Call, seconds: float) -> None:
+    await by_cancel(call, seconds, times=2)
+
+
+WAYS = {
+    "trio": [by_scope, by_fail_after],
+    "asyncio": [by_scope, by_fail_after, by_asyncio_timeout, by_wait_for, by_cancel, by_cancelling_twice],
+}
+
+
+async def quietly(call: Call) -> str:
+    """What came of it, where that is one of the things that may come of it."""
+    try:
+        await call()
+    except CoachingError as error:
+        return type(error).__name__
+    return "well"
+
+
+# What is held
+
+
+@attrs.frozen
+class Sample:
+    """What this process holds at a quiet point."""
+
+    at: float
+    descriptors: int
+    """Those of connections in the client's pool are not counted here."""
+    connections: int
+    tasks: int
+    threads: int
+    traced: int
+
+    @classmethod
+    def now(cls, client: CoachingClient) -> "Sample":
+        gc.collect()
+        pool = http_of(client)._transport._pool.connections
+        assert all(each.is_idle() or each.is_closed() for each in pool), pool
+        held = len(list(Path("/proc/self/fd").iterdir()))
+        at, traced = anyio.current_time(), tracemalloc.get_traced_memory()[0]
+        return cls(at, held - len(pool), len(pool), tasks_now(), threading.active_count(), traced)
+
+
+@pytest.fixture
+def tracing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(logging.getLogger("coaching_async"), "disabled", True)  # pytest keeps every record
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+async def test_nothing_grows(
+    anyio_backend_name: str, url: str, tracing: None, monkeypatch: pytest.MonkeyPatch, show: Callable[[str], None]
+):
+    choices, met, samples = random.Random(SEED), Counter[str](), list[Sample]()
+    every = min(EVERY, SECONDS / 20)
+    async with client_of(url) as client:
+
+        async def use_until(moment: float) -> None:
+            while anyio.current_time() < moment:
+                work = choices.choice([walk, walk, ask, write, write, with_a_deadline])
+                way = choices.choice([stay, choices.choice(WAYS[anyio_backend_name])])
+                call = partial(work, client, choices)
+                came = await quietly(partial(way, call, choices.expovariate(1 / 0.05)))
+                met[came if way is stay else way.__name__] += 1
+
+        end = anyio.current_time() + SECONDS
+        while anyio.current_time() < end:
+            well, next_ = met["well"], anyio.current_time() + every
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(closed_in_the_middle, url)
+                for _ in range(TASKS):
+                    tasks.start_soon(use_until, next_ - 0.2)
+            await anyio.sleep(0.2)  # closing takes the loop a few turns
+            samples.append(Sample.now(client))
+            assert met["well"] > well, "nothing goes well any more"
+        stats = client.stats()
+
+    judged = samples[int(WARM_UP * len(samples)) :]
+    line = statistics.linear_regression([each.at for each in judged], [each.traced for each in judged])
+    drift = line.slope * (judged[-1].at - judged[0].at)
+    show(f"{SECONDS:.0f} s on {anyio_backend_name}, seed {SEED}, {len(samples)} samples, {len(judged)} judged; {stats}")
+    show(f"met: {', '.join(f'{count} {what}' for what, count in met.most_common())}")
+    for name in ("descriptors", "connections", "tasks", "threads", "traced"):
+        values = [getattr(each, name) for each in judged]
+        show(f"{name:12} first {values[0]:,}, last {values[-1]:,}, least {min(values):,}, most {max(values):,}")
+    show(f"traced memory drifts by {drift:,.0f} bytes along its line")
+
+    assert {(each.descriptors, each.tasks, each.threads) for each in judged} == {
+        (judged[0].descriptors, judged[0].tasks, judged[0].threads)
+    }
+    assert drift < DRIFT

@@ -1,0 +1,146 @@
+"""Many walks over lists that change: nothing comes twice, and nothing is missed that could be seen to move.
+
+LONG_WALKS says how many, of each way of reading.
+"""
+
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import anyio
+import attrs
+import pytest
+
+from coaching_async import SortOrder
+from tests.conftest import VirtualLoop
+from tests.support.changing_lists import (
+    DELETE,
+    INSERT,
+    MOVE,
+    Change,
+    MovingList,
+    Way,
+    anything,
+    by_collect,
+    by_items,
+    by_pages,
+    by_stream,
+    counted,
+    growing,
+    in_two_lives,
+    listing_of,
+    only,
+    shrinking,
+)
+
+WALKS = int(os.environ.get("LONG_WALKS", "10000"))
+SEED = 20261124
+
+pytestmark = pytest.mark.timeout(120 + WALKS // 10)
+
+Kind = Callable[[Sequence[Change]], list[Change]]
+ONE_WAY: dict[str, Kind] = {
+    "inserts": only(INSERT),
+    "deletes": only(DELETE),
+    "growing": growing,
+    "shrinking": shrinking,
+}
+ANY: dict[str, Kind] = {"anything": anything}
+
+
+@attrs.frozen
+class Mode:
+    """A way of reading, and the kinds of change that it can see: of these nothing may be missed."""
+
+    way: Callable[[random.Random], Way]
+    seen: dict[str, Kind]
+    lists: int = 1
+    order: SortOrder | None = None
+    verify: bool = False
+
+
+def in_two(choices: random.Random) -> Way:
+    return in_two_lives(choices.randrange(1, 30), remembering=True)
+
+
+def streaming(choices: random.Random) -> Way:
+    return by_stream(choices.randrange(2, 9))
+
+
+MODES = {
+    "items": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}),
+    "pages": Mode(lambda _: by_pages, ONE_WAY | {"counted": counted}),
+    "collect": Mode(lambda _: by_collect, ONE_WAY | {"counted": counted}),
+    "stream": Mode(streaming, ONE_WAY),
+    "verify": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}, verify=True),
+    "stream, verify": Mode(streaming, ONE_WAY, verify=True),
+    "split": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}, lists=3),
+    "split, merged": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}, lists=3, order=SortOrder.ASC),
+    "split, stream": Mode(streaming, ONE_WAY, lists=3),
+    "split, merged, stream": Mode(streaming, ONE_WAY, lists=3, order=SortOrder.DESC),
+    "in two lives, remembering": Mode(in_two, ONE_WAY | {"counted": counted}),
+}
+
+
+@attrs.define
+class Figures:
+    """What many walks came to."""
+
+    walks: int = 0
+    lasting: int = 0
+    missed: int = 0
+    doubled: int = 0
+    requests: int = 0
+    needed: int = 0
+
+    def __str__(self) -> str:
+        extra = 100 * (self.requests - self.needed) / self.needed
+        return (
+            f"{self.walks} walks, {self.lasting} lasting items, {self.missed} missed, {self.doubled} doubled, "
+            f"{self.requests} requests ({extra:+.0f} %)"
+        )
+
+
+async def walk(mode: Mode, kind: Kind, choices: random.Random, figures: Figures) -> None:
+    size, length = choices.randrange(2, 11), choices.randrange(60)
+    liveliness = choices.choice([0.02, 0.1, 0.5])
+
+    def a_change() -> Change:
+        return Change(choices.choice([INSERT, DELETE, MOVE]), choices.random(), choices.random())
+
+    def script() -> list[list[Change]]:
+        some = [[a_change() for _ in range(choices.randrange(1, 6))] for _ in range(40)]
+        return [kind(each) if choices.random() < liveliness else [] for each in some]
+
+    lists = [
+        MovingList("abc"[at], length, script(), jitter=choices.randrange(1000), counts_pages=choices.random() < 0.8)
+        for at in range(mode.lists)
+    ]
+    found = Counter(await mode.way(choices)(listing_of(lists, size, order=mode.order, verify=mode.verify)))
+    lasting = set[str]().union(*(each.lasting for each in lists))
+    figures.walks += 1
+    figures.lasting += len(lasting)
+    figures.missed += len(lasting - found.keys())
+    figures.doubled += found.total() - len(found)
+    figures.requests += sum(each.reads for each in lists)
+    figures.needed += sum(max(1, -(-len(each.ids) // size)) for each in lists)
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_nothing_is_doubled_and_nothing_missed_that_could_be_seen(name: str, show: Callable[[str], None]):
+    mode, choices = MODES[name], random.Random(f"{SEED} {name}")
+    kinds = mode.seen | ANY
+    figures = {kind: Figures() for kind in kinds}
+
+    async def main() -> None:
+        for number in range(WALKS):
+            kind = list(kinds)[number % len(kinds)]
+            await walk(mode, kinds[kind], choices, figures[kind])
+
+    anyio.run(main, backend_options={"loop_factory": VirtualLoop})
+    for kind, each in figures.items():
+        show(f"{name}: {kind}: {each}")
+
+    assert sum(each.doubled for each in figures.values()) == 0
+    assert {kind: each.missed for kind, each in figures.items() if kind in mode.seen and each.missed} == {}

@@ -1,0 +1,128 @@
+"""The ways in which a caller may cancel a call, and what has to be true of a client afterwards."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import anyio
+import pytest
+
+from coaching_async import CoachingClient, CoachingError
+from coaching_async._transport.rate_limit import RateLimiter
+from coaching_async._transport.throttling import ConcurrencyLimiter
+from tests.support.doubles import http_of, way_of
+
+Action: TypeAlias = Callable[[], Awaitable[Any]]
+Way: TypeAlias = Callable[[Action, Action], Awaitable[bool]]
+"""Starts a call, cancels it when the moment has come, and tells whether it was cut: False if it was done before.
+
+Where the call ends in anything but a result or the caller's own cancelling or TimeoutError, that is raised.
+"""
+
+
+async def by_scope(call: Action, moment: Action) -> bool:
+    async def end() -> None:
+        await moment()
+        scope.cancel()
+
+    scope = anyio.CancelScope()
+    async with anyio.create_task_group() as tasks:
+        with scope:
+            tasks.start_soon(end)
+            await call()
+        tasks.cancel_scope.cancel()
+    return scope.cancelled_caught
+
+
+async def by_task_cancel(call: Action, moment: Action) -> bool:
+    task = asyncio.ensure_future(call())
+    await moment()
+    task.cancel()
+    return await _was_cut(task)
+
+
+async def by_two_cancels(call: Action, moment: Action) -> bool:
+    task = asyncio.ensure_future(call())
+    await moment()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    return await _was_cut(task)
+
+
+async def by_timeout(call: Action, moment: Action) -> bool:
+    async def end() -> None:
+        await moment()
+        timeout.reschedule(asyncio.get_running_loop().time())
+
+    ending = asyncio.ensure_future(end())
+    try:
+        async with asyncio.timeout(None) as timeout:
+            await call()
+    except TimeoutError as error:
+        return _is_the_callers(error)
+    finally:
+        ending.cancel()
+        await asyncio.wait([ending])
+    return False
+
+
+async def by_wait_for(call: Action, moment: Action) -> bool:
+    task = asyncio.ensure_future(call())
+    await moment()
+    try:
+        await asyncio.wait_for(task, 0.0001)
+    except TimeoutError as error:
+        return _is_the_callers(error)
+    return False
+
+
+def _is_the_callers(error: TimeoutError) -> bool:
+    """Ours are TimeoutErrors too."""
+    if isinstance(error, CoachingError):
+        raise error
+    return True
+
+
+async def _was_cut(task: "asyncio.Future[Any]") -> bool:
+    await asyncio.wait([task])
+    with contextlib.suppress(asyncio.CancelledError):
+        task.result()
+    return task.cancelled()
+
+
+NATIVE: list[Way] = [by_task_cancel, by_two_cancels, by_timeout, by_wait_for]
+
+every_way = pytest.mark.parametrize("cancel", [by_scope, *NATIVE], ids=lambda way: way.__name__)
+
+
+def skip_where_unknown(cancel: Way, backend: str) -> None:
+    if cancel in NATIVE and backend == "trio":
+        pytest.skip("asyncio's own ways to cancel")
+
+
+# Looking inside
+
+
+def gate_of(client: CoachingClient) -> ConcurrencyLimiter:
+    return way_of(client).send.send.send.gate
+
+
+def budget_of(client: CoachingClient) -> RateLimiter:
+    return way_of(client).send.budget
+
+
+def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:
+    """No permit, no place in a queue, and no connection that is neither idle nor closed."""
+    assert gate_of(client)._slots.value == permits
+    budget = budget_of(client)
+    assert (budget._in_flight, budget._direct_waiting, any(turn.locked() for turn in budget._locks.values())) == (
+        0,
+        0,
+        False,
+    )
+    if not mocked:
+        pool = http_of(client)._transport._pool
+        assert not [each for each in pool.connections if not each.is_idle() and not each.is_closed()]
+        assert not pool._requests

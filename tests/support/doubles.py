@@ -1,0 +1,117 @@
+"""Doubles and shorthands for tests."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+from trio.testing import MockClock
+
+from coaching_async import AccessToken, CoachingClient
+from coaching_async._transport.messages import CallContext, Request, Response, SendError
+from coaching_async._transport.priority import Priority
+from coaching_async._transport.rate_limit import Permit, RateLimiter
+from coaching_async._transport.retry_policy import Fault, RetryPolicy, Safety
+from tests.conftest import VirtualLoop
+
+TOKEN = "a-token-for-tests"
+
+CUT = (httpx.RemoteProtocolError, httpx.ReadError)
+"""What a cut connection looks like: which of them depends on what was on its way at that moment."""
+
+Outcome = Response | Exception | int
+
+
+class Script:
+    """A `Send` that plays back outcomes, the last of them for ever, and remembers what it was sent."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = list(outcomes)
+        self.sent: list[Request] = []
+
+    async def __call__(self, request: Request) -> Response:
+        self.sent.append(request)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        match outcome:
+            case Exception():
+                raise outcome
+            case int():
+                return Response(outcome, httpx.Headers())
+            case _:
+                return outcome
+
+
+def request_of(
+    safety: Safety = Safety.SAFE, events: list[object] | None = None, policy: RetryPolicy | None = None
+) -> Request:
+    emit = (lambda _: None) if events is None else events.append
+    return Request(CallContext("tests.call", emit, policy or RetryPolicy()), "GET", "https://api.test/x", safety)
+
+
+def http_of(client: CoachingClient) -> Any:
+    """The HTTP client at the bottom, where it is the client's own or borrowed."""
+    return way_of(client).send.send.send.connections.http
+
+
+def way_of(client: CoachingClient) -> Any:
+    """The layers that a client's requests go through."""
+    return client._lines.value.pipeline(client._api.identity).send
+
+
+def on(backend: str) -> dict[str, Any]:
+    """Options of `anyio.run` for a virtual clock."""
+    if backend == "trio":
+        return {"backend": "trio", "backend_options": {"clock": MockClock(autojump_threshold=0)}}
+    return {"backend_options": {"loop_factory": VirtualLoop}}
+
+
+def failure(fault: Fault) -> SendError:
+    return SendError(fault, httpx.ReadError("cut"))
+
+
+def throttled(retry_after: str | None = None) -> Response:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return Response(429, httpx.Headers(headers))
+
+
+class Service:
+    """An in-memory service: answers each request from a list, or from a function, and remembers what came."""
+
+    def __init__(self, answers: "Callable[[httpx.Request], httpx.Response] | Sequence[httpx.Response | Exception]"):
+        self.answers = answers if callable(answers) else list(answers)
+        self.requests: list[httpx.Request] = []
+        self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if callable(self.answers):
+            return self.answers(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self, auth: Any = None, **options: Any) -> CoachingClient:
+        return CoachingClient(auth or AccessToken(TOKEN), base_url="https://api.test", http_client=self.http, **options)
+
+
+def answer(body: Any = None, status: int = 200, **headers: str) -> httpx.Response:
+    content = b"" if body is None else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, headers=named, content=content)
+
+
+def page(
+    *ids: str, number: int = 1, count: int | None = 1, total: int | None = None, size: int = 100
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"entities": [{"id": each} for each in ids], "pageNumber": number, "pageSize": size}
+    if count is not None:
+        body["pageCount"] = count
+    if total is not None:
+        body["total"] = total
+    return body
+
+
+async def permit_of(budget: RateLimiter, lane: Priority = Priority.INTERACTIVE) -> Permit:
+    """One as a request gets it: at once, or after its time in the queue."""
+    return budget.acquire_nowait(lane) or await budget.acquire(lane)

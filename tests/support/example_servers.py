@@ -1,0 +1,67 @@
+"""The example programs, each started as a process of its own."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
+from tests.support.fault_server import HANG, HOST, wait_until
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
+COMMANDS = {
+    "fastapi": ["-m", "uvicorn", "main:app", "--log-level", "warning", "--port"],
+    "aiohttp": ["main.py"],
+}
+USER = "11111111-1111-4111-8111-111111111111"
+
+
+def environment(url: str) -> dict[str, str]:
+    named = {"REGION": url, "OAUTHCLIENT_ID": CLIENT_ID, "OAUTHCLIENT_SECRET": CLIENT_SECRET}
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.environ | {f"GENESYSCLOUD_{name}": value for name, value in named.items()} | {"PYTHONPATH": paths}
+
+
+@contextmanager
+def serving(framework: str, service: str, says: str = "") -> Iterator[httpx.Client]:
+    """A browser of the application, which talks to `service`; it has to stop cleanly, with no word but `says`."""
+    with socket.create_server((HOST, 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-X", "dev", *COMMANDS[framework], str(port)],
+        cwd=EXAMPLES / f"{framework}_app",
+        env=environment(service),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or is_listening(port), HANG)
+            with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=HANG, trust_env=False) as browser:
+                yield browser
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=HANG)
+        finally:
+            process.kill()
+    assert process.returncode in {0, -signal.SIGINT}, said
+    assert says in said
+    assert says or not complaints(said), said
+
+
+def complaints(said: str) -> list[str]:
+    """Lines, but for those of asyncio's debug mode on steps that took long, as any may on a busy machine."""
+    return [line for line in said.splitlines() if not line.startswith("Executing <")]
+
+
+def is_listening(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
+        return True
+    return False

@@ -1,0 +1,195 @@
+"""An org in memory to export from, and a disk that fails or dies at any step."""
+
+import csv
+import io
+import json
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from coaching_async import CoachingClient
+from coaching_async.export import Exported, ExportProgress, export
+from tests.support.doubles import Service, answer
+
+USER = "a-user-whom-nobody-shall-know"
+SEVEN = [f"appointment-{number}" for number in range(7)]
+NASTY = 'With "quotes",\ncommas and\r\nlines'
+
+
+class Org:
+    """Appointments in an order of its own, with as many on a page as are asked for."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = list(ids)
+        self.pages: list[int] = []
+        self.asked: list[str] = []
+        """Of which annotations or statuses were asked for."""
+        self.refuse: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
+        self.service = Service(self._answer)
+
+    def client(self, **options: Any) -> CoachingClient:
+        return self.service.client(**options)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if refused := self.refuse(request):
+            return refused
+        *_, before, last = request.url.path.split("/")
+        if last in {"annotations", "statuses"}:
+            self.asked.append(before)
+            entity = {"id": f"note-of-{before}", "text": NASTY} if last == "annotations" else {"status": "Scheduled"}
+            return answer({"entities": [entity], "pageNumber": 1, "pageSize": 100, "pageCount": 1, "total": 1})
+        number, size = int(request.url.params["pageNumber"]), int(request.url.params["pageSize"])
+        self.pages.append(number)
+        entities = [{"id": each, "name": NASTY} for each in self.ids[(number - 1) * size : number * size]]
+        total = len(self.ids)
+        told = {"pageNumber": number, "pageSize": size, "pageCount": -(-total // size), "total": total}
+        return answer({"entities": entities, **told})
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """What an export has written."""
+    if ".csv" in path.suffixes:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def ids(path: Path) -> list[str]:
+    return [row["id"] for row in rows(path)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Of this machine, which others use, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+class Stop(Exception):
+    """A bug of the caller's, or whatever else ends an export."""
+
+
+async def stopped(org: Org, path: Path, *, users: Any = USER, after: int = 3, page_size: int = 3, **how: Any) -> None:
+    """An export that ends when so many are kept."""
+
+    def told(far: ExportProgress) -> None:
+        if far.items >= after:
+            raise Stop
+
+    async with org.client() as client:
+        with pytest.raises(Stop):
+            await export(client, users, path, page_size=page_size, on_progress=told, **how)
+
+
+async def exported(org: Org, path: Path, *, users: Any = USER, page_size: int = 3, **how: Any) -> Exported:
+    async with org.client() as client:
+        return await export(client, users, path, page_size=page_size, **how)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def files(path: Path) -> set[str]:
+    return {file.name for file in path.parent.iterdir()}
+
+
+class Killed(BaseException):
+    """The process has ended."""
+
+
+class Disk:
+    """Counts what is done to files, and has the `at`-th step end in `error`; after `Killed` there are no more.
+
+    Of a write that it ends, half is done. Where the power is cut, what was not synced is lost, new names included.
+    """
+
+    def __init__(
+        self, patch: pytest.MonkeyPatch, folder: Path, at: int = 0, error: BaseException | None = None
+    ) -> None:
+        self.steps = 0
+        self._at, self._error = at, error or Killed()
+        self._is_dead = False
+        self._lock = threading.Lock()
+        self._folder = folder
+        self._synced = {path.stat().st_ino: path.stat().st_size for path in folder.iterdir()}
+        self._renames: list[tuple[Path | None, Path, bytes | None]] = []
+        """Where from, where to, and what was there before: none of it is sure yet."""
+        self._patch(patch)
+
+    def _step(self) -> None:
+        with self._lock:
+            self.steps += 1
+            if self._is_dead or self.steps == self._at:
+                self._is_dead = isinstance(self._error, Killed)
+                raise self._error
+
+    def cut_power(self, *, keeps_order: bool) -> None:
+        """To be called when it is dead, and no longer patched. Of the new names all are lost, or else the oldest alone."""
+        for source, target, before in reversed(self._renames if keeps_order else self._renames[:1]):
+            if source is not None:
+                target.rename(source)
+            if before is not None:
+                target.write_bytes(before)
+                self._synced[target.stat().st_ino] = len(before)
+        for path in self._folder.iterdir():
+            synced = self._synced.get(path.stat().st_ino, 0)
+            if path.stat().st_size > synced:
+                os.truncate(path, synced)
+
+    def _patch(self, patch: pytest.MonkeyPatch) -> None:
+        disk, step = self, self._step
+        open_, replace, unlink = Path.open, Path.replace, Path.unlink
+
+        class Raw(io.FileIO):
+            def write(self, data: Any) -> int:
+                try:
+                    step()
+                except BaseException:
+                    if not disk._is_dead or disk.steps == disk._at:
+                        super().write(data[: len(data) // 2])
+                    raise
+                return super().write(data)
+
+            def truncate(self, size: int | None = None) -> int:
+                step()
+                return super().truncate(size)
+
+        def opened(path: Path, mode: str = "r", buffering: int = -1, **how: Any) -> Any:
+            if buffering:
+                return open_(path, mode, buffering, **how)
+            step()
+            raw = Raw(path, mode.replace("b", ""))
+            if mode == "wb":
+                disk._synced[os.fstat(raw.fileno()).st_ino] = 0  # which may have been that of another
+            return raw
+
+        def replaced(path: Path, target: Path) -> Path:
+            step()
+            disk._renames.append((path, target, target.read_bytes() if target.exists() else None))
+            return replace(path, target)
+
+        def unlinked(path: Path, missing_ok: bool = False) -> None:
+            step()
+            if path.exists():
+                disk._renames.append((None, path, path.read_bytes()))
+            unlink(path, missing_ok=missing_ok)
+
+        def synced(fd: int) -> None:
+            step()
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                disk._renames.clear()
+            else:
+                disk._synced[os.fstat(fd).st_ino] = os.fstat(fd).st_size
+
+        patch.setattr(Path, "open", opened)
+        patch.setattr(Path, "replace", replaced)
+        patch.setattr(Path, "unlink", unlinked)
+        patch.setattr(os, "fsync", synced)

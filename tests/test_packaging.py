@@ -1,0 +1,49 @@
+"""What a user gets who installs the package and nothing else."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.other_pythons import VERSIONS
+
+ROOT = Path(__file__).parent.parent
+# What the four dependencies themselves bring; typing_extensions only on older Pythons.
+BROUGHT = {"certifi", "h11", "httpcore", "idna", "typing_extensions"}
+
+
+@pytest.mark.timeout(180)
+def test_installed_alone_it_brings_four_libraries_and_imports(tmp_path: Path):
+    python = tmp_path / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path], check=True)
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", ROOT], check=True, cwd=tmp_path)
+
+    listed = subprocess.run([*pip, "list", "--format=json"], check=True, capture_output=True, text=True).stdout
+    installed = {each["name"].lower().replace("-", "_") for each in json.loads(listed)} - {"pip", "setuptools"}
+    assert installed - BROUGHT == {"coaching_async", "httpx", "attrs", "cattrs", "anyio"}
+
+    program = (
+        "import coaching_async, pathlib; package = pathlib.Path(coaching_async.__file__).parent;"
+        "assert (package / 'py.typed').exists(); assert 'site-packages' in str(package);"
+        "coaching_async.CoachingClient(coaching_async.AccessToken('t'))"
+    )
+    subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=tmp_path)
+
+    command = subprocess.run([tmp_path / "bin" / "coaching-async"], check=False, capture_output=True, text=True)
+    assert command.returncode == 1
+    assert command.stderr == (
+        "coaching-async: click is missing; install the command with: pip install 'coaching_async[cli]'\n"
+    )
+
+
+def test_the_pythons_that_it_names_are_those_that_it_is_tested_on():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["requires-python"] == f">={VERSIONS[0]}"
+    prefix = "Programming Language :: Python :: 3."
+    assert tuple(each[-4:] for each in project["classifiers"] if each.startswith(prefix)) == VERSIONS
+    assert f"tested on {VERSIONS[0]} to {VERSIONS[-1]}" in (ROOT / "README.md").read_text()
