@@ -777,7 +777,7 @@ async def test_row_102_while_a_large_page_is_decoded_others_have_their_turn(
 
     def waiting(cls: Any, content: bytes) -> Any:
         begun.set()
-        assert had_a_turn.wait(10)
+        assert had_a_turn.wait(HANG)
         return model(cls, content)
 
     async def heartbeat() -> None:
