@@ -56,7 +56,7 @@ def id_digest(id_: str) -> str:
 
 
 def list_fingerprint(*texts: str) -> str:
-    """Return a digest of the operation and the filters, by which the cursors of different lists are told apart."""
+    """Return a digest of the operation and the filters of a list. A cursor is accepted only by a list with its fingerprint."""
     return hashlib.blake2s("\n".join(texts).encode(), digest_size=12).hexdigest()
 
 

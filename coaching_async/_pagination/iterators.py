@@ -166,12 +166,12 @@ class Stream(ItemWalk[T]):
             # What the block raised is not for the group to know: it would wrap it, or take a cancelling for its own.
             await self._tasks.__aexit__(None, None, None)
         except BaseExceptionGroup as group:  # what struck while it waited here: KeyboardInterrupt on trio
-            error, *other_errors = group.exceptions
-            if other_errors:
+            lone, *others = group.exceptions
+            if others:
                 raise
         else:
             return
-        raise error
+        raise lone
 
     async def _next_reader(self) -> ListReader[T]:
         if self._problem is not None:

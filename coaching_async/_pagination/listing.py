@@ -128,7 +128,10 @@ class Listing(Value, Generic[T]):
         return Stream(self._reader(prefetcher.page_readers(), ()), prefetcher, self._fingerprint)
 
     async def first(self) -> T | None:
-        """Return the first item, or None if the list is empty. Sends one request for one entity, or one for each part of a split list."""
+        """Return the first item, or None if the list is empty.
+
+        Sends one request for one entity; more if the list is split.
+        """
         listing = attrs.evolve(self, page_size=1) if self._cursor is None else self
         readers = [_page_reader(fetch, listing._page_size) for fetch in listing._fetchers]  # noqa: SLF001 # a Listing, too
         walk = Walk(listing._reader(readers, ()), self._fingerprint)  # noqa: SLF001 # a Listing, too

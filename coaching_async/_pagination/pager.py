@@ -14,7 +14,7 @@ all unread rows come after all rows that were returned. `decide` checks after ea
 | only repeats, which nothing explains | ends the pass |
 
 Rows are counted in pages of the size that the service reports. If that size changes, the page with the next row is read.
-If changes are left unexplained at the end of a pass, another pass returns what is new; there are up to `MAX_PASSES`.
+If changes are left unexplained at the end of a pass, another pass returns the missed items; there are up to `MAX_PASSES`.
 With `verify` there are passes until two in a row see the same ids and the last one sees no change, up to `MAX_VERIFY_PASSES`.
 """
 
@@ -75,7 +75,7 @@ class Pager(Generic[T]):
         if not seen.passes:
             return True
         if ended.has_no_ids or not seen.is_complete:
-            return False  # items that were returned could not be told from new ones
+            return False  # items that were returned could not be distinguished from new ones
         if not self._verify:
             return bool(ended.unexplained_changes) and seen.passes < MAX_PASSES
         if seen.count == seen.previous_count and not seen.new_in_pass and not ended.changes:
