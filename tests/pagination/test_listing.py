@@ -1,7 +1,9 @@
 """Listings: walks over items and pages, first, total and collect."""
 
+import tracemalloc
 from typing import Any
 
+import anyio
 import pytest
 
 from coaching_async import AppointmentStatus, Listing, NotFound, Page, RateLimit, StatusChange, TransportError
@@ -226,3 +228,30 @@ async def test_a_list_without_ids_that_repeats_its_last_page_forever_ends_with_a
 
     assert len(service.requests) <= 10
     assert 1 <= len(changes) <= 10
+
+
+def test_walks_and_streams_hold_less_than_150_bytes_per_item():
+    size, pages = 100, 200
+
+    async def fetch(page: int, _: int) -> Page[Any]:
+        numbers = range((page - 1) * size, page * size)
+        entities = tuple(UserReference(id=f"11111111-1111-4111-8111-{number:012}") for number in numbers)
+        return Page(entities=entities, page_number=page, page_size=size, page_count=pages, total=size * pages)
+
+    async def bytes_per_item(walk: Any) -> float:
+        before, _ = tracemalloc.get_traced_memory()
+        async for _ in walk:
+            pass
+        after, _ = tracemalloc.get_traced_memory()
+        return (after - before) / (size * pages)
+
+    async def main() -> None:
+        assert await bytes_per_item(aiter(Listing((fetch,), size))) < 150
+        async with Listing((fetch,), size).stream(4) as stream:
+            assert await bytes_per_item(stream) < 150
+
+    tracemalloc.start()
+    try:
+        anyio.run(main)
+    finally:
+        tracemalloc.stop()
