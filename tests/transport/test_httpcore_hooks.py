@@ -45,7 +45,7 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> Library:
     def own_client(**_: object) -> httpx.AsyncClient:
         return library.http()
 
-    monkeypatch.setattr("coaching_async._client.own_client", own_client)
+    monkeypatch.setattr("coaching_async._client.new_http_client", own_client)
     return library
 
 

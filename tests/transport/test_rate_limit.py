@@ -287,7 +287,7 @@ async def test_a_direct_call_goes_before_all_bulk_that_waits():
             tasks.start_soon(go, lane)
             await anyio.sleep(1)
 
-    assert order == [("BULK", 0), ("DIRECT", 10), ("BULK", 20), ("BULK", 30)]
+    assert order == [("BULK", 0), ("INTERACTIVE", 10), ("BULK", 20), ("BULK", 30)]
 
 
 @pytest.mark.parametrize("every", [0.3, 1.0, 5.0])

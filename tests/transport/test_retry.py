@@ -119,7 +119,7 @@ class Told(Cooldown):
         super().__init__()
         self.told: list[float] = []
 
-    def last(self, seconds: float) -> None:
+    def start(self, seconds: float) -> None:
         self.told.append(seconds)
 
 
@@ -127,7 +127,7 @@ async def test_429s_are_waited_for_apart_from_faults_and_told_to_everybody():
     script = Script(throttled("3"), throttled(), throttled("3"), 503, 200)
     start = anyio.current_time()
 
-    response = await retrying(script, pause=(pause := Told()))(request_of(Safety.WRITE, policy=RetryPolicy(attempts=2)))
+    response = await retrying(script, cooldown=(pause := Told()))(request_of(Safety.WRITE, policy=RetryPolicy(attempts=2)))
 
     assert response.status == 503  # a write is not sent again after that
     assert anyio.current_time() - start == pytest.approx(9)
@@ -146,7 +146,7 @@ async def test_an_endless_429_ends():
 async def test_a_429_for_a_day_is_not_waited_for(header: str):
     start = anyio.current_time()
 
-    response = await retrying(Script(throttled(header)), pause=(pause := Told()))(request_of())
+    response = await retrying(Script(throttled(header)), cooldown=(pause := Told()))(request_of())
 
     assert (response.status, anyio.current_time() - start) == (429, 0)
     assert pause.told == [180]
@@ -312,6 +312,6 @@ async def test_nothing_of_a_request_or_an_answer_shows_but_what_may():
 async def test_one_calls_policy_does_not_shorten_everybodys_pause():
     policy = RetryPolicy(max_retry_after=0.5)
 
-    await retrying(Script(throttled("30")), pause=(pause := Told()))(request_of(policy=policy))
+    await retrying(Script(throttled("30")), cooldown=(pause := Told()))(request_of(policy=policy))
 
     assert pause.told == [30]
