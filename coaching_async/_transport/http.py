@@ -44,12 +44,12 @@ class HttpTransport:
         """Exchange one request for its answer, or raise ExchangeFailed."""
         http = await self.http_client.get()
         call = request.call
-        turn = self.limiter.acquire_nowait(request.cooldown)
-        if turn is None:
+        slot = self.limiter.acquire_nowait(request.cooldown)
+        if slot is None:
             await checkpoint_if_past_deadline()
             with call.waiting():
-                turn = await self.limiter.acquire(request.cooldown, call.priority)
-        with turn:
+                slot = await self.limiter.acquire(request.cooldown, call.priority)
+        with slot:
             if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call.attempts += 1
@@ -67,31 +67,31 @@ class HttpTransport:
                     raise answer
                 finally:
                     del answer  # it holds this frame, and must not be held by it
-            turn.went_well = answer.status != 429
+            slot.succeeded = answer.status != 429
             call.emit(RequestAnswered(call.operation, attempt, answer.status, elapsed, answer.correlation_id))
             return answer
 
     async def _exchange(self, http: HttpClient, request: Request) -> Response | SendError:
         answer: HttpResponse | None = None
-        silence = None if request.safety is Safety.WRITE else READ_TIMEOUT
+        read_timeout = None if request.safety is Safety.WRITE else READ_TIMEOUT
         if self.http_client.is_borrowed:  # our own speaks HTTP/1.1
             silence_hpack()
-        watch = HttpcoreTrace(request, self.http_client.door)
+        trace = HttpcoreTrace(request, self.http_client.admission)
         try:
-            outgoing = http.build_request(
+            http_request = http.build_request(
                 request.method,
                 request.url,
                 headers={**self.http_client.headers, **request.headers},
                 content=request.content,
-                timeout=(CONNECT_TIMEOUT, silence, silence, None),
-                extensions={"trace": watch},
+                timeout=(CONNECT_TIMEOUT, read_timeout, read_timeout, None),
+                extensions={"trace": trace},
             )
             if self.http_client.is_borrowed:
-                _without_client_defaults(outgoing, request, http)
-            if isinstance(outgoing, httpx.Request) and request.content is not None:
-                outgoing.stream = BytesBody(request.content)
-            async with watch:
-                answer = await http.send(outgoing, stream=True, auth=None, follow_redirects=False)
+                _without_client_defaults(http_request, request, http)
+            if isinstance(http_request, httpx.Request) and request.content is not None:
+                http_request.stream = BytesBody(request.content)
+            async with trace:
+                answer = await http.send(http_request, stream=True, auth=None, follow_redirects=False)
             try:
                 return _to_response(answer, await (drain if request.method == "HEAD" else read_body)(answer))
             finally:
@@ -120,12 +120,12 @@ class HttpTransport:
         return SendError(fault, sanitized(error, kind))
 
 
-def _without_client_defaults(outgoing: Any, request: Request, http: HttpClient) -> None:
+def _without_client_defaults(http_request: Any, request: Request, http: HttpClient) -> None:
     """Without what a borrowed client adds to each request: its params, which would stand instead of ours, and its jar."""
-    if str(outgoing.url) != request.url:
-        outgoing.url = type(outgoing.url)(request.url)
+    if str(http_request.url) != request.url:
+        http_request.url = type(http_request.url)(request.url)
     if "cookie" not in http.headers:
-        outgoing.headers.pop("cookie", None)
+        http_request.headers.pop("cookie", None)
 
 
 def _to_response(answer: HttpResponse, body: bytes | BodyError) -> Response:

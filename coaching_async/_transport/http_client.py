@@ -60,19 +60,19 @@ class LazyHttpClient:
     Reading the certificates takes 20 ms, so that is done off the event loop.
     """
 
-    def __init__(self, http: HttpClient | None, make: Callable[[], HttpClient]) -> None:
+    def __init__(self, http: HttpClient | None, factory: Callable[[], HttpClient]) -> None:
         self.http = http
         self.is_borrowed: Final = http is not None
         self.headers: Final = DEFAULT_HEADERS if self.is_borrowed else {}
         """What each request has to be given, because the client does not have it."""
-        self.door: Final = None if self.is_borrowed else anyio.Semaphore(1, fast_acquire=True)
+        self.admission: Final = None if self.is_borrowed else anyio.Semaphore(1, fast_acquire=True)
         """Lets requests into httpcore one by one, each when the one before has made its first step in there, or ended.
 
         httpcore gives all that come at once the same idle connection, and sends all but one of them back to look again,
         through all connections each time: of a walk with eight under way that was a sixth of the CPU. A borrowed client may
         take its time before the first step, or tell of none: its door would be shut for as long.
         """
-        self._make = make
+        self._factory = factory
         self._lock = anyio.Lock()
 
     @property
@@ -85,7 +85,7 @@ class LazyHttpClient:
         if (http := self.http) is None:
             async with self._lock:
                 if (http := self.http) is None:
-                    http = self.http = await run_in_thread(self._make)
+                    http = self.http = await run_in_thread(self._factory)
         return http
 
     async def close(self) -> None:

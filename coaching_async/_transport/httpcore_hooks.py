@@ -62,10 +62,10 @@ class HttpcoreTrace:
             self._holds_admission = False
             self._admission.release()
 
-    async def __call__(self, step: str, info: dict[str, Any]) -> None:
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
         """One step."""
         self._release_admission()
-        match step.partition(".")[2]:
+        match event.partition(".")[2]:
             case "send_request_headers.started":
                 mark_sent(self.request)  # whatever ended before has surely done nothing
             case "receive_response_headers.complete":
@@ -98,12 +98,12 @@ class BytesBody(httpx.AsyncByteStream):
     """A request's body. httpx's own is a generator, and one that is cancelled in the middle is left to the collector."""
 
     def __init__(self, content: bytes) -> None:
-        self._left = [content]
+        self._chunks = [content]
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._left:
+        if not self._chunks:
             raise StopAsyncIteration
-        return self._left.pop()
+        return self._chunks.pop()

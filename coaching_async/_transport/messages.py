@@ -47,17 +47,17 @@ class CallContext:
     @contextmanager
     def waiting(self) -> Generator[None]:
         """While it waits for its turn. Who is in no hurry has all of its time left then."""
-        began, scope = anyio.current_time(), None if self.priority is Priority.INTERACTIVE else self.scope
+        started, scope = anyio.current_time(), None if self.priority is Priority.INTERACTIVE else self.scope
         deadline = math.inf if scope is None else scope.deadline
         if scope is not None:
             scope.deadline = math.inf
         try:
             yield
         finally:
-            took = anyio.current_time() - began
-            self.waited += took
+            elapsed = anyio.current_time() - started
+            self.waited += elapsed
             if scope is not None:
-                scope.deadline = deadline + took
+                scope.deadline = deadline + elapsed
 
 
 NO_COOLDOWN: Final = Cooldown()
@@ -82,9 +82,9 @@ class Request:
         headers = {**self.headers, name: value}
         return Request(self.call, self.method, self.url, self.safety, headers, self.content, self.cooldown)
 
-    def with_cooldown(self, pause: Cooldown) -> "Request":
+    def with_cooldown(self, cooldown: Cooldown) -> "Request":
         """The same request, with a token that may be told to wait."""
-        return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, pause)
+        return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, cooldown)
 
 
 @attrs.frozen(eq=False, repr=False)

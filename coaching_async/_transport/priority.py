@@ -18,7 +18,7 @@ class Priority(Enum):
     """Is spaced evenly, and has its time only from its turn on."""
 
 
-_priority: Final = ContextVar("lane", default=Priority.INTERACTIVE)
+_priority: Final = ContextVar("priority", default=Priority.INTERACTIVE)
 
 
 def current_priority() -> Priority:

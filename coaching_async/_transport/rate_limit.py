@@ -58,7 +58,7 @@ def bulk_seconds(limit: RateLimit, requests: int) -> float:
 class Permit:
     """To send one request."""
 
-    given_at: float
+    granted_at: float
 
 
 class RateLimiter:
@@ -77,49 +77,53 @@ class RateLimiter:
         """By what 429s have shown."""
         self._last_decrease_at = self._last_granted_at = -math.inf
         self._next_increase_at = math.inf
-        self._used: deque[float] = deque()
+        self._expiry_times: deque[float] = deque()
         """When each permit that was used is free again, soonest first."""
-        self._refused: list[float] = []
+        self._throttled_expiry_times: list[float] = []
         """The same of those whose requests the service refused."""
         self._in_flight = 0
         self._mean_latency = 0.0
-        self._direct_waiting = 0
-        self._locks = {lane: anyio.Lock() for lane in Priority}  # first come, first served
+        self._interactive_waiting = 0
+        self._locks = {priority: anyio.Lock() for priority in Priority}  # first come, first served
         self._changed = Signal()
 
-    def acquire_nowait(self, lane: Priority) -> Permit | None:
+    def acquire_nowait(self, priority: Priority) -> Permit | None:
         """One that is free now, for who has nobody before them."""
         now = anyio.current_time()
-        return self._grant(now) if not self._locks[lane].locked() and self._next_permit_at(lane, now) <= now else None
+        return (
+            self._grant(now)
+            if not self._locks[priority].locked() and self._next_permit_at(priority, now) <= now
+            else None
+        )
 
-    async def acquire(self, lane: Priority = Priority.INTERACTIVE) -> Permit:
+    async def acquire(self, priority: Priority = Priority.INTERACTIVE) -> Permit:
         """Wait for a permit. Raises `RateLimited` at once where a direct one would come after the deadline."""
-        if lane is Priority.BULK:
-            async with self._locks[lane]:
-                return await self._wait_for_permit(lane)
+        if priority is Priority.BULK:
+            async with self._locks[priority]:
+                return await self._wait_for_permit(priority)
         self._raise_if_too_late()
-        self._direct_waiting += 1
+        self._interactive_waiting += 1
         try:
-            async with self._locks[lane]:
-                return await self._wait_for_permit(lane)
+            async with self._locks[priority]:
+                return await self._wait_for_permit(priority)
         finally:
-            self._direct_waiting -= 1
+            self._interactive_waiting -= 1
             self._changed.notify_all()
 
-    def release(self, permit: Permit, sent: int, *, refused: bool = False) -> None:
+    def release(self, permit: Permit, sent: int, *, throttled: bool = False) -> None:
         """Give a permit back after `sent` requests: none where it came to nothing, two where a 401 was replayed.
 
-        `refused` says that the service said 429.
+        `throttled` says that the service said 429.
         """
         now, per = anyio.current_time(), self._limit.per
         self._in_flight -= 1
-        self._used.extend([now + per] * sent)
+        self._expiry_times.extend([now + per] * sent)
         if sent:
             # Bounded, so that the answers to what hung in an outage do not make bulk take more than there is.
-            took = min(now - permit.given_at, 2 * self._mean_latency + per / RECOVERY_STEPS)
-            self._mean_latency += (took - self._mean_latency) / LATENCY_WINDOW
-        if refused:
-            self._refused.append(now + per)
+            latency = min(now - permit.granted_at, 2 * self._mean_latency + per / RECOVERY_STEPS)
+            self._mean_latency += (latency - self._mean_latency) / LATENCY_WINDOW
+        if throttled:
+            self._throttled_expiry_times.append(now + per)
             self._lower_limit(permit, now)
         self._changed.notify_all()
 
@@ -130,14 +134,14 @@ class RateLimiter:
         half a window after it, teaches nothing: a service that is out of order must not make this one crawl.
         """
         allowed = self._current_limit(now)
-        if permit.given_at > self._last_decrease_at + self._limit.per / 2:
-            took = self._used_in_window(now) - len(self._refused)
-            self._learned_limit = max(1, allowed // 2, min(allowed, took))
+        if permit.granted_at > self._last_decrease_at + self._limit.per / 2:
+            accepted = self._used_in_window(now) - len(self._throttled_expiry_times)
+            self._learned_limit = max(1, allowed // 2, min(allowed, accepted))
             self._last_decrease_at = now
         self._next_increase_at = now + 2 * self._limit.per  # after a whole window without one
 
-    async def _wait_for_permit(self, lane: Priority) -> Permit:
-        while (opens_at := self._next_permit_at(lane, now := anyio.current_time())) > now:
+    async def _wait_for_permit(self, priority: Priority) -> Permit:
+        while (opens_at := self._next_permit_at(priority, now := anyio.current_time())) > now:
             with anyio.CancelScope(deadline=min(opens_at, self._next_increase_at)):
                 await self._changed.wait()
         return self._grant(now)
@@ -147,38 +151,38 @@ class RateLimiter:
         self._last_granted_at = now
         return Permit(now)
 
-    def _next_permit_at(self, lane: Priority, now: float) -> float:
-        """When a lane may take the next permit, as far as that is known."""
+    def _next_permit_at(self, priority: Priority, now: float) -> float:
+        """When a priority may take the next permit, as far as that is known."""
         per = self._limit.per
         free = self._current_limit(now) - self._in_flight - self._used_in_window(now)
         if free <= 0:
-            return self._used[-free] if -free < len(self._used) else math.inf
-        if lane is Priority.INTERACTIVE:
+            return self._expiry_times[-free] if -free < len(self._expiry_times) else math.inf
+        if priority is Priority.INTERACTIVE:
             return now
-        if self._direct_waiting:
+        if self._interactive_waiting:
             return math.inf
         if free * BULK_BURST > self._learned_limit * (BULK_BURST - 1):
             return now
         # What is free has to do, an even share after the other, until it comes free again; and where much comes free
         # together, as that of a burst does, also for the gap behind that.
         share, stride = per / self._learned_limit, (per + LATENCY_SLACK * self._mean_latency) / self._learned_limit
-        looks = range(0, len(self._used), len(self._used) // MAX_LOOKAHEAD + 1)
-        until = max((self._used[nth] - nth * stride for nth in looks), default=self._last_granted_at + per)
+        looks = range(0, len(self._expiry_times), len(self._expiry_times) // MAX_LOOKAHEAD + 1)
+        until = max((self._expiry_times[nth] - nth * stride for nth in looks), default=self._last_granted_at + per)
         turn = until - free * share - self._mean_latency
         # After a burst that would be a long stop. What is more than the reserve is spread over the time until more comes free;
         # and then is another look.
         spare = max(0, free - self._learned_limit // INTERACTIVE_RESERVE)
         last = max(self._last_granted_at, now - per)
-        next_free = self._used[0] if self._used else self._last_granted_at + per
+        next_free = self._expiry_times[0] if self._expiry_times else self._last_granted_at + per
         return min(turn, last + max(share, (next_free - last) / (spare + 1)))
 
     def _used_in_window(self, now: float) -> int:
         """How many requests are in the window, those in flight left out."""
-        while self._used and self._used[0] <= now:
-            self._used.popleft()
-        while self._refused and self._refused[0] <= now:
-            del self._refused[0]
-        return len(self._used)
+        while self._expiry_times and self._expiry_times[0] <= now:
+            self._expiry_times.popleft()
+        while self._throttled_expiry_times and self._throttled_expiry_times[0] <= now:
+            del self._throttled_expiry_times[0]
+        return len(self._expiry_times)
 
     def _current_limit(self, now: float) -> int:
         """What is allowed now: a step more for each window without a 429."""
@@ -194,14 +198,14 @@ class RateLimiter:
         now = anyio.current_time()
         allowed = self._current_limit(now)
         excess = self._in_flight + self._used_in_window(now) - allowed
-        if self._direct_waiting + excess < 0:
+        if self._interactive_waiting + excess < 0:
             return
         # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds;
         # what is more than is allowed by now comes before the first round.
         before = max(0, excess)
-        rounds, nth = divmod(self._direct_waiting + excess - before, allowed)
+        rounds, nth = divmod(self._interactive_waiting + excess - before, allowed)
         nth += before
-        soonest = self._used[nth] if nth < len(self._used) else now + self._limit.per
+        soonest = self._expiry_times[nth] if nth < len(self._expiry_times) else now + self._limit.per
         raise_if_too_late(soonest + rounds * self._limit.per)
 
 
@@ -210,19 +214,19 @@ class RateLimitMiddleware:
     """Keeps one token's requests under its rate limit."""
 
     send: Send
-    budget: RateLimiter
+    limiter: RateLimiter
 
     async def __call__(self, request: Request) -> Response:
         """Wait for a permit, then send."""
         call = request.call
-        permit = self.budget.acquire_nowait(call.priority)
+        permit = self.limiter.acquire_nowait(call.priority)
         if permit is None:
             with call.waiting():
-                permit = await self.budget.acquire(call.priority)
-        before, refused = call.attempts, False
+                permit = await self.limiter.acquire(call.priority)
+        before, throttled = call.attempts, False
         try:
             response = await self.send(request)
-            refused = response.status == 429
+            throttled = response.status == 429
             return response
         finally:
-            self.budget.release(permit, call.attempts - before, refused=refused)
+            self.limiter.release(permit, call.attempts - before, throttled=throttled)

@@ -48,22 +48,24 @@ class RetryMiddleware:
             if fault is None:
                 self.retry_budget.succeeded()
                 return _final_response(request, outcome)
-            verdict = RETRY_TABLE[fault][request.safety]
-            call.processed = worst_processed(call.processed, verdict.processed)
-            if verdict.action is Action.TREAT_AS_DONE:
+            decision = RETRY_TABLE[fault][request.safety]
+            call.processed = worst_processed(call.processed, decision.processed)
+            if decision.action is Action.TREAT_AS_DONE:
                 return DELETED
-            hint = None if isinstance(outcome, SendError) else outcome.retry_after
+            retry_after = None if isinstance(outcome, SendError) else outcome.retry_after
             throttles += fault is Fault.THROTTLED
             faults += fault is not Fault.THROTTLED
             if fault is Fault.THROTTLED:
-                self.cooldown.start(cooldown_seconds(hint))
-            may_go_on = verdict.action is Action.RETRY or (verdict.action is Action.RETRY_ONCE and faults == 1)
-            if may_go_on and fault is not Fault.THROTTLED:
-                may_go_on = self.retry_budget.failed()
-            wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.random)
+                self.cooldown.start(cooldown_seconds(retry_after))
+            may_retry = decision.action is Action.RETRY or (decision.action is Action.RETRY_ONCE and faults == 1)
+            if may_retry and fault is not Fault.THROTTLED:
+                may_retry = self.retry_budget.failed()
+            wait = call.policy.wait(
+                fault, faults=faults, throttles=throttles, retry_after=retry_after, random=self.random
+            )
             with call.waiting() if fault is Fault.THROTTLED else nullcontext():
-                call.deadline_too_close = may_go_on and wait is not None and _outlasts_deadline(wait)
-                if not may_go_on or wait is None or call.deadline_too_close:
+                call.deadline_too_close = may_retry and wait is not None and _outlasts_deadline(wait)
+                if not may_retry or wait is None or call.deadline_too_close:
                     return _give_up(request, outcome)
                 call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
                 await anyio.sleep(wait)
@@ -71,8 +73,8 @@ class RetryMiddleware:
     async def _attempt(self, request: Request) -> "Response | SendError":
         try:
             return await self.send(request.with_cooldown(self.cooldown))
-        except SendError as failure:
-            return failure.with_traceback(None)  # its frames hold the signed request
+        except SendError as error:
+            return error.with_traceback(None)  # its frames hold the signed request
         except CoachingError as error:
             if request.call.processed == "no":
                 raise

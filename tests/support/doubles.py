@@ -112,6 +112,6 @@ def page(
     return body
 
 
-async def permit_of(budget: RateLimiter, lane: Priority = Priority.INTERACTIVE) -> Permit:
+async def permit_of(budget: RateLimiter, priority: Priority = Priority.INTERACTIVE) -> Permit:
     """One as a request gets it: at once, or after its time in the queue."""
-    return budget.acquire_nowait(lane) or await budget.acquire(lane)
+    return budget.acquire_nowait(priority) or await budget.acquire(priority)

@@ -21,14 +21,14 @@ from tests.support.doubles import on, permit_of
 pytestmark = pytest.mark.anyio
 
 
-async def use(budget: RateLimiter, seconds: float = 0.0, lane: Priority = Priority.INTERACTIVE) -> float:
+async def use(budget: RateLimiter, seconds: float = 0.0, priority: Priority = Priority.INTERACTIVE) -> float:
     """When it was sent."""
-    permit = await permit_of(budget, lane)
+    permit = await permit_of(budget, priority)
     try:
         await anyio.sleep(seconds)
     finally:
         budget.release(permit, 1)
-    return permit.given_at
+    return permit.granted_at
 
 
 async def test_a_burst_goes_out_at_once_and_the_rest_when_the_window_has_passed():
@@ -62,13 +62,13 @@ async def test_while_all_permits_are_in_flight_the_next_waits_for_an_answer():
     assert sent == pytest.approx([15])
 
 
-@pytest.mark.parametrize("lane", Priority)
-async def test_permits_are_given_in_the_order_of_asking(lane: Priority):
+@pytest.mark.parametrize("priority", Priority)
+async def test_permits_are_given_in_the_order_of_asking(priority: Priority):
     budget = RateLimiter(RateLimit(1, per=1.0))
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        permit = await permit_of(budget, lane)
+        permit = await permit_of(budget, priority)
         order.append(number)
         budget.release(permit, 1)
 
@@ -161,7 +161,7 @@ class Use:
     """What one caller does."""
 
     delay: float
-    lane: Priority
+    priority: Priority
     patience: float
     seconds: float
     sent: int
@@ -171,7 +171,7 @@ class Use:
 uses = st.builds(
     Use,
     delay=st.floats(0, 200),
-    lane=st.sampled_from(Priority),
+    priority=st.sampled_from(Priority),
     patience=st.sampled_from([0.0, 1.0, 30.0, math.inf]),
     seconds=st.floats(0, 90),
     sent=st.sampled_from([0, 1, 1, 1, 2]),
@@ -196,7 +196,7 @@ def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybo
             await anyio.sleep(use.delay)
             try:
                 with anyio.fail_after(use.patience):
-                    permit = await permit_of(budget, use.lane)
+                    permit = await permit_of(budget, use.priority)
             except (RateLimited, TimeoutError):
                 gone += 1
                 return
@@ -204,8 +204,8 @@ def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybo
                 with anyio.move_on_after(use.patience):
                     await anyio.sleep(use.seconds)
             finally:
-                counted.append((permit.given_at, anyio.current_time(), use.sent))
-                budget.release(permit, use.sent, refused=use.refused and use.sent > 0)
+                counted.append((permit.granted_at, anyio.current_time(), use.sent))
+                budget.release(permit, use.sent, throttled=use.refused and use.sent > 0)
             served += 1
 
         async def main() -> None:
@@ -215,7 +215,7 @@ def test_whatever_happens_no_window_has_more_requests_than_the_limit_and_everybo
                     for use in callers:
                         tasks.start_soon(one, budget, use)
             assert await permit_of(budget) is not None
-            assert (budget._in_flight, budget._direct_waiting) == (1, 0)
+            assert (budget._in_flight, budget._interactive_waiting) == (1, 0)
 
         anyio.run(main, **on(backend))
         assert served + gone == len(callers)
@@ -238,14 +238,14 @@ def test_a_limit_that_makes_no_sense_is_refused(wrong: tuple[int, float]):
 
 
 async def times(
-    budget: RateLimiter, lane: Priority, count: int, seconds: float = 0.0, workers: int = 10
+    budget: RateLimiter, priority: Priority, count: int, seconds: float = 0.0, workers: int = 10
 ) -> list[float]:
     """When each of so many was sent, counted from now."""
     start, sent, left = anyio.current_time(), list[float](), iter(range(count))
 
     async def work() -> None:
         for _ in left:
-            sent.append(await use(budget, seconds, lane) - start)
+            sent.append(await use(budget, seconds, priority) - start)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(workers):
@@ -266,11 +266,11 @@ async def test_bulk_takes_a_fifth_of_the_window_at_once_and_spreads_the_rest_ove
 
 async def test_after_idleness_direct_calls_go_out_at_once_and_of_bulk_a_fifth():
     budget = RateLimiter(RateLimit(10, per=10.0))
-    for lane, burst in ((Priority.INTERACTIVE, 10), (Priority.BULK, 2)):
-        await times(budget, lane, 10)
+    for priority, burst in ((Priority.INTERACTIVE, 10), (Priority.BULK, 2)):
+        await times(budget, priority, 10)
         await anyio.sleep(10)
 
-        sent = await times(budget, lane, 10)
+        sent = await times(budget, priority, 10)
 
         assert len([at for at in sent if at == pytest.approx(0)]) == burst
 
@@ -279,12 +279,12 @@ async def test_a_direct_call_goes_before_all_bulk_that_waits():
     budget = RateLimiter(RateLimit(1, per=10.0))
     start, order = anyio.current_time(), list[tuple[str, float]]()
 
-    async def go(lane: Priority) -> None:
-        order.append((lane.name, await use(budget, 0.0, lane) - start))
+    async def go(priority: Priority) -> None:
+        order.append((priority.name, await use(budget, 0.0, priority) - start))
 
     async with anyio.create_task_group() as tasks:
-        for lane in (Priority.BULK, Priority.BULK, Priority.BULK, Priority.INTERACTIVE):
-            tasks.start_soon(go, lane)
+        for priority in (Priority.BULK, Priority.BULK, Priority.BULK, Priority.INTERACTIVE):
+            tasks.start_soon(go, priority)
             await anyio.sleep(1)
 
     assert order == [("BULK", 0), ("INTERACTIVE", 10), ("BULK", 20), ("BULK", 30)]
@@ -319,12 +319,12 @@ async def test_beside_a_bulk_of_2000_a_direct_call_waits_for_one_permit_to_come_
     assert max(waits) <= share + seconds
 
 
-@pytest.mark.parametrize("lane", Priority)
+@pytest.mark.parametrize("priority", Priority)
 @pytest.mark.parametrize("limit", [RateLimit(300, per=60.0), RateLimit(20, per=1.0), RateLimit(1, per=0.2)], ids=str)
-async def test_where_there_is_work_the_rate_is_99_percent_of_what_is_allowed(lane: Priority, limit: RateLimit):
+async def test_where_there_is_work_the_rate_is_99_percent_of_what_is_allowed(priority: Priority, limit: RateLimit):
     answer = limit.per / 1000
 
-    sent = await times(RateLimiter(limit), lane, 20 * limit.requests, answer)
+    sent = await times(RateLimiter(limit), priority, 20 * limit.requests, answer)
 
     windows = 19  # of the last one only the beginning is seen
     assert len([at for at in sent if at < windows * limit.per]) >= 0.99 * windows * limit.requests
@@ -348,7 +348,7 @@ async def test_bulk_that_waits_is_not_held_to_a_deadline_of_direct_calls():
 
 async def throttled(budget: RateLimiter, since: Permit | None = None) -> None:
     permit = await permit_of(budget)
-    budget.release(since or permit, 1, refused=True)
+    budget.release(since or permit, 1, throttled=True)
 
 
 async def at_once(budget: RateLimiter) -> int:
@@ -377,7 +377,7 @@ async def test_one_429_does_not_more_than_halve_what_is_allowed_and_those_of_the
     together = [await permit_of(budget) for _ in range(5)]
     await anyio.sleep(1)
     for permit in together:
-        budget.release(permit, 1, refused=True)
+        budget.release(permit, 1, throttled=True)
     await anyio.sleep(10)
     assert await at_once(budget) == 50
 
@@ -412,7 +412,7 @@ async def test_a_permit_given_before_the_last_lesson_teaches_nothing_but_puts_of
     early = await permit_of(budget)
     await throttled(budget)
     await anyio.sleep(15)
-    budget.release(early, 1, refused=True)
+    budget.release(early, 1, throttled=True)
 
     await anyio.sleep(19)
     assert await at_once(budget) == 50
@@ -420,8 +420,8 @@ async def test_a_permit_given_before_the_last_lesson_teaches_nothing_but_puts_of
     assert await at_once(budget) == 55
 
 
-@pytest.mark.parametrize("lane", Priority)
-async def test_where_the_service_allows_half_of_what_was_thought_few_requests_are_refused(lane: Priority):
+@pytest.mark.parametrize("priority", Priority)
+async def test_where_the_service_allows_half_of_what_was_thought_few_requests_are_refused(priority: Priority):
     """Its window is a sliding one, and what it refuses does not count."""
     budget, taken, answers = RateLimiter(RateLimit(300, per=60.0)), deque[float](), list[tuple[float, bool]]()
     left = iter(range(1500))
@@ -429,7 +429,7 @@ async def test_where_the_service_allows_half_of_what_was_thought_few_requests_ar
     async def ask() -> None:
         is_refused = True
         while is_refused:
-            permit = await permit_of(budget, lane)
+            permit = await permit_of(budget, priority)
             await anyio.sleep(0.05)
             now = anyio.current_time()
             while taken and taken[0] <= now - 60:
@@ -438,7 +438,7 @@ async def test_where_the_service_allows_half_of_what_was_thought_few_requests_ar
                 taken.append(now)
             answers.append((now - start, is_refused))
             await anyio.sleep(0.05)
-            budget.release(permit, 1, refused=is_refused)
+            budget.release(permit, 1, throttled=is_refused)
             if is_refused:
                 await anyio.sleep(taken[0] + 60 - now)
 
@@ -456,15 +456,15 @@ async def test_where_the_service_allows_half_of_what_was_thought_few_requests_ar
     assert later.count(True) <= 0.05 * len(later)
 
 
-@pytest.mark.parametrize("lane", Priority)
-async def test_what_is_free_is_given_at_once(lane: Priority):
-    assert RateLimiter(RateLimit(10, per=10.0)).acquire_nowait(lane) is not None
+@pytest.mark.parametrize("priority", Priority)
+async def test_what_is_free_is_given_at_once(priority: Priority):
+    assert RateLimiter(RateLimit(10, per=10.0)).acquire_nowait(priority) is not None
 
 
 async def test_what_is_left_to_direct_calls_is_given_at_once_to_no_other():
     budget = RateLimiter(RateLimit(10, per=10.0))
     for _ in range(3):
-        await use(budget, lane=Priority.BULK)
+        await use(budget, priority=Priority.BULK)
 
     assert budget.acquire_nowait(Priority.BULK) is None
     assert budget.acquire_nowait(Priority.INTERACTIVE) is not None

@@ -18,16 +18,16 @@ pytestmark = pytest.mark.anyio
 # Answers that are long in coming
 
 
-@pytest.mark.parametrize("lane", Priority)
+@pytest.mark.parametrize("priority", Priority)
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 1.0, 3.0])
 @pytest.mark.parametrize("limit", [RateLimit(20, per=1.0), RateLimit(2, per=1.0)], ids=str)
 async def test_however_long_answers_take_the_rate_is_99_percent_of_what_is_allowed(
-    lane: Priority, limit: RateLimit, seconds: float
+    priority: Priority, limit: RateLimit, seconds: float
 ):
     """A permit is away for as long as the answer takes, and a window more. That they take long is seen in a few rounds."""
     first, last = 5, 15
 
-    sent = await times(RateLimiter(limit), lane, (last + 2) * limit.requests, seconds, workers=limit.requests)
+    sent = await times(RateLimiter(limit), priority, (last + 2) * limit.requests, seconds, workers=limit.requests)
 
     counted = [at for at in sent if first * (limit.per + seconds) <= at < last * (limit.per + seconds)]
     assert len(counted) >= 0.99 * (last - first) * limit.requests
@@ -40,7 +40,7 @@ async def test_where_one_answer_is_slow_and_the_next_is_not_the_rate_of_bulk_is_
     async def work() -> None:
         for _ in left:
             permit = await permit_of(budget, Priority.BULK)
-            sent.append(permit.given_at - start)
+            sent.append(permit.granted_at - start)
             await anyio.sleep(choices.choice([0.0, 0.48]))
             budget.release(permit, 1)
 
@@ -159,7 +159,7 @@ async def test_what_is_in_use_beyond_a_lower_limit_comes_free_first(refused: int
         tasks.start_soon(ask)
         for second, permit in enumerate(permits, 1):
             await anyio.sleep(1)
-            budget.release(permit, 1, refused=second == refused)
+            budget.release(permit, 1, throttled=second == refused)
 
     assert sent == pytest.approx([turn])  # they come free at 11, 12, 13, 14, 15, and two are allowed, or four
 
@@ -206,7 +206,7 @@ async def test_what_windows_without_a_429_have_given_back_stays_given_back():
     early = await permit_of(budget)
     await throttled(budget)
     await anyio.sleep(35)
-    budget.release(early, 1, refused=True)  # nobody has asked for a permit since
+    budget.release(early, 1, throttled=True)  # nobody has asked for a permit since
 
     await anyio.sleep(11)
     assert await at_once(budget) == 60
@@ -217,7 +217,7 @@ async def test_one_429_halves_what_has_been_given_back_too():
     await throttled(budget)
     late = await later(budget, seconds=6)
     await anyio.sleep(29)
-    budget.release(late, 1, refused=True)
+    budget.release(late, 1, throttled=True)
 
     await anyio.sleep(11)
     assert await at_once(budget) == 30

@@ -127,7 +127,9 @@ async def test_429s_are_waited_for_apart_from_faults_and_told_to_everybody():
     script = Script(throttled("3"), throttled(), throttled("3"), 503, 200)
     start = anyio.current_time()
 
-    response = await retrying(script, cooldown=(pause := Told()))(request_of(Safety.WRITE, policy=RetryPolicy(attempts=2)))
+    response = await retrying(script, cooldown=(pause := Told()))(
+        request_of(Safety.WRITE, policy=RetryPolicy(attempts=2))
+    )
 
     assert response.status == 503  # a write is not sent again after that
     assert anyio.current_time() - start == pytest.approx(9)

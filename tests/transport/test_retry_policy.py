@@ -82,7 +82,7 @@ def test_retry_after_is_seconds_or_a_date_or_nothing(value: str | None, date: st
 
 
 def wait(policy: RetryPolicy, fault: Fault, *, faults: int = 1, throttles: int = 1, retry_after: float | None = None):
-    return policy.wait(fault, faults=faults, throttles=throttles, retry_after=retry_after, draw=lambda: 0.5)
+    return policy.wait(fault, faults=faults, throttles=throttles, retry_after=retry_after, random=lambda: 0.5)
 
 
 def test_backoff_doubles_with_full_jitter_up_to_its_cap():

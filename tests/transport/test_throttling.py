@@ -30,9 +30,9 @@ async def test_the_gate_lets_its_width_through_and_no_more():
 async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_all_of_it():
     gate, order = ConcurrencyLimiter(1), list[Priority]()
 
-    async def send(lane: Priority) -> None:
-        with await gate.acquire(Cooldown(), lane):
-            order.append(lane)
+    async def send(priority: Priority) -> None:
+        with await gate.acquire(Cooldown(), priority):
+            order.append(priority)
             await anyio.sleep(1)
 
     async with anyio.create_task_group() as tasks:
@@ -94,7 +94,7 @@ class Served:
         with await self.gate.acquire(self.pause) as turn:
             self.sent.append(anyio.current_time())
             await anyio.sleep(1)
-            turn.went_well = well
+            turn.succeeded = well
 
     async def seconds_of(self, count: int) -> list[int]:
         """How many were sent in each second."""
