@@ -132,7 +132,10 @@ Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 class SendError(Exception):
-    """No answer came. The cause is safe to show: it holds no request and no traceback."""
+    """No response was received. The cause is safe to show, because it holds no request and no traceback."""
+
+    retry_after: Final = None
+    """A response may have one; without a response there is none."""
 
     def __init__(self, fault: Fault, cause: Exception) -> None:
         super().__init__(str(cause) or type(cause).__name__)

@@ -153,19 +153,19 @@ class RetryPolicy(Value):
     max_retry_after: float = attrs.field(default=180.0, validator=attrs.validators.ge(0))
 
     def wait(
-        self, fault: Fault, *, faults: int, throttles: int, retry_after: float | None, random: Callable[[], float]
+        self, fault: Fault, *, failures: int, throttles: int, retry_after: float | None, random: Callable[[], float]
     ) -> float | None:
         """Seconds until the next attempt, or None for no more.
 
-        `faults` and `throttles` count what went wrong so far, this time included; `random` gives a number in [0, 1).
+        `failures` and `throttles` count what went wrong so far, this time included; `random` gives a number in [0, 1).
         """
         if fault is Fault.THROTTLED:
             exhausted = throttles > self.throttle_waits
             wait = DEFAULT_RETRY_AFTER if retry_after is None else retry_after
         else:
-            exhausted = faults >= self.attempts
+            exhausted = failures >= self.attempts
             # Full jitter: clients that failed together do not come back together.
-            wait = random() * min(self.max_backoff, 2.0 ** (faults - 1)) if retry_after is None else retry_after
+            wait = random() * min(self.max_backoff, 2.0 ** (failures - 1)) if retry_after is None else retry_after
         return None if exhausted or wait > self.max_retry_after else wait
 
 

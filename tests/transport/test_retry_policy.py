@@ -81,14 +81,14 @@ def test_retry_after_is_seconds_or_a_date_or_nothing(value: str | None, date: st
     assert parse_retry_after(value, date) == seconds
 
 
-def wait(policy: RetryPolicy, fault: Fault, *, faults: int = 1, throttles: int = 1, retry_after: float | None = None):
-    return policy.wait(fault, faults=faults, throttles=throttles, retry_after=retry_after, random=lambda: 0.5)
+def wait(policy: RetryPolicy, fault: Fault, *, failures: int = 1, throttles: int = 1, retry_after: float | None = None):
+    return policy.wait(fault, failures=failures, throttles=throttles, retry_after=retry_after, random=lambda: 0.5)
 
 
 def test_backoff_doubles_with_full_jitter_up_to_its_cap():
     policy = RetryPolicy(attempts=10)
 
-    waits = [wait(policy, Fault.CONNECTION_LOST, faults=faults) for faults in range(1, 8)]
+    waits = [wait(policy, Fault.CONNECTION_LOST, failures=failures) for failures in range(1, 8)]
 
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
@@ -96,9 +96,9 @@ def test_backoff_doubles_with_full_jitter_up_to_its_cap():
 def test_attempts_count_the_first_one_too():
     policy = RetryPolicy(attempts=4)
 
-    assert wait(policy, Fault.CONNECTION_LOST, faults=3) is not None
-    assert wait(policy, Fault.CONNECTION_LOST, faults=4) is None
-    assert wait(RetryPolicy(attempts=1), Fault.NOT_SENT, faults=1) is None
+    assert wait(policy, Fault.CONNECTION_LOST, failures=3) is not None
+    assert wait(policy, Fault.CONNECTION_LOST, failures=4) is None
+    assert wait(RetryPolicy(attempts=1), Fault.NOT_SENT, failures=1) is None
 
 
 def test_what_the_service_says_wins_over_backoff():
@@ -112,7 +112,7 @@ def test_a_silent_429_waits_three_seconds():
 
 
 def test_429s_are_counted_apart():
-    assert wait(RetryPolicy(), Fault.THROTTLED, faults=99, throttles=5) is not None
+    assert wait(RetryPolicy(), Fault.THROTTLED, failures=99, throttles=5) is not None
     assert wait(RetryPolicy(), Fault.THROTTLED, throttles=6) is None
 
 

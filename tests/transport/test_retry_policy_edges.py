@@ -28,7 +28,7 @@ def test_the_longest_wait_that_is_allowed_is_begun():
 
     for fault in (Fault.THROTTLED, Fault.UNAVAILABLE):
         waits = [
-            policy.wait(fault, faults=1, throttles=1, retry_after=seconds, random=lambda: 0.0)
+            policy.wait(fault, failures=1, throttles=1, retry_after=seconds, random=lambda: 0.0)
             for seconds in (5.0, math.nextafter(5.0, 6.0))
         ]
         assert waits == [5.0, None]
@@ -38,8 +38,8 @@ def test_there_is_no_attempt_beyond_the_last():
     policy = RetryPolicy(attempts=2)
 
     waits = [
-        policy.wait(Fault.CONNECTION_LOST, faults=faults, throttles=0, retry_after=None, random=lambda: 0.0)
-        for faults in (1, 2, 3)
+        policy.wait(Fault.CONNECTION_LOST, failures=failures, throttles=0, retry_after=None, random=lambda: 0.0)
+        for failures in (1, 2, 3)
     ]
 
     assert waits == [0, None, None]
@@ -48,8 +48,8 @@ def test_there_is_no_attempt_beyond_the_last():
 def test_the_least_policy_tries_once_and_waits_for_nothing():
     policy = RetryPolicy(attempts=1, max_backoff=0, throttle_waits=0, max_retry_after=0)
 
-    assert policy.wait(Fault.NOT_SENT, faults=1, throttles=0, retry_after=None, random=lambda: 0.5) is None
-    assert policy.wait(Fault.THROTTLED, faults=0, throttles=1, retry_after=0, random=lambda: 0.5) is None
+    assert policy.wait(Fault.NOT_SENT, failures=1, throttles=0, retry_after=None, random=lambda: 0.5) is None
+    assert policy.wait(Fault.THROTTLED, failures=0, throttles=1, retry_after=0, random=lambda: 0.5) is None
 
 
 def failures(budget: RetryBudget, count: int) -> list[bool]:
