@@ -4,11 +4,10 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
-import anyio
-
 from coaching_async._concurrency.tasks import run_in_thread
 from coaching_async._serialization.json import LARGE_BODY, check_size, parse_json
 
+from .httpcore_hooks import close_iterators
 from .messages import BodyError
 
 __all__ = ["MAX_BODY_SIZE", "ResponseBody", "parse_body", "read_body"]
@@ -70,12 +69,7 @@ async def read_body(response: ResponseBody) -> bytes | BodyError:
     async for chunk in chunks:
         decoder.feed(chunk)
         if decoder.error is not None:
-            # Leaving the loop would leave the library's generators to the garbage collector, one inside the other.
-            # Cancelled from within, each of them ends.
-            with anyio.CancelScope() as rest:
-                rest.cancel()
-                async for _ in chunks:
-                    pass
+            await close_iterators(chunks)
             break
     body = decoder.finish()
     if isinstance(body, BodyError) or _is_delimited(response) or not body or await _is_json(body):

@@ -13,6 +13,7 @@ from coaching_async._exceptions import ConfigurationError
 from coaching_async._version import VERSION
 
 from .body import ResponseBody
+from .httpcore_hooks import new_admission
 
 __all__ = ["HttpClient", "HttpResponse", "LazyHttpClient", "new_http_client", "new_tls_context"]
 
@@ -65,13 +66,7 @@ class LazyHttpClient:
         self.is_borrowed: Final = http is not None
         self.headers: Final = DEFAULT_HEADERS if self.is_borrowed else {}
         """What each request has to be given, because the client does not have it."""
-        self.admission: Final = None if self.is_borrowed else anyio.Semaphore(1, fast_acquire=True)
-        """Lets requests into httpcore one by one, each when the one before has made its first step in there, or ended.
-
-        httpcore gives all that come at once the same idle connection, and sends all but one of them back to look again,
-        through all connections each time: of a walk with eight under way that was a sixth of the CPU. A borrowed client may
-        take its time before the first step, or tell of none: its door would be shut for as long.
-        """
+        self.admission: Final = None if self.is_borrowed else new_admission()
         self._factory = factory
         self._lock = anyio.Lock()
 

@@ -86,6 +86,11 @@ class Request:
         """The same request, with a token that may be told to wait."""
         return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, cooldown)
 
+    def mark_sent(self) -> None:
+        """Record that the service may carry the request out from now on."""
+        if self.safety is not Safety.SAFE:
+            self.call.processed = "maybe"
+
 
 @attrs.frozen(eq=False, repr=False)
 class BodyError(Value):
