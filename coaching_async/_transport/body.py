@@ -1,4 +1,4 @@
-"""Reading the body of an answer: in full, and never more of it than a client can bear."""
+"""Response bodies: reading, gzip decompression, size limit, and parsing in a thread."""
 
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 MAX_BODY_SIZE: Final = 10 * 2**20
-"""Bytes of a body, unpacked. A page of a hundred appointments has about 150,000."""
+"""Bytes of a body after decompression. A page of 100 appointments has about 150,000."""
 
 
 TOO_LARGE: Final = BodyError(f"it is larger than {MAX_BODY_SIZE // 2**20} MiB")
@@ -35,10 +35,11 @@ JSON_TRUNCATED: Final = BodyError("it ends with its connection, in the middle of
 
 
 DELIMITERS: Final = ("content-length", "transfer-encoding")
+"""Headers that mark the end of an HTTP/1 body."""
 
 
 class ResponseBody(Protocol):
-    """As much of an HTTP library's answer as it takes to read it."""
+    """What reading a body needs of an HTTP library's response."""
 
     @property
     def http_version(self) -> str: ...
@@ -52,11 +53,11 @@ class ResponseBody(Protocol):
 
 
 async def read_body(response: ResponseBody) -> bytes | BodyError:
-    """The unpacked body, or why there is none. What the HTTP library raises when the connection breaks is passed on.
+    """Return the decompressed body, or why there is none. Raises what the HTTP library raises when the connection breaks.
 
-    The library's own decoding is not used: it unpacks a chunk whole, and 64 KiB may hold 64 MiB.
+    The library's own decompression is not used, because it has no size limit: a chunk of 64 KiB may hold 64 MiB.
     """
-    if response.is_stream_consumed:  # a transport that had it all at once
+    if response.is_stream_consumed:  # by a borrowed client's transport or hook
         return response.content if len(response.content) <= MAX_BODY_SIZE else TOO_LARGE
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
@@ -78,7 +79,7 @@ async def read_body(response: ResponseBody) -> bytes | BodyError:
 
 
 async def drain(response: ResponseBody) -> bytes:
-    """The end of an answer that has no body, whatever it says of one: else its connection would be closed."""
+    """Read the response to a HEAD request to its end, because its connection would otherwise be closed."""
     if not response.is_stream_consumed:
         async for _ in response.aiter_raw():
             pass
@@ -86,7 +87,7 @@ async def drain(response: ResponseBody) -> bytes:
 
 
 class BodyDecoder:
-    """A body that grows chunk by chunk, until it is whole or has a flaw."""
+    """Collects the chunks of a body, up to the size limit. `error` is set as soon as the body is unusable."""
 
     def __init__(self, *, is_gzipped: bool) -> None:
         self.error: BodyError | None = None
@@ -95,7 +96,7 @@ class BodyDecoder:
         self._has_data = False
 
     def feed(self, chunk: bytes) -> None:
-        """Unpack what came, and no more of it than there is room for."""
+        """Add a chunk, decompressed up to the size limit."""
         if self.error is not None:
             return
         self._has_data = True
@@ -111,14 +112,14 @@ class BodyDecoder:
             self.error = TOO_LARGE
 
     def finish(self) -> bytes | BodyError:
-        """All of it, or why there is none."""
+        """Return the whole body, or why there is none."""
         if self.error is None and self._gzip is not None and self._has_data and not self._gzip.eof:
             return GZIP_TRUNCATED
         return self.error or bytes(self._body)
 
 
 def _is_delimited(response: ResponseBody) -> bool:
-    """Whether the end of the answer is more than the end of its connection, which may come at any time."""
+    """Whether the protocol marks the end of the body, so that a lost connection cannot be taken for it."""
     return not response.http_version.startswith("HTTP/1") or any(name in response.headers for name in DELIMITERS)
 
 

@@ -41,13 +41,13 @@ INCOMPLETE_HANDSHAKE: Final = (
 
 
 def classify(error: Exception, *, borrowed: bool) -> SendError | None:
-    """Return the fault of an exception, with a sanitized copy of it as the cause; None if it is no network error but a bug."""
+    """Return the fault of an exception with a sanitized copy as its cause, or None if it is a bug and no network error."""
     cls = _network_error_class(error)
     return None if cls is None else SendError(_fault(error, cls.__name__, borrowed=borrowed), _sanitized(error, cls))
 
 
 def response_raised_by(error: Exception) -> HttpResponse | None:
-    """Return the response of a status error, which a borrowed client may raise by itself, in a hook for example."""
+    """Return the response of a status error, which a borrowed client may raise, in a hook for example."""
     cls = _network_error_class(error)
     if cls is None or cls.__name__ != "HTTPStatusError":
         return None

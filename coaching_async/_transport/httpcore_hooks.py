@@ -26,7 +26,7 @@ _in_an_exchange: Final = ContextVar("in_an_exchange", default=False)
 
 
 def silence_hpack() -> None:
-    """Keep hpack's loggers silent from here to the end of the task, because at DEBUG they write each header, the token included.
+    """Silence hpack's loggers for the rest of the task, because at DEBUG they write each header, the token included.
 
     HTTP/2 requests of other tasks are logged as before.
     """
@@ -42,9 +42,11 @@ def _is_foreign(_: logging.LogRecord) -> bool:
 def new_admission() -> anyio.Semaphore:
     """Return a semaphore that lets requests into httpcore one at a time: each until its first event, or its end.
 
-    Without it httpcore assigns one idle connection to all requests that arrive together, and all but one of them have to
-    search the whole pool again (encode/httpcore#822). In a walk with eight concurrent requests that took a sixth of the CPU.
-    Borrowed clients go without: their hooks may take long before the first event, and their transports may report none.
+    Without it httpcore assigns one idle connection to all requests that arrive together, and all but one of them search
+    the whole pool again (encode/httpcore#822). In a walk with eight concurrent requests that took a sixth of the CPU.
+
+    A borrowed client goes without, because its hooks may take long before the first event, and its transport may report
+    no event at all.
     """
     return anyio.Semaphore(1, fast_acquire=True)
 
@@ -107,7 +109,7 @@ class RedactedCredentials(tuple[bytes, ...]):
 
 
 def remove_client_defaults(http_request: Any, url: str, client_headers: Mapping[str, str]) -> None:
-    """Remove what a borrowed client adds to each request: its parameters, which replace the request's own, and its cookies."""
+    """Remove a borrowed client's parameters, which replace those of the request, and its cookies from a request."""
     if str(http_request.url) != url:
         http_request.url = type(http_request.url)(url)
     if "cookie" not in client_headers:

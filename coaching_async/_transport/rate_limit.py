@@ -4,7 +4,7 @@ import math
 from collections import deque
 from typing import Final
 
-import anyio.lowlevel
+import anyio
 import attrs
 
 from coaching_async._concurrency.deadlines import raise_if_too_late
@@ -30,7 +30,7 @@ BULK_BURST: Final = 5
 
 
 INTERACTIVE_RESERVE: Final = 3
-"""A third of the limit is left to interactive requests while bulk spreads what is free over the time until more comes free."""
+"""A third of the limit is left to interactive requests while bulk spreads the rest over time."""
 
 
 RECOVERY_STEPS: Final = 20
@@ -96,7 +96,7 @@ class RateLimiter:
         return self._grant(now)
 
     async def acquire(self, priority: Priority = Priority.INTERACTIVE) -> Permit:
-        """Wait for a permit. Raises `RateLimited` at once if that of an interactive request would come after the deadline."""
+        """Wait for a permit. Raises `RateLimited` at once if an interactive request would get it after its deadline."""
         if priority is Priority.BULK:
             async with self._locks[priority]:
                 return await self._wait_for_permit(priority)
@@ -225,9 +225,8 @@ class RateLimiter:
         excess = self._in_flight + self._used_in_window(now) - limit
         if self._interactive_waiting + excess < 0:
             return
-        # After a decrease more permits may be in use than the limit allows. When those expire, which they do first, no permit
-        # comes free. Then permits come free in rounds of `limit`, in the order of their responses; those in flight after a
-        # window at the earliest.
+        # After a decrease more permits may be in use than the limit allows. The first ones to expire free none then. After
+        # them permits come free in rounds of `limit`, in the order of the responses, those in flight in a window at best.
         above_limit = max(0, excess)
         rounds, index = divmod(self._interactive_waiting + excess - above_limit, limit)
         index += above_limit

@@ -1,4 +1,4 @@
-"""Middleware that sends again what may be sent again."""
+"""Retry middleware: retries failed requests, with backoff, as far as that is safe (idempotency)."""
 
 import random
 from collections.abc import Callable
@@ -80,25 +80,25 @@ class RetryMiddleware:
         try:
             return await self.send(request.with_cooldown(self.cooldown))
         except SendError as error:
-            return error.with_traceback(None)  # its frames hold the signed request
+            return error.with_traceback(None)  # the frames hold the token
         except CoachingError as error:
             if request.call.processed == "no":
                 raise
             problem = str(error)
         raise _outcome_unknown(
-            request, f"an attempt may have been carried out, and for another there was no way: {problem}"
+            request, f"an attempt may have been carried out, and another one could not be made: {problem}"
         )
 
 
 DELETED: Final = Response(204)
-"""Stands for the answer to a delete that was done, and whose own answer got lost."""
+"""Response to a delete that was carried out, but whose own response was lost."""
 
 
 def _final_response(request: Request, outcome: "Response | SendError") -> Response:
-    assert isinstance(outcome, Response)  # noqa: S101 # a failed exchange always has a fault
+    assert isinstance(outcome, Response)  # noqa: S101 # a SendError always has a fault
     call = request.call
     if request.safety is Safety.DELETE and call.processed == "maybe" and outcome.status in {404, 410}:
-        call.processed = "yes"  # it is gone, and most likely by our own hand
+        call.processed = "yes"  # an earlier attempt most likely deleted it
         return DELETED
     _raise_if_uncertain(request, outcome)
     if outcome.status < 300 and request.safety is not Safety.SAFE:
@@ -118,7 +118,7 @@ def _give_up(request: Request, outcome: "Response | SendError") -> Response:
 
 
 def _raise_if_uncertain(request: Request, outcome: Response) -> None:
-    """A 401 or a 429 says that nothing was done, but not of the attempt before."""
+    """Raise `OutcomeUnknown` if an earlier attempt may have been carried out: a 401 or 429 is only about the last one."""
     if outcome.status in {401, 429} and request.call.processed != "no":
         raise _outcome_unknown(
             request, f"an attempt may have been carried out, and another was answered {outcome.status}"

@@ -1,4 +1,4 @@
-"""When nobody may send, and how many may at once."""
+"""Throttling: the concurrency limit, and the cooldown of a token after a 429."""
 
 import math
 from contextlib import nullcontext
@@ -15,30 +15,32 @@ __all__ = ["ConcurrencyLimiter", "Cooldown", "Slot"]
 
 
 class Cooldown:
-    """While it lasts, nobody sends with the token that was told to wait.
+    """Cooldown after a 429, shared by all requests of a token.
 
-    Then one probes, and each that goes well makes room for one more at a time, so that they double with every round.
+    While it is active no request starts. Then one probe request is allowed, and each success raises the limit by one
+    (slow start), so that it doubles with every round trip.
     """
 
     def __init__(self) -> None:
-        self._ends_at = float("-inf")
+        self._ends_at = -math.inf
         self._generation = 0
         self._ramp_limit = math.inf
-        self._in_flight = 0  # of those that began after the last pause
+        self._in_flight = 0
+        """Requests that started after the last cooldown."""
         self._changed = Signal()
 
     def start(self, seconds: float) -> None:
-        """Begin one, or let it go on for that long; a longer one already told stays."""
+        """Start a cooldown, or extend the current one; one that ends later stays as it is."""
         self._ends_at = max(self._ends_at, anyio.current_time() + seconds)
         self._generation += 1
         self._ramp_limit, self._in_flight = 1, 0
 
     def allows_request(self) -> bool:
-        """Whether one may send now."""
+        """Whether a request may start now."""
         return anyio.current_time() >= self._ends_at and self._in_flight < self._ramp_limit
 
     async def wait(self) -> None:
-        """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
+        """Wait until a request may start. Raises `RateLimited` at once if the cooldown ends after the deadline."""
         while not self.allows_request():
             raise_if_too_late(self._ends_at)
             if anyio.current_time() < self._ends_at:
@@ -47,12 +49,12 @@ class Cooldown:
                 await self._changed.wait()
 
     def request_started(self) -> int:
-        """One is under way. Gives what `end` is told."""
+        """Count a request as in flight. Return the generation, which `request_finished` takes."""
         self._in_flight += 1
         return self._generation
 
     def request_finished(self, generation: int, *, succeeded: bool) -> None:
-        """It has ended."""
+        """Count a request as finished. One that started before the last cooldown does not change the limit."""
         if generation == self._generation:
             self._in_flight -= 1
             if succeeded:
@@ -61,14 +63,15 @@ class Cooldown:
 
 
 RAMP_UP_LIMIT: Final = 32
-"""More are not under way at once, so there is nothing left to ramp up to."""
+"""Requests in flight from which on a cooldown no longer limits them."""
 
 
 class ConcurrencyLimiter:
-    """Lets at most `limit` exchanges through at once, and none in a pause of their token.
+    """Limits concurrent exchanges to `limit`, and starts none during the token's cooldown.
 
-    Whether there is a pause is asked last, with the slot in hand, so that nobody who waited for a slot slips out into it;
-    while it lasts no slot is held. Of bulk one at a time waits for a slot, so that a direct call has no more before it.
+    The cooldown is checked after the slot was acquired, because it may begin while a request waits for its slot; in that
+    case the slot is released. Only one bulk request at a time waits for a slot, so an interactive one has at most that one
+    before it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -76,7 +79,7 @@ class ConcurrencyLimiter:
         self._bulk_lock = anyio.Lock()
 
     def acquire_nowait(self, cooldown: Cooldown) -> "Slot | None":
-        """A place among those under way, if there is one at once; not for who is cancelled, or past the deadline."""
+        """Return a slot if one is free; None also for a caller that is cancelled or past its deadline."""
         if is_past_deadline() or not cooldown.allows_request():
             return None
         try:
@@ -86,7 +89,7 @@ class ConcurrencyLimiter:
         return Slot(self._slots, cooldown)
 
     async def acquire(self, cooldown: Cooldown, priority: Priority = Priority.INTERACTIVE) -> "Slot":
-        """A place among those under way, until the block of what it gives ends: `with await limiter.acquire(cooldown):`."""
+        """Wait for a slot, which a `with` block holds. Raises `RateLimited` if the cooldown ends after the deadline."""
         while True:
             await cooldown.wait()
             async with self._bulk_lock if priority is Priority.BULK else nullcontext():
@@ -97,7 +100,7 @@ class ConcurrencyLimiter:
 
 
 class Slot:
-    """One request under way: whether the service took it, which a 429 and a broken connection do not tell."""
+    """The right to run one exchange. Its holder sets `succeeded` if there was a response other than 429."""
 
     __slots__ = ("_cooldown", "_generation", "_slots", "succeeded")
 
