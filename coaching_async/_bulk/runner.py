@@ -4,12 +4,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
 
 import anyio.lowlevel
 
 from coaching_async._api.responses import refuse_capture
-from coaching_async._concurrency.synchronization import SingleTaskGuard
+from coaching_async._concurrency.synchronization import Signal, SingleTaskGuard
+from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import AuthError, ClientMisuse, CoachingError, Unauthorized
 from coaching_async._transport.priority import bulk_priority
 
@@ -122,92 +123,81 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._source = aiter(items) if isinstance(items, AsyncIterable) else SyncItems(items)
         self._started = 0
         self._yielded = 0
-        self._told: deque[tuple[int, Outcome[K, T]]] = deque()
+        self._completed: deque[tuple[int, Outcome[K, T]]] = deque()
+        self._changed = Signal()
         self._has_begun = False
         self._is_open = False
-        self._is_drawing = False
+        self._is_reading_input = False
         self._is_stopped = False
         self._input_exhausted = False
         self._input_error: CoachingError | None = None
-        self._errors: list[BaseException] = []
 
     async def __aenter__(self) -> Self:
         if self._has_begun:
             raise ClientMisuse("this bulk has begun already: make a new one")
         refuse_capture()
-        self._changed = anyio.Event()
-        self._tasks = anyio.create_task_group()
+        self._tasks = ErrorCollectingTaskGroup()
         await self._tasks.__aenter__()
         self._has_begun = self._is_open = True
-        self._tasks.start_soon(self._guarded, self._produce)
+        self._tasks.start_soon(self._produce)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._is_open = False
-        callers = _without_cancellation(error)
         self._tasks.cancel_scope.cancel()
-        try:
-            await self._tasks.__aexit__(kind, error, traceback)
-        except BaseExceptionGroup as group:  # the caller's own error, and what struck it while it waited here
-            for each in group.exceptions:
-                self._record_error(each)
-        errors, self._errors = self._errors, []
-        if errors and (callers is None or not isinstance(_most_severe(errors), Exception)):
-            # What is raised while a cancelling is thrown in, gets it as context in every coroutine above.
-            await anyio.lowlevel.cancel_shielded_checkpoint()
-            _raise_unchained(_most_severe(errors))
-        if callers is not None and callers is not error:
-            _raise_unchained(callers)
+        await self._tasks.__aexit__(kind, error, traceback)
 
     async def __anext__(self) -> tuple[int, Outcome[K, T]]:
         if not self._is_open:
             raise ClientMisuse("a bulk_stream is read inside its `async with` block")
-        while not self._told:
+        while not self._completed:
             if self._input_exhausted and self._yielded == self._started:
                 if self._input_error is not None:
                     raise self._input_error
                 raise StopAsyncIteration
-            self._changed = anyio.Event()
             await self._changed.wait()
         self._yielded += 1
-        return self._told.popleft()
+        return self._completed.popleft()
 
     def remaining(self) -> Iterable[K]:
         """What a plain input still has. One that is async is not read any further: it may wait, or never end."""
         return self._source.left if isinstance(self._source, SyncItems) else ()
 
     async def _produce(self) -> None:
-        source: AsyncIterator[Any] = self._source
-        with anyio.CancelScope() as self._drawing:
+        with anyio.CancelScope() as self._input_scope:
             try:
                 await self._start_calls()
-            except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
+            except CoachingError as error:  # the input is a list that cannot be read any further: started calls go on
                 self._input_error = error
             finally:
-                # Nobody else can, and trio complains of one that is left open. What scopes it holds lie in this one.
-                if isinstance(source, AsyncGenerator):
-                    try:
-                        await source.aclose()
-                    except* GeneratorExit:  # which is thrown in, and wrapped by a task group on its way out
-                        pass
+                await self._close_input()
         self._input_exhausted = True
-        self._changed.set()
+        self._changed.notify_all()
+
+    async def _close_input(self) -> None:
+        """Close an async generator in the task that read it, because it may hold cancel scopes, which are of this task."""
+        source: AsyncIterator[Any] = self._source
+        if isinstance(source, AsyncGenerator):
+            try:
+                await source.aclose()
+            except* GeneratorExit:  # `aclose` throws it in, and a task group of the generator wraps it
+                pass
 
     async def _start_calls(self) -> None:
         while True:
             await self.capacity.acquire()
             if self._is_stopped:
                 return
-            self._is_drawing = True
+            self._is_reading_input = True
             try:
                 item = await anext(self._source)
             except StopAsyncIteration:
                 return
             finally:
-                self._is_drawing = False
-            self._tasks.start_soon(self._guarded, self._run_call, self._started, item)
+                self._is_reading_input = False
+            self._tasks.start_soon(self._run_call, self._started, item)
             self._started += 1
 
     async def _run_call(self, index: int, item: K) -> None:
@@ -225,31 +215,16 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
                     f"raised by the call for item {index} of a bulk, counted from 0; the others were cancelled"
                 )
                 raise
-        self._told.append((index, outcome))
-        self._changed.set()
+        self._completed.append((index, outcome))
+        self._changed.notify_all()
 
     def _stop(self) -> None:
-        """Draw no more. An input that is waited for is cancelled; any other ends in peace."""
+        """Start no more calls. The input is cancelled if it is being waited for; else it is closed without a cancellation."""
         self._is_stopped = True
-        if self._is_drawing:
-            self._drawing.cancel()
+        if self._is_reading_input:
+            self._input_scope.cancel()
         else:
-            self.capacity.release()  # who draws may wait for it
-
-    async def _guarded(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Do the work, and keep what it raises, unless that is a cancelling."""
-        try:
-            await work(*args)
-        except BaseException as error:
-            if not self._record_error(error):
-                raise
-            self._tasks.cancel_scope.cancel()
-
-    def _record_error(self, error: BaseException) -> bool:
-        """Whether there is something in it to be raised at the end."""
-        kept = _without_cancellation(error)
-        self._errors += [] if kept is None else [kept]
-        return kept is not None
+            self.capacity.release()  # `_start_calls` may wait for it
 
 
 class SyncItems(AsyncIterator[K], Generic[K]):
@@ -268,27 +243,3 @@ def _without_own_frame(error: CoachingError) -> CoachingError:
     """Without our frame, which holds the whole bulk, and the bulk the error."""
     assert error.__traceback__ is not None  # noqa: S101 # it was raised
     return error.with_traceback(error.__traceback__.tb_next)
-
-
-def _without_cancellation(error: BaseException | None) -> BaseException | None:
-    """What there is besides cancellings, which trio's nurseries put into one group with what else was raised."""
-    cancelled = anyio.get_cancelled_exc_class()
-    if not isinstance(error, BaseExceptionGroup):
-        return None if isinstance(error, cancelled) else error
-    group = cast("BaseExceptionGroup[BaseException]", error)
-    return group if group.subgroup(cancelled) is None else group.split(cancelled)[1]
-
-
-def _most_severe(errors: list[BaseException]) -> BaseException:
-    """The one that had the others cancelled, unless one of them is no mere Exception."""
-    return next((each for each in errors if not isinstance(each, Exception)), errors[0])
-
-
-def _raise_unchained(error: BaseException) -> NoReturn:
-    """With the context that it had: the cancelling that it led to is none."""
-    context = error.__context__
-    try:
-        raise error
-    finally:
-        error.__context__ = context
-        del error, context  # its traceback holds this frame

@@ -5,12 +5,13 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self, TypeVar, cast
 
 import anyio
-from anyio.lowlevel import RunVar, current_token
+from anyio.lowlevel import RunVar, cancel_shielded_checkpoint, current_token
 
-__all__ = ["BackgroundTasks", "current_task", "run_in_child_task", "run_in_thread"]
+__all__ = ["BackgroundTasks", "ErrorCollectingTaskGroup", "current_task", "run_in_child_task", "run_in_thread"]
 
 T = TypeVar("T")
 
@@ -29,26 +30,100 @@ def current_task() -> Any:
     return task
 
 
+class ErrorCollectingTaskGroup:
+    """A task group that raises an error of its tasks as itself, not in an exception group.
+
+    The first error cancels the other tasks and the block. It is raised when the block is left, unless the block raised an
+    error of its own. An interrupt (KeyboardInterrupt, SystemExit) is raised in any case.
+    """
+
+    def __init__(self) -> None:
+        self._group = anyio.create_task_group()
+        self._errors: list[BaseException] = []
+
+    @property
+    def cancel_scope(self) -> anyio.CancelScope:
+        """The cancel scope of the block and of the tasks."""
+        return self._group.cancel_scope
+
+    def start_soon(self, function: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Start a task that runs `function(*args)`."""
+        self._group.start_soon(self._run, function, *args)
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        block_error = None if error is None else _without_cancellation(error)
+        is_handled: bool | None = False
+        try:
+            is_handled = await self._group.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:  # the block's error, or a KeyboardInterrupt that trio raises in this task
+            for member in group.exceptions:
+                self._record(member)
+        if self._errors and (block_error is None or not isinstance(_most_severe(self._errors), Exception)):
+            # The cancellation is being thrown in. Until the next checkpoint it would become the context of what is raised.
+            await cancel_shielded_checkpoint()
+            errors, self._errors = self._errors, []
+            _raise_unchained(errors)
+        if block_error is not None and block_error is not error:
+            _raise_unchained([block_error])
+        return is_handled
+
+    async def _run(self, function: Callable[..., Awaitable[None]], *args: Any) -> None:
+        try:
+            await function(*args)
+        except BaseException as error:
+            if not self._record(error):
+                raise
+            self.cancel_scope.cancel()
+
+    def _record(self, error: BaseException) -> bool:
+        """Record what has to be raised at the end. Return whether there is any: a cancellation is not recorded."""
+        recorded = _without_cancellation(error)
+        if recorded is not None:
+            self._errors.append(recorded)
+        return recorded is not None
+
+
+def _without_cancellation(error: BaseException) -> BaseException | None:
+    """Remove cancellations, which a nursery of trio puts into one group with the errors of its tasks."""
+    cancelled = anyio.get_cancelled_exc_class()
+    if not isinstance(error, BaseExceptionGroup):
+        return None if isinstance(error, cancelled) else error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return group if group.subgroup(cancelled) is None else group.split(cancelled)[1]
+
+
+def _most_severe(errors: list[BaseException]) -> BaseException:
+    """Return the first interrupt, or else the first error, which is the one that cancelled the others."""
+    return next((error for error in errors if not isinstance(error, Exception)), errors[0])
+
+
+def _raise_unchained(errors: list[BaseException]) -> NoReturn:
+    """Raise the most severe error with the context that it has. The cancellation that it led to is not its context."""
+    error = _most_severe(errors)
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context
+        errors.clear()  # its traceback holds this frame and the caller's
+        del error, context
+
+
 async def run_in_child_task(function: Callable[[], Awaitable[T]]) -> T:
-    """Run `function` in a task of its own: no exception groups."""
+    """Run `function` in a child task, and return or raise what it returns or raises."""
     values: list[T] = []
-    errors: list[BaseException] = []
 
     async def child() -> None:
-        try:
-            values.append(await function())
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:  # noqa: BLE001 # handed on below
-            errors.append(error)
+        values.append(await function())
 
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(child)
-    except BaseExceptionGroup as group:  # what struck the caller while it waited here: KeyboardInterrupt on trio
-        errors += group.exceptions
-    if errors:
-        raise errors.pop()
+    async with ErrorCollectingTaskGroup() as tasks:
+        tasks.start_soon(child)
     if not values:
         raise RuntimeError("the HTTP client cancelled a request by itself")
     return values.pop()

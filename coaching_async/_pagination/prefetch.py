@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 
 import anyio
 import attrs
-from anyio.abc import TaskGroup
 
+from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async.models.common import Page
 
 from .cursor import Position
@@ -63,7 +63,7 @@ class Prefetcher(Generic[T]):
         *,
         is_merged: bool,
     ) -> None:
-        self.tasks: TaskGroup | None = None
+        self.tasks: ErrorCollectingTaskGroup | None = None
         """Where its tasks live."""
         self._lanes = [_prefetch_queue(read, start) for read, start in zip(reads, starts, strict=True)]
         self._width = width
