@@ -4,6 +4,7 @@ python benchmarks/overhead.py [--quick]
 """
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -83,6 +84,8 @@ def timing(runner: asyncio.Runner, work: Calls, calls: int) -> Callable[[], Meas
 
 def counted(runner: asyncio.Runner, work: Calls) -> int:
     """How many times some work asks for memory."""
+    # Memray corrects the addresses of a Python that is linked at fixed ones, as Debian's is, and warns of it.
+    memray.set_log_level(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "allocations"
         with memray.Tracker(path, trace_python_allocators=True):

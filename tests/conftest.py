@@ -49,14 +49,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
-@pytest.fixture(scope="session", autouse=True)
-def an_interrupt_is_never_ignored() -> Iterator[None]:
-    """A shell without job control starts what runs in the background with SIGINT ignored, and children inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture(scope="session")
 def witness() -> Iterator[Witness]:
     with witnessing() as witness:

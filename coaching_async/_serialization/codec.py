@@ -1,4 +1,4 @@
-"""Between the API's camelCase JSON and the models."""
+"""Serialization and deserialization: models to the API's camelCase JSON, and back."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,30 +17,33 @@ __all__ = ["decode", "encode", "from_dict", "to_dict"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from cattrs import Converter
+    from .converter import DetailedConverter, FastConverter
 
 
 def to_dict(model: object) -> dict[str, Any]:
-    """A model as the API writes it: camelCase names, times as text, what is absent left out; ready for `json.dumps`."""
+    """Return a model in the API's JSON: camelCase names, times as text, absent fields left out. `json.dumps` takes it.
+
+    Raises `TypeError` for anything but a model.
+    """
     if not attrs.has(type(model)):
         raise TypeError(f"a model is needed, not {type(model).__name__}")
-    result: dict[str, Any] = _converter().unstructure(model)
+    result: dict[str, Any] = _fast_converter().unstructure(model)
     return result
 
 
 def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
-    """A model from the API's own JSON, a webhook's or a stored one: the reverse of `to_dict`.
+    """Return a model from the API's own JSON, that of a webhook or a stored one for example: the reverse of `to_dict`.
 
-    Unknown fields are dropped, unknown enum values kept. Raises `ValueError`, which names the place, where `data` is
-    no such model.
+    Unknown fields are dropped, and unknown enum values are kept. Raises `ValueError`, which names the place, if `data` is
+    not such a model.
     """
     if not isinstance(data, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] # JSON may be anything
-        raise ValueError(f"no {_name(cls)}: expected an object")  # noqa: TRY004 # it is about the value that came
-    with suppress(Exception):  # a converter may meet anything
-        return _converter().structure(dict(data), cls)
+        raise ValueError(f"no {_name(cls)}: expected an object")  # noqa: TRY004 # the value is at fault, not the program
+    with suppress(Exception):  # the detailed converter reports what is wrong
+        return _fast_converter().structure(dict(data), cls)
     try:
-        return _converter(is_detailed=True).structure(dict(data), cls)
-    except Exception as error:  # noqa: BLE001 # what it met is told, not shown
+        return _detailed_converter().structure(dict(data), cls)
+    except Exception as error:  # noqa: BLE001 # the error describes the value without quoting it
         from cattrs import transform_error
 
         problem = camelize_names("; ".join(transform_error(error, format_exception=_describe)))
@@ -50,35 +53,45 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
 def decode(cls: type[T], content: bytes) -> T:
     """Return the `cls` of a response body (deserialization). Raises `ValueError`, which names the place, if there is none."""
     if (value := parse_with_orjson(content)) is not None:
-        with suppress(Exception):  # no such model, or an integer that orjson read as a float: the other parser tells
-            return _converter().structure(value, cls)
+        with suppress(Exception):  # the standard library decides: orjson reads long integers as floats
+            return _fast_converter().structure(value, cls)
     return from_dict(cls, parse_json(content))
 
 
 def encode(body: object) -> bytes:
-    """A request body as JSON, without what only the service sets. `body` is a model, or a dict of fields by our names."""
+    """Return a request body as JSON, without fields that only the service sets.
+
+    `body` is a model, or a dict with the names of a model's fields.
+    """
     if isinstance(body, dict):
         body = {to_camel(name): value for name, value in cast("dict[str, object]", body).items()}
-    return dumps(_writable(_converter().unstructure(body)))
+    return dumps(_without_self_uris(_fast_converter().unstructure(body)))
 
 
-def _writable(value: object) -> object:
-    """References read from the service carry their address, which it does not take back."""
+def _without_self_uris(value: object) -> object:
+    """References that were read from the service have a `selfUri`, which the service does not accept in a request."""
     match value:
         case dict():
             items = cast("dict[str, object]", value).items()
-            return {key: _writable(inner) for key, inner in items if key != "selfUri"}
+            return {key: _without_self_uris(inner) for key, inner in items if key != "selfUri"}
         case list() | tuple():
-            return [_writable(inner) for inner in cast("Sequence[object]", value)]
+            return [_without_self_uris(inner) for inner in cast("Sequence[object]", value)]
         case _:
             return value
 
 
 @cache
-def _converter(*, is_detailed: bool = False) -> "Converter":
-    from .converter import make_converter
+def _fast_converter() -> "FastConverter":
+    from .converter import FastConverter  # the first response imports cattrs
 
-    return make_converter(is_detailed=is_detailed)
+    return FastConverter()
+
+
+@cache
+def _detailed_converter() -> "DetailedConverter":
+    from .converter import DetailedConverter
+
+    return DetailedConverter()
 
 
 def _name(cls: Any) -> str:

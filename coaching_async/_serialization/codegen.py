@@ -1,8 +1,8 @@
-"""How a model is made of a JSON object: a function for each of our classes, written from its fields and compiled once.
+"""Generated structure functions: source code that turns a JSON object into a model, compiled once for each class.
 
-What it does is what the converter's hooks say. It goes to them without detours: a value that is of the right type already
-needs no hook, and a model that only keeps what it is given has its slots filled without its `__init__`, which takes twice as
-long for a frozen class. The first thing that is wrong ends it; where that is, is found by who converts in detail.
+A generated function does what the converter's hooks do, in less time. It calls no hook for a value that already has the right
+type. It fills the slots of a model without validators directly, because the `__init__` of a frozen class takes twice as long.
+It stops at the first wrong value; the detailed converter reports the place.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,22 +21,22 @@ __all__ = ["Hook", "Hooks", "generate_structure_fn", "is_absent_when_null"]
 
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
-"""Makes a value of a type from JSON. Raises any exception."""
+"""Creates a value of a type from JSON. Raises any exception."""
 
 
 class Hooks(Protocol):
-    """As much of a converter as is used here."""
+    """The part of a converter that generated functions use."""
 
     def get_structure_hook(self, kind: Any, /) -> Hook: ...
     def structure(self, value: Any, kind: Any, /) -> Any: ...
 
 
 EXACT_TYPES: Final = {str: "str", int: "int", bool: "bool"}
-"""Types whose values are taken as they are."""
+"""Types whose values need no conversion."""
 
 
 MAX_DOT_SEGMENT: Final = max(map(len, DOT_SEGMENTS))
-"""Characters of a text that may be no id."""
+"""Characters of the longest dot segment. An id that is longer needs no check."""
 
 
 FUNCTION_HEADER: Final = """\
@@ -48,82 +48,84 @@ def structure(value, _):
 
 
 def is_absent_when_null(field: "attrs.Attribute[Any]") -> bool:
-    """Whether null says the same as nothing: a list, a mapping, or what may be absent in an answer."""
+    """Whether null means that the field is absent: true of lists, mappings and optional fields of responses."""
     return field.default is None or field.default in ((), EMPTY_MAPPING)
 
 
 def generate_structure_fn(cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Attribute[Any]"], Hook | None]) -> Hook:
-    """A hook that makes a `cls` of an object. `own_hook` is that of one field, where it has another than its type.
+    """Return a hook that creates a `cls` from a JSON object. `own_hook` returns the hook of a field, if its type's does not apply.
 
-    A class has slots, no `__init__` of its own, and no default that is made anew each time: those of the package are such.
+    The class has slots, no handwritten `__init__` and no default factories. That is true of all models of the package.
     """
     model: Any = get_origin(cls) or cls
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(model))
-    given = dict(zip(getattr(model, "__parameters__", ()), get_args(cls), strict=True))
+    type_arguments = dict(zip(getattr(model, "__parameters__", ()), get_args(cls), strict=True))
     lines: list[str] = []
     names: dict[str, Any] = {"cls": model, "new": model.__new__, "moment": datetime.fromisoformat}
     for field in fields:
-        kind = _without_none(field, _substituted(given, field.type))
+        kind = _without_none(field, _substituted(type_arguments, field.type))
         names[f"type_{field.name}"], names[f"default_{field.name}"] = kind, field.default
         names[f"hook_{field.name}"] = own_hook(field) or (
-            hooks.structure if _mentions(kind, cls) else hooks.get_structure_hook(kind)  # itself is made when it is met
+            hooks.structure
+            if _mentions(kind, cls)
+            else hooks.get_structure_hook(kind)  # a recursive type has no hook yet
         )
         if _is_enum(kind):
             names[f"known_{field.name}"] = kind._value2member_map_.get
         lines += _field_lines(field, kind)
     if _has_plain_init(model, fields):
         names |= {f"set_{field.name}": getattr(model, field.name).__set__ for field in fields}
-        lines += ["made = new(cls)", *(f"set_{field.name}(made, v_{field.name})" for field in fields), "return made"]
+        lines += ["model = new(cls)", *(f"set_{field.name}(model, v_{field.name})" for field in fields), "return model"]
     else:
         lines.append(f"return cls({', '.join(f'{field.alias}=v_{field.name}' for field in fields)})")
     source = FUNCTION_HEADER + "".join(f"    {line}\n" for line in lines)
     exec(compile(source, f"<{__name__} of {cls}>", "exec"), names)  # noqa: S102 # as attrs and cattrs do
-    made: Hook = names["structure"]
-    return made
+    structure: Hook = names["structure"]
+    return structure
 
 
 def _field_lines(field: "attrs.Attribute[Any]", kind: Any) -> Iterable[str]:
-    """Reads one field."""
+    """Yield the lines that read one field."""
     name, wire = field.name, wire_name(field)
     value, default = f"v_{name}", f"default_{name}"
-    made = _structure_expression(name, kind)
-    read = f"{value} = {made}"
-    unfit = f"type({value}) is not {EXACT_TYPES[kind]}" if kind in EXACT_TYPES else None
+    structured = _structure_expression(name, kind)
+    assign = f"{value} = {structured}"
+    is_wrong_type = f"type({value}) is not {EXACT_TYPES[kind]}" if kind in EXACT_TYPES else None
     if field.default is attrs.NOTHING:
         yield f"{value} = value[{wire!r}]"
-        unsure = f" or len({value}) <= {MAX_DOT_SEGMENT}" if name == "id" else ""
-        yield f"if {unfit}{unsure}: {read}" if unfit else read
+        may_be_dot_segment = f" or len({value}) <= {MAX_DOT_SEGMENT}" if name == "id" else ""
+        yield f"if {is_wrong_type}{may_be_dot_segment}: {assign}" if is_wrong_type else assign
     elif is_absent_when_null(field):
         yield f"{value} = get({wire!r})"
-        if_unfit = f"if {unfit}: " if unfit else ""
-        yield f"{if_unfit}{value} = {default} if {value} is None else {made}"
+        condition = f"if {is_wrong_type}: " if is_wrong_type else ""
+        yield f"{condition}{value} = {default} if {value} is None else {structured}"
     else:
         yield f"{value} = get({wire!r}, {default})"
-        yield f"if {value} is not {default}: {read}"
+        yield f"if {value} is not {default}: {assign}"
 
 
 def _structure_expression(name: str, kind: Any) -> str:
-    """An expression: what the hook makes of `v_name`. Most times and enum values need no more than one call of C code."""
+    """Return the expression that structures `v_name`. One call of C code handles most times and enum values."""
     by_hook = f"hook_{name}(v_{name}, type_{name})"
     if _is_enum(kind):
         return f"type(v_{name}) is str and known_{name}(v_{name}) or {by_hook}"
-    if kind is datetime:  # one without a time zone is for the hook to refuse
+    if kind is datetime:  # the hook rejects a time without a time zone
         return f"v_{name} if type(v_{name}) is str and (v_{name} := moment(v_{name})).tzinfo is not None else {by_hook}"
     return by_hook
 
 
 def _without_none(field: "attrs.Attribute[Any]", kind: Any) -> Any:
-    """The type of what is not null, where null is not for a hook to see."""
-    present = [each for each in get_args(kind) if each is not type(None)]
+    """Return the type without None, if the generated code handles null itself."""
+    present = [of for of in get_args(kind) if of is not type(None)]
     return present[0] if is_absent_when_null(field) and len(present) == 1 and type(None) in get_args(kind) else kind
 
 
-def _substituted(given: dict[Any, Any], kind: Any) -> Any:
-    """A type, with what its variables stand for."""
+def _substituted(type_arguments: dict[Any, Any], kind: Any) -> Any:
+    """Return a type with its type variables replaced."""
     if isinstance(kind, TypeVar):
-        return given[kind]
+        return type_arguments[kind]
     variables = getattr(kind, "__parameters__", ())
-    return kind[tuple(given[each] for each in variables)] if variables else kind
+    return kind[tuple(type_arguments[variable] for variable in variables)] if variables else kind
 
 
 def _is_enum(kind: Any) -> bool:
@@ -131,12 +133,12 @@ def _is_enum(kind: Any) -> bool:
 
 
 def _mentions(kind: Any, cls: Any) -> bool:
-    return kind is cls or any(_mentions(each, cls) for each in get_args(kind))
+    return kind is cls or any(_mentions(of, cls) for of in get_args(kind))
 
 
 def _has_plain_init(model: Any, fields: Iterable["attrs.Attribute[Any]"]) -> bool:
-    """Whether making one is no more than putting values into its slots."""
+    """Whether `__init__` only assigns its arguments: no converter, no validator, no `__attrs_post_init__`."""
     return not hasattr(model, "__attrs_post_init__") and all(
-        not (field.converter or field.validator)  # pyright: ignore[reportUnknownMemberType] # attrs says no more of them
+        not (field.converter or field.validator)  # pyright: ignore[reportUnknownMemberType] # attrs declares no more
         for field in fields
     )

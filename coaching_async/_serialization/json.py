@@ -7,12 +7,12 @@ __all__ = ["LARGE_BODY", "Json", "check_size", "dumps", "parse_json", "parse_obj
 
 try:
     import orjson
-except ImportError:  # the extra `fast` brings it
+except ImportError:  # installed with the extra `fast`
     orjson = None  # type: ignore[assignment]
 
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-"""What JSON can say."""
+"""A JSON value."""
 
 
 LARGE_BODY: Final = 2**18
@@ -20,11 +20,11 @@ LARGE_BODY: Final = 2**18
 
 
 MAX_VALUES: Final = 2**19
-"""Upper bound of the values in one text, about. A page of 10 MiB has fewer. Neither parser lets another thread run before
-its end, and with millions of values that takes a second."""
+"""Approximate maximum of values in one body. A page of 10 MiB has fewer. Neither parser lets another thread run before it
+ends, which takes a second for millions of values."""
 
 MAX_ORJSON_SIZE: Final = 2**21
-"""Bytes of the longest text for orjson, which allocates twelve times as many."""
+"""Bytes of the largest body that orjson parses, because it allocates twelve times the size."""
 
 
 def check_size(content: bytes) -> None:
@@ -34,7 +34,7 @@ def check_size(content: bytes) -> None:
 
 
 def parse_json(content: bytes) -> Any:
-    """Return the JSON value of a body, as the standard library reads it. Anything else is a `ValueError`."""
+    """Return the JSON value of a body, parsed by the standard library. Raises `ValueError` if it is not JSON."""
     try:
         return DECODER.decode(content.decode("utf-8-sig"))
     except (RecursionError, ValueError) as error:
@@ -43,9 +43,10 @@ def parse_json(content: bytes) -> Any:
 
 
 def parse_with_orjson(content: bytes) -> Any:
-    """Return what orjson reads; None without orjson, for a text above `MAX_ORJSON_SIZE`, and where orjson refuses the text.
+    """Return the JSON value of a body, parsed by orjson.
 
-    The value is that of `parse_json`, with one exception: orjson reads integers beyond 64 bits as floats.
+    Returns None without orjson, for a body above `MAX_ORJSON_SIZE`, and if orjson rejects the body. The value is that of
+    `parse_json`, with one exception: orjson reads integers beyond 64 bits as floats.
     """
     if orjson is None or len(content) > MAX_ORJSON_SIZE:
         return None
@@ -56,7 +57,10 @@ def parse_with_orjson(content: bytes) -> Any:
 
 
 def parse_object(content: bytes) -> dict[str, object]:
-    """Return the JSON object of a body, empty where there is none or a very long one: for answers whose status says enough."""
+    """Return the JSON object of an error response; an empty one if the body is large or not an object.
+
+    The status says enough without it.
+    """
     try:
         value = parse_json(content) if len(content) <= LARGE_BODY else None
     except ValueError:
@@ -65,7 +69,7 @@ def parse_object(content: bytes) -> dict[str, object]:
 
 
 def dumps(value: object) -> bytes:
-    """Return the JSON of a value. Raises `ValueError` or `TypeError` where there is none."""
+    """Return a value as JSON. Raises `ValueError` or `TypeError` for a value that JSON cannot express."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
@@ -74,7 +78,7 @@ def _describe_error(error: Exception) -> str:
         return "nested too deep"
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
-    return str(getattr(error, "msg", error))  # JSONDecodeError's str() goes on to quote the place
+    return str(getattr(error, "msg", error))  # the str() of a JSONDecodeError also quotes the place
 
 
 def _reject_constant(constant: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What pydantic, and FastAPI with it, is told of the models: their JSON is ours, and its schema follows from their fields."""
+"""Pydantic schemas of the models, for FastAPI too. Their JSON is that of `to_dict` and `from_dict`."""
 
 import types
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -14,7 +14,10 @@ __all__ = ["add_pydantic_schema"]
 
 
 def add_pydantic_schema(cls: type) -> None:
-    """Let pydantic read, write and describe a model, an open enum or an interval; it is imported when it asks."""
+    """Make pydantic validate, serialize and describe a model, an open enum or an interval.
+
+    Pydantic is imported only when it calls the hook.
+    """
     hook = (
         _enum_schema if issubclass(cls, OpenEnum) else _interval_schema if issubclass(cls, Interval) else _model_schema
     )
@@ -26,11 +29,11 @@ def _model_schema(cls: Any, source: Any, handler: Any) -> Any:
 
     own_ref = _ref(cls, source)
 
-    def described(annotation: Any) -> Any:
+    def schema_of(annotation: Any) -> Any:
         if isinstance(annotation, TypeVar):
-            return described(get_args(source)[0]) if get_args(source) else schemas.any_schema()
+            return schema_of(get_args(source)[0]) if get_args(source) else schemas.any_schema()
         if get_origin(annotation) is tuple:
-            return schemas.list_schema(described(get_args(annotation)[0]))
+            return schemas.list_schema(schema_of(get_args(annotation)[0]))
         if annotation is cls:
             return schemas.definition_reference_schema(own_ref)
         return handler.generate_schema(annotation)
@@ -39,11 +42,11 @@ def _model_schema(cls: Any, source: Any, handler: Any) -> Any:
     shape = schemas.typed_dict_schema(
         {
             wire_name(field): schemas.typed_dict_field(
-                described(_json_type(field.type)), required=field.default is attrs.NOTHING
+                schema_of(_json_type(field.type)), required=field.default is attrs.NOTHING
             )
             for field in fields
         },
-        cls=cls,  # its name and docstring are shown
+        cls=cls,  # pydantic shows its name and docstring
     )
     return schemas.no_info_wrap_validator_function(
         lambda value, _: value if isinstance(value, cls) else from_dict(source, value),
@@ -56,8 +59,8 @@ def _model_schema(cls: Any, source: Any, handler: Any) -> Any:
 def _enum_schema(cls: Any, source: Any, _: Any) -> Any:
     from pydantic_core import core_schema as schemas
 
-    # Open: a value of tomorrow is as good as those of today, and whoever reads the schema shall know.
-    text = schemas.union_schema([schemas.literal_schema([each.value for each in cls]), schemas.str_schema()])
+    # The enum is open: the schema says that the service may add values.
+    text = schemas.union_schema([schemas.literal_schema([member.value for member in cls]), schemas.str_schema()])
     written = schemas.plain_serializer_function_ser_schema(str, return_schema=text)
     return schemas.no_info_after_validator_function(cls, text, ref=_ref(cls, source), serialization=written)
 
@@ -73,14 +76,14 @@ def _interval_schema(cls: Any, _: Any, __: Any) -> Any:
 
 
 def _json_type(annotation: Any) -> Any:
-    """A field's type in JSON: what is absent is left out, and only a change says null."""
+    """Return a field's type in JSON. Absent fields are left out, so null occurs only in a request that sets it."""
     if get_origin(annotation) not in {Union, types.UnionType}:
         return annotation
     absent = Unset if Unset in get_args(annotation) else types.NoneType
-    return Union[tuple(each for each in get_args(annotation) if each is not absent)]  # noqa: UP007 # built at run time
+    return Union[tuple(of for of in get_args(annotation) if of is not absent)]  # noqa: UP007 # built at run time
 
 
 def _ref(cls: Any, source: Any) -> str:
-    """A name as pydantic makes them: what is before the colon is shown."""
-    of = ",".join(each.__name__ for each in get_args(source))
+    """Return a reference in pydantic's form; it shows the part before the colon."""
+    of = ",".join(argument.__name__ for argument in get_args(source))
     return f"{cls.__module__}.{cls.__qualname__}:{id(cls)}{f'[{of}]' if of else ''}"

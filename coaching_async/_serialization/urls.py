@@ -1,4 +1,4 @@
-"""URLs: what a caller names, so quoted that a request goes where it seems to go."""
+"""URLs: ids, paths and query parameters, quoted so that no id can direct a request to another resource."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +16,11 @@ QueryValue: TypeAlias = str | int | Interval | Iterable[str] | None
 
 
 def encode_query(**filters: QueryValue) -> str:
-    """A query string: names in camelCase, None left out, sequences as repeated parameters."""
-    return _encode_query(filters, spelled=to_camel)
+    """Return a query string: names in camelCase, None left out, sequences as repeated parameters."""
+    return _encode_query(filters, convert_name=to_camel)
 
 
-def _encode_query(parameters: Mapping[str, QueryValue], spelled: Callable[[str], str] = str) -> str:
+def _encode_query(parameters: Mapping[str, QueryValue], convert_name: Callable[[str], str] = str) -> str:
     pairs: list[tuple[str, str]] = []
     for name, value in parameters.items():
         match value:
@@ -34,7 +34,7 @@ def _encode_query(parameters: Mapping[str, QueryValue], spelled: Callable[[str],
                 texts = [str(value)]
             case _:
                 texts = [_checked_item(name, item) for item in value]
-        pairs += [(spelled(name), text) for text in texts]
+        pairs += [(convert_name(name), text) for text in texts]
     return "&".join(f"{_quoted(name)}={_quoted(text)}" for name, text in pairs)
 
 
@@ -43,7 +43,7 @@ def _quoted(text: str) -> str:
 
 
 def request_target(path: str, parameters: Mapping[str, QueryValue]) -> str:
-    """A path that the caller has put together, checked to lead where it seems to, and its parameters."""
+    """Return a caller's path with its parameters. Raises `ValueError` for a path that an HTTP client would rewrite."""
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
         raise TypeError(f"path is a str, not {type(path).__name__}")
     if not ABSOLUTE_PATH.fullmatch(path):
@@ -57,11 +57,11 @@ def request_target(path: str, parameters: Mapping[str, QueryValue]) -> str:
 
 
 ABSOLUTE_PATH: Final = re.compile(r"(?:/(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+", re.ASCII)
-"""RFC 3986's path-absolute, no segment of which is empty."""
+"""The path-absolute of RFC 3986, without empty segments."""
 
 
 def encode_path(*segments: str) -> str:
-    """Ids and names as a path in which each stays one segment, whatever is in it."""
+    """Return a path with one segment for each id or name, whatever characters it has. Raises `ValueError` and `TypeError`."""
     return "".join(f"/{_segment(segment)}" for segment in segments)
 
 
@@ -82,4 +82,4 @@ def _checked_item(name: str, item: str) -> str:
 
 
 DOT_SEGMENTS: Final = frozenset({"", ".", ".."})
-"""No ids: HTTP clients fold these path segments away, and the request would go to another resource."""
+"""Segments that are refused as ids. HTTP clients remove them from a path, so the request would go to another resource."""

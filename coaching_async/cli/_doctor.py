@@ -1,4 +1,4 @@
-"""What `coaching-async doctor` does with its options."""
+"""The command `coaching-async doctor`: runs the checks or the probe, and prints the result."""
 
 import json
 from pathlib import Path
@@ -13,44 +13,44 @@ from rich.markup import escape
 from coaching_async import CoachingClient
 from coaching_async.doctor import REQUESTS, Check, Report, examine, probe
 
-__all__ = ["examined", "probed"]
+__all__ = ["run_checks", "run_probe"]
 
-COLOURS: Final = {"ok": "green", "problem": "bold red", "not allowed": "yellow", "not known": "yellow"}
+COLORS: Final = {"ok": "green", "problem": "bold red", "not allowed": "yellow", "not known": "yellow"}
 
 
-def examined(needs: tuple[str, ...], *, as_json: bool) -> bool:
-    """Examine what the environment configures, and show it; whether nothing is a problem."""
-    found = anyio.run(lambda: examine(needs=needs))
+def run_checks(needs: tuple[str, ...], *, as_json: bool) -> bool:
+    """Check the environment's client and print the checks; return whether there is no problem."""
+    examination = anyio.run(lambda: examine(needs=needs))
     if as_json:
-        click.echo(json.dumps([attrs.asdict(check) for check in found.checks], indent=2))
+        click.echo(json.dumps([attrs.asdict(check) for check in examination.checks], indent=2))
     else:
         console = Console(highlight=False, soft_wrap=True)
-        for check in found.checks:
-            _show(console, check)
-    return found.is_healthy
+        for check in examination.checks:
+            _print_check(console, check)
+    return examination.is_healthy
 
 
-def _show(console: Console, check: Check) -> None:
-    console.print(f"[{COLOURS[check.state]}]{check.state:11}[/] {check.name}: {escape(check.sentence)}")
+def _print_check(console: Console, check: Check) -> None:
+    console.print(f"[{COLORS[check.state]}]{check.state:11}[/] {check.name}: {escape(check.sentence)}")
     if check.advice:
         console.print(f"{'':11} → {escape(check.advice)}")
 
 
-def probed(user_ids: tuple[str, ...], foreign_appointment_id: str | None, out: Path | None) -> bool:
-    """Probe, and write the report; whether nothing is missing in it."""
+def run_probe(user_ids: tuple[str, ...], foreign_appointment_id: str | None, out: Path | None) -> bool:
+    """Probe the service and write the report; return whether it is complete."""
 
-    async def work() -> Report:
+    async def run() -> Report:
         async with CoachingClient.from_env() as client:
             return await probe(client, user_ids=user_ids, foreign_appointment_id=foreign_appointment_id)
 
     click.echo(f"asking up to {REQUESTS} times, without changing anything", err=True)
-    report = anyio.run(work)
+    report = anyio.run(run)
     if out is None:
         click.echo(report.text, nl=False)
         return report.is_complete
     try:
         out.write_text(report.text, encoding="utf-8")
     except OSError:
-        click.echo(report.text, nl=False)  # rather there than lost
+        click.echo(report.text, nl=False)  # so that the report is not lost
         raise
     return report.is_complete

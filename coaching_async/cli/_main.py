@@ -1,4 +1,4 @@
-"""The command `coaching-async`."""
+"""The commands of `coaching-async`, their options, and their exit codes."""
 
 import re
 import signal
@@ -17,13 +17,13 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sand
 
 from . import _demo, _doctor
 from ._output import checked_output
-from ._progress import progress
+from ._progress import show_progress
 
 __all__ = ["main"]
 
 
 class Commands(click.Group):
-    """The commands, each run so that a failure to write its output is handled in one place."""
+    """A group of commands that handles failures to write their output."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         with checked_output():
@@ -35,9 +35,9 @@ class Commands(click.Group):
 def main() -> None:
     """Work with the Genesys Cloud Coaching API, or with a sandbox of it.
 
-    Start with `coaching-async demo`. Then run `coaching-async sandbox` and develop against it; what it prints makes
-    `coaching-async export`, and every program that uses CoachingClient.from_env(), talk to it. With the environment of a
-    real org they talk to that; where they do not, `coaching-async doctor` says why.
+    Start with `coaching-async demo`. Then run `coaching-async sandbox` and develop against it: with the variables that it
+    prints, `coaching-async export` and every program that uses CoachingClient.from_env() connect to it. With the variables
+    of a real org they connect to that org; if they cannot, `coaching-async doctor` says why.
     """
 
 
@@ -47,13 +47,13 @@ def main() -> None:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     default=Path("appointments.jsonl"),
     show_default=True,
-    help="Where the appointments go, a JSON object a line.",
+    help="The file to write, one JSON object a line.",
 )
 def demo(out: Path) -> None:
     """Export 5,000 appointments from a sandbox, and check that none is lost or doubled.
 
-    The sandbox allows less than the client paces for and its tokens are short-lived, so on the way the client is told to
-    wait (429) and renews its token. Exit code 1 if anything is lost, doubled or altered.
+    The sandbox has a lower rate limit than the client expects, and short-lived tokens. So the client is throttled (429)
+    and refreshes its token during the export. Exit code 1 if an appointment is lost, doubled or altered.
     """
     try:
         complete = _demo.run(out, Console())
@@ -70,21 +70,33 @@ def demo(out: Path) -> None:
     epilog="For example: coaching-async export --user-id 1111… --user-id 2222… --interval 2026-11 --out november.jsonl",
 )
 @click.option(
-    "--user-id", "user_ids", multiple=True, required=True, help="Whose appointments; give it again for more users."
+    "--user-id",
+    "user_ids",
+    multiple=True,
+    required=True,
+    help="User whose appointments to export; repeat it for more users.",
 )
 @click.option(
-    "--interval", help="Only those in it: start/end in ISO 8601, both with a time zone, or a month such as 2026-11."
+    "--interval",
+    help="Only appointments in it: start/end in ISO 8601, both with a time zone, or a month such as 2026-11.",
 )
-@click.option("--status", "statuses", multiple=True, help="Only those with it; give it again for more.")
+@click.option("--status", "statuses", multiple=True, help="Only appointments with this status; repeat it for more.")
 @click.option(
-    "--facilitator-id", "facilitator_ids", multiple=True, help="Only those of this facilitator; give it again for more."
+    "--facilitator-id",
+    "facilitator_ids",
+    multiple=True,
+    help="Only appointments of this facilitator; repeat it for more.",
 )
-@click.option("--annotations", is_flag=True, help="Add the annotations of each, which takes a request for each.")
-@click.option("--statuses", "history", is_flag=True, help="Add the history of the status of each: a request for each.")
+@click.option("--annotations", is_flag=True, help="Add the annotations of each appointment: one request for each.")
+@click.option(
+    "--statuses", "history", is_flag=True, help="Add the status history of each appointment: one request for each."
+)
 @click.option("--format", "form", type=click.Choice(list(FORMS)), default="jsonl", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
-@click.option("--resume", is_flag=True, help="Go on with an export that was stopped; give the other options again.")
-@click.option("--verify", is_flag=True, help="Walk the list until two walks agree, where it may change meanwhile.")
+@click.option("--resume", is_flag=True, help="Resume an export that was stopped; repeat its other options.")
+@click.option(
+    "--verify", is_flag=True, help="Read the list until two passes agree, because it may change during the export."
+)
 def export_(
     user_ids: tuple[str, ...],
     interval: str | None,
@@ -100,12 +112,12 @@ def export_(
 ) -> None:
     """Write the appointments of users to a file.
 
-    The org is in the environment: GENESYSCLOUD_REGION (an AWS region, a domain or a URL), and
+    Environment variables name the org: GENESYSCLOUD_REGION (an AWS region, a domain or a URL), and
     GENESYSCLOUD_OAUTHCLIENT_ID with GENESYSCLOUD_OAUTHCLIENT_SECRET, or GENESYSCLOUD_ACCESS_TOKEN.
 
-    The file gets its name when it is complete; until then it stands beside it with .part at the end, and every page is on
-    the disk before the next is asked for. Whatever stops an export, the same command with --resume goes on where it was:
-    nothing is lost, and nothing comes twice. Exit code 2 where it cannot go on, and 130 after Ctrl-C.
+    The file has .part at the end of its name until it is complete, and each page is on the disk before the next one is
+    requested. After an export was stopped, the same command with --resume continues it: no appointment is lost or doubled.
+    Exit code 2 if it fails, and 130 after Ctrl-C.
     """
     filters: AppointmentFilters = {
         "interval": _interval(interval),
@@ -115,16 +127,16 @@ def export_(
     console = Console(stderr=True)
     written = 0
 
-    async def work(client: CoachingClient) -> None:
+    async def run(client: CoachingClient) -> None:
         async with client:
-            with progress(console, client) as show:
+            with show_progress(console, client) as show:
 
-                def told(progress: ExportProgress) -> None:
+                def on_progress(progress: ExportProgress) -> None:
                     nonlocal written
                     written = progress.items
                     show(progress)
 
-                done = await export(
+                exported = await export(
                     client,
                     user_ids,
                     out,
@@ -133,24 +145,24 @@ def export_(
                     with_statuses=history,
                     resume=resume,
                     consistency="verify" if verify else "default",
-                    on_progress=told,
+                    on_progress=on_progress,
                     **filters,
                 )
-        if done.suspected_gaps:
-            console.print("the list changed in a way that may have hidden some: export again, with --verify")
-        console.print(f"{out}: {done.items} appointments", soft_wrap=True, highlight=False)
+        if exported.suspected_gaps:
+            console.print("the list changed, and some appointments may be missing: export again with --verify")
+        console.print(f"{out}: {exported.items} appointments", soft_wrap=True, highlight=False)
 
-    def kept(nothing: str = "") -> str:
-        return f"; {written} appointments are written: go on with --resume" if written else nothing
+    def resume_hint(otherwise: str = "") -> str:
+        return f"; {written} appointments are written: go on with --resume" if written else otherwise
 
     try:
-        anyio.run(work, CoachingClient.from_env())
+        anyio.run(run, CoachingClient.from_env())
     except KeyboardInterrupt:
-        _fail(f"interrupted{kept('; nothing was written')}", code=130)
+        _fail(f"interrupted{resume_hint('; nothing was written')}", code=130)
     except (CoachingError, ValueError) as error:
-        _fail(f"{error}{kept()}")
+        _fail(f"{error}{resume_hint()}")
     except OSError as error:
-        _fail(f"cannot write {out}: {error.strerror or error}{kept()}")
+        _fail(f"cannot write {out}: {error.strerror or error}{resume_hint()}")
 
 
 def _interval(text: str | None) -> Interval | None:
@@ -165,11 +177,15 @@ def _interval(text: str | None) -> Interval | None:
 
 
 @main.command()
-@click.option("--operation", "needs", multiple=True, help="What your program calls, for example appointments.list.")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-@click.option("--probe", "is_probe", is_flag=True, help="Ask the service what its documentation leaves open.")
-@click.option("--user-id", "user_ids", multiple=True, help="For --probe: whose appointments may be listed.")
-@click.option("--foreign-appointment-id", help="For --probe: one of a division that the token may not see.")
+@click.option(
+    "--operation", "needs", multiple=True, help="An operation that your program calls, for example appointments.list."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@click.option("--probe", "is_probe", is_flag=True, help="Find out what the documentation of the API does not say.")
+@click.option("--user-id", "user_ids", multiple=True, help="For --probe: a user whose appointments may be listed.")
+@click.option(
+    "--foreign-appointment-id", help="For --probe: an appointment of a division that the token has no access to."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="For --probe: the file to write.")
 def doctor(
     needs: tuple[str, ...],
@@ -180,24 +196,24 @@ def doctor(
     as_json: bool,
     is_probe: bool,
 ) -> None:
-    """Find out what stands between this machine and the API, and what to do about it.
+    """Find out why this machine cannot use the API, and what to do about it.
 
-    The org is in the environment, as for export. Looked at are the environment, the proxy, the network, the token, the
-    clock, the rate limit, and which operations the token may call. Nothing is changed: apart from the request for a token,
-    it only reads, and for what is not there. Exit code 1 if something is a problem; an operation that the token may not call
-    is one where --operation names it.
+    Environment variables name the org, as for export. The doctor checks these variables, the proxy, the network, the token,
+    the clock, the rate limit, and the permission for each operation. It changes nothing: apart from the request for a
+    token, it only sends GET and HEAD requests. Exit code 1 if a check finds a problem. A missing permission is a problem
+    only for an operation that --operation names.
 
-    With --probe it asks, by reading, what the documentation of the API leaves open (the largest page, say), and reports it in
-    Markdown, without ids, names and hosts, to attach to a bug.
+    With --probe it finds out, by GET requests, what the documentation of the API does not say (the largest page, for
+    example), and writes a report in Markdown, without ids, names and hosts, to attach to a bug report.
     """
-    for_probe = bool(user_ids or foreign_appointment_id or out)
-    if (for_probe and not is_probe) or (is_probe and (needs or as_json)):
+    has_probe_options = bool(user_ids or foreign_appointment_id or out)
+    if (has_probe_options and not is_probe) or (is_probe and (needs or as_json)):
         raise click.UsageError("--user-id, --foreign-appointment-id and --out go with --probe, the others without it")
     try:
-        is_well = (
-            _doctor.probed(user_ids, foreign_appointment_id, out)
+        is_healthy = (
+            _doctor.run_probe(user_ids, foreign_appointment_id, out)
             if is_probe
-            else _doctor.examined(needs, as_json=as_json)
+            else _doctor.run_checks(needs, as_json=as_json)
         )
     except KeyboardInterrupt:
         _fail("interrupted; nothing was changed", code=130)
@@ -205,33 +221,33 @@ def doctor(
         _fail(str(error))
     except OSError as error:
         _fail(f"cannot write {out}: {error.strerror or error}" if out else str(error))
-    if not is_well:
+    if not is_healthy:
         sys.exit(1)
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8080, show_default=True, help="Port to listen at; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen on; 0 takes a free one.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
-@click.option("--appointments", default=200, show_default=True, help="How many appointments there are at first.")
-@click.option("--users", default=10, show_default=True, help="How many users they are of.")
-@click.option("--page-cap", default=100, show_default=True, help="The most entities on a page, whatever is asked for.")
-@click.option("--rate-limit", type=int, help="Requests in a window for one token; unlimited unless given.")
-@click.option("--rate-window", default=60.0, show_default=True, help="Seconds of that window.")
-@click.option("--token-life", default=86400, show_default=True, help="Seconds a token lives.")
-@click.option("--login-rate-limit", type=int, help="Requests in that window for tokens; unlimited unless given.")
-@click.option("--latency", default=0.0, show_default=True, help="Seconds that each answer of the API waits.")
+@click.option("--appointments", default=200, show_default=True, help="Number of appointments at the start.")
+@click.option("--users", default=10, show_default=True, help="Number of users that have them.")
+@click.option("--page-cap", default=100, show_default=True, help="The largest page that the service returns.")
+@click.option("--rate-limit", type=int, help="Requests per window and token. [default: unlimited]")
+@click.option("--rate-window", default=60.0, show_default=True, help="Length of that window in seconds.")
+@click.option("--token-life", default=86400, show_default=True, help="Lifetime of a token in seconds.")
+@click.option("--login-rate-limit", type=int, help="Requests for a token per window. [default: unlimited]")
+@click.option("--latency", default=0.0, show_default=True, help="Delay of each response of the API in seconds.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the data in this JSON file.")
 def sandbox(state: Path | None, **options: Any) -> None:
-    """Run a stand-in for Genesys Cloud until Ctrl-C: the API and /oauth/token on one port.
+    """Run a sandbox of Genesys Cloud until Ctrl-C: the API and /oauth/token on one port.
 
-    With --state the data are loaded from that file, if it is there, and saved to it at the end.
+    With --state the data are loaded from that file, if it exists, and saved to it at the end.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with Sandbox(**options, state=state if state and state.exists() else None) as running:
             try:
-                click.echo(_how_to_use(running))
+                click.echo(_usage(running))
                 threading.Event().wait()
             finally:
                 if state is not None:
@@ -244,7 +260,7 @@ def sandbox(state: Path | None, **options: Any) -> None:
         _fail(f"cannot run at {options['host']}:{options['port']}: {error}")
 
 
-def _how_to_use(running: Sandbox) -> str:
+def _usage(running: Sandbox) -> str:
     url, user = running.base_url, running.state.user_ids[0]
     token = (
         f"curl -s -u {CLIENT_ID}:{CLIENT_SECRET} -d grant_type=client_credentials {url}/oauth/token"
@@ -267,9 +283,9 @@ Try it:
 
   python3 -c '{program}'
 
-The API can be browsed, and tried, at {url}/docs; POST {url}/_sandbox/faults orders what shall go wrong.
+The API can be browsed, and tried, at {url}/docs; POST {url}/_sandbox/faults makes requests fail.
 
-Whatever configures itself with CoachingClient.from_env(), and coaching-async export, talks to it after:
+coaching-async export, and every program that uses CoachingClient.from_env(), connect to it after:
 
   export GENESYSCLOUD_REGION={url} GENESYSCLOUD_OAUTHCLIENT_ID={CLIENT_ID} GENESYSCLOUD_OAUTHCLIENT_SECRET={CLIENT_SECRET}
 """

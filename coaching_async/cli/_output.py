@@ -1,4 +1,4 @@
-"""Standard output and standard error of the command, and what follows where they cannot be written."""
+"""Standard output and standard error of the command, and the exit code if they cannot be written."""
 
 import io
 import os
@@ -11,25 +11,24 @@ from typing import Any, Final, TextIO
 __all__ = ["checked_output"]
 
 BROKEN_PIPE: Final = 141
-"""What a shell reports of a program that SIGPIPE has ended: 128 + 13."""
+"""The exit code that a shell reports for a program that was ended by SIGPIPE: 128 + 13."""
 
 
 class OutputError(Exception):
     """Standard output cannot be written.
 
-    It is no `OSError`, because commands handle an `OSError` as one of the file that they write.
+    It is not an `OSError`, because commands attribute an `OSError` to the file that they write.
     """
 
 
 class RawStream(io.RawIOBase):
-    """The lowest layer of a standard stream: passes its first failed write to `on_error`, and drops what follows.
+    """The lowest layer of a standard stream: passes the error of its first failed write to `on_error`.
 
-    The layers above keep what was not written, and write it again whenever they are flushed, at the latest at the
-    interpreter's end. It is dropped then, because the failure was handled.
+    Later writes are dropped, because the buffers above keep unwritten data and write them again at each flush.
     """
 
     def __init__(self, buffer: Any, on_error: Callable[[OSError], None]) -> None:
-        self._raw = getattr(buffer, "raw", buffer)  # there is no buffer above it under PYTHONUNBUFFERED
+        self._raw = getattr(buffer, "raw", buffer)  # with PYTHONUNBUFFERED the stream has no buffer
         self._on_error = on_error
         self._has_failed = False
 
@@ -44,7 +43,7 @@ class RawStream(io.RawIOBase):
 
     def write(self, data: Any, /) -> int | None:
         if not self._has_failed:
-            # Python sets a closed standard stream to None. A write to no descriptor fails as one to a closed one does.
+            # A closed standard stream is None in Python. Writing to descriptor -1 fails in the same way.
             write = partial(os.write, -1) if self._raw is None else self._raw.write
             try:
                 return write(data)
@@ -56,12 +55,13 @@ class RawStream(io.RawIOBase):
 
 @contextmanager
 def checked_output() -> Generator[None]:
-    """Exit with one line and code 2 if standard output cannot be written, and silently if its reader has gone.
+    """Exit with code 2 and one line on standard error if standard output cannot be written.
 
-    What cannot be written to standard error is dropped, and changes nothing. Both streams are flushed at the end.
+    If the reader of a pipe has gone, exit silently with code 141. Ignore failed writes to standard error. Both streams
+    are flushed at the end.
     """
     streams = sys.stdout, sys.stderr
-    # A text of the service may have characters that the output's encoding lacks.
+    # Texts of the service may contain characters that the output's encoding does not have.
     sys.stdout = _checked(sys.stdout, _raise, errors="replace")
     sys.stderr = _checked(sys.stderr, _ignore, errors="backslashreplace")
     try:
@@ -84,7 +84,7 @@ def checked_output() -> Generator[None]:
 def _checked(stream: TextIO | None, on_error: Callable[[OSError], None], errors: str) -> TextIO:
     buffer = getattr(stream, "buffer", None)
     if stream is not None and buffer is None:
-        return stream  # a program that calls the command has replaced it by one of its own, in memory
+        return stream  # replaced by a stream in memory, which cannot fail
     encoding = stream.encoding if stream else "utf-8"
     checked = io.BufferedWriter(RawStream(buffer, on_error))
     return io.TextIOWrapper(checked, encoding=encoding, errors=errors, line_buffering=True)

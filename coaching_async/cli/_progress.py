@@ -1,4 +1,4 @@
-"""How far a long piece of work is, for whoever watches: a live bar on a terminal, else a plain line now and then."""
+"""Progress of an export: a progress bar on a terminal, else a line of text from time to time."""
 
 import time
 from collections.abc import Callable, Generator
@@ -12,47 +12,48 @@ from rich.table import Table
 from coaching_async import CoachingClient, Stats
 from coaching_async.export import ExportProgress
 
-__all__ = ["closing_table", "progress", "said"]
+__all__ = ["progress_text", "show_progress", "summary_table"]
 
-PLAIN_EVERY: Final = 1000
-PLAIN_SECONDS: Final = 10.0
+ITEMS_PER_LINE: Final = 1000
+SECONDS_PER_LINE: Final = 10.0
+"""A line is printed after so many items or seconds, whichever comes first."""
 
 
 @contextmanager
-def progress(console: Console, client: CoachingClient) -> Generator[Callable[[ExportProgress], None]]:
-    """Give a function to be told how far it is."""
+def show_progress(console: Console, client: CoachingClient) -> Generator[Callable[[ExportProgress], None]]:
+    """Yield the function to call with each progress."""
     started = time.monotonic()
 
-    def text(told: ExportProgress) -> str:
-        return said(told, time.monotonic() - started, client.stats())
+    def text(progress: ExportProgress) -> str:
+        return progress_text(progress, time.monotonic() - started, client.stats())
 
     if not console.is_terminal:
-        items, at = 0, started
+        printed_items, printed_at = 0, started
 
-        def line(told: ExportProgress) -> None:
-            nonlocal items, at
-            is_last = told.items == told.total
-            if is_last or told.items - items >= PLAIN_EVERY or time.monotonic() - at >= PLAIN_SECONDS:
-                console.print(text(told), soft_wrap=True, highlight=False)
-                items, at = told.items, time.monotonic()
+        def print_line(progress: ExportProgress) -> None:
+            nonlocal printed_items, printed_at
+            has_items = progress.items - printed_items >= ITEMS_PER_LINE
+            if progress.items == progress.total or has_items or time.monotonic() - printed_at >= SECONDS_PER_LINE:
+                console.print(text(progress), soft_wrap=True, highlight=False)
+                printed_items, printed_at = progress.items, time.monotonic()
 
-        yield line
+        yield print_line
         return
     columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=None)
 
-        def move(told: ExportProgress) -> None:
-            bar.update(task, completed=told.items, total=told.total, description=text(told))
+        def update_bar(progress: ExportProgress) -> None:
+            bar.update(task, completed=progress.items, total=progress.total, description=text(progress))
 
-        yield move
+        yield update_bar
 
 
-def said(told: ExportProgress, seconds: float, stats: Stats) -> str:
-    """A line of it: the rate and the time left are those of this run."""
-    rate = told.new / seconds if seconds > 0 else 0.0
-    left = "" if told.total is None or not rate else f", {_clock(max(0, told.total - told.items) / rate)} left"
-    items = f"{told.items} of {'an unknown number of' if told.total is None else told.total} items"
+def progress_text(progress: ExportProgress, seconds: float, stats: Stats) -> str:
+    """Return a progress as text, with the rate and the remaining time of this run."""
+    total, rate = progress.total, progress.new / seconds if seconds > 0 else 0.0
+    left = "" if total is None or not rate else f", {_clock(max(0, total - progress.items) / rate)} left"
+    items = f"{progress.items} of {'an unknown number of' if total is None else total} items"
     return f"{items}, {rate:.0f}/s{left}, {stats.throttled} of the answers 429, {stats.tokens} tokens minted"
 
 
@@ -62,8 +63,8 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
-def closing_table(items: int, pages: int, seconds: float, stats: Stats) -> Table:
-    """Lay out what an export took."""
+def summary_table(items: int, pages: int, seconds: float, stats: Stats) -> Table:
+    """Return the figures of a finished export."""
     figures = {
         "items": items,
         "pages": pages,

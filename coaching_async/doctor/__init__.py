@@ -1,9 +1,9 @@
-"""What stands between a program and the Coaching API, in plain words, with what to do.
+"""Checks of a program's access to the Coaching API, each with its result in plain words and advice.
 
     examination = await examine()
 
-looks at the environment, the network, the token, the clock, the rate limit and the permissions; `probe` asks the service
-what its documentation leaves open. Both change nothing: apart from the request for a token, they only read.
+checks the environment, the network, the token, the clock, the rate limit and the permissions. `probe` finds out what the
+API's documentation does not say. Both change nothing: apart from the request for a token, they only send GET and HEAD requests.
 """
 
 from ._examine import examine

@@ -1,4 +1,4 @@
-"""Examining: what is asked, in which order, and what each answer means."""
+"""Examination: the order of the checks, the requests that they send, and what each response means."""
 
 import os
 import ssl
@@ -25,9 +25,9 @@ from coaching_async import (
     Unauthorized,
 )
 
-from ._local_checks import DEADLINE, ONE_RETRY, ConfiguredClient, configured, environment, proxies
+from ._local_checks import DEADLINE, ONE_RETRY, ConfiguredClient, check_environment, check_proxies, configured_client
 from ._operations import (
-    MINE,
+    LIST_MINE,
     OPERATIONS,
     READS,
     ROLES,
@@ -35,65 +35,67 @@ from ._operations import (
     check_operation,
     entities,
     granted_permissions,
-    is_a_users,
+    is_user_token,
 )
 from ._results import Check, Examination
 
 __all__ = ["TOKEN", "examine"]
 
 TOKEN: Final = "/api/v2/tokens/me"
-"""What a token is; needs no permission."""
+"""Path of the token's description. It needs no permission."""
 
 LIMITS: Final = "/api/v2/organizations/limits/namespaces/platform.api"
-"""What the org allows; needs limits:organization:view."""
+"""Path of the org's rate limits. It needs limits:organization:view."""
 
 RATES: Final = frozenset({"token.rate.per.minute", "client.credentials.token.rate.per.minute"})
 
-PATIENCE: Final = 30.0
-"""Seconds that all reads may take together."""
+READS_TIMEOUT: Final = 30.0
+"""Timeout of all GET requests together, in seconds."""
 
-SKEW: Final = timedelta(seconds=30)
-"""A clock that is further off is a problem."""
+MAX_CLOCK_DIFFERENCE: Final = timedelta(seconds=30)
+"""A larger difference between the clocks is a problem."""
 
 
 async def examine(
     client: CoachingClient | None = None, *, environ: Mapping[str, str] = os.environ, needs: Iterable[str] | str = ()
 ) -> Examination:
-    """Look at a client, or, where none is given, at the one that `environ` configures.
+    """Examine a client, or the one that `environ` configures if none is given.
 
-    `needs` names the operations that the program calls ("appointments.list"): one that the token may not call is a problem
-    then. A client that is given stays open. It takes some 14 requests, and less than a minute where a host is silent.
-    Proxies and certificates are those of the process.
+    `needs` names the operations that the program calls ("appointments.list"). A missing permission for one of them is a
+    problem. A given client stays open. The examination sends some 14 requests, and takes less than a minute if a host does
+    not respond. Proxies and certificates are those of the process.
 
-    Permission: none. What fails is told in the checks; raises `ValueError` for a name that is no operation, and
-    `ClientMisuse` where the client is closed or belongs to another event loop.
+    Permission: none
+    Raises: `ValueError` for an unknown operation; `ClientMisuse` if the client is closed or belongs to another event loop.
+    All other failures are results of the checks.
     """
-    needed = frozenset((needs,) if isinstance(needs, str) else needs)  # a lone one is one, as everywhere
+    needed = frozenset((needs,) if isinstance(needs, str) else needs)
     if unknown := sorted(needed.difference(OPERATIONS)):
         raise ValueError(f"{unknown[0]!r} is no operation: choose from {', '.join(OPERATIONS)}")
     if client is not None:
         view = client.with_options(timeout=DEADLINE, retry=ONE_RETRY)
-        return _examination(proxies(None), *await _service(view, needed))
-    patient = configured(environ)
-    if isinstance(patient, Check):
-        return _examination(patient, proxies(None), _not_asked("the environment does not tell how"))
+        return _examination(check_proxies(None), *await _check_service(view, needed))
+    configured = configured_client(environ)
+    if isinstance(configured, Check):
+        return _examination(configured, check_proxies(None), _skipped("the environment does not tell how"))
     try:
-        checks = await _service(patient, needed)
+        checks = await _check_service(configured, needed)
     finally:
-        await patient.aclose()
-    return _examination(environment(environ, patient), proxies(patient), *checks)
+        await configured.aclose()
+    return _examination(check_environment(environ, configured), check_proxies(configured), *checks)
 
 
 def _examination(*checks: Check) -> Examination:
-    return Examination(tuple({check.name: check for check in checks}.values()))  # what was found later counts
+    # A later check replaces an earlier one of the same name.
+    return Examination(tuple({check.name: check for check in checks}.values()))
 
 
-def _not_asked(because: str) -> Check:
+def _skipped(because: str) -> Check:
     return Check("service", "not known", f"not asked any further, because {because}")
 
 
-async def _service(client: CoachingClient, needed: frozenset[str]) -> list[Check]:
-    """All that takes asking."""
+async def _check_service(client: CoachingClient, needed: frozenset[str]) -> list[Check]:
+    """Run the checks that send requests."""
     before = client.stats()
     try:
         await client.warmup()
@@ -101,64 +103,64 @@ async def _service(client: CoachingClient, needed: frozenset[str]) -> list[Check
         raise
     except CoachingError as error:
         return [
-            _unreached(error, client, has_logged_in=client.stats().requests > before.requests),
-            _not_asked("of that"),
+            _check_unreachable(error, client, has_logged_in=client.stats().requests > before.requests),
+            _skipped("of that"),
         ]
-    first = await _asked(client, TOKEN)
+    first = await _timed_response(client, TOKEN)
     if isinstance(first.answer, CoachingError) and not isinstance(first.answer, ResponseError):
-        return [_unreached(first.answer, client, has_logged_in=True), _not_asked("of that")]
-    credentials = _credentials(first.answer, client)
+        return [_check_unreachable(first.answer, client, has_logged_in=True), _skipped("of that")]
+    credentials = _check_credentials(first.answer, client)
     if credentials.state == "problem":
-        return [_connection([]), credentials, _not_asked("the token is refused")]
+        return [_check_connection([]), credentials, _skipped("the token is refused")]
     asked = {TOKEN: first}
 
     async def ask(question: str) -> None:
-        asked[question] = await _asked(client, question)
+        asked[question] = await _timed_response(client, question)
 
-    with anyio.move_on_after(PATIENCE):
+    with anyio.move_on_after(READS_TIMEOUT):
         await client.bulk(ask, [*READS, ROLES, LIMITS])
     answers = {question: each.answer for question, each in asked.items()}
     throttled = client.stats().throttled - before.throttled
     return [
-        _connection(answers.values()),
+        _check_connection(answers.values()),
         credentials,
-        _clock(asked.values()),
-        _limit(answers.get(LIMITS), throttled),
-        *_operations(answers, needed),
+        _check_clock(asked.values()),
+        _check_rate_limit(answers.get(LIMITS), throttled),
+        *_check_operations(answers, needed),
     ]
 
 
 @attrs.frozen
-class _Asked:
-    """An answer, and when it was asked for and came."""
+class _TimedResponse:
+    """A response, with the times of its request and its arrival."""
 
     answer: Answer
     sent_at: datetime
-    came_at: datetime
+    received_at: datetime
 
 
-async def _asked(client: CoachingClient, question: str) -> _Asked:
+async def _timed_response(client: CoachingClient, question: str) -> _TimedResponse:
     sent_at = datetime.now(UTC)
     answer: Answer
     try:
-        answer = await (READS[question](client) if question in READS else _got(client, question))
+        answer = await (READS[question](client) if question in READS else _get(client, question))
     except ClientMisuse:
         raise
     except CoachingError as error:
         answer = error
-    return _Asked(answer, sent_at, datetime.now(UTC))
+    return _TimedResponse(answer, sent_at, datetime.now(UTC))
 
 
-async def _got(client: CoachingClient, path: str) -> RawResponse[Any]:
-    # A look at the token is not to keep it from ending when it is idle.
+async def _get(client: CoachingClient, path: str) -> RawResponse[Any]:
+    # Without this parameter the request would extend the lifetime of an idle token.
     return await client.request("GET", path, query={"preserveIdleTTL": True} if path == TOKEN else None)
 
 
-def _unreached(error: CoachingError, client: CoachingClient, *, has_logged_in: bool) -> Check:
+def _check_unreachable(error: CoachingError, client: CoachingClient, *, has_logged_in: bool) -> Check:
     if isinstance(error, ConfigurationError):
         return Check("proxy", "problem", str(error), "Correct or unset it.")
     if isinstance(error, AuthError) and error.status is not None:
-        return Check("credentials", "problem", str(error), _about_refusal(error.status))
+        return Check("credentials", "problem", str(error), _refusal_advice(error.status))
     host = "the API host" if has_logged_in else "the login host"
     if isinstance(client, ConfiguredClient):
         host += f" {client.api_host if has_logged_in else client.login_host}"
@@ -173,8 +175,8 @@ def _unreached(error: CoachingError, client: CoachingClient, *, has_logged_in: b
     return Check("connection", "problem", f"{host}: {error}", advice)
 
 
-def _connection(answers: Iterable[Answer]) -> Check:
-    failed = [str(each) for each in answers if isinstance(each, CoachingError) and not _is_sane(each)]
+def _check_connection(answers: Iterable[Answer]) -> Check:
+    failed = [str(each) for each in answers if isinstance(each, CoachingError) and not _is_from_api(each)]
     if not failed:
         return Check("connection", "ok", "the hosts answer")
     sentence = f"{len(failed)} of the reads got no sane answer; {failed[0]}"
@@ -183,14 +185,14 @@ def _connection(answers: Iterable[Answer]) -> Check:
     )
 
 
-def _is_sane(error: CoachingError) -> bool:
-    """Whether the API itself has answered: its errors have a code, and those of a gateway or a sign-in to a network do not."""
+def _is_from_api(error: CoachingError) -> bool:
+    """Return whether the API itself has responded. Errors of a gateway or of a captive portal have no error code."""
     if isinstance(error, RateLimited):
         return True
     return isinstance(error, ResponseError) and error.code is not None and not isinstance(error, ServerError)
 
 
-def _about_refusal(status: int) -> str:
+def _refusal_advice(status: int) -> str:
     if status == 429:
         return "Wait a minute. Many programs fetch tokens: share one client, and with it one token."
     if status >= 500:
@@ -201,45 +203,45 @@ def _about_refusal(status: int) -> str:
     )
 
 
-def _credentials(answer: Answer, client: CoachingClient) -> Check:
+def _check_credentials(answer: Answer, client: CoachingClient) -> Check:
     if isinstance(answer, Unauthorized):
         advice = "The token has expired, or is one of another region: get a new one."
         return Check("credentials", "problem", str(answer), advice)
-    if isinstance(answer, CoachingError) and not _is_sane(answer):
+    if isinstance(answer, CoachingError) and not _is_from_api(answer):
         return Check("credentials", "not known", f"there is a token, and whether it is accepted is not told: {answer}")
-    life = client.token_life if isinstance(client, ConfiguredClient) else None
-    return Check("credentials", "ok", f"the token is accepted{f'; it lives {_span(life)}' if life else ''}")
+    life = client.token_lifetime if isinstance(client, ConfiguredClient) else None
+    return Check("credentials", "ok", f"the token is accepted{f'; it lives {_duration(life)}' if life else ''}")
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds / 60:.3g} min"
 
 
-def _clock(asked: Iterable[_Asked]) -> Check:
+def _check_clock(asked: Iterable[_TimedResponse]) -> Check:
     for each in asked:
-        said = _date(each.answer)
-        if said is not None:
-            # The service's second may have begun anywhere in it, and its answer anywhere between the two.
-            off = said + timedelta(seconds=0.5) - (each.sent_at + (each.came_at - each.sent_at) / 2)
-            seconds = abs(round(off.total_seconds()))
-            if abs(off) <= SKEW:
+        service_time = _service_time(each.answer)
+        if service_time is not None:
+            # `Date` is truncated to a second, and was set at some time between request and response.
+            difference = service_time + timedelta(seconds=0.5) - (each.sent_at + (each.received_at - each.sent_at) / 2)
+            seconds = abs(round(difference.total_seconds()))
+            if abs(difference) <= MAX_CLOCK_DIFFERENCE:
                 return Check("clock", "ok", f"it is within {max(seconds, 1)} s of the service's")
-            sentence = f"it is {seconds} s {'behind' if off > timedelta(0) else 'ahead of'} the service's"
+            sentence = f"it is {seconds} s {'behind' if difference > timedelta(0) else 'ahead of'} the service's"
             return Check(
                 "clock", "problem", sentence, "Let it be set by NTP: certificates, and what is asked by time, go by it."
             )
     return Check("clock", "not known", "no answer tells the time")
 
 
-def _date(answer: Answer) -> datetime | None:
+def _service_time(answer: Answer) -> datetime | None:
     try:
-        said = parsedate_to_datetime(answer.headers["date"]) if isinstance(answer, RawResponse) else None
+        service_time = parsedate_to_datetime(answer.headers["date"]) if isinstance(answer, RawResponse) else None
     except (KeyError, OverflowError, ValueError):
         return None
-    return said if said is None or said.tzinfo else said.replace(tzinfo=UTC)
+    return service_time if service_time is None or service_time.tzinfo else service_time.replace(tzinfo=UTC)
 
 
-def _limit(answer: Answer | None, throttled: int) -> Check:
+def _check_rate_limit(answer: Answer | None, throttled: int) -> Check:
     if throttled:
         sentence = f"{throttled} of the answers were 429, though little was asked"
         advice = (
@@ -263,15 +265,15 @@ def _limit(answer: Answer | None, throttled: int) -> Check:
     return Check("rate limit", "ok", sentence)
 
 
-def _operations(answers: Mapping[str, Answer], needed: frozenset[str]) -> list[Check]:
+def _check_operations(answers: Mapping[str, Answer], needed: frozenset[str]) -> list[Check]:
     roles = answers.get(ROLES)
     grants = granted_permissions(roles.json) if isinstance(roles, RawResponse) else None
-    is_user = is_a_users(answers.get(MINE))
+    is_user = is_user_token(answers.get(LIST_MINE))
     found = [check_operation(each, answers.get(each), grants, is_user=is_user) for each in OPERATIONS]
-    return [_judged(check, is_needed=check.name in needed) for check in found]
+    return [_apply_needs(check, is_needed=check.name in needed) for check in found]
 
 
-def _judged(check: Check, *, is_needed: bool) -> Check:
+def _apply_needs(check: Check, *, is_needed: bool) -> Check:
     if check.state == "not allowed" and is_needed:
         return attrs.evolve(check, state="problem")
     return attrs.evolve(check, advice=None)

@@ -1,4 +1,4 @@
-"""What can be told without asking anybody: the variables that are set, the hosts they mean, the proxies."""
+"""Checks that send no request: environment variables, the hosts that they name, and proxies."""
 
 import os
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from coaching_async import (
 
 from ._results import Check
 
-__all__ = ["DEADLINE", "ONE_RETRY", "ConfiguredClient", "configured", "environment", "proxies"]
+__all__ = ["DEADLINE", "ONE_RETRY", "ConfiguredClient", "check_environment", "check_proxies", "configured_client"]
 
 VARIABLES: Final = (
     "GENESYSCLOUD_REGION",
@@ -30,32 +30,32 @@ VARIABLES: Final = (
 )
 
 DEADLINE: Final = 10.0
-"""Seconds that each call may take."""
+"""Timeout of each call in seconds."""
 
 ONE_RETRY: Final = RetryPolicy(attempts=2)
 
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-"""What the client's own HTTP client never asks through a proxy."""
+"""Hosts for which the client's own HTTP client never uses a proxy."""
 
 
 class ConfiguredClient(CoachingClient):
-    """A client as `from_env` makes it, in a hurry, and one that notes how long its token lives."""
+    """A client configured_client by environment variables, with a short timeout and one retry. It records the lifetime of its token."""
 
     def __init__(self, auth: AccessToken | ClientCredentials | TokenSource, *, region: str | None = None) -> None:
-        super().__init__(auth, region=region, timeout=DEADLINE, retry=ONE_RETRY, on_event=self._note)
-        self.token_life: float | None = None
-        # There is no other public way to a region's hosts; the API's name differs in its beginning, if at all.
+        super().__init__(auth, region=region, timeout=DEADLINE, retry=ONE_RETRY, on_event=self._record_token_lifetime)
+        self.token_lifetime: float | None = None
+        # The URL of a sign-in is the only public way to a region's login host. The API host differs from it in its prefix only.
         self.login_host = urlsplit(AuthorizationRequest("doctor", "http://localhost/", region=region).url).netloc
         name = self.login_host.removeprefix("login.")
         self.api_host = name if name == self.login_host else f"api.{name}"
 
-    def _note(self, event: Event) -> None:
+    def _record_token_lifetime(self, event: Event) -> None:
         if isinstance(event, TokenIssued):
-            self.token_life = event.expires_in
+            self.token_lifetime = event.expires_in
 
 
-def configured(environ: Mapping[str, str]) -> ConfiguredClient | Check:
-    """The client that the environment means, or why there is none."""
+def configured_client(environ: Mapping[str, str]) -> ConfiguredClient | Check:
+    """Return the client that the environment configures, or a failed check if it configures none."""
     try:
         return ConfiguredClient.from_env(environ)
     except ConfigurationError as error:
@@ -63,14 +63,14 @@ def configured(environ: Mapping[str, str]) -> ConfiguredClient | Check:
         return Check("environment", "problem", str(error), advice)
 
 
-def environment(environ: Mapping[str, str], patient: ConfiguredClient) -> Check:
-    """Which variables are set, never to what, and which hosts they mean."""
+def check_environment(environ: Mapping[str, str], client: ConfiguredClient) -> Check:
+    """Report which variables are set and which hosts they name, but not the values of the variables."""
     present = [name for name in VARIABLES if environ.get(name)]
     odd = [name for name in present if environ[name] != environ[name].strip(" \t\r\n'\"")]
     if odd:
         sentence = f"{' and '.join(odd)} begins or ends with a blank or a quote"
         return Check("environment", "problem", sentence, "Set it without; perhaps it was copied with it.")
-    sentence = f"{', '.join(present)} set; the API is at {patient.api_host}, logging in at {patient.login_host}"
+    sentence = f"{', '.join(present)} set; the API is at {client.api_host}, logging in at {client.login_host}"
     if VARIABLES[0] not in present:
         sentence += f"; us-east-1, because {VARIABLES[0]} is not set"
     if VARIABLES[1] in present and set(VARIABLES[2:]) & set(present):
@@ -78,12 +78,12 @@ def environment(environ: Mapping[str, str], patient: ConfiguredClient) -> Check:
     return Check("environment", "ok", sentence)
 
 
-def proxies(patient: ConfiguredClient | None) -> Check:
-    """The proxies and certificates of this process, as httpx takes them; of a proxy's URL only the host is shown."""
+def check_proxies(client: ConfiguredClient | None) -> Check:
+    """Report the proxies and certificates that httpx uses in this process. Of a proxy's URL only the host is shown."""
     found = {name: value for name, value in getproxies().items() if name in {"https", "all"}}
     files = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
     sentences = [f"{name.upper()}_PROXY is {_host(value)}" for name, value in found.items()] or ["none is set"]
-    hosts = dict.fromkeys([patient.login_host, patient.api_host] if patient else ())
+    hosts = dict.fromkeys([client.login_host, client.api_host] if client else ())
     if found and (around := [host for host in hosts if urlsplit(f"//{host}").hostname in LOCAL or proxy_bypass(host)]):
         sentences.append(f"{' and '.join(around)} {'is' if len(around) == 1 else 'are'} asked without it")
     if files:
@@ -92,7 +92,10 @@ def proxies(patient: ConfiguredClient | None) -> Check:
 
 
 def _host(url: str) -> str:
-    """A URL's host and port: the rest may be a password, and where one has a slash in it, what looks like a host is, too."""
+    """Return host and port of a URL, because the rest may be a password.
+
+    A password with an unquoted slash would be parsed as a host. Such a URL is not shown at all.
+    """
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
         port = parts.port

@@ -1,6 +1,6 @@
-"""Which operations a token may call, found without changing anything.
+"""Check of the permission for each operation, without changing anything.
 
-Only reads are sent, and these for what is not there. What else is allowed follows from the roles of the token.
+Only GET requests are sent, most of them with an unknown id. The permission for a write is derived from the roles of the token.
 """
 
 import uuid
@@ -28,52 +28,52 @@ __all__ = [
     "check_operation",
     "entities",
     "granted_permissions",
-    "is_a_users",
+    "is_user_token",
 ]
 
 Answer: TypeAlias = RawResponse[Any] | CoachingError
-"""What a question got."""
+"""The response to a request, or its error."""
 
 Grants: TypeAlias = frozenset[str]
-"""Permissions that roles give, `domain:entity:action` each; a part may be `*`."""
+"""Permissions that roles grant, as `domain:entity:action`; each part may be `*`."""
 
 ROLES: Final = "/api/v2/authorization/subjects/me"
-"""Of users and of clients alike, and needs no permission."""
+"""Path of the token's roles, for users and for OAuth clients. It needs no permission."""
 
-NOBODY: Final = str(uuid.uuid4())
-"""The id of nothing."""
+UNKNOWN_ID: Final = str(uuid.uuid4())
+"""An id under which the service has nothing."""
 
-FOR_USERS: Final = "it speaks of the caller, so it needs a user's token"
+NEEDS_USER: Final = "it speaks of the caller, so it needs a user's token"
 USE_USER: Final = "Use a user's token: see with_auth."
 GIVE_ROLE: Final = "Give the OAuth client, or the user, a role that has it."
-AT_SCOPES: Final = "Its roles grant that: look at the scopes of the OAuth client, and at the divisions of the roles."
+CHECK_SCOPES: Final = "Its roles grant that: look at the scopes of the OAuth client, and at the divisions of the roles."
 
-MINE: Final = "appointments.list_mine"
+LIST_MINE: Final = "appointments.list_mine"
 
 READS: Final[Mapping[str, Callable[[CoachingClient], Awaitable[RawResponse[Any]]]]] = {
-    "appointments.list": lambda client: client.raw(client.appointments.list(NOBODY).first),
-    MINE: lambda client: client.raw(client.appointments.list_mine().first),
-    "appointments.get": lambda client: client.raw(client.appointments.get, NOBODY),
-    "appointments.list_statuses": lambda client: client.raw(client.appointments.list_statuses(NOBODY).first),
-    "annotations.list": lambda client: client.raw(client.annotations.list(NOBODY).first),
-    "annotations.get": lambda client: client.raw(client.annotations.get, NOBODY, NOBODY),
+    "appointments.list": lambda client: client.raw(client.appointments.list(UNKNOWN_ID).first),
+    LIST_MINE: lambda client: client.raw(client.appointments.list_mine().first),
+    "appointments.get": lambda client: client.raw(client.appointments.get, UNKNOWN_ID),
+    "appointments.list_statuses": lambda client: client.raw(client.appointments.list_statuses(UNKNOWN_ID).first),
+    "annotations.list": lambda client: client.raw(client.annotations.list(UNKNOWN_ID).first),
+    "annotations.get": lambda client: client.raw(client.annotations.get, UNKNOWN_ID, UNKNOWN_ID),
     "notifications.list": lambda client: client.raw(client.notifications.list().first),
-    "notifications.get": lambda client: client.raw(client.notifications.get, NOBODY),
-    "schedule_slots.get_job": lambda client: client.raw(client.schedule_slots.get_job, NOBODY),
+    "notifications.get": lambda client: client.raw(client.notifications.get, UNKNOWN_ID),
+    "schedule_slots.get_job": lambda client: client.raw(client.schedule_slots.get_job, UNKNOWN_ID),
 }
-"""How the operations that only read are asked, one request each."""
+"""The calls that check operations that only read, one request each."""
 
 OPERATIONS: Final = tuple(sorted({*READS, *PERMISSIONS, "notifications.mark_read"} - {"schedule_slots.find"}))
-"""All that send one kind of request; `find` is made of two of them."""
+"""All operations that send one kind of request. `schedule_slots.find` sends two kinds, and is left out."""
 
 ABOUT_APPOINTMENTS: Final = frozenset(
     name for name in PERMISSIONS if name.partition(".")[0] in {"appointments", "annotations"}
 ) - {"appointments.list", "appointments.create", "appointments.aggregate"}
-"""Operations on one appointment, which people with a part in it may call without a permission."""
+"""Operations on one appointment, which its participants may call without a permission."""
 
 
 def granted_permissions(subject: object) -> Grants:
-    """The permissions in what `ROLES` answers."""
+    """Return the permissions in the response to `ROLES`."""
     found: set[str] = set()
     for grant in _objects(_field(subject, "grants")):
         for policy in _objects(_field(grant.get("role"), "policies")):
@@ -83,41 +83,41 @@ def granted_permissions(subject: object) -> Grants:
     return frozenset(found)
 
 
-def is_a_users(mine: Answer | None) -> bool | None:
-    """Whether the token is one of a user, by the answer to `MINE`; None where that does not tell."""
+def is_user_token(mine: Answer | None) -> bool | None:
+    """Return whether the token belongs to a user, by the response to `LIST_MINE`; None if that is not known."""
     if isinstance(mine, RawResponse):
         return True
     return False if isinstance(mine, BadRequest) and mine.code == "not.a.user" else None
 
 
 def check_operation(operation: str, answer: Answer | None, grants: Grants | None, *, is_user: bool | None) -> Check:
-    """Whether an operation may be called, how that is known, and what to do where it may not."""
+    """Check the permission for an operation, by the response to its GET request and by the granted permissions."""
     needed = PERMISSIONS.get(operation, ())
     given = [] if grants is None else [permission for permission in needed if _covers(grants, permission)]
     match answer:
         case RawResponse():
             return Check(operation, "ok", "it was asked, and answered")
         case Forbidden() if given:
-            return Check(operation, "not allowed", str(answer), AT_SCOPES)
+            return Check(operation, "not allowed", str(answer), CHECK_SCOPES)
         case Forbidden():
             return Check(operation, "not allowed", str(answer), GIVE_ROLE)
         case BadRequest(code="not.a.user"):
-            return Check(operation, "not allowed", FOR_USERS, USE_USER)
+            return Check(operation, "not allowed", NEEDS_USER, USE_USER)
         case NotFound() | None if needed and grants is not None:
             return _by_roles(operation, needed, given, is_user=is_user)
         case NotFound():
-            why = "nothing is there under a made-up id, and who may ask is perhaps looked at later"
+            why = "nothing has a made-up id, and the permission may be checked after that"
             return Check(operation, "not known", why)
         case None if operation in READS:
             return Check(operation, "not known", "it was not answered in time")
         case None if needed:
             return Check(operation, "not known", "nothing may be changed to find out, and its roles cannot be read")
         case None if is_user is None:
-            return Check(operation, "not known", f"{FOR_USERS}, and whether this is one cannot be told")
+            return Check(operation, "not known", f"{NEEDS_USER}, and whether this is one cannot be told")
         case None if is_user:
-            return Check(operation, "ok", f"{FOR_USERS}, and this is one")
+            return Check(operation, "ok", f"{NEEDS_USER}, and this is one")
         case None:
-            return Check(operation, "not allowed", FOR_USERS, USE_USER)
+            return Check(operation, "not allowed", NEEDS_USER, USE_USER)
         case _:
             return Check(operation, "not known", str(answer))
 
@@ -144,12 +144,12 @@ def _field(value: object, name: str) -> object:
 
 
 def entities(page: object) -> list[dict[str, object]]:
-    """What stands in a page of anything."""
+    """Return the entities of a page of any kind."""
     return _objects(_field(page, "entities"))
 
 
 def _objects(value: object) -> list[dict[str, object]]:
-    """What is an object in a list; the service's JSON is not to be trusted."""
+    """Return the objects in a list, and ignore everything else, because the service's JSON is not validated."""
     return (
         [cast("dict[str, object]", each) for each in cast("list[object]", value) if isinstance(each, dict)]
         if isinstance(value, list)

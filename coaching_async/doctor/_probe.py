@@ -1,4 +1,4 @@
-"""Asking the service what its documentation leaves open: a report with nothing in it that tells whose org it is."""
+"""Probe of the service for what its documentation does not say, with an anonymous report."""
 
 import platform
 import re
@@ -28,7 +28,7 @@ SPANS: Final = (31, 366, 3660)
 """Days."""
 
 REQUESTS: Final = 3 + len(SIZES) + len(COUNTS) + 3 + (1 + len(SPANS)) + 2 + 1
-"""How many are sent at most, the one for a token included; a retry counts besides."""
+"""The largest number of requests, the one for a token included, retries excluded."""
 
 UNCHANGED: Final = "cannot be told without changing something"
 
@@ -40,15 +40,15 @@ SCOPE: Final = re.compile(r"coaching(?::[a-z]{1,20})?")
 
 @attrs.frozen
 class Report:
-    """What was found, as Markdown; incomplete where the service fell silent."""
+    """Report in Markdown. It is incomplete if the service has stopped responding."""
 
     text: str
     is_complete: bool
 
 
 @attrs.frozen
-class _Seen:
-    """As much of an answer as may be reported."""
+class _Response:
+    """The parts of a response that may be reported."""
 
     status: int
     code: str | None
@@ -63,39 +63,39 @@ class _Seen:
 
 
 @attrs.define
-class _Asker:
-    """Sends GETs, counts them, and knows on which list to try things."""
+class _Prober:
+    """Sends GET requests, counts them, and chooses the list that is used for the questions about lists."""
 
     client: CoachingClient
     user_ids: tuple[str, ...]
     foreign_id: str | None
     is_user: bool = False
-    asked: int = 0
+    request_count: int = 0
 
-    async def get(self, path: str, **query: str | int | bool | Iterable[str]) -> _Seen:
-        """An answer of any status. Raises only what is no answer."""
-        self.asked += 1
+    async def get(self, path: str, **query: str | int | bool | Iterable[str]) -> _Response:
+        """Send a GET request; return its response, whatever the status. Raises if there is no response."""
+        self.request_count += 1
         try:
             answer = await self.client.request("GET", path, query=query)
         except ResponseError as error:
             code = error.code or ""
-            return _Seen(error.status, code if CODE.fullmatch(code) else None)
+            return _Response(error.status, code if CODE.fullmatch(code) else None)
         except DecodeError as error:
-            return _Seen(error.status or 200, "and no JSON")
+            return _Response(error.status or 200, "and no JSON")
         body = answer.value
-        return _Seen(answer.status, None, cast("Mapping[str, object]", body) if isinstance(body, dict) else {})
+        return _Response(answer.status, None, cast("Mapping[str, object]", body) if isinstance(body, dict) else {})
 
-    async def page(self, **query: str | int) -> _Seen:
-        """A page of the list that has most to tell."""
+    async def page(self, **query: str | int) -> _Response:
+        """Return a page of the given users' list, else of the token's user, else of an unknown user."""
         if self.user_ids:
             return await self.get(APPOINTMENTS, userIds=self.user_ids, **query)
         if self.is_user:
             return await self.get(f"{APPOINTMENTS}/me", **query)
-        return await self.get(APPOINTMENTS, userIds=_made_up(1), **query)
+        return await self.get(APPOINTMENTS, userIds=_random_ids(1), **query)
 
     @property
-    def which(self) -> str:
-        """That list."""
+    def list_description(self) -> str:
+        """Description of that list."""
         if self.user_ids:
             return "appointments of users that were given"
         return "appointments of the token's user" if self.is_user else "appointments of a made-up user"
@@ -104,14 +104,14 @@ class _Asker:
 async def probe(
     client: CoachingClient, *, user_ids: Iterable[str] = (), foreign_appointment_id: str | None = None
 ) -> Report:
-    """Ask what the documentation leaves open, by GETs alone, and report it to whom it concerns.
+    """Find out what the API's documentation does not say, by GET requests only, and report it.
 
-    `user_ids` are people whose appointments may be listed; without them, made-up ids and the token's own user have to do.
-    `foreign_appointment_id` is one of a division that the token may not see. At most `REQUESTS` requests are sent, at the
-    client's pace. The report names no id, no person and no host, and has no counts of the org's things.
+    `user_ids` are users whose appointments may be listed. Without them the token's own user is taken, or an unknown one.
+    `foreign_appointment_id` is an appointment of a division that the token has no access to. Up to `REQUESTS` requests are
+    sent, under the client's rate limit. The report contains no ids, names or hosts, and no counts of the org's data.
 
-    Permission: coaching:appointment:view, where there is to be much to tell. Raises `ValueError` for what is no id, and until the
-    first answer what every method raises; later failures are in the report.
+    Permission: coaching:appointment:view, without which most questions stay open
+    Raises: `ValueError` for an invalid id; before the first response what every method raises. Later failures are reported.
     """
     given = tuple(user_ids)
     if len(given) > MOST_USERS:
@@ -120,123 +120,123 @@ async def probe(
     if not all(ID.fullmatch(each) for each in (*given, *foreign)):
         raise ValueError("an id has letters, digits and dashes only")
     view = client.with_options(timeout=30.0, retry=RetryPolicy(attempts=2))
-    asker = _Asker(view, given, foreign_appointment_id)
-    token = await asker.get(TOKEN, preserveIdleTTL=True)
-    asker.is_user = (await asker.get(f"{APPOINTMENTS}/me", pageSize=1)).status == 200
+    prober = _Prober(view, given, foreign_appointment_id)
+    token = await prober.get(TOKEN, preserveIdleTTL=True)
+    prober.is_user = (await prober.get(f"{APPOINTMENTS}/me", pageSize=1)).status == 200
     sections: list[str] = []
-    lost: str | None = None
-    for question, find in QUESTIONS.items():
-        if isinstance(find, str):
-            lines = [find]
-        elif lost is not None:
-            lines = [f"not asked, because the service fell silent before ({lost})"]
+    failure: str | None = None
+    for question, ask in QUESTIONS.items():
+        if isinstance(ask, str):
+            lines = [ask]
+        elif failure is not None:
+            lines = [f"not asked, because the service fell silent before ({failure})"]
         else:
             try:
-                lines = await find(asker)
+                lines = await ask(prober)
             except CoachingError as error:
-                lost = type(error).__name__
-                lines = [f"no answer ({lost})"]
+                failure = type(error).__name__
+                lines = [f"no answer ({failure})"]
         sections.append("\n".join([f"## {question}", "", *(f"- {line}" for line in lines)]))
-    return Report("\n\n".join([_head(asker, token), *sections]) + "\n", lost is None)
+    return Report("\n\n".join([_head(prober, token), *sections]) + "\n", failure is None)
 
 
-def _head(asker: _Asker, token: _Seen) -> str:
-    scopes = _texts(token.body.get("authorizedScope"), SCOPE) or "none told"
-    whose = "user" if asker.is_user else "client"
+def _head(prober: _Prober, token: _Response) -> str:
+    scopes = _matching(token.body.get("authorizedScope"), SCOPE) or "none told"
+    whose = "user" if prober.is_user else "client"
     return f"""\
 # What the Coaching API does where its documentation is silent
 
 Found by `coaching-async doctor --probe` on {datetime.now(UTC):%Y-%m-%d}, with Python {platform.python_version()}.
-{asker.asked} requests were sent, each a GET, with the token of a {whose}; its coaching scopes: {scopes}.
-Tried on the {asker.which}. No ids, names, hosts or counts of the org are in here."""
+{prober.request_count} requests were sent, each a GET, with the token of a {whose}; its coaching scopes: {scopes}.
+Tried on the {prober.list_description}. No ids, names, hosts or counts of the org are in here."""
 
 
-def _texts(values: object, pattern: re.Pattern[str]) -> str:
-    """Those of a list that match, for nothing else is to be repeated here."""
+def _matching(values: object, pattern: re.Pattern[str]) -> str:
+    """Return the texts of a list that match, because other texts may identify the org."""
     found = cast("list[object]", values) if isinstance(values, list) else []
     return ", ".join(each for each in found if isinstance(each, str) and pattern.fullmatch(each))
 
 
-def _made_up(count: int) -> list[str]:
+def _random_ids(count: int) -> list[str]:
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
-async def _page_size(asker: _Asker) -> list[str]:
+async def _page_size(prober: _Prober) -> list[str]:
     lines: list[str] = []
     for size in SIZES:
-        seen = await asker.page(pageSize=size)
-        told, came = seen.number("pageSize"), len(entities(seen.body))
+        response = await prober.page(pageSize=size)
+        told, came = response.number("pageSize"), len(entities(response.body))
         much = "none" if not came else "as many" if came == told else "fewer" if came < (told or came) else "more"
         lines.append(
-            f"asked for {size}: {seen}{f'; told pageSize {told}, entities: {much}' if seen.status == 200 else ''}"
+            f"asked for {size}: {response}{f'; told pageSize {told}, entities: {much}' if response.status == 200 else ''}"
         )
     return lines
 
 
-async def _user_ids(asker: _Asker) -> list[str]:
+async def _user_ids(prober: _Prober) -> list[str]:
     lines: list[str] = []
     for count in COUNTS:
-        seen = await asker.get(APPOINTMENTS, userIds=_made_up(count), pageSize=1)
-        lines.append(f"{count} made-up {'id' if count == 1 else 'ids'}: {seen}")
-        if seen.status != 200:
+        response = await prober.get(APPOINTMENTS, userIds=_random_ids(count), pageSize=1)
+        lines.append(f"{count} made-up {'id' if count == 1 else 'ids'}: {response}")
+        if response.status != 200:
             lines.append("more were not asked for" if count > 1 else "so made-up ids tell nothing")
             break
     return lines
 
 
-async def _beyond(asker: _Asker) -> list[str]:
-    first = await asker.page(pageSize=25)
+async def _page_beyond_end(prober: _Prober) -> list[str]:
+    first = await prober.page(pageSize=25)
     count = first.number("pageCount")
     if count is None:
         return [f"the first page: {first}{', without a pageCount' if first.status == 200 else ''}"]
     lines: list[str] = ["the list is empty"] if not count else []
     for distance in (1, 1000):
-        seen = await asker.page(pageSize=25, pageNumber=max(1, count) + distance)
-        told = f", with {'some' if entities(seen.body) else 'no'} entities, {'a' if 'nextUri' in seen.body else 'no'} nextUri"
-        lines.append(f"{distance} beyond the last page: {seen}{told if seen.status == 200 else ''}")
+        response = await prober.page(pageSize=25, pageNumber=max(1, count) + distance)
+        told = f", with {'some' if entities(response.body) else 'no'} entities, {'a' if 'nextUri' in response.body else 'no'} nextUri"
+        lines.append(f"{distance} beyond the last page: {response}{told if response.status == 200 else ''}")
     return lines
 
 
-async def _interval(asker: _Asker) -> list[str]:
-    lines = [f"none given: {await asker.page(pageSize=1)}"]
+async def _interval(prober: _Prober) -> list[str]:
+    lines = [f"none given: {await prober.page(pageSize=1)}"]
     end = datetime.now(UTC)
     for days in SPANS:
         start = end - timedelta(days=days)
-        asked = "/".join(f"{each:%Y-%m-%dT%H:%M:%S}.000Z" for each in (start, end))
-        lines.append(f"{days} days: {await asker.page(pageSize=1, interval=asked)}")
+        interval = "/".join(f"{each:%Y-%m-%dT%H:%M:%S}.000Z" for each in (start, end))
+        lines.append(f"{days} days: {await prober.page(pageSize=1, interval=interval)}")
     return lines
 
 
-async def _division(asker: _Asker) -> list[str]:
-    made_up = await asker.get(f"{APPOINTMENTS}/{_made_up(1)[0]}")
+async def _division(prober: _Prober) -> list[str]:
+    made_up = await prober.get(f"{APPOINTMENTS}/{_random_ids(1)[0]}")
     lines = [f"an id of nothing: {made_up}"]
-    if asker.foreign_id is None:
+    if prober.foreign_id is None:
         return [*lines, "no other was asked for, because no id of a foreign appointment was given"]
-    foreign = await asker.get(f"{APPOINTMENTS}/{asker.foreign_id}")
+    foreign = await prober.get(f"{APPOINTMENTS}/{prober.foreign_id}")
     return [*lines, f"an id of another division: {foreign}"]
 
 
-async def _topic(asker: _Asker) -> list[str]:
-    seen = await asker.get(TOPICS, expand=("requiresPermissions",))
-    topic = next((each for each in entities(seen.body) if each.get("id") == TOPIC), None)
+async def _topic_permission(prober: _Prober) -> list[str]:
+    response = await prober.get(TOPICS, expand=("requiresPermissions",))
+    topic = next((each for each in entities(response.body) if each.get("id") == TOPIC), None)
     if topic is None:
-        return [f"the topics: {seen}{', and it is not among them' if seen.status == 200 else ''}"]
-    needed = _texts(topic.get("requiresPermissions"), PERMISSION)
+        return [f"the topics: {response}{', and it is not among them' if response.status == 200 else ''}"]
+    needed = _matching(topic.get("requiresPermissions"), PERMISSION)
     flags = [f"{flag}: {str(topic[flag]).lower()}" for flag in FLAGS if isinstance(topic.get(flag), bool)]
     return [f"requires {needed or 'no permission that is told'}", *flags]
 
 
-_Find: TypeAlias = Callable[[_Asker], Awaitable[list[str]]]
+_Question: TypeAlias = Callable[[_Prober], Awaitable[list[str]]]
 
-QUESTIONS: Final[Mapping[str, _Find | str]] = {
+QUESTIONS: Final[Mapping[str, _Question | str]] = {
     "maximum pageSize": _page_size,
     "maximum number of userIds": _user_ids,
-    "page beyond the end": _beyond,
+    "page beyond the end": _page_beyond_end,
     "whether interval has to be given, and its longest span": _interval,
     "403 or 404 for an appointment of another division": _division,
-    "permission for the topic of a user's coaching notifications": _topic,
+    "permission for the topic of a user's coaching notifications": _topic_permission,
     "scope needed for POST queries": "not asked, because only GETs are sent; the token's scopes are above",
-    "size of the login rate limit": "not asked, because who reaches it keeps others from logging in",
+    "size of the login rate limit": "not asked, because reaching it would keep other programs from logging in",
     "when 202 is chosen": UNCHANGED,
     "code of a 409": UNCHANGED,
     "null to clear a field": UNCHANGED,

@@ -1,4 +1,4 @@
-"""What an examination finds, as records."""
+"""Results of an examination."""
 
 from typing import Literal, TypeAlias
 
@@ -11,22 +11,22 @@ State: TypeAlias = Literal["ok", "problem", "not allowed", "not known"]
 
 @attrs.frozen
 class Check:
-    """One thing that was looked at. "not allowed" is no problem, unless the program needs it."""
+    """Result of one check. "not allowed" is a problem only if the program needs the operation."""
 
     name: str
     state: State
     sentence: str
     advice: str | None = None
-    """What to do, where there is something to do."""
+    """What to do; None if there is nothing to do."""
 
 
 @attrs.frozen
 class Examination:
-    """All that was looked at. It has no secrets in it, and no ids but the correlation ids of errors."""
+    """Results of all checks. They contain no secrets, and no ids other than the correlation ids of errors."""
 
     checks: tuple[Check, ...]
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is a problem."""
+        """Whether no check has found a problem."""
         return all(check.state != "problem" for check in self.checks)

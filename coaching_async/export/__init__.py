@@ -1,4 +1,4 @@
-"""Export of the appointments of users to a file, which can be resumed after an interruption."""
+"""Export of the appointments of users to a file, which can be resumed."""
 
 from ._export import Exported, ExportProgress, export
 from ._formats import FORMS

@@ -1,4 +1,4 @@
-"""What a line of an export is, in each of the forms, and whose it is."""
+"""Formats of an export: JSON lines and CSV."""
 
 import csv
 import io
@@ -10,67 +10,66 @@ import attrs
 
 from coaching_async import Appointment, to_dict
 
-__all__ = ["FORMS", "Extras", "Form"]
+__all__ = ["FORMS", "Extras", "Format"]
 
 Extras = Mapping[str, Sequence[Any] | None]
-"""What hangs on an appointment, by name and ready for JSON; None where it could not be had any more."""
+"""Annotations and statuses of an appointment, by name and ready for JSON; None if the appointment was deleted."""
 
-ENOUGH: Final = 10_000
-"""Bytes of a row that are sure to have the id in them, and that the csv module takes for one cell."""
+ROW_PREFIX: Final = 10_000
+"""Bytes of a row that are parsed for its id. The id is the first cell, and the csv module refuses long cells."""
+
+LINE_END: Final = "\r\n"
 
 
-ENDING: Final = "\r\n"
+class Format(Protocol):
+    """A format of the exported file."""
 
-
-class Form(Protocol):
-    """A form that an export may have."""
-
-    def head(self, extras: Sequence[str], /) -> str:
-        """What the file begins with."""
+    def header(self, extras: Sequence[str], /) -> str:
+        """Return what precedes the first appointment."""
         ...
 
     def line(self, appointment: Appointment, extras: Extras) -> str:
-        """One appointment."""
+        """Return an appointment as a line."""
         ...
 
     def ids(self, lines: Iterable[bytes]) -> Iterator[str]:
-        """Of the appointments in a file, head and all."""
+        """Return the ids of the appointments in a file, whose header is the first of `lines`."""
         ...
 
 
 class Jsonl:
-    """One JSON object a line, as the API writes it."""
+    """One JSON object a line, with the API's own names."""
 
-    def head(self, _extras: Sequence[str], /) -> str:
-        """There is none."""
+    def header(self, _extras: Sequence[str], /) -> str:
+        """Return nothing, because JSON lines have no header."""
         return ""
 
     def line(self, appointment: Appointment, extras: Extras) -> str:
-        """The extras stand beside what the API writes."""
+        """Return the appointment as JSON, with the extras as additional members."""
         return json.dumps({**to_dict(appointment), **extras}) + "\n"
 
     def ids(self, lines: Iterable[bytes]) -> Iterator[str]:
-        """One a line."""
+        """Return the id in each line."""
         return (json.loads(line)["id"] for line in lines)
 
 
 class Csv:
-    """One row each, under the names that the models have; references by their ids, lists joined by spaces, extras as JSON."""
+    """One row an appointment, with the models' names: references as ids, lists joined by spaces, extras as JSON."""
 
-    def head(self, extras: Sequence[str], /) -> str:
-        """The names of the columns."""
+    def header(self, extras: Sequence[str], /) -> str:
+        """Return the names of the columns."""
         return _row([*COLUMNS, *extras])
 
     def line(self, appointment: Appointment, extras: Extras) -> str:
-        """What the service does not tell is an empty cell."""
+        """Return the appointment as a row. A field without a value is an empty cell."""
         cells = [_cell(getattr(appointment, name)) for name in COLUMNS]
         return _row([*cells, *("" if each is None else json.dumps(each) for each in extras.values())])
 
     def ids(self, lines: Iterable[bytes]) -> Iterator[str]:
-        """The first cell of each row, of which the csv module reads the beginning: it refuses long cells."""
+        """Return the first cell of each row. A row continues on the next line while a quoted cell is open."""
         row, is_in_row = b"", False
         for number, line in enumerate(lines):
-            row = (row + line)[:ENOUGH]
+            row = (row + line)[:ROW_PREFIX]
             is_in_row ^= line.count(b'"') % 2 == 1
             if not is_in_row:
                 if number:
@@ -80,13 +79,13 @@ class Csv:
 
 COLUMNS: Final = tuple(field.name for field in attrs.fields(Appointment))
 
-FORMS: Final[Mapping[str, Form]] = {"jsonl": Jsonl(), "csv": Csv()}
+FORMS: Final[Mapping[str, Format]] = {"jsonl": Jsonl(), "csv": Csv()}
 
 
 def _row(cells: Sequence[object]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator=ENDING).writerow(cells)  # which has it quote either letter of that
-    return text.getvalue().removesuffix(ENDING) + "\n"
+    csv.writer(text, lineterminator=LINE_END).writerow(cells)  # so that the csv module quotes cells with \r, too
+    return text.getvalue().removesuffix(LINE_END) + "\n"
 
 
 def _cell(value: Any) -> object:

@@ -1,1 +1,1 @@
-"""The lines that every web application would write: one module for each framework, to be imported by its name."""
+"""Integrations with web frameworks and OpenTelemetry: one module each, imported by its name."""

@@ -1,4 +1,4 @@
-"""One client for an application, and a view of it for each of its users."""
+"""The client of an application, with a view for each of its users."""
 
 import functools
 
@@ -6,16 +6,16 @@ from coaching_async import AccessToken, CoachingClient
 
 __all__ = ["ClientViews"]
 
-KEPT = 1000
-"""ClientViews whose views are kept: some kilobytes each."""
+MAX_VIEWS = 1000
+"""Number of views that are cached, some kilobytes each."""
 
 
 class ClientViews:
-    """The views of a client by access token. The newest are kept, so that a user's rate limit outlives a request."""
+    """Views of a client by access token. They are cached, because a user's rate limit spans several web requests."""
 
     def __init__(self, client: CoachingClient) -> None:
         self.client = client
-        self.view = functools.lru_cache(KEPT)(self._view)
+        self.view = functools.lru_cache(MAX_VIEWS)(self._view)
 
     def _view(self, token: str) -> CoachingClient:
         return self.client.with_auth(AccessToken(token))

@@ -1,4 +1,4 @@
-"""A list as lines of JSON, each written when somebody takes it."""
+"""A list as newline-delimited JSON, each line made when it is requested."""
 
 import json
 from collections.abc import AsyncIterable, AsyncIterator
@@ -6,20 +6,20 @@ from typing import Self
 
 from coaching_async import to_dict
 
-__all__ = ["LINES_TYPE", "lines_of"]
+__all__ = ["NDJSON_TYPE", "ndjson_lines"]
 
-LINES_TYPE = "application/x-ndjson"
+NDJSON_TYPE = "application/x-ndjson"
 
 
-async def lines_of(models: AsyncIterable[object]) -> AsyncIterator[str]:
-    """Its lines. The first item is read before this returns, so that an error by then comes here."""
-    lines = _Lines(models)
+async def ndjson_lines(models: AsyncIterable[object]) -> AsyncIterator[str]:
+    """Return the lines. The first item is read first, so that its error is raised before the response starts."""
+    lines = _NdjsonLines(models)
     await lines.read_first()
     return lines
 
 
-class _Lines:
-    """No generator: who leaves one in the middle leaves it to the collector of garbage."""
+class _NdjsonLines:
+    """An iterator and not a generator, because an unfinished generator stays open until it is garbage-collected."""
 
     def __init__(self, models: AsyncIterable[object]) -> None:
         self._models = aiter(models)

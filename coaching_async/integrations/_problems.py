@@ -27,7 +27,7 @@ PROBLEM_TYPE = "application/problem+json"
 
 @attrs.frozen
 class Problem:
-    """An answer that tells of an error."""
+    """A problem response."""
 
     status: int
     body: dict[str, object]
@@ -35,11 +35,11 @@ class Problem:
 
 
 def problem(error: CoachingError) -> Problem | None:
-    """What to answer; None for what is the application's own mistake: a client that is closed, or wrongly set up."""
+    """Return the response to an error; None for a mistake of the application, such as a closed client."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
     if status is None:
         return None
-    told: dict[str, object] = {
+    extensions: dict[str, object] = {
         "code": getattr(error, "code", None),
         "correlationId": getattr(error, "correlation_id", None),
         "processed": None if error.processed == "no" else error.processed,
@@ -48,7 +48,9 @@ def problem(error: CoachingError) -> Problem | None:
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
     if isinstance(error, ResponseError) and error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
-    return Problem(int(status), body | {name: value for name, value in told.items() if value is not None}, headers)
+    return Problem(
+        int(status), body | {name: value for name, value in extensions.items() if value is not None}, headers
+    )
 
 
 STATUSES: tuple[tuple[type[CoachingError], HTTPStatus], ...] = (
@@ -57,11 +59,14 @@ STATUSES: tuple[tuple[type[CoachingError], HTTPStatus], ...] = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
-    (RateLimited, HTTPStatus.SERVICE_UNAVAILABLE),  # it is not the browser that asked too often
+    (
+        RateLimited,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),  # not 429, because the limit is the application's and not the browser's
     (DeadlineExceeded, HTTPStatus.GATEWAY_TIMEOUT),
     (ResponseError, HTTPStatus.BAD_GATEWAY),
     (TransportError, HTTPStatus.BAD_GATEWAY),
     (AuthError, HTTPStatus.BAD_GATEWAY),
     (DecodeError, HTTPStatus.BAD_GATEWAY),
 )
-"""The first that fits."""
+"""Status of each error. The first matching class counts."""

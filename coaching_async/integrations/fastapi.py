@@ -1,4 +1,4 @@
-"""For FastAPI: one client for the application, a view for each user, errors as problem responses, browsers that leave.
+"""FastAPI: a client for the application, a view for each user, problem responses, and cancellation on disconnect.
 
     app = FastAPI(lifespan=lifespan())
     add_problem_responses(app)
@@ -8,7 +8,7 @@
     async def appointment(appointment_id: UUID, client: Client) -> Appointment:
         return await client.appointments.get(str(appointment_id))
 
-The models need nothing: they are response types and request bodies as they are.
+The models can be used as response types and request bodies without further steps.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from coaching_async import CoachingClient, CoachingError
 
 from ._client_views import ClientViews
-from ._ndjson import LINES_TYPE, lines_of
+from ._ndjson import NDJSON_TYPE, ndjson_lines
 from ._problems import PROBLEM_TYPE, problem
 
 __all__ = ["CancelOnDisconnect", "Client", "UserClient", "add_problem_responses", "json_lines", "lifespan"]
@@ -33,92 +33,92 @@ Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[st
 
 
 def lifespan(make: Callable[[], CoachingClient] = CoachingClient.from_env) -> Lifespan:
-    """The `lifespan` of an application with a client, which `make` makes; it is open as long as the application runs.
+    """Return the `lifespan` of an application with a client from `make`, which is open while the application runs.
 
-    Where there is more to open, use it in a lifespan of your own, and yield its state with yours:
+    To open more than the client, use it in a lifespan of your own, and yield its state with yours:
     `async with lifespan()(app) as state: yield {**state, "mine": ...}`.
     """
 
     @asynccontextmanager
-    async def opened(_: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
+    async def client_lifespan(_: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
         async with make() as client:
             yield {STATE: ClientViews(client)}
 
-    return opened
+    return client_lifespan
 
 
 STATE = "coaching_users"
 
 
 def _client(request: Request) -> CoachingClient:
-    return _users(request).client
+    return _views(request).client
 
 
 def _user_client(
     request: Request, bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 ) -> CoachingClient:
-    return _users(request).view(bearer.credentials)
+    return _views(request).view(bearer.credentials)
 
 
-def _users(request: Request) -> ClientViews:
-    users: ClientViews | None = getattr(request.state, STATE, None)
-    if users is None:
+def _views(request: Request) -> ClientViews:
+    views: ClientViews | None = getattr(request.state, STATE, None)
+    if views is None:
         raise RuntimeError("the application has no client: FastAPI(lifespan=lifespan())")
-    return users
+    return views
 
 
 Client: TypeAlias = Annotated[CoachingClient, Depends(_client)]
-"""A parameter of a handler: the application's client, with its own permissions."""
+"""Parameter of a handler: the application's client, with the application's permissions."""
 
 UserClient: TypeAlias = Annotated[CoachingClient, Depends(_user_client)]
-"""The same client with the token that the request brings (`Authorization: Bearer`); without one the answer is 401."""
+"""Parameter of a handler: the same client with the token of the web request (`Authorization: Bearer`), else a 401."""
 
 
 def add_problem_responses(app: FastAPI) -> None:
-    """Answer an error of the client that no handler catches with a problem, RFC 9457.
+    """Respond to an error of the client that no handler catches with a problem response, RFC 9457.
 
-    400, 401, 403, 404 and 409 are passed on. A rate limit is 503 with Retry-After, a deadline 504, anything else that the
-    service did wrong 502. `detail` is the error's text, which has no ids in it; `processed` says "maybe" or "yes" where a
-    write may have been carried out. What is the application's own mistake stays a 500.
+    The statuses 400, 401, 403, 404 and 409 are passed on. A rate limit becomes 503 with Retry-After, a deadline 504, and any
+    other error of the service 502. `detail` is the error's text, which contains no ids. `processed` is "maybe" or "yes" if
+    a write may have been carried out. A mistake of the application stays a 500.
     """
-    app.add_exception_handler(CoachingError, _answer)
+    app.add_exception_handler(CoachingError, _respond)
 
 
-async def _answer(_: Request, error: Exception) -> Response:
-    told = problem(error) if isinstance(error, CoachingError) else None
-    if told is None:
+async def _respond(_: Request, error: Exception) -> Response:
+    response = problem(error) if isinstance(error, CoachingError) else None
+    if response is None:
         raise error
-    return JSONResponse(told.body, told.status, told.headers, PROBLEM_TYPE)
+    return JSONResponse(response.body, response.status, response.headers, PROBLEM_TYPE)
 
 
 async def json_lines(models: AsyncIterable[object]) -> StreamingResponse:
-    """A list as it comes, a line of JSON for each of its items; a slow browser slows the list down.
+    """Return a list as newline-delimited JSON, as its pages are read; a slow browser slows the reading down.
 
-    The first item is read before the answer begins, so that an error by then gets an answer of its own. A later one
-    cuts the answer off, which the browser can tell from its end.
+    The first item is read before the response starts, so that its error becomes a response of its own. A later error
+    cuts the response off, which the browser can detect.
     """
-    return StreamingResponse(await lines_of(models), media_type=LINES_TYPE)
+    return StreamingResponse(await ndjson_lines(models), media_type=NDJSON_TYPE)
 
 
 class CancelOnDisconnect:
-    """Middleware: a browser that leaves cancels the GET that it asked for, and what that asks of the service.
+    """Middleware that cancels the handler of a GET, with its requests to the service, when the browser disconnects.
 
-    Other methods run to their end, because a write that is cancelled may have been carried out, and nobody is told.
+    Handlers of other methods run to their end, because a cancelled write may have been carried out without a report.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, as ASGI has it."""
+        """Serve one web request (ASGI)."""
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
-            await _Attended(self._app, receive, send).run(scope)
+            await _CancellableRequest(self._app, receive, send).run(scope)
         else:
             await self._app(scope, receive, send)
 
 
-class _Attended:
-    """One request, and whether somebody is there to have its answer."""
+class _CancellableRequest:
+    """A web request whose handler is cancelled on disconnect."""
 
     def __init__(self, app: ASGIApp, receive: Receive, send: Send) -> None:
         self._app, self._receive, self._send = app, receive, send
@@ -134,7 +134,7 @@ class _Attended:
                     await self._app(scope, self._next, self._forward)
                 except anyio.get_cancelled_exc_class():
                     raise
-                except BaseException as raised:  # noqa: BLE001 # raised below, outside of the group that would wrap it
+                except BaseException as raised:  # noqa: BLE001 # raised below, because the task group would wrap it
                     error = raised
                 tasks.cancel_scope.cancel()
         if error is not None:

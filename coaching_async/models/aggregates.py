@@ -1,4 +1,4 @@
-"""Aggregates: counts of appointments, and how to ask for them."""
+"""Aggregates: counts of appointments, and the queries for them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class AppointmentMetric(OpenEnum):
-    """What is counted: appointments, all of them or those in one state."""
+    """A metric: the number of all appointments, or of those with one status."""
 
     N_ACTIVITIES = "nActivities"
     N_PLANNED_ACTIVITIES = "nPlannedActivities"
@@ -38,13 +38,13 @@ class AppointmentMetric(OpenEnum):
 
 
 class AggregateGroupBy(OpenEnum):
-    """For what an aggregate counts apart."""
+    """The dimension by which counts are grouped."""
 
     ATTENDEE_ID = "attendeeId"
 
 
 class AggregateDimension(OpenEnum):
-    """What a predicate looks at."""
+    """The dimension that a predicate compares."""
 
     ATTENDEE_ID = "attendeeId"
     FACILITATOR_ID = "facilitatorId"
@@ -52,7 +52,7 @@ class AggregateDimension(OpenEnum):
 
 
 class AggregateFilterType(OpenEnum):
-    """Whether all parts of a filter or clause have to hold, or one of them."""
+    """Whether all parts of a filter or clause must match (and), or at least one (or)."""
 
     AND = "And"
     OR = "Or"
@@ -83,7 +83,7 @@ class AggregateData(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AggregateGroup(Value):
-    """The data of one group. `group` names it, `{"attendeeId": "…"}` say, and is empty where nothing was grouped."""
+    """The data of one group. `group` identifies it, for example `{"attendeeId": "…"}`. It is empty without grouping."""
 
     group: Mapping[str, str] = attrs.field(default=EMPTY_MAPPING, converter=FrozenDict)
     data: tuple[AggregateData, ...] = ()
@@ -91,7 +91,7 @@ class AggregateGroup(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AppointmentAggregates(Value):
-    """The answer to an aggregate query."""
+    """The response to an aggregate query."""
 
     results: tuple[AggregateGroup, ...] = ()
 
@@ -122,7 +122,7 @@ def _to_tuple_of_clauses(values: "Iterable[AggregateClause]") -> "tuple[Aggregat
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AggregatePredicate(Value):
-    """`dimension` has to be `value`."""
+    """A condition: `dimension` equals `value`."""
 
     dimension: AggregateDimension = attrs.field(converter=_to_dimension)
     value: str = attrs.field(converter=to_id)
@@ -130,7 +130,7 @@ class AggregatePredicate(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AggregateClause(Value):
-    """Predicates, all or one of which have to hold."""
+    """Predicates, of which all or at least one must match."""
 
     type: AggregateFilterType = attrs.field(converter=_to_filter_type)
     predicates: tuple[AggregatePredicate, ...] = attrs.field(converter=_to_tuple_of_predicates)
@@ -138,7 +138,7 @@ class AggregateClause(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AggregateFilter(Value):
-    """Clauses, all or one of which have to hold."""
+    """Clauses, of which all or at least one must match."""
 
     type: AggregateFilterType = attrs.field(converter=_to_filter_type)
     clauses: tuple[AggregateClause, ...] = attrs.field(converter=_to_tuple_of_clauses)
@@ -146,7 +146,7 @@ class AggregateFilter(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AggregateQuery(Value):
-    """What to count: every metric unless some are named."""
+    """A query for counts: for all metrics, unless `metrics` names some."""
 
     interval: Interval = attrs.field(converter=to_interval)
     metrics: tuple[AppointmentMetric, ...] = attrs.field(default=(), converter=_to_metrics)

@@ -1,4 +1,4 @@
-"""Annotations."""
+"""Models of annotations."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ __all__ = ["AccessType", "Annotation"]
 
 
 class AccessType(OpenEnum):
-    """Who may read an annotation: everybody related to the appointment, or its creator and facilitator."""
+    """Read access to an annotation: all users related to the appointment, or only its creator and facilitator."""
 
     PUBLIC = "Public"
     PRIVATE = "Private"

@@ -1,7 +1,7 @@
-"""What the API speaks: one frozen class per schema, named as the field names things.
+"""Models of appointments: one frozen class for each schema of the API.
 
-What is read has `T | None` wherever the service may leave something out, and tuples for lists. What is sent has
-`UNSET` for what is left out; where a field takes `None`, null is sent and the service clears the field.
+A field of a response is `T | None` if the service may omit it, and a tuple for a list. A field of a request is `UNSET` if it
+is omitted. If a field of a request accepts `None`, null is sent, and the service clears the field.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class AppointmentStatus(OpenEnum):
-    """Progress of an appointment. `INVALID_SCHEDULE` is set by the service alone."""
+    """The status of an appointment. Only the service sets `INVALID_SCHEDULE`."""
 
     SCHEDULED = "Scheduled"
     IN_PROGRESS = "InProgress"
@@ -48,14 +48,14 @@ class Relationship(OpenEnum):
 
 
 class SortOrder(OpenEnum):
-    """Order of a list of appointments, by due date."""
+    """Sort order of a list of appointments, by due date."""
 
     ASC = "Asc"
     DESC = "Desc"
 
 
 class IntervalCondition(OpenEnum):
-    """How a list's interval selects: appointments that start in it, or that overlap it."""
+    """Which appointments the interval of a list selects: those that start in it, or those that overlap it."""
 
     STARTS_IN = "StartsIn"
     OVERLAPS = "Overlaps"
@@ -90,7 +90,7 @@ class Appointment(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ConversationLink(Value):
-    """A conversation, and the appointment that it was added to."""
+    """A conversation, with the appointment that it was added to."""
 
     conversation: ConversationReference | None = None
     appointment: AppointmentReference | None = None
@@ -98,7 +98,7 @@ class ConversationLink(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class StatusChange(Value):
-    """One step in the history of an appointment's status. It has no id."""
+    """A change of an appointment's status. It has no id."""
 
     status: AppointmentStatus
     appointment: AppointmentReference | None = None
@@ -111,7 +111,7 @@ def _to_ids_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | Un
 
 
 def to_settable_status(value: AppointmentStatus | str) -> AppointmentStatus:
-    """A status that a request may carry; `InvalidSchedule` is the service's own."""
+    """Return a status that a request may set. Raises `ValueError` for `InvalidSchedule`, which only the service sets."""
     status = AppointmentStatus.known(value)
     if status is AppointmentStatus.INVALID_SCHEDULE:
         raise ValueError("InvalidSchedule is set by the service alone: choose Scheduled, InProgress or Completed")
@@ -132,12 +132,12 @@ def _validate_minutes(_: object, __: object, value: Any) -> None:
         raise ValueError("length_in_minutes has to be a whole number, at least 1")
 
 
-# House rule of request bodies: no default but UNSET, because what equals its default is not sent.
+# The only default in a request body is UNSET, because a value that equals its default is not sent.
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AppointmentCreate(Value):
-    """A new appointment. `date_start` is aware and cut to the minute by the service."""
+    """A new appointment. `date_start` has a time zone; the service truncates it to the minute."""
 
     name: str
     description: str
@@ -156,7 +156,7 @@ class AppointmentCreate(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AppointmentUpdate(Value):
-    """What to change of an appointment: what is left out stays, `None` clears, a list is cleared by an empty one.
+    """Changes of an appointment. An omitted field keeps its value, `None` clears it, and an empty list clears a list.
 
     Attendees and facilitator of an appointment cannot be changed.
     """

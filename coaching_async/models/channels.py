@@ -1,8 +1,8 @@
-"""The notification socket: channels, what they are subscribed to, and the frames that come.
+"""Notification channels: their topics, and the frames of their WebSocket.
 
-A coaching notification comes as a `ChannelEvent[Notification]`, the state of a job as a
-`ChannelEvent[ScheduleSlotsJob]`, a heartbeat or the answer to a ping as a `ChannelEvent[ChannelMessage]`, and what the
-service says of the socket itself (topics `v2.system.…`) as a `ChannelEvent[SystemMessage]`.
+A frame with a coaching notification is a `ChannelEvent[Notification]`, one with the state of a job a
+`ChannelEvent[ScheduleSlotsJob]`, a heartbeat or the response to a ping a `ChannelEvent[ChannelMessage]`, and one about
+the WebSocket itself (topics `v2.system.…`) a `ChannelEvent[SystemMessage]`.
 """
 
 from collections.abc import Mapping
@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 class ChannelTopicState(OpenEnum):
-    """Whether a subscription was granted."""
+    """The state of a subscription."""
 
     PERMITTED = "Permitted"
     REJECTED = "Rejected"
 
 
 class SystemTopicType(OpenEnum):
-    """What happened to a socket."""
+    """The kind of a system message."""
 
     NO_LONGER_SUBSCRIBED = "no_longer_subscribed"
     SUBSCRIPTION_CHANGED = "subscription_changed"
@@ -47,7 +47,7 @@ class SystemTopicType(OpenEnum):
 
 
 class SystemReason(OpenEnum):
-    """Why it happened."""
+    """The reason of a system message."""
 
     ANOTHER_CHANNEL_SUBSCRIBED = "another_channel_subscribed"
     USER_TOKENS_REVOKED = "user_tokens_revoked"
@@ -55,7 +55,7 @@ class SystemReason(OpenEnum):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Channel(Value):
-    """A way for notifications to come. `connect_uri` is a secret: who has it reads along."""
+    """A notification channel. `connect_uri` is a secret, because it gives access to the notifications."""
 
     id: str
     connect_uri: str = attrs.field(repr=False)
@@ -64,7 +64,7 @@ class Channel(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ChannelTopic(Value):
-    """A topic, to subscribe to or subscribed to. Its `id` is its name."""
+    """A topic that a channel is or will be subscribed to. Its `id` is its name."""
 
     id: str
     state: ChannelTopicState | None = None
@@ -75,14 +75,14 @@ class ChannelTopic(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class EventMetadata(Value):
-    """What a frame says of itself."""
+    """Metadata of a frame."""
 
     correlation_id: str | None = attrs.field(default=None, metadata={"wire": "CorrelationId"})
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ChannelEvent(Value, Generic[T]):
-    """A frame of the socket."""
+    """A frame of the WebSocket."""
 
     topic_name: str
     event_body: T
@@ -92,14 +92,14 @@ class ChannelEvent(Value, Generic[T]):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ChannelMessage(Value):
-    """A word about the channel: "ping", "pong", "WebSocket Heartbeat"."""
+    """A message about the channel: "ping", "pong" or "WebSocket Heartbeat"."""
 
     message: str
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class SystemMessage(Value):
-    """What the service says of a socket: that it closes soon, that the token was revoked."""
+    """A message about the WebSocket: it closes soon, or the token was revoked."""
 
     channel_id: str | None = None
     system_topic_type: SystemTopicType | None = None

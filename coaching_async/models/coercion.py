@@ -1,4 +1,4 @@
-"""Coercing what a caller may give into what a model holds."""
+"""Coercion of arguments: what a caller may pass into what a model holds."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -26,29 +26,32 @@ IntervalLike: TypeAlias = Interval | tuple[datetime, datetime]
 
 
 OneOrMany: TypeAlias = Iterable[T | str] | T | str
-"""Members of an enum or their values; a lone one too."""
+"""One or more members of an enum, or their values."""
 
 
 def to_ids(value: str | Iterable[str]) -> tuple[str, ...]:
-    """A lone string is one id, not a sequence of letters. A set has no order: it is given one, which every process gives it."""
-    several = (value,) if isinstance(value, str) else tuple(value)
-    if not all(isinstance(each, str) and each for each in several):  # pyright: ignore[reportUnnecessaryIsInstance]
+    """Return ids as a tuple. A string is one id. A set is sorted, because its order differs between processes.
+
+    Raises `ValueError` for an id that is empty or not a str.
+    """
+    ids = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(id_, str) and id_ for id_ in ids):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("every id has to be a non-empty str")
-    return tuple(sorted(several)) if isinstance(value, AbstractSet) else several
+    return tuple(sorted(ids)) if isinstance(value, AbstractSet) else ids
 
 
 def to_id(value: str) -> str:
-    """One id, and nothing else."""
+    """Return one id. Raises `ValueError` for anything else."""
     return to_ids((value,))[0]
 
 
 def to_members(enum: type[E], values: Iterable[str] | str) -> tuple[E, ...]:
-    """The members of these values; a `ValueError` lists the choices where there is none."""
+    """Return the members with these values. Raises `ValueError`, which lists the choices, for an unknown value."""
     return tuple(enum.known(value) for value in to_ids(values))
 
 
 def to_interval(value: IntervalLike) -> Interval:
-    """An interval, also from its two ends."""
+    """Return an interval, from an `Interval` or its two ends."""
     match value:
         case Interval():
             return value
@@ -59,9 +62,9 @@ def to_interval(value: IntervalLike) -> Interval:
 
 
 def to_intervals(value: IntervalLike | Iterable[IntervalLike]) -> tuple[Interval, ...]:
-    """Intervals; a lone one is one, not a sequence of its two ends."""
-    several: Any = (value,) if _is_interval_like(value) else value
-    return tuple(to_interval(each) for each in several)
+    """Return intervals. A pair of datetimes is one interval."""
+    intervals: Any = (value,) if _is_interval_like(value) else value
+    return tuple(to_interval(interval) for interval in intervals)
 
 
 def _is_interval_like(value: object) -> bool:
@@ -73,7 +76,7 @@ def _is_interval_like(value: object) -> bool:
 
 
 class FrozenDict(Mapping[str, Any]):
-    """A mapping that nobody can change, and so part of a key like the model that holds it."""
+    """An immutable mapping. It can be hashed, and so can the model that holds it."""
 
     __slots__ = ("_items",)
 
@@ -97,4 +100,4 @@ class FrozenDict(Mapping[str, Any]):
 
 
 EMPTY_MAPPING: Final = FrozenDict({})
-"""What a model holds where the service sent no mapping."""
+"""The default of mappings, for responses without one."""

@@ -1,4 +1,4 @@
-"""What several models have in common: references and pages."""
+"""References and pages, which several resources share."""
 
 from datetime import date
 from typing import Generic, TypeVar
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Reference(Value):
-    """Points to something on the service."""
+    """A reference to a resource of the service."""
 
     id: str
     self_uri: str | None = None
@@ -31,32 +31,32 @@ class Reference(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class UserReference(Reference):
-    """Points to a user."""
+    """A reference to a user."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ConversationReference(Reference):
-    """Points to a conversation."""
+    """A reference to a conversation."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class DocumentReference(Reference):
-    """Points to a document of content management."""
+    """A reference to a document of content management."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AppointmentReference(Reference):
-    """Points to a coaching appointment."""
+    """A reference to a coaching appointment."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class BusinessUnitReference(Reference):
-    """Points to a business unit of workforce management."""
+    """A reference to a business unit of workforce management."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class WfmScheduleReference(Reference):
-    """Points to a week schedule of workforce management. To be sent it needs its business unit and week."""
+    """A reference to a week schedule of workforce management. A request needs its business unit and week, too."""
 
     business_unit: BusinessUnitReference | None = None
     week_date: date | None = None

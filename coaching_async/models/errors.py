@@ -1,4 +1,4 @@
-"""What an error answer says."""
+"""Bodies of error responses."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ __all__ = ["ErrorBody", "ErrorDetail", "ErrorLimit"]
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ErrorDetail(Value):
-    """What an error answer says about one field."""
+    """A detail of an error response, about one field."""
 
     error_code: str | None = None
     field_name: str | None = None
@@ -23,7 +23,7 @@ class ErrorDetail(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ErrorLimit(Value):
-    """The limit that was hit, and how much it allows."""
+    """The limit that was exceeded, and its value."""
 
     key: str | None = None
     namespace: str | None = None
@@ -32,7 +32,7 @@ class ErrorLimit(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ErrorBody(Value):
-    """An error answer as it came. `context_id` is the correlation id; `errors` are its parts, where it has several."""
+    """The body of an error response. `context_id` is the correlation id. `errors` has the parts of a compound error."""
 
     message: str | None = None
     code: str | None = None

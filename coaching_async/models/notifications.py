@@ -1,4 +1,4 @@
-"""Notifications."""
+"""Models of notifications."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ __all__ = ["Notification", "NotificationAction"]
 
 
 class NotificationAction(OpenEnum):
-    """What happened to the appointment that a notification is about."""
+    """What happened to the appointment of a notification."""
 
     CREATE = "Create"
     UPDATE = "Update"
@@ -29,8 +29,7 @@ class NotificationAction(OpenEnum):
 class Notification(Value):
     """A message to a user about an appointment.
 
-    `appointment` is a whole `Appointment` when the list or call was made with `expand_appointment=True`, else an
-    `AppointmentReference`.
+    `appointment` is an `Appointment` if the call had `expand_appointment=True`, else an `AppointmentReference`.
     """
 
     id: str

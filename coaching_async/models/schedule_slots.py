@@ -1,4 +1,4 @@
-"""Schedule slots: when people could meet, and how to ask for it. Lengths are in minutes."""
+"""Schedule slots: possible times for an appointment, and the queries for them. Lengths are in minutes."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class DifferenceRating(OpenEnum):
-    """What a slot would do to the staffing."""
+    """The effect of a slot on staffing."""
 
     POOR = "Poor"
     NEUTRAL = "Neutral"
@@ -43,7 +43,7 @@ class DifferenceRating(OpenEnum):
 
 
 class ActivityCategory(OpenEnum):
-    """What a user is scheduled to do."""
+    """The category of a scheduled activity."""
 
     ON_QUEUE_WORK = "OnQueueWork"
     BREAK = "Break"
@@ -56,7 +56,7 @@ class ActivityCategory(OpenEnum):
 
 
 class ExternalActivityType(OpenEnum):
-    """What stands behind a scheduled activity."""
+    """The source of a scheduled activity."""
 
     ACTIVITY_PLAN = "ActivityPlan"
     COACHING = "Coaching"
@@ -65,13 +65,13 @@ class ExternalActivityType(OpenEnum):
 
 
 class SlotsType(OpenEnum):
-    """Which slots a job looks for."""
+    """The kind of slots that a job searches for."""
 
     BEST_TIME = "BestTime"
 
 
 class ScheduleSlotsJobStatus(OpenEnum):
-    """How far a job is with one interval."""
+    """The progress of a job for one interval."""
 
     IN_PROGRESS = "InProgress"
     COMPLETE = "Complete"
@@ -80,7 +80,7 @@ class ScheduleSlotsJobStatus(OpenEnum):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class CoachingSlot(Value):
-    """A possible time. `staffing_difference` is scheduled less forecast head count, were the slot taken."""
+    """A possible time. `staffing_difference` is the scheduled minus the forecast head count if the slot is taken."""
 
     date_start: datetime | None = None
     length_in_minutes: int | None = None
@@ -102,7 +102,7 @@ class AvailableTime(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class UserAvailableTimes(Value):
-    """When a user is free for coaching."""
+    """The times at which a user is free for coaching."""
 
     user: UserReference | None = None
     available_times: tuple[AvailableTime, ...] = ()
@@ -110,7 +110,7 @@ class UserAvailableTimes(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ScheduleActivity(Value):
-    """Something in a user's schedule. `length_minutes` is in minutes."""
+    """An activity in a user's schedule. `length_minutes` is in minutes."""
 
     date_start: datetime | None = None
     length_minutes: int | None = None
@@ -124,7 +124,7 @@ class ScheduleActivity(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class FullDayTimeOffMarker(Value):
-    """A whole day off. The date is one of the business unit's time zone."""
+    """A full day off. The date is in the time zone of the business unit."""
 
     business_unit_date: date | None = None
     length_minutes: int | None = None
@@ -136,7 +136,7 @@ class FullDayTimeOffMarker(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class WfmScheduleActivity(Value):
-    """What is in a user's schedule."""
+    """The schedule of a user."""
 
     user_reference: UserReference | None = None
     activities: tuple[ScheduleActivity, ...] = ()
@@ -145,7 +145,7 @@ class WfmScheduleActivity(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class CoachingSlots(Value):
-    """The answer to a search: possible times, and the schedules behind them."""
+    """The response to a slots query: possible times, and the schedules that they result from."""
 
     suggested_slots: tuple[CoachingSlot, ...] = ()
     attendee_schedules: tuple[UserAvailableTimes, ...] = ()
@@ -155,7 +155,7 @@ class CoachingSlots(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ScheduleSlotsJobSchedule(Reference):
-    """The schedule that a slot lies in: its first day, and for how many weeks it goes on."""
+    """The schedule of a slot: its first day, and its number of weeks."""
 
     week_date: date | None = None
     week_count: int | None = None
@@ -163,7 +163,7 @@ class ScheduleSlotsJobSchedule(Reference):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ScheduleSlotsJobSlot(Value):
-    """The slot that a job found."""
+    """A slot that a job found."""
 
     date_start: datetime | None = None
     schedule: ScheduleSlotsJobSchedule | None = None
@@ -171,7 +171,7 @@ class ScheduleSlotsJobSlot(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ScheduleSlotsJobResult(Value):
-    """What a job found in one interval. `has_conflict` says whether the slot clashes with another appointment."""
+    """The result of a job for one interval. `has_conflict` says whether the slot overlaps another appointment."""
 
     interval: Interval | None = None
     status: ScheduleSlotsJobStatus | None = None
@@ -181,7 +181,7 @@ class ScheduleSlotsJobResult(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ScheduleSlotsJob(Value):
-    """A search that the service does in its own time: `results` has one entry for each interval."""
+    """An asynchronous search of the service. `results` has one entry for each interval."""
 
     id: str
     attendee_ids: tuple[str, ...] = ()
@@ -224,7 +224,7 @@ def _validate_at_most_one_hour(_: object, __: object, value: int) -> None:
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class CoachingSlotsQuery(Value):
-    """Which slots to suggest. The appointments to interrupt count as free time."""
+    """A query for slots. The appointments to interrupt count as free time."""
 
     interval: Interval = attrs.field(converter=to_interval)
     length_in_minutes: int = attrs.field(validator=[_validate_quarter_hours, _validate_at_most_one_hour])
@@ -235,7 +235,7 @@ class CoachingSlotsQuery(Value):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ScheduleSlotsJobCreate(Value):
-    """Which slots a job has to look for, one in each interval."""
+    """A new job: the slots that it searches for, one in each interval."""
 
     attendee_ids: tuple[str, ...] = attrs.field(converter=_to_attendee_ids)
     facilitator_ids: tuple[str, ...] = attrs.field(default=(), converter=to_ids)

@@ -1,4 +1,4 @@
-"""Small values that everything else is written in."""
+"""Value types that the models share: `UNSET`, open enums, intervals; and the formats of times."""
 
 import enum
 from datetime import UTC, datetime, tzinfo
@@ -22,13 +22,13 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""A field that is left out of a request, as against `None`, which is sent as null."""
+"""The value of a field that a request omits. `None` is sent as null."""
 
 
 class OpenEnum(enum.StrEnum):
-    """An enum that the service may extend: a value of tomorrow is kept verbatim.
+    """An enum that the service may extend: an unknown value is kept verbatim.
 
-    An unknown value is a member of the class too, equal to its string, though not among those that iteration lists.
+    An unknown value is an instance of the class, too, and equals its string. Iteration omits it.
     """
 
     @classmethod
@@ -43,11 +43,11 @@ class OpenEnum(enum.StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether this release has a name for the value."""
-        return type(self)._member_map_.get(self._name_) is self  # a value may look like another's name
+        return type(self)._member_map_.get(self._name_) is self  # an unknown value may equal the name of a member
 
     @classmethod
     def known(cls, value: str) -> Self:
-        """The member of that value; a `ValueError` lists the choices when there is none."""
+        """Return the member with that value. Raises `ValueError`, which lists the choices, if there is none."""
         member = cls(value)
         if not member.is_known:
             raise ValueError(f"{str(value)!r} is no {cls.__name__}: choose one of {', '.join(cls)}")
@@ -55,7 +55,7 @@ class OpenEnum(enum.StrEnum):
 
 
 def require_aware(moment: datetime) -> datetime:
-    """`moment`, unless it has no time zone: then nobody could tell when it is, and a `ValueError` says so."""
+    """Return `moment`. Raises `ValueError` if it has no time zone, and `TypeError` if it is no datetime."""
     if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
         raise TypeError(f"a datetime is needed, not {type(moment).__name__}")
     if moment.utcoffset() is None:
@@ -64,7 +64,10 @@ def require_aware(moment: datetime) -> datetime:
 
 
 def format_timestamp(moment: datetime) -> str:
-    """UTC with milliseconds and Z, the form that the API documents; such texts sort as the times do."""
+    """Return a time in UTC with milliseconds and Z, as the API documents. These texts sort like the times.
+
+    Raises `ValueError` for a time without a time zone, or out of range.
+    """
     try:
         utc = require_aware(moment).astimezone(UTC)
     except OverflowError:
@@ -86,25 +89,25 @@ class Interval:
     end: datetime = attrs.field(validator=_aware)
 
     def __attrs_post_init__(self) -> None:
-        # As it will be sent: where clocks are turned back, two times of one zone compare by what they look like.
+        # Compared in UTC, because times of one zone compare by wall time, which repeats when clocks are turned back.
         if format_timestamp(self.end) <= format_timestamp(self.start):
             raise ValueError("an interval has to end after it starts")
 
     @classmethod
     def month(cls, year: int, month: int, tz: tzinfo = UTC) -> Self:
-        """A calendar month, from midnight to midnight in `tz`."""
+        """Return a calendar month, from midnight to midnight in `tz`."""
         following = (year + 1, 1) if month == 12 else (year, month + 1)
         return cls(datetime(year, month, 1, tzinfo=tz), datetime(*following, 1, tzinfo=tz))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an ISO-8601 interval, `start/end`, both with a time zone."""
+        """Parse an ISO 8601 interval, `start/end`, both with a time zone. Raises `ValueError`."""
         start, slash, end = text.partition("/")
         if not slash:
             raise ValueError("an interval is written start/end, for example 2026-11-01T00:00Z/2026-12-01T00:00Z")
         return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
 
 
-def format_interval(span: Interval) -> str:
-    """`start/end` in UTC."""
-    return f"{format_timestamp(span.start)}/{format_timestamp(span.end)}"
+def format_interval(interval: Interval) -> str:
+    """Return `start/end` in UTC."""
+    return f"{format_timestamp(interval.start)}/{format_timestamp(interval.end)}"

@@ -1,10 +1,10 @@
-"""For the tests of programs that use this client: a pytest plugin, models made up, faults on order, a look for leaks.
+"""Tools for the tests of programs that use this client: a pytest plugin, model factories, faults, and leak detection.
 
     # conftest.py
     pytest_plugins = ["coaching_async.testing"]
 
-brings the fixtures `coaching_sandbox` and `coaching_client`. It is asked for by name, because a plugin that loads itself
-is imported in every run of pytest on the machine. PYTEST_DONT_REWRITE: there is nothing in it that asserts for others.
+adds the fixtures `coaching_sandbox` and `coaching_client`. The plugin is loaded by name, because one that is loaded by an entry
+point is imported in every run of pytest on the machine. PYTEST_DONT_REWRITE: the plugin contains no assertions.
 """
 
 from ._build import build

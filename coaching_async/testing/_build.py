@@ -1,4 +1,4 @@
-"""Models made up by rule, for tests."""
+"""Model factory for tests: values by rule."""
 
 import types
 import uuid
@@ -15,44 +15,44 @@ __all__ = ["build"]
 
 T = TypeVar("T")
 
-BEGINNING: Final = datetime(2030, 1, 7, 9, tzinfo=UTC)
-"""A Monday to come."""
+START: Final = datetime(2030, 1, 7, 9, tzinfo=UTC)
+"""A Monday in the future."""
 
 
 def build(model: type[T], nth: int = 1, /, **changes: object) -> T:
-    """A model with made-up values in all that the service may tell, and `changes`; the same one each time.
+    """Return a model with a value in every field that the service may send, and `changes`. It is deterministic.
 
         build(Appointment, name="Call opening")
         build(Page, entities=tuple(build(Annotation, n) for n in range(1, 4)))
 
-    The `nth` has ids, texts and times of its own; an appointment has the id of its reference. Times are aware, and lie in
-    the future. What a request may leave out is left out.
+    Ids, texts and times depend on `nth`; an appointment has the id of its reference. Times are aware, and in the future.
+    Optional fields of a request are left out.
 
-    Raises `TypeError` for what is no model, for a field that it does not have, and for what a page or an event holds, which
-    has to be given; `ValueError` for a value that it refuses.
+    Raises: `TypeError` for a class that is no model, for an unknown field, and for a field without a type of its own, such
+    as the entities of a page, if it is not in `changes`; `ValueError` for an invalid value.
     """
     if not attrs.has(model):
         raise TypeError(f"a model is needed, not {model!r}")
     return cast("T", _model(model, nth, changes, ()))
 
 
-def _model(model: Any, nth: int, changes: Mapping[str, object], outside: tuple[type, ...]) -> object:
+def _model(model: Any, nth: int, changes: Mapping[str, object], parents: tuple[type, ...]) -> object:
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(model))
-    made = {
-        field.name: _value(field.type, field.name, nth, (*outside, model))
+    values = {
+        field.name: _value(field.type, field.name, nth, (*parents, model))
         for field in fields
         if field.name not in changes and field.default is not UNSET
     }
-    return model(**made, **changes)
+    return model(**values, **changes)
 
 
-def _value(annotation: Any, name: str, nth: int, outside: tuple[type, ...]) -> object:
+def _value(annotation: Any, name: str, nth: int, parents: tuple[type, ...]) -> object:
     if get_origin(annotation) in {Union, types.UnionType}:
         present = [each for each in get_args(annotation) if each not in {type(None), Unset}]
-        return _value(present[0], name, nth, outside)
+        return _value(present[0], name, nth, parents)
     if get_origin(annotation) is tuple:
         inner = get_args(annotation)[0]
-        return () if inner in outside else (_value(inner, name, nth, outside),)
+        return () if inner in parents else (_value(inner, name, nth, parents),)
     if get_origin(annotation) is Mapping:
         return {}
     if _is_enum(annotation):
@@ -60,27 +60,27 @@ def _value(annotation: Any, name: str, nth: int, outside: tuple[type, ...]) -> o
     if annotation in SIMPLE:
         return SIMPLE[annotation](name, nth)
     if annotation is str:
-        return _text(name, nth, outside[-1])
+        return _text(name, nth, parents[-1])
     if not attrs.has(annotation):
         raise TypeError(f"{name} cannot be made up: give it")
-    return _model(annotation, nth, {}, outside)
+    return _model(annotation, nth, {}, parents)
 
 
 def _is_enum(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Enum)
 
 
-def _moment(nth: int) -> datetime:
-    return BEGINNING + timedelta(weeks=nth - 1)
+def _time(nth: int) -> datetime:
+    return START + timedelta(weeks=nth - 1)
 
 
 SIMPLE: Final[Mapping[Any, Callable[[str, int], object]]] = {
     bool: lambda _, __: False,
     int: lambda name, _: 30 if "minutes" in name else 1,
     float: lambda _, __: 1.0,
-    date: lambda _, nth: _moment(nth).date(),
-    datetime: lambda _, nth: _moment(nth),
-    Interval: lambda _, nth: Interval(_moment(nth), _moment(nth) + timedelta(days=1)),
+    date: lambda _, nth: _time(nth).date(),
+    datetime: lambda _, nth: _time(nth),
+    Interval: lambda _, nth: Interval(_time(nth), _time(nth) + timedelta(days=1)),
 }
 
 

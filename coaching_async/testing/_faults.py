@@ -1,4 +1,4 @@
-"""Faults of a sandbox by the name of the method that shall meet them."""
+"""Faults of a sandbox by the name of the operation that they affect."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -31,7 +31,7 @@ Operation: TypeAlias = Literal[
     "schedule_slots.query",
     "schedule_slots.start_job",
 ]
-"""A method that sends one kind of request."""
+"""Name of a method that sends one kind of request."""
 
 ROUTES: Final[Mapping[Operation, tuple[str, str]]] = {
     "annotations.create": ("POST", "appointments/*/annotations"),
@@ -59,11 +59,11 @@ ROUTES: Final[Mapping[Operation, tuple[str, str]]] = {
 
 
 def route(operation: Operation) -> tuple[str, str]:
-    """The method and path of a `Fault` that is for one operation.
+    """Return the method and path of a `Fault` for one operation.
 
         sandbox.faults.add(Fault("drip", *route("appointments.get"), delay=0.1))
 
-    Raises `KeyError` for another name.
+    Raises: `KeyError` for an unknown operation.
     """
     method, path = ROUTES[operation]
     return method, f"^/api/v2/coaching/{path.replace('*', '[^/?]+')}$"
@@ -78,25 +78,25 @@ def fails(
     after: int = 0,
     retry_after: float | None = None,
 ) -> None:
-    """The next `times` calls of `operation` are answered `status`, after `after` that go well; nothing is done.
+    """Make the next `times` requests of `operation` fail with `status`, after `after` successful ones.
 
-    `retry_after` is in seconds. The client tries again what it may, so one 503 to a read is seen by nobody: `math.inf`
-    times are.
+    They change no data. `retry_after` is in seconds. The client retries what it may, so the caller does not see a single
+    503 to a read. For that use `math.inf` times.
     """
-    _order(sandbox, "status", operation, times, after, status, retry_after)
+    _add_fault(sandbox, "status", operation, times, after, status, retry_after)
 
 
 def loses_answer(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
-    """The next `times` calls of `operation` are carried out, and the connection is cut before the answer."""
-    _order(sandbox, "drop_after", operation, times, after)
+    """Carry out the next `times` requests of `operation`, and cut their connections before the response."""
+    _add_fault(sandbox, "drop_after", operation, times, after)
 
 
 def never_answers(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
-    """The next `times` calls of `operation` are not answered, and nothing is done; the caller's deadline ends them."""
-    _order(sandbox, "stall", operation, times, after)
+    """Leave the next `times` requests of `operation` without a response, until the caller's deadline. They change no data."""
+    _add_fault(sandbox, "stall", operation, times, after)
 
 
-def _order(
+def _add_fault(
     sandbox: "Sandbox",
     kind: str,
     operation: Operation,
@@ -105,6 +105,6 @@ def _order(
     status: int | None = None,
     retry_after: float | None = None,
 ) -> None:
-    from coaching_async.sandbox import Fault  # it needs an extra, which who only wants models may not have
+    from coaching_async.sandbox import Fault  # needs an extra, which `build` does not need
 
     sandbox.faults.add(Fault(kind, *route(operation), times, after, status=status, retry_after=retry_after))

@@ -1,4 +1,4 @@
-"""The fixtures. PYTEST_DONT_REWRITE: nothing here asserts."""
+"""Fixtures of the pytest plugin. PYTEST_DONT_REWRITE: there are no assertions."""
 
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
@@ -11,18 +11,18 @@ from coaching_async import ClientCredentials, CoachingClient, RetryPolicy
 if TYPE_CHECKING:
     from coaching_async.sandbox import Sandbox
 
-IS_PYTEST_ASYNCIO_HERE: Final = find_spec("pytest_asyncio") is not None
+HAS_PYTEST_ASYNCIO: Final = find_spec("pytest_asyncio") is not None
 
 __all__ = ["coaching_client", "coaching_sandbox"]
 
 
 @pytest.fixture
 def coaching_sandbox() -> "Iterator[Sandbox]":
-    """A sandbox of this test's own, in its first state; it starts in some 10 ms.
+    """Return a new sandbox for each test, in its initial state. It starts in some 10 ms.
 
-    A fixture of the same name in a conftest.py takes its place, for other options or a longer life.
+    For other options or another scope, override it by a fixture of the same name in a conftest.py.
     """
-    from coaching_async.sandbox import Sandbox  # it needs an extra, and most runs of a test do not need it
+    from coaching_async.sandbox import Sandbox  # needs an extra, and is imported only if the fixture is used
 
     with Sandbox() as sandbox:
         yield sandbox
@@ -30,10 +30,10 @@ def coaching_sandbox() -> "Iterator[Sandbox]":
 
 @pytest.fixture
 def coaching_client(request: pytest.FixtureRequest) -> CoachingClient:
-    """An open client of `coaching_sandbox`, for tests of anyio's plugin (asyncio and trio) and of pytest-asyncio.
+    """Return an open client of `coaching_sandbox`, for tests of anyio's plugin (asyncio and trio) and of pytest-asyncio.
 
-    It is opened and closed in the event loop of the test, by whichever plugin runs it. It waits 10 ms at most before it
-    tries again; a 429 makes it wait for as long as that says.
+    The plugin that runs the test opens and closes the client in the test's event loop. Retries wait up to 10 ms; after a
+    429 they wait as long as the response says.
     """
     if "anyio_backend" in request.fixturenames:
         of = "anyio"
@@ -52,23 +52,23 @@ def _client(sandbox: "Sandbox") -> CoachingClient:
     return CoachingClient(auth, base_url=sandbox.base_url, retry=RetryPolicy(max_backoff=0.01))
 
 
-# Two of the same: each plugin takes its own kind of fixture, and a fixture cannot be both.
+# Two equal fixtures, because each plugin has its own kind of async fixture.
 
 
 @pytest.fixture
-async def _coaching_client_of_anyio(  # pyright: ignore[reportUnusedFunction] # by its name
-    anyio_backend: object,  # noqa: ARG001 # which makes it a fixture of anyio's
+async def _coaching_client_of_anyio(  # pyright: ignore[reportUnusedFunction] # requested by its name
+    anyio_backend: object,  # noqa: ARG001 # makes it a fixture of anyio's plugin
     coaching_sandbox: "Sandbox",
 ) -> AsyncIterator[CoachingClient]:
     async with _client(coaching_sandbox) as client:
         yield client
 
 
-if IS_PYTEST_ASYNCIO_HERE:
+if HAS_PYTEST_ASYNCIO:
     import pytest_asyncio
 
     @pytest_asyncio.fixture
-    async def _coaching_client_of_pytest_asyncio(  # pyright: ignore[reportUnusedFunction] # by its name
+    async def _coaching_client_of_pytest_asyncio(  # pyright: ignore[reportUnusedFunction] # requested by its name
         coaching_sandbox: "Sandbox",
     ) -> AsyncIterator[CoachingClient]:
         async with _client(coaching_sandbox) as client:

@@ -1,4 +1,4 @@
-"""What a block of code leaves behind."""
+"""Detection of tasks, threads and file descriptors that a block of code leaves open."""
 
 import gc
 import threading
@@ -13,57 +13,57 @@ from anyio.lowlevel import checkpoint
 __all__ = ["assert_no_leaks"]
 
 POOLS: Final = ("asyncio_", "AnyIO worker thread", "Trio thread")
-"""Threads that asyncio, anyio and trio keep for the next who needs one."""
+"""Names of worker threads that asyncio, anyio and trio keep for reuse."""
 
 
-class assert_no_leaks:  # noqa: N801 # reads as a word of the language, as contextlib's do
-    """Asserts that a block leaves nothing behind: no task, no thread, no socket and no other file descriptor.
+class assert_no_leaks:  # noqa: N801 # lower case, as the context managers of contextlib
+    """Context manager that asserts that a block leaves no task, thread, socket or other file descriptor open.
 
         async with assert_no_leaks():
             async with CoachingClient.from_env() as client: ...
 
-    `with` does as well, but only `async with` sees tasks. What is just ending has `within` seconds to be gone. Threads
-    that an event loop keeps for later are no leaks. Descriptors are seen where the system lists them: on Linux and macOS.
+    `with` works as well, but only `async with` detects tasks. They have up to `within` seconds to end. Worker threads that an
+    event loop keeps for reuse are no leaks. File descriptors are detected on Linux and macOS, which list them.
 
-    Raises `AssertionError`, which says what is left. An error of the block passes, and then nothing is looked for.
+    Raises: `AssertionError`, which names what is left open. If the block raises an error, nothing is asserted.
     """
 
     def __init__(self, *, within: float = 2.0) -> None:
         self._within = within
-        self._held: set[str] = set()
-        self._tasks: set[str] = set()
+        self._open_before: set[str] = set()
+        self._tasks_before: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._held = _threads() | _descriptors()
+        self._open_before = _threads() | _descriptors()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            for _moment in self._moments(set):
+            for _attempt in self._wait_for_leaks(set):
                 pass
 
     async def __aenter__(self) -> Self:
-        self._tasks = _tasks()
+        self._tasks_before = _tasks()
         return self.__enter__()
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            for _moment in self._moments(_tasks):
-                await checkpoint()  # closing takes the loop a turn or two
+            for _attempt in self._wait_for_leaks(_tasks):
+                await checkpoint()  # lets the event loop finish closing
 
-    def _moments(self, tasks: Callable[[], set[str]]) -> Iterator[None]:
+    def _wait_for_leaks(self, tasks: Callable[[], set[str]]) -> Iterator[None]:
         deadline = time.monotonic() + self._within
-        while left := (_threads() | _descriptors()) - self._held | self._more(tasks()):
+        while left := (_threads() | _descriptors()) - self._open_before | self._new_tasks(tasks()):
             if time.monotonic() > deadline:
                 raise AssertionError(f"left behind: {', '.join(sorted(left))}")
             yield
             time.sleep(0.002)
             gc.collect()
 
-    def _more(self, tasks: set[str]) -> set[str]:
-        """New tasks, if they are more than are gone: anyio's plugin has one wait for each step of a fixture."""
-        new = tasks - self._tasks
-        return new if len(new) > len(self._tasks - tasks) else set()
+    def _new_tasks(self, tasks: set[str]) -> set[str]:
+        """Return new tasks if more have started than ended, because anyio's plugin replaces its task at each step of a fixture."""
+        new = tasks - self._tasks_before
+        return new if len(new) > len(self._tasks_before - tasks) else set()
 
 
 def _tasks() -> set[str]:
@@ -75,13 +75,13 @@ def _threads() -> set[str]:
 
 
 def _descriptors() -> set[str]:
-    held: set[str] = set()
+    found: set[str] = set()
     folder = next((each for each in (Path("/proc/self/fd"), Path("/dev/fd")) if each.exists()), None)
     for each in folder.iterdir() if folder else ():
         try:
-            held.add(f"descriptor {each.name} {each.readlink()}")
-        except FileNotFoundError:  # the one that lists them
+            found.add(f"descriptor {each.name} {each.readlink()}")
+        except FileNotFoundError:  # the descriptor of the listing itself
             pass
-        except OSError:  # no link: macOS does not tell what it is
-            held.add(f"descriptor {each.name}")
-    return held
+        except OSError:  # not a link: macOS does not say what a descriptor refers to
+            found.add(f"descriptor {each.name}")
+    return found

@@ -104,19 +104,6 @@ def plain(value: Any, model: Any) -> Any:
 
 
 @pytest.mark.real_time
-def test_the_client_and_the_hand_written_program_read_all_pages_over_each_engine():
-    with serving(items=300) as service, fetch.contenders() as fetches:
-        runs = [
-            *fetch.runs(fetches, service, pages=3, concurrency=1).values(),
-            *fetch.runs(fetches, service, pages=3, concurrency=2).values(),
-            *fetch.runs(fetches, service, pages=3, concurrency=2, kept=True).values(),
-        ]
-        assert len(runs) == 3 * 3 * 3
-        for run in runs:
-            assert set(run()) == {fetch.RATE, fetch.CPU}  # it looks itself whether it has got all
-
-
-@pytest.mark.real_time
 @pytest.mark.parametrize("one", fetch.ONES)
 def test_a_contender_has_imported_nothing_of_another(one: str):
     ask = """
@@ -135,18 +122,23 @@ print(*sys.modules)
     assert (strangers | others).isdisjoint(done.stdout.split())
 
 
-@pytest.mark.real_time
-def test_a_figure_is_taken_from_the_command_line(tmp_path: Path):
+def test_a_figure_is_taken_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`make bench-quick` takes each of them so."""
     found = tmp_path / "found.json"
-    command = [sys.executable, "-m", "benchmarks.overhead", "--quick", "--json", found]
+    asked: list[bool] = []
 
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    def measure(quick: bool) -> Figure:
+        asked.append(quick)
+        return FIGURE
 
-    figure = Figure.from_json(json.loads(found.read_text()))
-    assert done.stderr == ""
-    assert done.stdout.startswith(f"{figure.title}\n")
-    assert done.stdout.endswith(f"{figure.goals[-1]}\n")
-    assert {row.contender for row in figure.rows} == {"ours", "bare httpx"}
+    main(measure, ["--quick", "--json", str(found)])
+
+    said = capsys.readouterr()
+    assert asked == [True]
+    assert Figure.from_json(json.loads(found.read_text())) == FIGURE
+    assert said.err == ""
+    assert said.out.startswith(f"{FIGURE.title}\n")
+    assert said.out.endswith(f"{FIGURE.goals[-1]}\n")
 
 
 def test_every_figure_is_a_program():

@@ -266,7 +266,7 @@ async def test_a_plain_input_is_drawn_only_as_needed_too():
 @pytest.mark.real_time
 async def test_memory_grows_by_less_than_150_bytes_an_item():
     """tests/slow has the same for 100,000 items."""
-    assert await bytes_an_item(1_000, 10_000) < 150
+    assert await bytes_an_item(1_000, 4_000) < 150
 
 
 # What stops it

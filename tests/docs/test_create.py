@@ -46,9 +46,9 @@ async def created_by(create: Create, sandbox: Sandbox, timeout: float = 10 * HAN
     body = build(AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1])
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
     retry = RetryPolicy(attempts=1, max_backoff=0.01)
-    async with CoachingClient(auth, base_url=sandbox.base_url, timeout=timeout, retry=retry) as client:
+    async with CoachingClient(auth, base_url=sandbox.base_url, retry=retry) as client:
         await client.warmup()
-        return await create(client, body)
+        return await create(client.with_options(timeout=timeout), body)
 
 
 def posts(sandbox: Sandbox) -> int:

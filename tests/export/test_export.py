@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from coaching_async import CoachingError, Forbidden, Stats
-from coaching_async.cli._progress import progress, said
+from coaching_async.cli._progress import progress_text, show_progress
 from coaching_async.export import Exported, ExportProgress, export
 from coaching_async.export._unfinished_file import UnfinishedFile
 from tests.support import export as exports
@@ -284,7 +284,7 @@ def left_alone_by_a_cancelling(monkeypatch: pytest.MonkeyPatch, cancel: Callable
     """What happens to the file, in this order: a cancelling comes while a thread is at work on the second page."""
     happened: list[str] = []
     closing = threading.Event()
-    keep, close = UnfinishedFile._keep, UnfinishedFile.close
+    keep, close = UnfinishedFile._append, UnfinishedFile.close
 
     def slowly(file: UnfinishedFile, lines: bytes, *args: Any) -> None:
         if file.items:
@@ -299,7 +299,7 @@ def left_alone_by_a_cancelling(monkeypatch: pytest.MonkeyPatch, cancel: Callable
         close(file)
         happened.append("closed")
 
-    monkeypatch.setattr(UnfinishedFile, "_keep", slowly)
+    monkeypatch.setattr(UnfinishedFile, "_append", slowly)
     monkeypatch.setattr(UnfinishedFile, "close", closed)
     return happened
 
@@ -358,14 +358,14 @@ async def test_a_walk_leaves_out_what_was_seen(tmp_path: Path):
     ],
 )
 def test_the_rate_and_the_time_left_are_those_of_this_run(told: ExportProgress, says: str):
-    assert said(told, 20.0, Stats(throttled=2, tokens=1)) == f"{says}2 of the answers 429, 1 tokens minted"
+    assert progress_text(told, 20.0, Stats(throttled=2, tokens=1)) == f"{says}2 of the answers 429, 1 tokens minted"
 
 
 async def test_on_a_pipe_there_is_a_line_for_each_thousand_and_at_the_end(tmp_path: Path):
     org, out = Org(*(f"appointment-{number}" for number in range(2345))), io.StringIO()
 
     async with org.client() as client:
-        with progress(Console(file=out), client) as on_progress:
+        with show_progress(Console(file=out), client) as on_progress:
             await export(client, USER, tmp_path / "x.jsonl", on_progress=on_progress)
 
     assert [line.partition(",")[0] for line in out.getvalue().splitlines()] == [

@@ -84,11 +84,11 @@ def doubled(part: bytes) -> bytes:
     "name, change, says",
     [
         ("x.jsonl.part", lambda data: data[:-1], "is shorter than it was"),
-        ("x.jsonl.part", lambda data: b"?" * len(data), "was changed by somebody"),
-        ("x.jsonl.part", lambda data: data.replace(b"\n", b" "), "was changed by somebody"),
-        ("x.jsonl.part", lambda data: data.replace(b'"id"', b'"di"'), "was changed by somebody"),
-        ("x.jsonl.part", lambda data: b"5".rjust(len(data)), "was changed by somebody"),
-        ("x.jsonl.part", doubled, "was changed by somebody"),
+        ("x.jsonl.part", lambda data: b"?" * len(data), "was changed by another program"),
+        ("x.jsonl.part", lambda data: data.replace(b"\n", b" "), "was changed by another program"),
+        ("x.jsonl.part", lambda data: data.replace(b'"id"', b'"di"'), "was changed by another program"),
+        ("x.jsonl.part", lambda data: b"5".rjust(len(data)), "was changed by another program"),
+        ("x.jsonl.part", doubled, "was changed by another program"),
         ("x.jsonl.part", None, "is gone"),
         ("x.jsonl.part.checkpoint", lambda data: data[:-1], "is none of this version's"),
         ("x.jsonl.part.checkpoint", lambda _: b"[" * 200_000, "is none of this version's"),
@@ -123,13 +123,13 @@ async def test_two_exports_to_one_file_are_told_and_the_first_is_not_disturbed(r
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     first = UnfinishedFile(path)
     first.begin("its arguments", None, b"")
-    first.keep(b"a line", 1, None, 0)
+    first.append(b"a line", 1, None, 0)
 
     with pytest.raises(ExportRefused, match=r"another export is at work on .*x\.jsonl: wait for its end"):
         await exported(org, path, resume=resume)
 
     assert org.pages == []
-    first.keep(b" of it", 1, None, 0)
+    first.append(b" of it", 1, None, 0)
     first.complete()
     first.close()
     assert (path.read_text(), files(path)) == ("a line of it", {"x.jsonl"})

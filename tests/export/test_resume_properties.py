@@ -211,7 +211,7 @@ words = st.text(st.characters(exclude_categories=["Cs"]))
 def test_whatever_is_in_the_cells_of_a_csv_they_are_read_as_they_were_written(cells: Sequence[tuple[str, str]]):
     form, note = FORMS["csv"], [{"text": '"'}]
     rows = [form.line(Appointment(id=id_, name=name), {"annotations": note}) for id_, name in cells]
-    text = form.head(["annotations"]) + "".join(rows)
+    text = form.header(["annotations"]) + "".join(rows)
 
     assert [(row["id"], row["name"], row["annotations"]) for row in csv.DictReader(io.StringIO(text, newline=""))] == [
         (id_, name, json.dumps(note)) for id_, name in cells

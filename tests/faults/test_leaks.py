@@ -36,7 +36,7 @@ from coaching_async import (
 )
 from coaching_async._transport.retry_policy import RetryBudget
 from tests.faults.conftest import row_105_nothing_is_left
-from tests.faults.support import ANNOTATION, APPOINTMENT, client_to, come
+from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, come
 from tests.support.cancelling import assert_nothing_is_held
 from tests.support.doubles import http_of, way_of
 from tests.support.fault_server import HANG, Conversation, FaultServer, ok, tasks_now
@@ -45,8 +45,10 @@ pytestmark = pytest.mark.anyio
 
 # 103
 
-CALLS = 2_000
+CALLS = 2_000 if FULL else 400
 WARM_UP = 200
+LEAK = 500
+"""Bytes a call."""
 AT_ONCE = 10
 
 
@@ -158,8 +160,7 @@ def forget(server: FaultServer) -> None:
 
 
 @pytest.mark.real_time
-@pytest.mark.timeout(120)  # 7 s where it has the machine to itself, 40 s beside three busy processes on two cores
-async def test_row_103_two_thousand_calls_of_which_most_fail(caplog: pytest.LogCaptureFixture):
+async def test_row_103_many_calls_of_which_most_fail(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.CRITICAL)
     numbers = itertools.count()
     outcomes = Counter[str]()
@@ -209,7 +210,7 @@ async def test_row_103_two_thousand_calls_of_which_most_fail(caplog: pytest.LogC
 
     assert after == before
     # What leaks a little with each call grows in each quarter; what only grows in one is a cache, or the server's threads.
-    assert min(later - earlier for earlier, later in pairwise(sizes)) < 2**20 // 4, sizes
+    assert min(later - earlier for earlier, later in pairwise(sizes)) < LEAK * CALLS // 4, sizes
     assert gc.garbage == []
     assert outcomes.total() == CALLS
     assert {each.partition(":")[0] for each in outcomes} == set(MOODS)

@@ -34,7 +34,7 @@ def test_an_enum_value_of_another_type_is_refused():
         AppointmentStatus(3)
 
 
-def test_a_members_name_is_no_value():
+def test_the_name_of_a_member_is_not_its_value():
     assert not AppointmentStatus("COMPLETED").is_known
     with pytest.raises(ValueError, match="'COMPLETED' is no AppointmentStatus"):
         AppointmentStatus.known("COMPLETED")
@@ -59,7 +59,7 @@ def test_a_month_runs_from_midnight_to_midnight_and_over_the_year():
     assert Interval.month(2026, 1, east).start == datetime(2026, 1, 1, tzinfo=east)
 
 
-def test_an_interval_reads_what_it_is_written_as():
+def test_an_interval_parses_its_own_text():
     assert Interval.parse("2026-11-01T00:00Z/2026-12-01T00:00:00.000Z") == Interval.month(2026, 11)
     with pytest.raises(ValueError, match="start/end"):
         Interval.parse("2026-11-01T00:00Z")
@@ -83,7 +83,7 @@ def test_an_interval_is_compared_as_it_is_sent():
         Interval(NOON, NOON + timedelta(microseconds=900))
 
 
-def test_a_time_that_utc_has_not_is_refused():
+def test_a_time_out_of_range_in_utc_is_rejected():
     with pytest.raises(ValueError, match="out of range in UTC"):
         Interval(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9))), NOON)
 

@@ -28,8 +28,8 @@ from tests.support.changing_lists import (
     shrinking,
 )
 
-MANY = settings(max_examples=400, deadline=None)
-FEW = settings(max_examples=150, deadline=None)
+MANY = settings(max_examples=100, deadline=None)
+FEW = settings(max_examples=50, deadline=None)
 
 places = st.floats(0, 1)
 a_change = st.builds(Change, st.sampled_from([INSERT, DELETE, MOVE]), places, places)

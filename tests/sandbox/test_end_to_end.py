@@ -25,6 +25,7 @@ from coaching_async import (
     OutcomeUnknown,
     RateLimited,
     RetryPolicy,
+    RetryScheduled,
     ScheduleSlotsJobStatus,
     ScheduleSlotsSearch,
     from_dict,
@@ -365,9 +366,17 @@ async def test_a_silent_service_is_left_at_the_deadline(sandbox: Sandbox):
 
 
 async def test_a_rate_limit_is_obeyed_and_nothing_is_lost():
+    """For the limit of the sandbox only those seconds go by that the client waits."""
+    waits: list[float] = []
+
+    def told(event: object) -> None:
+        if isinstance(event, RetryScheduled):
+            waits.append(event.wait)
+
     with Sandbox(appointments=60, users=4, rate_limit=3, rate_window=1.0, page_cap=10) as sandbox:
+        sandbox._service.limit.now = lambda: sum(waits)
         auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
-        async with CoachingClient(auth, base_url=sandbox.base_url) as client:
+        async with CoachingClient(auth, base_url=sandbox.base_url, on_event=told) as client:
             found = await client.appointments.list(sandbox.state.user_ids).collect()
             hasty = RetryPolicy(throttle_waits=0)
             async with CoachingClient(auth, base_url=sandbox.base_url, retry=hasty) as impatient:

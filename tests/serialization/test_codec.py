@@ -116,7 +116,7 @@ def test_no_example_of_the_contract_is_forgotten():
 
 
 def without_empty(value: Any) -> Any:
-    """What an answer says, apart from empty lists and the addresses of pages, which models do not keep."""
+    """Return a response without empty lists and page URLs, which models do not keep."""
     if isinstance(value, dict):
         return {key: without_empty(inner) for key, inner in value.items() if inner != []}
     return [without_empty(inner) for inner in value] if isinstance(value, list) else value
@@ -145,7 +145,7 @@ def test_every_example_decodes_and_comes_back_as_it_was(name: str, example: Any)
 
 
 @pytest.mark.parametrize("name", FUTURE)
-def test_the_values_of_tomorrow_are_kept_and_its_fields_dropped(name: str, example: Any):
+def test_unknown_enum_values_are_kept_and_unknown_fields_dropped(name: str, example: Any):
     cls, unknown = FUTURE[name]
 
     model = from_dict(cls, example(name))
@@ -210,7 +210,7 @@ def test_every_schema_of_the_api_has_its_model():
 
 
 def mentioned(annotation: Any) -> set[Any]:
-    """The classes in an annotation, wherever in it."""
+    """Yield the classes in an annotation, at any depth."""
     return {annotation}.union(*(mentioned(each) for each in get_args(annotation)))
 
 
@@ -228,7 +228,7 @@ def test_a_model_has_every_field_of_its_schema_and_every_value_of_its_enums(cls:
         assert any(get_origin(each) is tuple for each in mentioned(hints[name])) == (schema.get("type") == "array")
 
 
-def test_a_full_appointment_has_the_types_it_promises(example: Any):
+def test_a_full_appointment_has_the_declared_types(example: Any):
     appointment = from_dict(Appointment, example("appointment"))
 
     assert appointment.date_start == datetime(2026, 11, 20, 14, tzinfo=UTC)
@@ -291,7 +291,7 @@ def test_times_are_read_in_every_form_the_service_uses(text: str, moment: dateti
         ({"id": "1", "dateStart": "2026-11-20T14:00:00"}, "@ $.dateStart"),
     ],
 )
-def test_what_is_not_as_promised_is_refused_with_its_place(wire: Any, problem: str):
+def test_a_value_of_the_wrong_type_is_rejected_with_its_place(wire: Any, problem: str):
     with pytest.raises(ValueError, match="no Appointment") as caught:
         from_dict(Appointment, wire)
 
@@ -300,7 +300,7 @@ def test_what_is_not_as_promised_is_refused_with_its_place(wire: Any, problem: s
 
 
 @pytest.mark.parametrize("wire", [{}, {"entities": None}, {"entities": {}}, {"entities": [None]}, {"entities": [[]]}])
-def test_a_page_without_its_entities_is_no_empty_page(wire: Any):
+def test_a_page_without_entities_is_rejected(wire: Any):
     with pytest.raises(ValueError, match=r"no .*Page.*@ \$.entities"):
         from_dict(Page[StatusChange], wire)
 
@@ -323,12 +323,12 @@ def test_a_null_list_is_an_empty_one():
         ("{}".encode("utf-16"), "not UTF-8"),
     ],
 )
-def test_what_is_no_json_is_refused(content: bytes, problem: str):
+def test_text_that_is_not_json_is_rejected(content: bytes, problem: str):
     with pytest.raises(ValueError, match=problem):
         parse_json(content)
 
 
-def test_a_byte_order_mark_does_no_harm():
+def test_a_byte_order_mark_is_ignored():
     assert parse_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
@@ -337,7 +337,7 @@ def test_only_models_become_dicts():
         to_dict({})
 
 
-def test_names_are_renamed_by_rule():
+def test_names_become_camel_case():
     assert [to_camel(name) for name in ("id", "date_start", "length_in_minutes")] == [
         "id",
         "dateStart",
@@ -372,7 +372,7 @@ def test_a_naive_time_is_not_sent():
         encode(AppointmentUpdate(date_start=datetime(2026, 11, 20)))  # noqa: DTZ001
 
 
-def test_what_only_the_service_sets_is_not_sent_back():
+def test_a_self_uri_is_not_sent_back():
     schedule = WfmScheduleReference(
         id="1", self_uri="/x", business_unit=BusinessUnitReference(id="2", self_uri="/y"), week_date=date(2026, 11, 16)
     )
@@ -382,7 +382,7 @@ def test_what_only_the_service_sets_is_not_sent_back():
     }
 
 
-def test_one_id_is_one_id_and_not_its_letters():
+def test_a_single_id_is_not_split_into_letters():
     create = AppointmentCreate(
         name="n",
         description="d",
@@ -428,7 +428,7 @@ def test_request_bodies_come_back_from_their_json_too():
     assert from_dict(AppointmentUpdate, to_dict(update)) == update
 
 
-def test_lists_travel_as_repeated_parameters_and_none_stays_at_home():
+def test_a_list_becomes_repeated_parameters_and_none_is_omitted():
     assert encode_query(user_ids=["a", "b"], statuses=None, page_size=3) == "userIds=a&userIds=b&pageSize=3"
     assert encode_query(interval=Interval.month(2026, 12)) == (
         "interval=2026-12-01T00%3A00%3A00.000Z%2F2027-01-01T00%3A00%3A00.000Z"
@@ -436,7 +436,7 @@ def test_lists_travel_as_repeated_parameters_and_none_stays_at_home():
 
 
 @pytest.mark.parametrize("items", [["a,b"], [""], [None], [5]])
-def test_a_list_item_that_would_be_read_as_another_is_refused(items: Any):
+def test_a_list_item_with_a_comma_is_rejected(items: Any):
     with pytest.raises(ValueError, match="user_ids: "):
         encode_query(user_ids=items)
 
@@ -444,7 +444,7 @@ def test_a_list_item_that_would_be_read_as_another_is_refused(items: Any):
 @pytest.mark.parametrize(
     "segment", ["a/b", "a?x", "a#b", "a b", "é", "../../users", "\r\n", "\x00", "%2e%2e", "x" * 10_000]
 )
-def test_an_id_stays_one_path_segment_whatever_is_in_it(segment: str):
+def test_an_id_with_any_characters_stays_one_path_segment(segment: str):
     from urllib.parse import unquote
 
     encoded = encode_path("appointments", segment)
@@ -456,7 +456,7 @@ def test_an_id_stays_one_path_segment_whatever_is_in_it(segment: str):
 
 
 @pytest.mark.parametrize("segment", ["", ".", ".."])
-def test_an_id_that_clients_fold_away_is_refused(segment: str):
+def test_a_dot_segment_is_rejected_as_an_id(segment: str):
     with pytest.raises(ValueError, match="is no id"):
         encode_path("appointments", segment)
 
@@ -479,12 +479,12 @@ def test_a_float_is_read_from_any_number(number: float):
 
 
 @pytest.mark.parametrize("number", ["1", True, [], float("inf"), float("nan"), 10**400])
-def test_what_is_no_finite_number_is_no_float(number: Any):
+def test_a_number_that_is_not_finite_is_rejected(number: Any):
     with pytest.raises(ValueError, match=r"expected float \| None @ \$.staffingDifference"):
         from_dict(CoachingSlot, {"staffingDifference": number})
 
 
-def test_a_mapping_that_was_read_cannot_change_and_is_part_of_a_key():
+def test_a_mapping_of_a_response_is_immutable_and_hashable():
     group = from_dict(AggregateGroup, {"group": {"attendeeId": "u"}})
 
     assert group.group == {"attendeeId": "u"}
@@ -502,7 +502,7 @@ def test_a_mapping_that_is_absent_is_an_empty_one(wire: Any):
 
 
 @pytest.mark.parametrize("group", [[], "abc", 5, {"attendeeId": 5}, {"attendeeId": None}])
-def test_a_mapping_of_something_else_is_refused(group: Any):
+def test_a_mapping_with_other_values_is_rejected(group: Any):
     with pytest.raises(ValueError, match=r"@ \$.group"):
         from_dict(AggregateGroup, {"group": group})
 
@@ -519,7 +519,7 @@ def test_a_frame_has_its_body_as_a_model(example: Any):
     assert told.metadata.correlation_id == "0a3b4c5d-6e7f-4809-9012-3c4d5e6f700e"
 
 
-def test_a_system_message_keeps_what_came_with_it():
+def test_a_system_message_keeps_all_its_fields():
     wire = {"systemTopicType": "token_revoked", "oauthClientOrgId": "o", "data": {"any": ["thing", {"at": "all"}]}}
 
     assert to_dict(from_dict(SystemMessage, wire)) == wire
@@ -545,7 +545,7 @@ def test_an_error_detail_is_all_optional():
 
 
 @pytest.mark.anyio
-async def test_a_long_list_inside_an_item_says_where_it_is_wrong():
+async def test_an_error_in_a_long_nested_list_has_its_place():
     attendees: list[object] = [{"id": str(each)} for each in range(500)]
     attendees[333] = 5
 

@@ -1,4 +1,4 @@
-"""Models are made on a short way, and what is wrong is found on a long one: both must say the same of everything."""
+"""The fast and the detailed converter agree: on every model, and on every value that is no model."""
 
 import copy
 from collections import OrderedDict
@@ -9,12 +9,12 @@ import attrs
 import pytest
 
 from coaching_async import Annotation, AppointmentUpdate, ErrorBody, from_dict
-from coaching_async._serialization.codec import _converter
+from coaching_async._serialization.codec import _detailed_converter, _fast_converter
 from tests.serialization.test_codec import FUTURE, MODELS
 
 CLASSES = MODELS | {name: cls for name, (cls, _) in FUTURE.items()}
 LONGEST = 3
-"""Items of a list that are looked at: one more is as good as another."""
+"""Items of a list that are replaced: further items would test the same code."""
 JUNK: tuple[Any, ...] = (
     *(None, True, 1, 1.5, 10**400, "x", "..", "2026-11-20", "2026-11-20T14:00:00"),
     *([], {}, [None], OrderedDict(id="x")),
@@ -22,21 +22,22 @@ JUNK: tuple[Any, ...] = (
 
 
 class Text(str):
-    """As no JSON has it: what is given as a dict may be anything."""
+    """A subclass of str, which no JSON has: a caller of `from_dict` may pass any dict."""
 
     __slots__ = ()
 
 
 def said(cls: Any, wire: Any, *, is_detailed: bool) -> str:
-    """The model, or that there is none."""
+    """Return the repr of the model, or "none"."""
     try:
-        return repr(_converter(is_detailed=is_detailed).structure(wire, cls))
-    except Exception:  # noqa: BLE001 # whatever it meets
+        converter = _detailed_converter() if is_detailed else _fast_converter()
+        return repr(converter.structure(wire, cls))
+    except Exception:  # noqa: BLE001 # converters raise many kinds
         return "none"
 
 
 def junked(tree: Any) -> Iterator[None]:
-    """Puts junk in the place of each value in an example, one after the other, and takes it away again."""
+    """Replace each value of an example by each junk value in turn, and restore it."""
     for key in (
         list(tree) if isinstance(tree, dict) else range(min(LONGEST, len(tree))) if isinstance(tree, list) else ()
     ):
@@ -52,7 +53,7 @@ def junked(tree: Any) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_both_ways_make_the_same_of_an_example(name: str, example: Any):
+def test_both_converters_agree_on_an_example(name: str, example: Any):
     made = said(CLASSES[name], example(name), is_detailed=False)
 
     assert made != "none"
@@ -60,7 +61,7 @@ def test_both_ways_make_the_same_of_an_example(name: str, example: Any):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_both_ways_make_the_same_of_an_example_with_junk_in_it(name: str, example: Any):
+def test_both_converters_agree_on_an_example_with_junk_in_it(name: str, example: Any):
     cls, wire = CLASSES[name], example(name)
     refused = 0
 
@@ -72,7 +73,7 @@ def test_both_ways_make_the_same_of_an_example_with_junk_in_it(name: str, exampl
     assert refused or not wire
 
 
-def test_a_model_that_was_read_is_like_one_that_was_built(example: Any):
+def test_a_model_of_a_response_equals_one_made_by_its_init(example: Any):
     read = from_dict(MODELS["appointment"], example("appointment"))
 
     built = attrs.evolve(read)
@@ -83,12 +84,12 @@ def test_a_model_that_was_read_is_like_one_that_was_built(example: Any):
 
 
 @pytest.mark.parametrize("wire", [{"lengthInMinutes": 0}, {"status": "InvalidSchedule"}, {"conversationIds": [""]}])
-def test_a_model_that_checks_what_it_is_given_checks_what_is_read(wire: Any):
+def test_validators_run_on_values_of_responses_too(wire: Any):
     with pytest.raises(ValueError, match="no AppointmentUpdate"):
         from_dict(AppointmentUpdate, wire)
 
 
-def test_a_model_may_be_inside_itself():
+def test_a_model_may_be_recursive():
     inner = {"message": "inner", "errors": [{"message": "innermost"}]}
 
     assert from_dict(ErrorBody, {"errors": [inner]}).errors[0].errors[0].message == "innermost"
@@ -98,7 +99,7 @@ def test_a_model_may_be_inside_itself():
 
 @attrs.frozen(kw_only=True)
 class Tagged(Annotation):
-    """A model with more to it, as a program may have it."""
+    """A subclass with an `__init__` of its own, as a program may define it."""
 
     tags: list[str] = attrs.field(factory=list)
     length: int = attrs.field(init=False)
@@ -112,7 +113,7 @@ class Loud(Annotation):
         super().__init__(text=text.upper(), **rest)
 
 
-def test_who_makes_a_class_of_a_model_decides_how_it_is_made():
+def test_a_subclass_of_a_model_is_made_by_its_own_init():
     wire = {"id": "1", "text": "hello", "length": 9}
 
     tagged = from_dict(Tagged, wire)

@@ -1,4 +1,4 @@
-"""JSON: what it means with orjson and without, and long texts, which are read in a thread."""
+"""JSON: the same values with and without orjson, and large bodies, which a worker thread parses."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def texts_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
 
 @st.composite
 def broken(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
-    """A text in which something was put in the place of something."""
+    """Return a text with a part of it replaced."""
     text = draw(texts)
     start = draw(st.integers(0, len(text)))
     end = draw(st.integers(start, min(len(text), start + 3)))
@@ -52,7 +52,7 @@ def broken(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
 
 
 def in_64_bits(value: Any) -> Any:
-    """With integers as orjson reads them."""
+    """Return a value with long integers as floats, as orjson reads them."""
     match value:
         case list():
             return [in_64_bits(each) for each in value]
@@ -77,7 +77,7 @@ def in_64_bits(value: Any) -> Any:
 @example(content=b'"\xed\xa0\x80"')
 @example(content=b'"\x7f\xe2\x80\xa8\\u0000\\/"')
 @example(content=b"[" * 300 + b"]" * 300)
-def test_what_orjson_reads_is_what_the_standard_library_reads_but_for_integers_beyond_64_bits(content: bytes):
+def test_orjson_and_the_standard_library_agree_except_on_integers_beyond_64_bits(content: bytes):
     value = parse_with_orjson(content)
 
     if value is not None:
@@ -101,7 +101,7 @@ BODIES = texts_of(OBJECTS | st.builds(lambda each: {"entities": [each]}, OBJECTS
 
 
 @fast
-def test_with_orjson_a_body_means_what_it_means_without(monkeypatch: pytest.MonkeyPatch):
+def test_a_body_decodes_to_the_same_value_with_and_without_orjson(monkeypatch: pytest.MonkeyPatch):
     orjson = _json.orjson
 
     @settings(max_examples=500, deadline=None)
@@ -132,13 +132,13 @@ def test_with_orjson_a_body_means_what_it_means_without(monkeypatch: pytest.Monk
 
 
 @fast
-def test_where_orjson_reads_a_body_the_standard_library_does_not(monkeypatch: pytest.MonkeyPatch):
+def test_if_orjson_parses_a_body_the_standard_library_does_not(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(_json, "DECODER", None)
 
     assert decode(Page[Appointment], '{"entities": [{"id": "1", "name": "Zoë"}]}'.encode()).entities[0].name == "Zoë"
 
 
-def test_of_two_members_of_one_name_the_last_counts():
+def test_the_last_of_two_members_with_one_name_counts():
     assert parse_json(b'{"a": 1, "b": {"c": 1, "c": 2}, "a": 3}') == {"a": 3, "b": {"c": 2}}
 
 
@@ -156,7 +156,7 @@ def test_of_two_members_of_one_name_the_last_counts():
         (b'{"a": ' + b"1," * LARGE_BODY + b"1}", "Expecting property name"),
     ],
 )
-async def test_what_is_wrong_with_a_long_text_is_told_without_quoting_it(content: bytes, problem: str):
+async def test_an_error_in_a_large_body_does_not_quote_it(content: bytes, problem: str):
     with pytest.raises(ValueError, match=problem) as caught:
         await parse_body(parse_json, content)
 
@@ -165,10 +165,10 @@ async def test_what_is_wrong_with_a_long_text_is_told_without_quoting_it(content
 
 @pytest.mark.anyio
 @pytest.mark.real_time
-async def test_a_long_text_may_begin_with_a_byte_order_mark():
+async def test_a_large_body_may_begin_with_a_byte_order_mark():
     assert await parse_body(parse_json, b"\xef\xbb\xbf" + b" " * LARGE_BODY + b"[5]") == [5]
 
 
-def test_what_only_adds_to_a_status_is_not_looked_at_where_it_is_very_long():
+def test_a_large_error_body_is_not_parsed():
     assert parse_object(b'{"a": 1}') == {"a": 1}
     assert parse_object(b'{"a": "%s"}' % (b" " * LARGE_BODY)) == {}

@@ -1,4 +1,4 @@
-"""Models in pydantic, and so in FastAPI: our JSON, and a schema that is true of it."""
+"""Models in pydantic and FastAPI: their JSON is the API's, and their schema describes it."""
 
 import json
 from typing import Any, get_origin
@@ -31,7 +31,7 @@ WHOLE = [{Page: Page[Appointment], ChannelEvent: ChannelEvent[Notification]}.get
 
 
 @pytest.mark.parametrize("model", WHOLE, ids=lambda model: (get_origin(model) or model).__name__)
-def test_every_model_is_written_read_and_described(model: Any):
+def test_every_model_is_serialized_validated_and_described(model: Any):
     origin = get_origin(model) or model
     built = build(origin, **HOLDING.get(origin, {}))
     adapter: TypeAdapter[Any] = TypeAdapter(model)
@@ -50,7 +50,7 @@ def test_every_model_is_written_read_and_described(model: Any):
         ]
 
 
-def test_models_of_an_application_hold_ours():
+def test_pydantic_models_may_have_fields_of_our_models():
     class Answer(BaseModel):
         newest: Appointment | None = None
         notes: list[Annotation] = []
@@ -82,7 +82,7 @@ def test_an_enum_is_described_as_open():
         assert any_other == {"type": "string"}
 
 
-def test_what_is_absent_is_never_null_but_a_change_may_say_null():
+def test_an_absent_field_is_not_null_except_in_a_request_that_clears_it():
     read = TypeAdapter(Appointment).json_schema()["properties"]["description"]
     change = TypeAdapter(AppointmentUpdate).json_schema()["properties"]["description"]
 
@@ -91,7 +91,7 @@ def test_what_is_absent_is_never_null_but_a_change_may_say_null():
     assert TypeAdapter(AppointmentUpdate).validate_python({"description": None}) == AppointmentUpdate(description=None)
 
 
-def test_errors_hold_errors():
+def test_error_details_may_be_nested():
     nested = ErrorBody(message="outer", errors=(ErrorBody(message="inner"),))
     adapter = TypeAdapter(ErrorBody)
 
@@ -108,13 +108,13 @@ def test_errors_hold_errors():
         ({"attendeeIds": 7}, r"\$.attendeeIds"),
     ],
 )
-def test_a_body_that_is_none_is_refused_with_its_place_and_without_its_value(change: dict[str, Any], problem: str):
+def test_an_invalid_body_is_rejected_with_its_place_and_without_its_value(change: dict[str, Any], problem: str):
     body = to_dict(build(AppointmentCreate)) | change
 
     with pytest.raises(ValueError, match=problem):
         TypeAdapter(AppointmentCreate).validate_python(body)
 
 
-def test_pydantic_is_asked_for_by_nobody_but_itself():
+def test_only_pydantic_itself_imports_pydantic():
     assert not hasattr(coaching_async.RetryPolicy, "__get_pydantic_core_schema__")
     assert not hasattr(coaching_async.AccessToken, "__get_pydantic_core_schema__")

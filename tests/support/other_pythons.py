@@ -16,7 +16,8 @@ TESTS = (
     "tests/transport/test_http.py",
     "tests/concurrency/test_event_loop.py",
     "tests/sandbox/test_end_to_end.py",
-    "tests/docs/test_pages.py",
+    "tests/docs/test_pages.py::test_the_python_of_a_page_runs_from_top_to_bottom",
+    "tests/docs/test_pages.py::test_the_program_in_the_readme_runs_as_it_stands_and_prints_appointments",
 )
 
 
@@ -39,7 +40,7 @@ def environment(version: str, python: str) -> str:
     stamp, python_there = folder / "ready", str(folder / "bin" / "python")
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
         subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
-        pip = [python_there, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [python_there, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True, cwd=ROOT)
         subprocess.run([*pip, "--group", "test", "--editable", ".[sandbox,cli]"], check=True, cwd=ROOT)
         stamp.touch()
