@@ -1,4 +1,4 @@
-"""Child tasks, threads, and background tasks that no caller's cancellation reaches."""
+"""Child tasks without exception groups, threads, and background tasks that survive the cancellation of their caller."""
 
 import sys
 import threading
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 def current_task() -> Any:
-    """The task that this is called in, of asyncio or of trio."""
-    asyncio = sys.modules.get("asyncio")  # it is there where somebody runs on it; who does not is spared 9 ms
+    """Return the current task, of asyncio or of trio."""
+    asyncio = sys.modules.get("asyncio")  # not imported here: that takes 9 ms, which a program on trio need not spend
     try:
         task = None if asyncio is None else asyncio.current_task()
-    except RuntimeError:  # no event loop of asyncio's
+    except RuntimeError:  # no event loop of asyncio is running
         task = None
     if task is None:
         import trio
@@ -130,51 +130,54 @@ async def run_in_child_task(function: Callable[[], Awaitable[T]]) -> T:
 
 
 MAX_THREADS: Final = 2
-"""Threads at once in an event loop: they compute, so that more of them would only take time from one another."""
+"""Number of threads at once in an event loop. More would not be faster, because they compute and share one interpreter."""
 
 
 _slots: Final = RunVar[anyio.Semaphore]("coaching_async.threads")
 
 
-async def run_in_thread(function: Callable[[], T], *, is_left: bool = False) -> T:
-    """Run `function`, which computes for some milliseconds, in a thread that ends with it.
+async def run_in_thread(function: Callable[[], T], *, abandon_on_cancel: bool = False) -> T:
+    """Run `function`, which computes for some milliseconds, in a new thread.
 
-    A caller that is cancelled waits for its end. With `is_left` the caller goes at once: what the thread makes or raises
-    is dropped, and it keeps its place among the `THREADS` until it ends.
+    A caller that is cancelled waits for the thread. With `abandon_on_cancel` it does not: the result or error of the thread
+    is dropped, and the thread counts as one of `MAX_THREADS` until it ends.
     """
     values: list[T] = []
     errors: list[BaseException] = []
     done = anyio.Event()
     loop: Any = current_token().native_token
-    soon: Callable[[Callable[[], None]], object] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    call_soon: Callable[[Callable[[], None]], object] = (
+        getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon  # asyncio's or trio's
+    )
     try:
         slots = _slots.get()
     except LookupError:
         _slots.set(slots := anyio.Semaphore(MAX_THREADS, fast_acquire=True))
 
-    def ended() -> None:
+    def on_done() -> None:
         slots.release()
         done.set()
 
     def run() -> None:
         try:
             values.append(function())
-        except BaseException as error:  # noqa: BLE001 # handed on below
+        except BaseException as error:  # noqa: BLE001 # raised below
             errors.append(error)
-        with suppress(RuntimeError):  # the loop is gone, and with it the caller
-            soon(ended)
+        with suppress(RuntimeError):  # the loop is closed, and the caller has ended
+            call_soon(on_done)
 
     await slots.acquire()
-    thread = threading.Thread(target=run, name="coaching_async", daemon=is_left)  # the process does not wait for one
+    # The process does not wait for a daemon thread when it exits.
+    thread = threading.Thread(target=run, name="coaching_async", daemon=abandon_on_cancel)
     try:
         thread.start()
-    except RuntimeError:  # there are too many threads
+    except RuntimeError:  # the process has too many threads
         slots.release()
         raise
     try:
         await done.wait()
     finally:
-        if done.is_set() or not is_left:
+        if done.is_set() or not abandon_on_cancel:
             thread.join()
     if errors:
         raise errors.pop()
@@ -182,45 +185,46 @@ async def run_in_thread(function: Callable[[], T], *, is_left: bool = False) -> 
 
 
 class BackgroundTasks:
-    """Short tasks of the event loop itself, which no caller's cancellation reaches. They handle what they raise.
+    """Background tasks that survive the cancellation of the caller that spawned them.
 
-    They see no caller's context variables either: they are for everybody, and may outlast who sent them off.
+    They must handle their own exceptions. They run in an empty context, because they serve all callers and may outlive the
+    one that spawned them.
     """
 
     def __init__(self) -> None:
         self._tasks: set[object] = set()
-        self._under_way = 0
+        self._running = 0
         self._idle = anyio.Event()
 
-    def spawn(self, errand: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
-        """Send one off. `ended` is called at its end, whatever that was: it may be cancelled before it has begun."""
-        self._under_way += 1
+    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], on_done: Callable[[], None]) -> None:
+        """Start a task. `on_done` is called when it has ended, even if it was cancelled before it started."""
+        self._running += 1
 
-        def end(task: object = None) -> None:
+        def finish(task: object = None) -> None:
             self._tasks.discard(task)
-            self._under_way -= 1
-            if not self._under_way:
+            self._running -= 1
+            if not self._running:
                 self._idle.set()
-            ended()
+            on_done()
 
         async def run() -> None:
             try:
-                await errand()
+                await function()
             finally:
-                end()
+                finish()
 
         loop: Any = current_token().native_token
-        if hasattr(loop, "create_task"):  # asyncio's, which holds its tasks only weakly
-            task: Any = Context().run(loop.create_task, errand())
+        if hasattr(loop, "create_task"):  # a loop of asyncio, which references its tasks weakly
+            task: Any = Context().run(loop.create_task, function())
             self._tasks.add(task)
-            task.add_done_callback(end)
+            task.add_done_callback(finish)
         else:
             import trio
 
             trio.lowlevel.spawn_system_task(run, context=Context())
 
     async def wait_until_idle(self) -> None:
-        """Wait until none is under way."""
-        while self._under_way:
+        """Wait until no task is running."""
+        while self._running:
             self._idle = anyio.Event()
             await self._idle.wait()

@@ -148,4 +148,4 @@ async def parse_body(parse: Callable[[bytes], T], body: bytes) -> T:
         check_size(body)
         return parse(body)
 
-    return await run_in_thread(parse_large, is_left=True)
+    return await run_in_thread(parse_large, abandon_on_cancel=True)
