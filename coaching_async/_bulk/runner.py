@@ -1,4 +1,4 @@
-"""Bulk: one call for each of many items, so many at a time."""
+"""Bulk calls: one call for each of many items, with a concurrency limit, as one result or as a stream."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
@@ -28,7 +28,7 @@ OnProgress: TypeAlias = Callable[[Progress[K, T]], object]
 
 
 FATAL_ERRORS: Final = (Unauthorized, AuthError, ClientMisuse)
-"""What every other call would meet as well."""
+"""Errors that every other call would raise as well. They stop a bulk."""
 
 
 async def bulk(
@@ -37,88 +37,93 @@ async def bulk(
     concurrency: int | None,
     on_progress: OnProgress[K, T] | None,
     *,
-    usual: int,
+    default_concurrency: int,
 ) -> BulkResult[K, T]:
-    """What `CoachingClient.bulk` says; `usual` is the concurrency of who names none."""
+    """Call `function` for each item: see `CoachingClient.bulk`."""
     if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
         raise TypeError("on_progress is a plain function: it is called whenever a call has ended, and not awaited")
-    crew = BulkRunner(function, items, concurrency, usual)
+    runner = BulkRunner(function, items, concurrency, default_concurrency)
     total = len(items) if isinstance(items, Sized) else None
     outcomes: list[Outcome[K, T] | None] = []
     done = failed = 0
     try:
-        async with crew:
-            async for index, outcome in crew:
-                crew.capacity.release()
-                outcomes += [None] * (index + 1 - len(outcomes))  # those before it are still under way
+        async with runner:
+            async for index, outcome in runner:
+                runner.capacity.release()
+                outcomes += [None] * (index + 1 - len(outcomes))  # earlier calls may still be running
                 outcomes[index] = outcome
                 done += outcome.is_started
                 failed += outcome.error is not None
                 if on_progress is not None and outcome.is_started:
                     on_progress(Progress(done, failed, total, outcome))
-        outcomes += (Outcome[K, T](item, is_started=False) for item in crew.remaining())
+        outcomes += (Outcome[K, T](item, is_started=False) for item in runner.remaining())
     except CoachingError as error:
-        error.partial = tuple(each for each in outcomes if each is not None)
+        error.partial = tuple(outcome for outcome in outcomes if outcome is not None)
         raise
 
-    async def again(items: Iterable[K]) -> BulkResult[K, T]:
-        return await bulk(function, items, concurrency, on_progress, usual=usual)
+    async def rerun(items: Iterable[K]) -> BulkResult[K, T]:
+        return await bulk(function, items, concurrency, on_progress, default_concurrency=default_concurrency)
 
-    return BulkResult(tuple(each for each in outcomes if each is not None), again)
+    return BulkResult(tuple(outcome for outcome in outcomes if outcome is not None), rerun)
 
 
 class BulkStream(AsyncIterator[Outcome[K, T]]):
     """Outcomes in the order of the input, inside an `async with` block: see `CoachingClient.bulk_stream`."""
 
     def __init__(
-        self, function: Callable[[K], Awaitable[T]], items: Items[K], concurrency: int | None, *, usual: int
+        self,
+        function: Callable[[K], Awaitable[T]],
+        items: Items[K],
+        concurrency: int | None,
+        *,
+        default_concurrency: int,
     ) -> None:
-        self._crew = BulkRunner(function, items, concurrency, usual)
-        self._early: dict[int, Outcome[K, T]] = {}
+        self._runner = BulkRunner(function, items, concurrency, default_concurrency)
+        self._buffer: dict[int, Outcome[K, T]] = {}
         self._next = 0
-        self._turns = SingleTaskGuard("stream")
+        self._guard = SingleTaskGuard("stream")
 
     async def __aenter__(self) -> Self:
-        await self._crew.__aenter__()
+        await self._runner.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._crew.__aexit__(kind, error, traceback)
+        await self._runner.__aexit__(kind, error, traceback)
 
     async def __anext__(self) -> Outcome[K, T]:
-        self._turns.enter()
+        self._guard.enter()
         try:
             await anyio.lowlevel.checkpoint()
-            while self._next not in self._early:
-                index, outcome = await anext(self._crew)
-                self._early[index] = outcome
+            while self._next not in self._buffer:
+                index, outcome = await anext(self._runner)
+                self._buffer[index] = outcome
         finally:
-            self._turns.exit()
+            self._guard.exit()
         self._next += 1
-        self._crew.capacity.release()
-        return self._early.pop(self._next - 1)
+        self._runner.capacity.release()
+        return self._buffer.pop(self._next - 1)
 
 
 class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
-    """Draws items as there is `room`, calls for each in a task of its own, and gives the outcomes as they come.
+    """Runs one task per item, up to `capacity` at a time, and yields outcomes as they complete, each with its index.
 
-    Who takes an outcome releases its room. All tasks live in the `async with` block. What is no `CoachingError` cancels the
-    block and is raised at its end, as itself; tasks keep it until then, because a task group would wrap it.
+    The consumer releases the capacity of each outcome. All tasks end with the `async with` block. An exception other than
+    `CoachingError` cancels the block, and is raised at its end.
     """
 
     def __init__(
-        self, function: Callable[[K], Awaitable[T]], items: Items[K], concurrency: int | None, usual: int
+        self, function: Callable[[K], Awaitable[T]], items: Items[K], concurrency: int | None, default_concurrency: int
     ) -> None:
-        width = usual if concurrency is None else concurrency
+        limit = default_concurrency if concurrency is None else concurrency
         if not callable(function):
             raise TypeError("function is an async function of one item, and is given without being called")
         if isinstance(items, str | bytes) or not isinstance(items, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"items is a list, or any other iterable, of items, and not one {type(items).__name__}")
-        if not isinstance(width, int) or width < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError("concurrency has to be a whole number, at least 1")
-        self.capacity = anyio.Semaphore(width, fast_acquire=True)
+        self.capacity = anyio.Semaphore(limit, fast_acquire=True)
         self._function = function
         self._source = aiter(items) if isinstance(items, AsyncIterable) else SyncItems(items)
         self._started = 0
@@ -162,14 +167,14 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         return self._completed.popleft()
 
     def remaining(self) -> Iterable[K]:
-        """What a plain input still has. One that is async is not read any further: it may wait, or never end."""
-        return self._source.left if isinstance(self._source, SyncItems) else ()
+        """Return the items of a sync input that were not read. An async input is not read, because it may wait, or be endless."""
+        return self._source.iterator if isinstance(self._source, SyncItems) else ()
 
     async def _produce(self) -> None:
         with anyio.CancelScope() as self._input_scope:
             try:
                 await self._start_calls()
-            except CoachingError as error:  # the input is a list that cannot be read any further: started calls go on
+            except CoachingError as error:  # the input, a list for example, failed. Started calls go on.
                 self._input_error = error
             finally:
                 await self._close_input()
@@ -177,7 +182,7 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._changed.notify_all()
 
     async def _close_input(self) -> None:
-        """Close an async generator in the task that read it, because it may hold cancel scopes, which are of this task."""
+        """Close an async generator. It may hold cancel scopes, which have to be closed in the task that opened them."""
         source: AsyncIterator[Any] = self._source
         if isinstance(source, AsyncGenerator):
             try:
@@ -219,7 +224,7 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         self._changed.notify_all()
 
     def _stop(self) -> None:
-        """Start no more calls. The input is cancelled if it is being waited for; else it is closed without a cancellation."""
+        """Start no more calls. Cancel the input only if an item is being waited for, so that it can close normally."""
         self._is_stopped = True
         if self._is_reading_input:
             self._input_scope.cancel()
@@ -228,18 +233,18 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
 
 
 class SyncItems(AsyncIterator[K], Generic[K]):
-    """The items of a plain iterable, and what is left of them."""
+    """A sync iterable as an async iterator."""
 
     def __init__(self, items: Iterable[K]) -> None:
-        self.left = iter(items)
+        self.iterator = iter(items)
 
     async def __anext__(self) -> K:
-        for item in self.left:
+        for item in self.iterator:
             return item
         raise StopAsyncIteration
 
 
 def _without_own_frame(error: CoachingError) -> CoachingError:
-    """Without our frame, which holds the whole bulk, and the bulk the error."""
+    """Remove the frame of `_run_call` from the traceback, because it references the whole bulk, and the bulk the error."""
     assert error.__traceback__ is not None  # noqa: S101 # it was raised
     return error.with_traceback(error.__traceback__.tb_next)
