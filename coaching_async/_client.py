@@ -260,7 +260,7 @@ class CoachingClient:
         `CoachingError` comes out at once, as itself, as does what `on_progress` and `items` raise, and the calls under way
         are cancelled. They are waited for where `items` raises a `CoachingError`, whose `partial` has all outcomes.
         """
-        return await bulk(function, items, concurrency, on_progress, usual=self._api.concurrency)
+        return await bulk(function, items, concurrency, on_progress, default_concurrency=self._api.concurrency)
 
     def bulk_stream(
         self, function: Callable[[K], Awaitable[T]], items: Items[K], *, concurrency: int | None = None
@@ -276,7 +276,7 @@ class CoachingClient:
 
         Raises what `bulk` raises, in the block or at its end.
         """
-        return BulkStream(function, items, concurrency, usual=self._api.concurrency)
+        return BulkStream(function, items, concurrency, default_concurrency=self._api.concurrency)
 
     def stats(self) -> Stats:
         """What this client, its views included, has done so far."""

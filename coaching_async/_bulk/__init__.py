@@ -1,1 +1,1 @@
-"""Many calls at once."""
+"""Bulk calls: one call for each of many items."""

@@ -1,4 +1,4 @@
-"""What became of the items of a bulk."""
+"""Results of a bulk: the outcome of each item, progress, and the result as a whole."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
@@ -17,21 +17,21 @@ T = TypeVar("T")
 
 @attrs.frozen(eq=False, repr=False, weakref_slot=False)
 class Outcome(Value, Generic[K, T]):
-    """What became of one item: a value, an error, or nothing, where it was not started."""
+    """The outcome of one item: a value, an error, or neither if it was not started."""
 
     item: K
     value: T | None = None
     error: CoachingError | None = None
     is_started: bool = True
-    """False where an error that concerns every call had stopped the bulk before: surely nothing was sent."""
+    """False if the bulk was stopped before, by an error that every call would raise. No request was sent."""
 
     @property
     def is_ok(self) -> bool:
-        """Whether there is a value, though it may be None, as that of a delete is."""
+        """Whether the call returned. Its value may be None, as that of a delete."""
         return self.is_started and self.error is None
 
     def result(self) -> T:
-        """The value; else raises the error, or `ClientMisuse` where the item was not started."""
+        """Return the value. Raises the error, or `ClientMisuse` if the item was not started."""
         if self.error is not None:
             raise self.error
         if not self.is_started:
@@ -41,75 +41,77 @@ class Outcome(Value, Generic[K, T]):
 
 @attrs.frozen(eq=False, repr=False)
 class Progress(Value, Generic[K, T]):
-    """How far a bulk is, each time that a call of it has ended."""
+    """Progress of a bulk, after each call."""
 
     done: int
-    """Calls that have ended, those that failed included."""
+    """Number of calls that have ended, failed ones included."""
     failed: int
+    """Number of calls that have failed."""
     total: int | None
-    """Items in all; None where the input cannot tell."""
+    """Number of items; None if the input has no length."""
     newest: Outcome[K, T]
-    """Of the call that has just ended."""
+    """Outcome of the call that has just ended."""
 
 
 @attrs.frozen(slots=False)
 class BulkResult(Generic[K, T]):
-    """What became of each item.
+    """Outcomes of all items.
 
-    `outcomes` is in the order of the input, one for each item of it. The mappings are keyed by item, or, where an item
-    cannot be a key, all by index, counted from 0. An item that came twice counts in each mapping that one of its outcomes
-    belongs to, and the last one wins; `outcomes` has both.
+    `outcomes` has one for each item, in the order of the input. The mappings are keyed by item, or all by index, counted
+    from 0, if one of the items is not hashable. For an item that was given twice, `outcomes` has both outcomes, and a
+    mapping has the last one that belongs to it.
     """
 
     outcomes: tuple[Outcome[K, T], ...]
-    _again: Callable[[Iterable[K]], Awaitable["BulkResult[K, T]"]] = attrs.field(repr=False, eq=False)
+    _rerun: Callable[[Iterable[K]], Awaitable["BulkResult[K, T]"]] = attrs.field(repr=False, eq=False)
 
     @cached_property
     def succeeded(self) -> Mapping[K, T]:
-        """The values of the items whose call went well."""
-        return {key: cast("T", each.value) for key, each in self._keyed() if each.is_ok}
+        """Values of the calls that succeeded, by item."""
+        return {key: cast("T", outcome.value) for key, outcome in self._keyed() if outcome.is_ok}
 
     @cached_property
     def failed(self) -> Mapping[K, CoachingError]:
-        """The errors of the items whose call failed."""
-        return {key: each.error for key, each in self._keyed() if each.error is not None}
+        """Errors of the calls that failed, by item."""
+        return {key: outcome.error for key, outcome in self._keyed() if outcome.error is not None}
 
     @property
     def not_started(self) -> tuple[K, ...]:
-        """The items that were not begun, because an error that concerns every call came first: it is in `failed`."""
-        return tuple(each.item for each in self.outcomes if not each.is_started)
+        """Items that were not started, because an error that every call would raise came first. It is in `failed`."""
+        return tuple(outcome.item for outcome in self.outcomes if not outcome.is_started)
 
     def raise_for_failures(self) -> None:
-        """Raise the errors as one `ExceptionGroup`, each with a note of the index of its item; nothing where none failed."""
-        errors: list[CoachingError] = []
-        for index, each in enumerate(self.outcomes):
-            if each.error is not None:
-                errors.append(_with_note(each.error, f"item {index} of the bulk, counted from 0"))
+        """Raise all errors as one `ExceptionGroup`, each with a note of the index of its item. Return if there are none."""
+        errors = [
+            _with_note(outcome.error, f"item {index} of the bulk, counted from 0")
+            for index, outcome in enumerate(self.outcomes)
+            if outcome.error is not None
+        ]
         if errors:
-            unbegun = len(self.not_started)
-            rest = f", and {unbegun} were not started" if unbegun else ""
+            not_started = len(self.not_started)
+            rest = f", and {not_started} were not started" if not_started else ""
             raise ExceptionGroup(f"{len(errors)} of {len(self.outcomes)} items failed{rest}", errors)
 
     async def retry_failed(self) -> "BulkResult[K, T]":
-        """Run again what failed and what was not started, and give a new result, of all items in the same order.
+        """Retry the calls that failed and start those that were not started. Return a new result, in the same order.
 
-        What may have been carried out stays as it is, whatever the method: an `OutcomeUnknown`, and any other error whose
-        `processed` is not "no". Look whether it was, before you call for it again.
+        A call that may have been carried out is not repeated, with any method: one with an `OutcomeUnknown`, or with another
+        error whose `processed` is not "no". Check whether it was carried out before you repeat it.
 
-        Raises what `CoachingClient.bulk` raises; this result stays good.
+        Raises what `CoachingClient.bulk` raises. This result does not change.
         """
-        left = [index for index, each in enumerate(self.outcomes) if _is_retryable(each)]
-        if not left:
+        indexes = [index for index, outcome in enumerate(self.outcomes) if _is_retryable(outcome)]
+        if not indexes:
             return self
         outcomes = list(self.outcomes)
-        again = await self._again([outcomes[index].item for index in left])
-        for index, outcome in zip(left, again.outcomes, strict=True):
+        result = await self._rerun([outcomes[index].item for index in indexes])
+        for index, outcome in zip(indexes, result.outcomes, strict=True):
             outcomes[index] = outcome
-        return BulkResult(tuple(outcomes), self._again)
+        return BulkResult(tuple(outcomes), self._rerun)
 
     def _keyed(self) -> Iterable[tuple[K, Outcome[K, T]]]:
-        if all(_is_hashable(each.item) for each in self.outcomes):
-            return ((each.item, each) for each in self.outcomes)
+        if all(_is_hashable(outcome.item) for outcome in self.outcomes):
+            return ((outcome.item, outcome) for outcome in self.outcomes)
         return cast("Iterable[tuple[K, Outcome[K, T]]]", enumerate(self.outcomes))
 
 
@@ -126,6 +128,6 @@ def _with_note(error: CoachingError, note: str) -> CoachingError:
 def _is_hashable(item: object) -> bool:
     try:
         hash(item)
-    except Exception:  # noqa: BLE001 # TypeError as a rule
+    except Exception:  # noqa: BLE001 # usually a TypeError
         return False
     return True

@@ -1,15 +1,16 @@
-"""Bulk: one call for each of many items, so many at a time."""
+"""Bulk calls: one call for each of many items, with a concurrency limit, as one result or as a stream."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sized
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
 
 import anyio.lowlevel
 
 from coaching_async._api.responses import refuse_capture
-from coaching_async._concurrency.synchronization import SingleTaskGuard
+from coaching_async._concurrency.synchronization import Signal, SingleTaskGuard
+from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import AuthError, ClientMisuse, CoachingError, Unauthorized
 from coaching_async._transport.priority import bulk_priority
 
@@ -27,7 +28,7 @@ OnProgress: TypeAlias = Callable[[Progress[K, T]], object]
 
 
 FATAL_ERRORS: Final = (Unauthorized, AuthError, ClientMisuse)
-"""What every other call would meet as well."""
+"""Errors that every other call would raise as well. They stop a bulk."""
 
 
 async def bulk(
@@ -36,178 +37,172 @@ async def bulk(
     concurrency: int | None,
     on_progress: OnProgress[K, T] | None,
     *,
-    usual: int,
+    default_concurrency: int,
 ) -> BulkResult[K, T]:
-    """What `CoachingClient.bulk` says; `usual` is the concurrency of who names none."""
+    """Call `function` for each item: see `CoachingClient.bulk`."""
     if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
         raise TypeError("on_progress is a plain function: it is called whenever a call has ended, and not awaited")
-    crew = BulkRunner(function, items, concurrency, usual)
+    runner = BulkRunner(function, items, concurrency, default_concurrency)
     total = len(items) if isinstance(items, Sized) else None
     outcomes: list[Outcome[K, T] | None] = []
     done = failed = 0
     try:
-        async with crew:
-            async for index, outcome in crew:
-                crew.capacity.release()
-                outcomes += [None] * (index + 1 - len(outcomes))  # those before it are still under way
+        async with runner:
+            async for index, outcome in runner:
+                runner.capacity.release()
+                outcomes += [None] * (index + 1 - len(outcomes))  # earlier calls may still be running
                 outcomes[index] = outcome
                 done += outcome.is_started
                 failed += outcome.error is not None
                 if on_progress is not None and outcome.is_started:
                     on_progress(Progress(done, failed, total, outcome))
-        outcomes += (Outcome[K, T](item, is_started=False) for item in crew.remaining())
+        outcomes += (Outcome[K, T](item, is_started=False) for item in runner.remaining())
     except CoachingError as error:
-        error.partial = tuple(each for each in outcomes if each is not None)
+        error.partial = tuple(outcome for outcome in outcomes if outcome is not None)
         raise
 
-    async def again(items: Iterable[K]) -> BulkResult[K, T]:
-        return await bulk(function, items, concurrency, on_progress, usual=usual)
+    async def rerun(items: Iterable[K]) -> BulkResult[K, T]:
+        return await bulk(function, items, concurrency, on_progress, default_concurrency=default_concurrency)
 
-    return BulkResult(tuple(each for each in outcomes if each is not None), again)
+    return BulkResult(tuple(outcome for outcome in outcomes if outcome is not None), rerun)
 
 
 class BulkStream(AsyncIterator[Outcome[K, T]]):
     """Outcomes in the order of the input, inside an `async with` block: see `CoachingClient.bulk_stream`."""
 
     def __init__(
-        self, function: Callable[[K], Awaitable[T]], items: Items[K], concurrency: int | None, *, usual: int
+        self,
+        function: Callable[[K], Awaitable[T]],
+        items: Items[K],
+        concurrency: int | None,
+        *,
+        default_concurrency: int,
     ) -> None:
-        self._crew = BulkRunner(function, items, concurrency, usual)
-        self._early: dict[int, Outcome[K, T]] = {}
+        self._runner = BulkRunner(function, items, concurrency, default_concurrency)
+        self._buffer: dict[int, Outcome[K, T]] = {}
         self._next = 0
-        self._turns = SingleTaskGuard("stream")
+        self._guard = SingleTaskGuard("stream")
 
     async def __aenter__(self) -> Self:
-        await self._crew.__aenter__()
+        await self._runner.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._crew.__aexit__(kind, error, traceback)
+        await self._runner.__aexit__(kind, error, traceback)
 
     async def __anext__(self) -> Outcome[K, T]:
-        self._turns.enter()
+        self._guard.enter()
         try:
             await anyio.lowlevel.checkpoint()
-            while self._next not in self._early:
-                index, outcome = await anext(self._crew)
-                self._early[index] = outcome
+            while self._next not in self._buffer:
+                index, outcome = await anext(self._runner)
+                self._buffer[index] = outcome
         finally:
-            self._turns.exit()
+            self._guard.exit()
         self._next += 1
-        self._crew.capacity.release()
-        return self._early.pop(self._next - 1)
+        self._runner.capacity.release()
+        return self._buffer.pop(self._next - 1)
 
 
 class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
-    """Draws items as there is `room`, calls for each in a task of its own, and gives the outcomes as they come.
+    """Runs one task per item, up to `capacity` at a time, and yields outcomes as they complete, each with its index.
 
-    Who takes an outcome releases its room. All tasks live in the `async with` block. What is no `CoachingError` cancels the
-    block and is raised at its end, as itself; tasks keep it until then, because a task group would wrap it.
+    The consumer releases the capacity of each outcome. All tasks end with the `async with` block. An exception other than
+    `CoachingError` cancels the block, and is raised at its end.
     """
 
     def __init__(
-        self, function: Callable[[K], Awaitable[T]], items: Items[K], concurrency: int | None, usual: int
+        self, function: Callable[[K], Awaitable[T]], items: Items[K], concurrency: int | None, default_concurrency: int
     ) -> None:
-        width = usual if concurrency is None else concurrency
+        limit = default_concurrency if concurrency is None else concurrency
         if not callable(function):
             raise TypeError("function is an async function of one item, and is given without being called")
         if isinstance(items, str | bytes) or not isinstance(items, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"items is a list, or any other iterable, of items, and not one {type(items).__name__}")
-        if not isinstance(width, int) or width < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError("concurrency has to be a whole number, at least 1")
-        self.capacity = anyio.Semaphore(width, fast_acquire=True)
+        self.capacity = anyio.Semaphore(limit, fast_acquire=True)
         self._function = function
         self._source = aiter(items) if isinstance(items, AsyncIterable) else SyncItems(items)
         self._started = 0
         self._yielded = 0
-        self._told: deque[tuple[int, Outcome[K, T]]] = deque()
+        self._completed: deque[tuple[int, Outcome[K, T]]] = deque()
+        self._changed = Signal()
         self._has_begun = False
         self._is_open = False
-        self._is_drawing = False
+        self._is_reading_input = False
         self._is_stopped = False
         self._input_exhausted = False
         self._input_error: CoachingError | None = None
-        self._errors: list[BaseException] = []
 
     async def __aenter__(self) -> Self:
         if self._has_begun:
             raise ClientMisuse("this bulk has begun already: make a new one")
         refuse_capture()
-        self._changed = anyio.Event()
-        self._tasks = anyio.create_task_group()
+        self._tasks = ErrorCollectingTaskGroup()
         await self._tasks.__aenter__()
         self._has_begun = self._is_open = True
-        self._tasks.start_soon(self._guarded, self._produce)
+        self._tasks.start_soon(self._produce)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._is_open = False
-        callers = _without_cancellation(error)
         self._tasks.cancel_scope.cancel()
-        try:
-            await self._tasks.__aexit__(kind, error, traceback)
-        except BaseExceptionGroup as group:  # the caller's own error, and what struck it while it waited here
-            for each in group.exceptions:
-                self._record_error(each)
-        errors, self._errors = self._errors, []
-        if errors and (callers is None or not isinstance(_most_severe(errors), Exception)):
-            # What is raised while a cancelling is thrown in, gets it as context in every coroutine above.
-            await anyio.lowlevel.cancel_shielded_checkpoint()
-            _raise_unchained(_most_severe(errors))
-        if callers is not None and callers is not error:
-            _raise_unchained(callers)
+        await self._tasks.__aexit__(kind, error, traceback)
 
     async def __anext__(self) -> tuple[int, Outcome[K, T]]:
         if not self._is_open:
             raise ClientMisuse("a bulk_stream is read inside its `async with` block")
-        while not self._told:
+        while not self._completed:
             if self._input_exhausted and self._yielded == self._started:
                 if self._input_error is not None:
                     raise self._input_error
                 raise StopAsyncIteration
-            self._changed = anyio.Event()
             await self._changed.wait()
         self._yielded += 1
-        return self._told.popleft()
+        return self._completed.popleft()
 
     def remaining(self) -> Iterable[K]:
-        """What a plain input still has. One that is async is not read any further: it may wait, or never end."""
-        return self._source.left if isinstance(self._source, SyncItems) else ()
+        """Return the items of a sync input that were not read. An async input is not read, because it may wait, or be endless."""
+        return self._source.iterator if isinstance(self._source, SyncItems) else ()
 
     async def _produce(self) -> None:
-        source: AsyncIterator[Any] = self._source
-        with anyio.CancelScope() as self._drawing:
+        with anyio.CancelScope() as self._input_scope:
             try:
                 await self._start_calls()
-            except CoachingError as error:  # a list that cannot be read any further, say; those under way go on
+            except CoachingError as error:  # the input, a list for example, failed. Started calls go on.
                 self._input_error = error
             finally:
-                # Nobody else can, and trio complains of one that is left open. What scopes it holds lie in this one.
-                if isinstance(source, AsyncGenerator):
-                    try:
-                        await source.aclose()
-                    except* GeneratorExit:  # which is thrown in, and wrapped by a task group on its way out
-                        pass
+                await self._close_input()
         self._input_exhausted = True
-        self._changed.set()
+        self._changed.notify_all()
+
+    async def _close_input(self) -> None:
+        """Close an async generator. It may hold cancel scopes, which have to be closed in the task that opened them."""
+        source: AsyncIterator[Any] = self._source
+        if isinstance(source, AsyncGenerator):
+            try:
+                await source.aclose()
+            except* GeneratorExit:  # `aclose` throws it in, and a task group of the generator wraps it
+                pass
 
     async def _start_calls(self) -> None:
         while True:
             await self.capacity.acquire()
             if self._is_stopped:
                 return
-            self._is_drawing = True
+            self._is_reading_input = True
             try:
                 item = await anext(self._source)
             except StopAsyncIteration:
                 return
             finally:
-                self._is_drawing = False
-            self._tasks.start_soon(self._guarded, self._run_call, self._started, item)
+                self._is_reading_input = False
+            self._tasks.start_soon(self._run_call, self._started, item)
             self._started += 1
 
     async def _run_call(self, index: int, item: K) -> None:
@@ -225,70 +220,31 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
                     f"raised by the call for item {index} of a bulk, counted from 0; the others were cancelled"
                 )
                 raise
-        self._told.append((index, outcome))
-        self._changed.set()
+        self._completed.append((index, outcome))
+        self._changed.notify_all()
 
     def _stop(self) -> None:
-        """Draw no more. An input that is waited for is cancelled; any other ends in peace."""
+        """Start no more calls. Cancel the input only if an item is being waited for, so that it can close normally."""
         self._is_stopped = True
-        if self._is_drawing:
-            self._drawing.cancel()
+        if self._is_reading_input:
+            self._input_scope.cancel()
         else:
-            self.capacity.release()  # who draws may wait for it
-
-    async def _guarded(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Do the work, and keep what it raises, unless that is a cancelling."""
-        try:
-            await work(*args)
-        except BaseException as error:
-            if not self._record_error(error):
-                raise
-            self._tasks.cancel_scope.cancel()
-
-    def _record_error(self, error: BaseException) -> bool:
-        """Whether there is something in it to be raised at the end."""
-        kept = _without_cancellation(error)
-        self._errors += [] if kept is None else [kept]
-        return kept is not None
+            self.capacity.release()  # `_start_calls` may wait for it
 
 
 class SyncItems(AsyncIterator[K], Generic[K]):
-    """The items of a plain iterable, and what is left of them."""
+    """A sync iterable as an async iterator."""
 
     def __init__(self, items: Iterable[K]) -> None:
-        self.left = iter(items)
+        self.iterator = iter(items)
 
     async def __anext__(self) -> K:
-        for item in self.left:
+        for item in self.iterator:
             return item
         raise StopAsyncIteration
 
 
 def _without_own_frame(error: CoachingError) -> CoachingError:
-    """Without our frame, which holds the whole bulk, and the bulk the error."""
+    """Remove the frame of `_run_call` from the traceback, because it references the whole bulk, and the bulk the error."""
     assert error.__traceback__ is not None  # noqa: S101 # it was raised
     return error.with_traceback(error.__traceback__.tb_next)
-
-
-def _without_cancellation(error: BaseException | None) -> BaseException | None:
-    """What there is besides cancellings, which trio's nurseries put into one group with what else was raised."""
-    cancelled = anyio.get_cancelled_exc_class()
-    if not isinstance(error, BaseExceptionGroup):
-        return None if isinstance(error, cancelled) else error
-    group = cast("BaseExceptionGroup[BaseException]", error)
-    return group if group.subgroup(cancelled) is None else group.split(cancelled)[1]
-
-
-def _most_severe(errors: list[BaseException]) -> BaseException:
-    """The one that had the others cancelled, unless one of them is no mere Exception."""
-    return next((each for each in errors if not isinstance(each, Exception)), errors[0])
-
-
-def _raise_unchained(error: BaseException) -> NoReturn:
-    """With the context that it had: the cancelling that it led to is none."""
-    context = error.__context__
-    try:
-        raise error
-    finally:
-        error.__context__ = context
-        del error, context  # its traceback holds this frame

@@ -1,1 +1,1 @@
-"""What asyncio and trio have in common, as far as the client needs it."""
+"""Concurrency on asyncio and trio: tasks, threads, event loops, synchronization, deadlines."""

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @attrs.frozen(eq=False, repr=False)
 class EventLoopRef(Value):
-    """An event loop, and whose it is."""
+    """An event loop, with its thread and its process."""
 
     loop: object
     thread: int
@@ -26,62 +26,63 @@ class EventLoopRef(Value):
 
     @classmethod
     def current(cls) -> "EventLoopRef":
-        """Where the caller runs."""
+        """Return the event loop that the caller runs in."""
         return cls(current_token().native_token, threading.get_ident(), os.getpid())
 
     def is_closed(self) -> bool:
-        """Whether the event loop has ended, and with it all that waited there."""
-        if (is_closed := getattr(self.loop, "is_closed", None)) is not None:  # asyncio's
+        """Return whether the event loop has ended, and with it all of its tasks."""
+        if (is_closed := getattr(self.loop, "is_closed", None)) is not None:  # a loop of asyncio
             return bool(is_closed())
         try:
-            self.loop.run_sync_soon(int)  # type: ignore[attr-defined] # trio's
-        except RuntimeError:  # its RunFinishedError, without importing trio
+            self.loop.run_sync_soon(int)  # type: ignore[attr-defined] # a token of trio
+        except RuntimeError:  # trio.RunFinishedError, without an import of trio
             return True
         return False
 
 
 @attrs.define(eq=False, repr=False)
 class PerEventLoop(Generic[T]):
-    """A value for the event loop that first asks for it, and a new one when that loop is gone.
+    """A value that belongs to the event loop of the first caller. When that loop is closed, the next loop gets a new value.
 
-    Any other loop is told so in words: two loops that share connections hang, or end in an error about neither.
+    A caller in another loop gets a `ClientMisuse`, because two loops that share connections would hang, or fail with an
+    unrelated error.
     """
 
     factory: Callable[[], T]
     on_discard: Callable[[T], None]
-    """Told of a value whose loop is gone."""
+    """Called with the value of a closed loop."""
     value: T = attrs.field(init=False)
     owner: EventLoopRef | None = attrs.field(default=None, init=False)
-    _moving: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.value = self.factory()
 
     def get(self) -> T:
-        """The value for this event loop. Raises `ClientMisuse` where it belongs to another one."""
-        here = EventLoopRef.current()
-        if self.owner != here:
-            self._rebind(here)
+        """Return the value for this event loop. Raises `ClientMisuse` if it belongs to another one."""
+        current = EventLoopRef.current()
+        if self.owner != current:
+            self._rebind(current)
         return self.value
 
     def is_foreign(self) -> bool:
-        """Whether the value is that of another event loop than this one."""
+        """Return whether the value does not belong to this event loop."""
         return self.owner != EventLoopRef.current()
 
-    def _rebind(self, here: EventLoopRef) -> None:
-        with self._moving:  # two threads may come at once
-            if self.owner is not None and self.owner != here:
-                _refuse_other_loop(self.owner, here)
+    def _rebind(self, current: EventLoopRef) -> None:
+        with self._lock:  # two threads may call at once
+            if self.owner is not None and self.owner != current:
+                _refuse_other_loop(self.owner, current)
                 old, self.value = self.value, self.factory()
                 self.on_discard(old)
-            self.owner = here
+            self.owner = current
 
 
-def _refuse_other_loop(home: EventLoopRef, here: EventLoopRef) -> None:
-    if home.process != here.process:
+def _refuse_other_loop(owner: EventLoopRef, current: EventLoopRef) -> None:
+    if owner.process != current.process:
         raise ClientMisuse("this client was used before the process forked: make a new one in the child")
-    if home.is_closed():
+    if owner.is_closed():
         return
-    if home.thread != here.thread:
+    if owner.thread != current.thread:
         raise ClientMisuse("this client is at work in another thread's event loop: make one client for each thread")
     raise ClientMisuse("this client is at work in another event loop: make a new one, or close that loop first")

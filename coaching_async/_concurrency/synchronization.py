@@ -1,4 +1,4 @@
-"""Waking waiters, and refusing a second task."""
+"""Synchronization of tasks: waking waiters, and detecting a second task that uses the same iterator."""
 
 import inspect
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["Signal", "SingleTaskGuard"]
 
 
 class Signal:
-    """Wakes everybody who waits for it. Costs nothing while nobody does."""
+    """A condition without a lock: `notify_all()` wakes all waiters. No event is allocated while there are none."""
 
     __slots__ = ("_event",)
 
@@ -22,60 +22,61 @@ class Signal:
         self._event: anyio.Event | None = None
 
     def notify_all(self) -> None:
-        """Wake them."""
+        """Wake all tasks that wait now."""
         event, self._event = self._event, None
         if event is not None:
             event.set()
 
     async def wait(self) -> None:
-        """Wait until it is sent next."""
+        """Wait for the next `notify_all()`."""
         if self._event is None:
             self._event = anyio.Event()
         await self._event.wait()
 
 
 class SingleTaskGuard:
-    """The tasks that step a `thing`, a walk, say. It belongs to the one that stepped last, and keeps none of them alive.
+    """Detects two tasks that share one iterator. Error messages call it `name`.
 
-    Another task may take it over. When one that it was taken from comes back while the other is still at work, both are
-    using it. (A task that has ended uses nothing: `asyncio.wait_for` makes one for each step on Python 3.11.)
+    Ownership moves to the task that advanced the iterator last. If a previous owner comes back while the current one is
+    still running, `ClientMisuse` is raised. A task that has ended does not count, because `asyncio.wait_for` makes a task
+    for each call on Python 3.11. Tasks are referenced weakly.
     """
 
-    def __init__(self, thing: str) -> None:
-        self._thing = thing
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._owner: ref[Any] | None = None
-        self._earlier: WeakSet[Any] = WeakSet()
-        self._is_stepping = False
+        self._previous_owners: WeakSet[Any] = WeakSet()
+        self._is_entered = False
 
     def check(self) -> None:
-        """A step that takes no time. Raises `ClientMisuse` where two tasks share it."""
-        if self._is_stepping or self._owner is None or self._owner() is not current_task():
+        """Enter and exit at once. Raises `ClientMisuse` if two tasks share the iterator."""
+        if self._is_entered or self._owner is None or self._owner() is not current_task():
             self.enter()
             self.exit()
 
     def enter(self) -> None:
-        """A step begins. Raises `ClientMisuse` where two tasks share it."""
+        """Start to advance the iterator. Raises `ClientMisuse` if two tasks share it."""
         task = current_task()
         owner = None if self._owner is None else self._owner()
-        if self._is_stepping or (owner is not task and task in self._earlier and _is_running(owner)):
+        if self._is_entered or (owner is not task and task in self._previous_owners and _is_running(owner)):
             raise ClientMisuse(
-                f"two tasks share one {self._thing}, and each would miss what the other gets: give each its own"
+                f"two tasks share one {self._name}, and each would miss what the other gets: give each its own"
             )
         if owner is not task:
             if owner is not None:
-                self._earlier.add(owner)
-            self._earlier.discard(task)
+                self._previous_owners.add(owner)
+            self._previous_owners.discard(task)
             self._owner = ref(task)
-        self._is_stepping = True
+        self._is_entered = True
 
     def exit(self) -> None:
-        """The step has ended."""
-        self._is_stepping = False
+        """End the advance that `enter` started."""
+        self._is_entered = False
 
 
 def _is_running(task: Any) -> bool:
     if task is None:
         return False
-    if hasattr(task, "done"):  # one of asyncio's
+    if hasattr(task, "done"):  # a task of asyncio
         return not task.done()
     return inspect.getcoroutinestate(task.coro) != inspect.CORO_CLOSED

@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-import anyio
 import attrs
-from anyio.abc import TaskGroup
 
 from coaching_async._concurrency.synchronization import SingleTaskGuard
+from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import ClientMisuse, CoachingError
 from coaching_async._value import Value
 from coaching_async.models.common import Page
@@ -139,7 +138,7 @@ class Stream(ItemWalk[T]):
     def __init__(self, reader: Reader[T], prefetcher: Prefetcher[T], fingerprint: str | None) -> None:
         super().__init__(reader, fingerprint)
         self._prefetcher = prefetcher
-        self._tasks: TaskGroup | None = None
+        self._tasks: ErrorCollectingTaskGroup | None = None
         self._problem: str | None = "a stream is used inside its block: async with listing.stream() as items"
 
     @property
@@ -151,7 +150,7 @@ class Stream(ItemWalk[T]):
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             raise ClientMisuse("a stream is used once: make another one")
-        self._tasks = anyio.create_task_group()
+        self._tasks = ErrorCollectingTaskGroup()
         await self._tasks.__aenter__()
         self._prefetcher.tasks, self._problem = self._tasks, None
         return self
@@ -162,16 +161,7 @@ class Stream(ItemWalk[T]):
         assert self._tasks is not None  # noqa: S101 # it was entered
         self._end("this stream has ended with its block: its cursor tells where another one goes on")
         self._tasks.cancel_scope.cancel()
-        try:
-            # What the block raised is not for the group to know: it would wrap it, or take a cancelling for its own.
-            await self._tasks.__aexit__(None, None, None)
-        except BaseExceptionGroup as group:  # what struck while it waited here: KeyboardInterrupt on trio
-            lone, *others = group.exceptions
-            if others:
-                raise
-        else:
-            return
-        raise lone
+        await self._tasks.__aexit__(exc_type, exc, traceback)
 
     async def _next_reader(self) -> ListReader[T]:
         if self._problem is not None:

@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 
 import anyio
 import attrs
-from anyio.abc import TaskGroup
 
+from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async.models.common import Page
 
 from .cursor import Position
@@ -67,7 +67,7 @@ class Prefetcher(Generic[T]):
         *,
         is_merged: bool,
     ) -> None:
-        self.tasks: TaskGroup | None = None
+        self.tasks: ErrorCollectingTaskGroup | None = None
         """Task group of the fetches; no page is prefetched while it is None."""
         self._queues = [
             _prefetch_queue(read_page, start) for read_page, start in zip(page_readers, start_positions, strict=True)

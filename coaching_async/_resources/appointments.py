@@ -143,7 +143,7 @@ class Appointments(Resource):
         Permission: coaching:appointment:view, or being their attendee, creator or facilitator
         Raises: what `CoachingClient.bulk` raises.
         """
-        return await bulk(self.get, ids, concurrency, on_progress, usual=self._api.concurrency)
+        return await bulk(self.get, ids, concurrency, on_progress, default_concurrency=self._api.concurrency)
 
     async def create(self, appointment: AppointmentCreate) -> Appointment:
         """Create an appointment.

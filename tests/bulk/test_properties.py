@@ -1,4 +1,4 @@
-"""Whatever becomes of the calls, every item is accounted for, in order."""
+"""Properties of bulks: whether calls succeed or fail, each item has its outcome, in order."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
@@ -13,131 +13,136 @@ from coaching_async import AuthError, BulkResult, ClientMisuse, CoachingError, O
 from tests.conftest import VirtualLoop
 from tests.support.bulk import make_client
 
-KINDS = sorted(
-    (each for each in vars(coaching_async).values() if isinstance(each, type) and issubclass(each, CoachingError)),
-    key=lambda kind: kind.__name__,
+ERRORS = sorted(
+    (error for error in vars(coaching_async).values() if isinstance(error, type) and issubclass(error, CoachingError)),
+    key=lambda error: error.__name__,
 )
-STOPPING = (Unauthorized, AuthError, ClientMisuse)
+FATAL = (Unauthorized, AuthError, ClientMisuse)
 
 
 @attrs.frozen
-class Fate:
-    """What becomes of one call, and how long it takes."""
+class CallPlan:
+    """The result of one call, and how long it takes."""
 
-    kind: type[CoachingError] | None
+    error: type[CoachingError] | None
     processed: Any = "no"
     seconds: float = 0.0
 
 
-harmless = st.sampled_from([None, None, *(each for each in KINDS if each not in STOPPING)])
-any_kind = st.sampled_from([None, *KINDS])
+not_fatal = st.sampled_from([None, None, *(error for error in ERRORS if error not in FATAL)])
+any_error = st.sampled_from([None, *ERRORS])
 processed = st.sampled_from(["no", "no", "maybe", "yes"])
 seconds = st.sampled_from([0.0, 0.0, 1.0, 2.5])
-fates = st.one_of(
-    st.lists(st.builds(Fate, harmless, processed, seconds), max_size=30),
-    st.lists(st.builds(Fate, any_kind, processed, seconds), max_size=30),
+plans = st.one_of(
+    st.lists(st.builds(CallPlan, not_fatal, processed, seconds), max_size=30),
+    st.lists(st.builds(CallPlan, any_error, processed, seconds), max_size=30),
 )
-widths = st.integers(1, 8)
-asynchronous = st.booleans()
-Fates: TypeAlias = Sequence[Fate]
+concurrencies = st.integers(1, 8)
+is_async_input = st.booleans()
+CallPlans: TypeAlias = Sequence[CallPlan]
 
 
-def virtually(main: Any) -> None:
+def run_virtually(main: Any) -> None:
     anyio.run(main, backend_options={"loop_factory": VirtualLoop})
 
 
 class Calls:
-    """Carries out each item's fate, and remembers which were begun."""
+    """A function that follows the plan of each item, and records its calls."""
 
-    def __init__(self, fates: Fates) -> None:
-        self.fates = fates
-        self.begun: list[int] = []
-        self.under_way = self.peak = 0
+    def __init__(self, plans: CallPlans) -> None:
+        self.plans = plans
+        self.started: list[int] = []
+        self.running = self.peak = 0
 
     async def __call__(self, item: int) -> int:
-        self.begun.append(item)
-        self.under_way += 1
-        self.peak = max(self.peak, self.under_way)
-        fate = self.fates[item]
-        await anyio.sleep(fate.seconds)
-        self.under_way -= 1
-        if fate.kind is not None:
-            raise fate.kind("as ordered", processed=fate.processed)
+        self.started.append(item)
+        self.running += 1
+        self.peak = max(self.peak, self.running)
+        plan = self.plans[item]
+        await anyio.sleep(plan.seconds)
+        self.running -= 1
+        if plan.error is not None:
+            raise plan.error("as planned", processed=plan.processed)
         return item
 
-    def judge(self, outcomes: Sequence[Outcome[int, int]]) -> None:
-        """Each outcome is what became of its call."""
-        assert [each.item for each in outcomes] == list(range(len(outcomes)))
-        assert sorted(self.begun) == [each.item for each in outcomes if each.is_started]
-        for each in outcomes:
-            if each.is_started:
-                kind = self.fates[each.item].kind
-                assert (each.value, each.error and type(each.error)) == (None if kind else each.item, kind)
-        stops = [index for index, each in enumerate(outcomes) if isinstance(each.error, STOPPING)]
-        assert stops or all(each.is_started for each in outcomes)
+    def check(self, outcomes: Sequence[Outcome[int, int]]) -> None:
+        """Check that each outcome is that of its call."""
+        assert [outcome.item for outcome in outcomes] == list(range(len(outcomes)))
+        assert sorted(self.started) == [outcome.item for outcome in outcomes if outcome.is_started]
+        for outcome in outcomes:
+            if outcome.is_started:
+                error = self.plans[outcome.item].error
+                assert (outcome.value, outcome.error and type(outcome.error)) == (
+                    None if error else outcome.item,
+                    error,
+                )
+        stops = [index for index, outcome in enumerate(outcomes) if isinstance(outcome.error, FATAL)]
+        assert stops or all(outcome.is_started for outcome in outcomes)
 
 
-async def drawn(count: int) -> AsyncIterator[int]:
-    for each in range(count):
-        yield each
+async def async_items(count: int) -> AsyncIterator[int]:
+    for item in range(count):
+        yield item
 
 
 @settings(max_examples=150, deadline=None)
-@given(fates, widths, asynchronous)
-def test_every_item_of_a_bulk_is_accounted_for_in_order(fates: Fates, width: int, is_async: bool):
+@given(plans, concurrencies, is_async_input)
+def test_a_bulk_has_the_outcome_of_every_item_in_order(plans: CallPlans, concurrency: int, is_async: bool):
     async def main() -> None:
-        calls, told = Calls(fates), list[int]()
-        items = drawn(len(fates)) if is_async else range(len(fates))
+        calls, completed = Calls(plans), list[int]()
+        items = async_items(len(plans)) if is_async else range(len(plans))
 
         result: BulkResult[int, int] = await make_client().bulk(
-            calls, items, concurrency=width, on_progress=lambda each: told.append(each.newest.item)
+            calls, items, concurrency=concurrency, on_progress=lambda progress: completed.append(progress.newest.item)
         )
 
-        calls.judge(result.outcomes)
-        assert calls.peak <= width
-        assert sorted(told) == sorted(calls.begun)
-        if not is_async or not any(isinstance(each, STOPPING) for each in result.failed.values()):
-            assert len(result.outcomes) == len(fates)
+        calls.check(result.outcomes)
+        assert calls.peak <= concurrency
+        assert sorted(completed) == sorted(calls.started)
+        if not is_async or not any(isinstance(error, FATAL) for error in result.failed.values()):
+            assert len(result.outcomes) == len(plans)
         keys = [set(result.succeeded), set(result.failed), set(result.not_started)]
         assert sum(map(len, keys)) == len(result.outcomes) == len(set().union(*keys))
 
-    virtually(main)
+    run_virtually(main)
 
 
 @settings(max_examples=100, deadline=None)
-@given(fates, widths, asynchronous)
-def test_every_item_of_a_stream_is_accounted_for_in_order(fates: Fates, width: int, is_async: bool):
+@given(plans, concurrencies, is_async_input)
+def test_a_stream_yields_the_outcome_of_every_item_in_order(plans: CallPlans, concurrency: int, is_async: bool):
     async def main() -> None:
-        calls = Calls(fates)
-        items = drawn(len(fates)) if is_async else range(len(fates))
+        calls = Calls(plans)
+        items = async_items(len(plans)) if is_async else range(len(plans))
 
-        async with make_client().bulk_stream(calls, items, concurrency=width) as stream:
-            outcomes = [each async for each in stream]
+        async with make_client().bulk_stream(calls, items, concurrency=concurrency) as stream:
+            outcomes = [outcome async for outcome in stream]
 
-        calls.judge(outcomes)
-        assert calls.peak <= width
-        if not any(isinstance(each.error, STOPPING) for each in outcomes):
-            assert len(outcomes) == len(fates)
+        calls.check(outcomes)
+        assert calls.peak <= concurrency
+        if not any(isinstance(outcome.error, FATAL) for outcome in outcomes):
+            assert len(outcomes) == len(plans)
 
-    virtually(main)
+    run_virtually(main)
 
 
 @settings(max_examples=100, deadline=None)
-@given(fates, widths)
-def test_running_again_calls_for_what_surely_was_not_done_and_for_nothing_else(fates: Fates, width: int):
+@given(plans, concurrencies)
+def test_retry_failed_repeats_exactly_the_calls_that_were_not_carried_out(plans: CallPlans, concurrency: int):
     async def main() -> None:
-        calls = Calls(fates)
-        first = await make_client().bulk(calls, range(len(fates)), concurrency=width)
-        again = {
-            each.item for each in first.outcomes if not each.is_started or (each.error and each.error.processed == "no")
+        calls = Calls(plans)
+        first = await make_client().bulk(calls, range(len(plans)), concurrency=concurrency)
+        retried = {
+            outcome.item
+            for outcome in first.outcomes
+            if not outcome.is_started or (outcome.error and outcome.error.processed == "no")
         }
-        calls.begun, calls.fates = [], [Fate(None)] * len(fates)
+        calls.started, calls.plans = [], [CallPlan(None)] * len(plans)
 
         second = await first.retry_failed()
 
-        assert sorted(calls.begun) == sorted(again)
-        assert [each.item for each in second.outcomes] == list(range(len(fates)))
+        assert sorted(calls.started) == sorted(retried)
+        assert [outcome.item for outcome in second.outcomes] == list(range(len(plans)))
         for before, after in zip(first.outcomes, second.outcomes, strict=True):
-            assert after.is_ok if before.item in again else after is before
+            assert after.is_ok if before.item in retried else after is before
 
-    virtually(main)
+    run_virtually(main)

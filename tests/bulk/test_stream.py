@@ -17,28 +17,28 @@ from tests.support.fault_server import tasks_now
 pytestmark = pytest.mark.anyio
 
 
-async def slow_first(item: int) -> int:
+async def later_items_first(item: int) -> int:
     await anyio.sleep(10 - item % 10)
     return item
 
 
-async def taken(outcomes: AsyncIterator[Outcome[int, str]], number: int) -> list[int]:
-    """So many outcomes' items."""
+async def take(outcomes: AsyncIterator[Outcome[int, str]], number: int) -> list[int]:
+    """Return the items of the next `number` outcomes."""
     return [(await anext(outcomes)).item for _ in range(number)]
 
 
-async def test_outcomes_come_in_the_order_of_the_input_whichever_call_ends_first():
-    async with make_client().bulk_stream(slow_first, range(20), concurrency=5) as outcomes:
-        assert [(each.item, each.value) async for each in outcomes] == [(item, item) for item in range(20)]
+async def test_outcomes_are_in_the_order_of_the_input_in_whatever_order_the_calls_end():
+    async with make_client().bulk_stream(later_items_first, range(20), concurrency=5) as outcomes:
+        assert [(outcome.item, outcome.value) async for outcome in outcomes] == [(item, item) for item in range(20)]
 
 
-async def test_failures_are_outcomes_like_others():
+async def test_failed_calls_are_outcomes():
     async with make_client().bulk_stream(Work({1: NotFound("gone")}), range(3)) as outcomes:
-        assert [type(each.error) async for each in outcomes] == [type(None), NotFound, type(None)]
+        assert [type(outcome.error) async for outcome in outcomes] == [type(None), NotFound, type(None)]
 
 
 @pytest.mark.parametrize("endless", [Input, count])
-async def test_an_endless_input_is_drawn_no_further_than_the_concurrency_beyond_what_was_taken(
+async def test_an_endless_input_is_read_only_as_far_ahead_as_the_concurrency_allows(
     endless: type[AsyncIterator[int]] | type[Iterable[int]],
 ):
     work = Work(seconds=0.001)
@@ -46,10 +46,10 @@ async def test_an_endless_input_is_drawn_no_further_than_the_concurrency_beyond_
         for number in range(1, 50):
             assert (await anext(outcomes)).item == number - 1
             await anyio.sleep(1)  # a reader much slower than the calls
-            assert sorted(work.begun) == list(range(number + 4))
+            assert sorted(work.started) == list(range(number + 4))
 
 
-async def test_a_slow_call_holds_no_more_outcomes_back_than_the_concurrency():
+async def test_a_call_that_hangs_holds_back_at_most_as_many_outcomes_as_the_concurrency():
     work = Work()
 
     async def first_hangs(item: int) -> str:
@@ -61,16 +61,16 @@ async def test_a_slow_call_holds_no_more_outcomes_back_than_the_concurrency():
         async with make_client().bulk_stream(first_hangs, Input(), concurrency=4) as outcomes:
             await anext(outcomes)
 
-    assert sorted(work.begun) == [1, 2, 3]
+    assert sorted(work.started) == [1, 2, 3]
 
 
-async def test_an_input_that_waits_keeps_no_outcome_back():
-    async with make_client().bulk_stream(Work(), Input(waits=2), concurrency=5) as outcomes:
+async def test_an_input_that_waits_does_not_hold_back_outcomes():
+    async with make_client().bulk_stream(Work(), Input(waits_before=2), concurrency=5) as outcomes:
         with anyio.fail_after(2):
-            assert await taken(outcomes, 2) == [0, 1]
+            assert await take(outcomes, 2) == [0, 1]
 
 
-async def test_breaking_off_cancels_what_is_under_way():
+async def test_leaving_the_block_cancels_running_calls():
     work, tasks = Work({0: NotFound("gone")}, seconds=5.0), tasks_now()
     async with make_client(3).bulk_stream(work, Input()) as outcomes:
         async for outcome in outcomes:
@@ -78,28 +78,28 @@ async def test_breaking_off_cancels_what_is_under_way():
             break
         await anyio.sleep(1)
 
-    assert work.under_way == 0
+    assert work.running == 0
     assert len(work.cancelled) >= 1
     assert tasks_now() == tasks
 
 
-async def test_breaking_off_closes_an_async_generator_that_keeps_a_task_group_open():
+async def test_leaving_the_block_closes_an_async_generator_that_holds_a_task_group_open():
     async def items() -> AsyncIterator[int]:
         async with anyio.create_task_group():
-            for each in range(20):
-                yield each
+            for item in range(20):
+                yield item
 
     async with make_client(3).bulk_stream(Work(), items()) as outcomes:
-        assert await taken(outcomes, 2) == [0, 1]
+        assert await take(outcomes, 2) == [0, 1]
 
 
-async def test_an_async_generator_is_closed_with_the_block():
+async def test_an_async_generator_is_closed_when_the_block_is_left():
     events: list[str] = []
 
     async def items() -> AsyncIterator[int]:
         try:
-            for each in count():
-                yield each
+            for item in count():
+                yield item
         finally:
             events.append("closed")
 
@@ -112,7 +112,7 @@ async def test_an_async_generator_is_closed_with_the_block():
     assert events == ["closed", "left"]
 
 
-async def test_an_error_in_the_block_comes_out_as_itself():
+async def test_an_exception_of_the_block_is_raised_unchanged():
     work, error, cause = Work(), ZeroDivisionError(), KeyError()
 
     async def read() -> None:
@@ -125,10 +125,10 @@ async def test_an_error_in_the_block_comes_out_as_itself():
 
     assert caught.value is error
     assert error.__cause__ is cause
-    assert work.under_way == 0
+    assert work.running == 0
 
 
-async def test_an_unexpected_error_of_a_call_ends_the_block_wherever_it_is_and_comes_out_as_itself():
+async def test_an_unexpected_exception_of_a_call_ends_the_block_and_is_raised_unchanged():
     error = ZeroDivisionError()
     work = Work({0: error})
     started = anyio.current_time()
@@ -142,79 +142,79 @@ async def test_an_unexpected_error_of_a_call_ends_the_block_wherever_it_is_and_c
     assert anyio.current_time() - started < 2
 
 
-async def read_in_a_task_group(backend: str, beside: Callable[[], Awaitable[None]]) -> None:
-    """A stream whose call 2 has a bug."""
+async def read_in_a_task_group(backend: str, sibling: Callable[[], Awaitable[None]]) -> None:
+    """Read a stream whose call for item 2 has a bug, beside a sibling task."""
     group: Any = trio.open_nursery() if backend == "trio" else anyio.create_task_group()
     async with make_client().bulk_stream(Work({2: KeyError("bug")}), range(9)) as outcomes, group as tasks:
-        tasks.start_soon(beside)
+        tasks.start_soon(sibling)
         async for _ in outcomes:
             pass
 
 
-async def test_an_unexpected_error_of_a_call_ends_a_task_group_in_the_block_too(anyio_backend_name: str):
+async def test_an_unexpected_exception_of_a_call_ends_a_task_group_inside_the_block(anyio_backend_name: str):
     with pytest.raises(KeyError, match="bug"):
         await read_in_a_task_group(anyio_backend_name, anyio.sleep_forever)
 
 
-async def test_the_error_of_a_task_group_in_the_block_has_no_cancelling_in_it(anyio_backend_name: str):
-    async def complains() -> None:
+async def test_the_exception_group_of_a_task_group_inside_the_block_has_no_cancellation(anyio_backend_name: str):
+    async def fails_when_cancelled() -> None:
         try:
             await anyio.sleep_forever()
         finally:
-            raise ValueError("while it tidied up")
+            raise ValueError("while it was cancelled")
 
     with pytest.raises(ExceptionGroup) as caught:
-        await read_in_a_task_group(anyio_backend_name, complains)
+        await read_in_a_task_group(anyio_backend_name, fails_when_cancelled)
 
-    assert [str(each) for each in caught.value.exceptions] == ["while it tidied up"]
+    assert [str(error) for error in caught.value.exceptions] == ["while it was cancelled"]
 
 
 @pytest.mark.parametrize(
-    "in_block, in_leaving, comes_out",
+    "in_block, in_call, raised",
     [
         (ZeroDivisionError, ValueError, ZeroDivisionError),
         (None, ValueError, ValueError),
         (ZeroDivisionError, KeyboardInterrupt, KeyboardInterrupt),
     ],
 )
-async def test_an_error_in_the_block_is_hidden_only_by_an_interrupt_that_comes_while_it_is_left(
-    in_block: type[Exception] | None, in_leaving: type[BaseException], comes_out: type[BaseException]
+async def test_only_an_interrupt_replaces_an_exception_of_the_block(
+    in_block: type[Exception] | None, in_call: type[BaseException], raised: type[BaseException]
 ):
-    async def unruly(_: int) -> None:
+    async def fails_when_cancelled(_: int) -> None:
         try:
             await anyio.sleep_forever()
         finally:
-            raise in_leaving
+            raise in_call
 
     async def read() -> None:
-        async with make_client().bulk_stream(unruly, range(3)):
+        async with make_client().bulk_stream(fails_when_cancelled, range(3)):
             await anyio.sleep(1)
             if in_block is not None:
                 raise in_block
 
-    with pytest.raises(comes_out):
+    with pytest.raises(raised):
         await read()
 
 
-async def test_where_the_input_is_a_list_that_fails_its_error_comes_after_the_outcomes():
-    async with make_client().bulk_stream(slow_first, Input(3, failure=ServerError("page 3"))) as outcomes:
-        assert await taken(outcomes, 3) == [0, 1, 2]
+async def test_if_reading_the_input_fails_its_error_is_raised_after_the_outcomes():
+    async with make_client().bulk_stream(later_items_first, Input(3, failure=ServerError("page 3"))) as outcomes:
+        assert await take(outcomes, 3) == [0, 1, 2]
         with pytest.raises(ServerError, match="page 3"):
             await anext(outcomes)
 
 
-async def test_what_stops_a_bulk_ends_the_stream_with_what_was_under_way():
+async def test_a_fatal_error_ends_the_stream_after_the_running_calls():
     work = Work({1: Unauthorized("no")})
     async with make_client(3).bulk_stream(work, Input()) as outcomes:
-        seen = [each async for each in outcomes]
+        seen = [outcome async for outcome in outcomes]
 
-    assert [each.is_ok for each in seen[:3]] == [True, False, True]
-    assert not any(each.is_started for each in seen[3:])
-    assert sorted(work.begun) == [0, 1, 2]
+    assert [outcome.is_ok for outcome in seen[:3]] == [True, False, True]
+    assert not any(outcome.is_started for outcome in seen[3:])
+    assert sorted(work.started) == [0, 1, 2]
 
 
 @every_way
-async def test_whoever_cancels_gets_free_and_nothing_is_left(cancel: Way, anyio_backend_name: str):
+async def test_cancelling_a_stream_cancels_its_calls_and_leaves_no_task(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     work, tasks = Work(seconds=1000), tasks_now()
 
@@ -229,7 +229,7 @@ async def test_whoever_cancels_gets_free_and_nothing_is_left(cancel: Way, anyio_
     assert tasks_now() == tasks
 
 
-async def test_each_step_lets_others_run_and_may_be_cancelled_even_where_the_outcome_is_there_already():
+async def test_each_anext_is_a_checkpoint_even_if_the_outcome_is_available():
     async with make_client(3).bulk_stream(Work(), range(3)) as outcomes:
         await anyio.sleep(5)
         for item in range(3):
@@ -237,10 +237,10 @@ async def test_each_step_lets_others_run_and_may_be_cancelled_even_where_the_out
                 scope.cancel()
                 await anext(outcomes)
             assert scope.cancelled_caught
-            assert await taken(outcomes, 1) == [item]
+            assert await take(outcomes, 1) == [item]
 
 
-async def test_an_error_in_a_block_that_is_being_cancelled_comes_out_as_it_would_of_any_block():
+async def test_an_exception_of_a_block_that_is_being_cancelled_is_raised_unchanged():
     async def read() -> None:
         with anyio.CancelScope() as scope:
             async with make_client(3).bulk_stream(Work(seconds=1000), Input()):
@@ -252,7 +252,7 @@ async def test_an_error_in_a_block_that_is_being_cancelled_comes_out_as_it_would
         await read()
 
 
-async def test_a_step_that_is_cancelled_loses_no_outcome():
+async def test_an_anext_that_is_cancelled_loses_no_outcome():
     async with make_client(2).bulk_stream(Work(seconds=1), range(6)) as outcomes:
         seen: list[int] = []
         for _ in range(100):
@@ -264,8 +264,8 @@ async def test_a_step_that_is_cancelled_loses_no_outcome():
     assert seen == list(range(6))
 
 
-async def test_it_is_read_inside_its_block_once_and_by_one_task():
-    stream: BulkStream[int, str] = make_client().bulk_stream(Work(), Input(waits=3))
+async def test_a_stream_is_read_inside_its_block_once_and_by_one_task():
+    stream: BulkStream[int, str] = make_client().bulk_stream(Work(), Input(waits_before=3))
     with pytest.raises(ClientMisuse, match="inside its `async with` block"):
         await anext(stream)
     async with stream:
@@ -276,16 +276,16 @@ async def test_it_is_read_inside_its_block_once_and_by_one_task():
                 await anext(stream)
         with pytest.raises(ClientMisuse, match="begun already"):
             await stream.__aenter__()
-        assert await taken(stream, 2) == [1, 2]
+        assert await take(stream, 2) == [1, 2]
     with pytest.raises(ClientMisuse, match="inside its `async with` block"):
         await anext(stream)
     with pytest.raises(ClientMisuse, match="begun already"):
         await stream.__aenter__()
 
 
-async def test_an_asyncio_timeout_inside_the_block_and_around_it_are_the_callers(anyio_backend_name: str):
+async def test_asyncio_timeouts_inside_and_around_the_block_belong_to_the_caller(anyio_backend_name: str):
     if anyio_backend_name == "trio":
-        pytest.skip("asyncio's own")
+        pytest.skip("asyncio.timeout needs asyncio")
 
     async def read() -> None:
         async with make_client(3).bulk_stream(Work(seconds=1000), Input()) as outcomes:

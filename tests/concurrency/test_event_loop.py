@@ -1,4 +1,4 @@
-"""A client belongs to one event loop, and says so wherever else it is used."""
+"""A client belongs to one event loop, and raises `ClientMisuse` in any other."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ BACKENDS = ("asyncio", "trio")
 APPOINTMENT = {"id": "1"}
 
 
-def client_of(server: FaultServer, **options: Any) -> CoachingClient:
+def new_client(server: FaultServer, **options: Any) -> CoachingClient:
     return CoachingClient(AccessToken(TOKEN), base_url=server.url, **options)
 
 
@@ -34,9 +34,9 @@ async def get(client: CoachingClient) -> str:
 @pytest.mark.parametrize("first", BACKENDS)
 @pytest.mark.parametrize("second", BACKENDS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_client_goes_on_in_a_new_loop_when_its_own_is_gone(first: str, second: str):
+def test_a_client_works_in_a_new_event_loop_after_its_own_was_closed(first: str, second: str):
     with FaultServer(ok(APPOINTMENT)) as server:
-        client = client_of(server)
+        client = new_client(server)
         for backend in (first, second, first):
             assert anyio.run(get, client, backend=backend) == "1"
         anyio.run(client.aclose, backend=second)
@@ -45,7 +45,7 @@ def test_a_client_goes_on_in_a_new_loop_when_its_own_is_gone(first: str, second:
         assert server.accepted == 3
 
 
-def test_a_client_that_was_closed_stays_so_in_a_new_loop():
+def test_a_closed_client_stays_closed_in_a_new_event_loop():
     client = Service([answer(APPOINTMENT)]).client()
     anyio.run(get, client)
     anyio.run(client.aclose)
@@ -57,11 +57,11 @@ def test_a_client_that_was_closed_stays_so_in_a_new_loop():
 
 @pytest.mark.parametrize("use", [get, CoachingClient.aclose, CoachingClient.__aenter__])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_another_thread_is_told_at_once(backend: str, use: Callable[[CoachingClient], Any]):
+def test_a_call_from_another_thread_raises_client_misuse_at_once(backend: str, use: Callable[[CoachingClient], Any]):
     client = Service([answer(APPOINTMENT)]).client()
     errors: list[BaseException] = []
 
-    def elsewhere() -> None:
+    def call_in_thread() -> None:
         try:
             anyio.run(use, client, backend=backend)
         except ClientMisuse as error:
@@ -69,58 +69,58 @@ def test_another_thread_is_told_at_once(backend: str, use: Callable[[CoachingCli
 
     async def main() -> None:
         await get(client)
-        thread = threading.Thread(target=elsewhere)
+        thread = threading.Thread(target=call_in_thread)
         thread.start()
         await anyio.to_thread.run_sync(thread.join)
-        assert await get(client) == "1"  # and nothing was spoilt
+        assert await get(client) == "1"  # the client still works here
 
     anyio.run(main, backend=backend)
 
     assert "another thread's event loop: make one client for each thread" in str(errors[0])
 
 
-def test_another_loop_of_the_same_thread_is_told_at_once():
+def test_a_call_from_another_loop_of_the_same_thread_raises_client_misuse_at_once():
     client = Service([answer(APPOINTMENT)]).client()
-    one, other = asyncio.new_event_loop(), asyncio.new_event_loop()
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
     try:
-        one.run_until_complete(get(client))
+        first.run_until_complete(get(client))
         with pytest.raises(ClientMisuse, match="at work in another event loop"):
-            other.run_until_complete(get(client))
-        one.close()
-        assert other.run_until_complete(get(client)) == "1"
+            second.run_until_complete(get(client))
+        first.close()
+        assert second.run_until_complete(get(client)) == "1"
     finally:
-        one.close()
-        other.close()
+        first.close()
+        second.close()
 
 
-def in_the_child(client: CoachingClient, told: Any) -> None:
+def call_in_child_process(client: CoachingClient, results: Any) -> None:
     try:
-        told.put(anyio.run(get, client))
+        results.put(anyio.run(get, client))
     except ClientMisuse as error:
-        told.put(str(error))
+        results.put(str(error))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("used", [True, False])
-def test_a_forked_child_is_told_unless_nothing_was_begun_before(used: bool):
+def test_a_forked_child_may_use_the_client_only_if_the_parent_did_not(used: bool):
     fork = multiprocessing.get_context("fork")
-    client, told = Service([answer(APPOINTMENT)]).client(), fork.SimpleQueue()
+    client, results = Service([answer(APPOINTMENT)]).client(), fork.SimpleQueue()
     if used:
         anyio.run(get, client)
 
-    child = fork.Process(target=in_the_child, args=(client, told))
+    child = fork.Process(target=call_in_child_process, args=(client, results))
     child.start()
     child.join(HANG)
 
     expected = "this client was used before the process forked: make a new one in the child" if used else "1"
-    assert told.get() == expected
+    assert results.get() == expected
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_client_may_be_opened_in_one_task_and_closed_in_another(backend: str):
     async def main() -> None:
         with FaultServer(ok(APPOINTMENT)) as server:
-            client = client_of(server)
+            client = new_client(server)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(client.__aenter__)
             await get(client)
@@ -135,8 +135,8 @@ def test_a_client_may_be_opened_in_one_task_and_closed_in_another(backend: str):
 
 
 @pytest.mark.anyio
-async def test_closing_ends_the_calls_under_way():
-    told: list[str] = []
+async def test_closing_a_client_ends_its_open_calls():
+    results: list[str] = []
 
     async def never(_: Any) -> Any:
         await anyio.sleep_forever()
@@ -144,37 +144,37 @@ async def test_closing_ends_the_calls_under_way():
     async def call(client: CoachingClient, function: Callable[[], Any], kind: type[Exception]) -> None:
         with pytest.raises(kind) as caught:
             await function()
-        told.append(f"{caught.value.processed}: {caught.value}")  # type: ignore[attr-defined]
+        results.append(f"{caught.value.processed}: {caught.value}")  # type: ignore[attr-defined]
 
     service = Service([answer(APPOINTMENT)])
     service.http._transport.handle_async_request = never  # type: ignore[method-assign]
     client = service.client(max_concurrency=2)
     async with anyio.create_task_group() as tasks:
-        for _ in range(5):  # two on their way, three before the gate
+        for _ in range(5):  # two are in flight, three wait for the concurrency limiter
             tasks.start_soon(call, client, partial(client.appointments.get, "1"), ClientMisuse)
         await anyio.wait_all_tasks_blocked()
         await client.aclose()
         await client.aclose()
 
-    assert told == ["no: appointments.get: " + CLOSED] * 5
+    assert results == ["no: appointments.get: " + CLOSED] * 5
     with pytest.raises(ClientMisuse):
         await client.appointments.get("1")
 
-    told.clear()
+    results.clear()
     client = service.client()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call, client, partial(client.appointments.set_status, "1", "Completed"), OutcomeUnknown)
         await anyio.wait_all_tasks_blocked()
         await client.aclose()
 
-    assert told[0].startswith("maybe: appointments.set_status: " + CLOSED)
+    assert results[0].startswith("maybe: appointments.set_status: " + CLOSED)
 
 
 CLOSED = "this client is closed: make a new one, or call inside its `async with` block"
 
 
 @pytest.mark.anyio
-async def test_closing_ends_a_call_that_waits_to_try_again():
+async def test_closing_a_client_ends_a_call_that_waits_for_its_next_attempt():
     client = Service([answer(status=503, Retry_After="100")]).client(timeout=200)
     started = anyio.current_time()
 
@@ -193,10 +193,10 @@ async def test_closing_ends_a_call_that_waits_to_try_again():
 
 @pytest.mark.anyio
 @pytest.mark.real_time
-async def test_a_client_that_is_dropped_says_so_once_and_leaves_no_socket():
+async def test_a_client_that_is_dropped_open_warns_once_and_leaves_no_socket():
     with FaultServer(ok(APPOINTMENT)) as server, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        client: CoachingClient | None = client_of(server)
+        client: CoachingClient | None = new_client(server)
         assert client is not None
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
@@ -207,11 +207,11 @@ async def test_a_client_that_is_dropped_says_so_once_and_leaves_no_socket():
         gc.collect()
         await anyio.to_thread.run_sync(server.wait_until, lambda: not server.open)
 
-    ours = [str(each.message) for each in caught if "CoachingClient" in str(each.message)]
-    assert ours == ["a CoachingClient was dropped without being closed: use `async with`, or call aclose()"]
+    messages = [str(warning.message) for warning in caught if "CoachingClient" in str(warning.message)]
+    assert messages == ["a CoachingClient was dropped without being closed: use `async with`, or call aclose()"]
 
 
-def test_nothing_is_said_of_a_client_that_was_never_used():
+def test_a_client_that_was_never_used_may_be_dropped_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         CoachingClient(AccessToken(TOKEN))
@@ -252,7 +252,7 @@ async def test_a_view_cannot_be_closed_and_lives_as_long_as_its_client():
 
 
 @pytest.mark.anyio
-async def test_who_closes_second_waits_for_the_first():
+async def test_a_second_aclose_waits_for_the_first():
     inside = anyio.Event()
 
     class Slow(httpx.AsyncHTTPTransport):
@@ -272,12 +272,12 @@ async def test_who_closes_second_waits_for_the_first():
     assert anyio.current_time() - started == pytest.approx(5)
 
 
-def test_closing_in_a_later_loop_does_not_complain_of_itself():
+def test_closing_in_a_later_event_loop_emits_no_warning():
     with FaultServer(ok(APPOINTMENT)) as server, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        client = client_of(server)
+        client = new_client(server)
         anyio.run(get, client)
         anyio.run(client.aclose)
         gc.collect()
 
-    assert not [each for each in caught if "CoachingClient" in str(each.message)]
+    assert not [warning for warning in caught if "CoachingClient" in str(warning.message)]

@@ -1,4 +1,4 @@
-"""A walk goes from one task to another, and two do not share it."""
+"""A walk may move from one task to another, but two tasks must not share it."""
 
 import asyncio
 import gc
@@ -16,53 +16,53 @@ pytestmark = pytest.mark.anyio
 SHARED = "two tasks share one walk"
 
 
-def a_walk() -> Walk[Any]:
+def new_walk() -> Walk[Any]:
     return aiter(listing_of([ChangingList("x", 100, ())], 1))
 
 
-async def in_a_task(function: Callable[[], Awaitable[object]]) -> None:
-    """Run it in a task of its own, to its end."""
+async def run_in_task(function: Callable[[], Awaitable[object]]) -> None:
+    """Run `function` in a task of its own, and wait for its end."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(function)
 
 
-async def test_one_task_hands_a_walk_over_to_another():
-    walk = a_walk()
+async def test_a_walk_may_move_from_one_task_to_another():
+    walk = new_walk()
     await anext(walk)
 
-    async def go_on() -> None:
+    async def advance_twice() -> None:
         assert (await anext(walk)).id == "x1"
         assert (await anext(walk)).id == "x2"
 
-    await in_a_task(go_on)
+    await run_in_task(advance_twice)
     assert (await anext(walk)).id == "x3"
-    await in_a_task(lambda: anext(walk))
+    await run_in_task(lambda: anext(walk))
     assert (await anext(walk)).id == "x5"
 
 
-async def test_two_tasks_that_take_turns_share_it():
-    walk, theirs, ours = a_walk(), anyio.Event(), anyio.Event()
+async def test_two_tasks_that_advance_a_walk_in_turns_are_detected():
+    walk, other_advanced, may_end = new_walk(), anyio.Event(), anyio.Event()
 
-    async def step_once_and_stay() -> None:
+    async def advance_and_wait() -> None:
         await anext(walk)
-        theirs.set()
-        await ours.wait()
+        other_advanced.set()
+        await may_end.wait()
 
     async with anyio.create_task_group() as tasks:
         await anext(walk)
-        tasks.start_soon(step_once_and_stay)
-        await theirs.wait()
+        tasks.start_soon(advance_and_wait)
+        await other_advanced.wait()
         with pytest.raises(ClientMisuse, match=SHARED):
             await anext(walk)
-        ours.set()
-    assert (await anext(walk)).id == "x2", "the other has ended"
+        may_end.set()
+    assert (await anext(walk)).id == "x2", "the other task has ended"
 
 
-async def test_two_tasks_whose_steps_overlap_share_it():
-    gate = anyio.Event()
+async def test_two_tasks_that_advance_a_walk_at_once_are_detected():
+    may_answer = anyio.Event()
 
     async def slow(number: int, size: int) -> Any:
-        await gate.wait()
+        await may_answer.wait()
         return await ChangingList("x", 3, ())(number, size)
 
     walk: Any = aiter(listing_of([slow], 1))  # type: ignore[list-item]
@@ -71,50 +71,50 @@ async def test_two_tasks_whose_steps_overlap_share_it():
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(ClientMisuse, match=SHARED):
             await anext(walk)
-        gate.set()
+        may_answer.set()
 
 
-async def test_three_tasks_that_pass_it_round_share_it():
-    walk, done = a_walk(), anyio.Event()
+async def test_three_tasks_that_advance_a_walk_in_turns_are_detected():
+    walk, done = new_walk(), anyio.Event()
 
-    async def step_and_stay() -> None:
+    async def advance_and_wait() -> None:
         await anext(walk)
         await done.wait()
 
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(step_and_stay)
+            tasks.start_soon(advance_and_wait)
             await anyio.wait_all_tasks_blocked()
         await anext(walk)
-        tasks.start_soon(step_and_stay)
+        tasks.start_soon(advance_and_wait)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(ClientMisuse, match=SHARED):
             await anext(walk)
         done.set()
 
 
-async def test_a_task_that_has_ended_shares_nothing_and_is_not_kept():
-    walk = a_walk()
+async def test_a_task_that_has_ended_does_not_count_and_is_not_referenced():
+    walk = new_walk()
     for _ in range(5):
-        await in_a_task(lambda: anext(walk))
+        await run_in_task(lambda: anext(walk))
         gc.collect()
         await anext(walk)
 
-    assert len(walk._guard._earlier) <= 1
+    assert len(walk._guard._previous_owners) <= 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_wait_for_may_step_in_tasks_of_its_own(anyio_backend: object):
-    walk = a_walk()
+async def test_wait_for_may_advance_a_walk_in_tasks_of_its_own(anyio_backend: object):
+    walk = new_walk()
 
-    found = [
+    ids = [
         (await asyncio.wait_for(anext(walk), 5)).id if by_wait_for else (await anext(walk)).id
         for by_wait_for in (True, True, False, True, False, False, True)
     ]
-    found += [(await asyncio.ensure_future(_step(walk))).id]
+    ids += [(await asyncio.ensure_future(advance(walk))).id]
 
-    assert found == [f"x{number}" for number in range(8)]
+    assert ids == [f"x{number}" for number in range(8)]
 
 
-async def _step(walk: Walk[Any]) -> Any:
+async def advance(walk: Walk[Any]) -> Any:
     return await anext(walk)

@@ -1,4 +1,4 @@
-"""A long body is read, and its models made, in a thread: the event loop goes on, and no call waits for it in vain."""
+"""Large responses are decoded in a thread. The event loop goes on, and a cancelled call does not wait for the thread."""
 
 import asyncio
 import gc
@@ -31,52 +31,52 @@ ENTITY = {"id": "1", "name": "x" * 100, "attendees": [{"id": "2"}]}
 ENTITIES = [ENTITY] * (2 * LARGE_BODY // len(json.dumps(ENTITY)))
 
 
-class Work:
-    """Work in threads that ends when it is told to, and how much of it is under way."""
+class BlockingWork:
+    """A blocking function that returns when `may_return` is set, and counts its threads."""
 
     def __init__(self) -> None:
-        self.may_end = threading.Event()
-        self.under_way = self.most = self.begun = 0
+        self.may_return = threading.Event()
+        self.running = self.peak = self.started = 0
         self._lock = threading.Lock()
 
     def __call__(self, *_: object) -> str:
         with self._lock:
-            self.begun += 1
-            self.under_way += 1
-            self.most = max(self.most, self.under_way)
-        self.may_end.wait(HANG)
+            self.started += 1
+            self.running += 1
+            self.peak = max(self.peak, self.running)
+        self.may_return.wait(HANG)
         with self._lock:
-            self.under_way -= 1
+            self.running -= 1
         return "done"
 
-    async def leave(self, function: Callable[[], object]) -> None:
-        """Cancel a caller of `run_in_thread` whose thread is at this work."""
-        begun = self.begun
+    async def abandon(self, function: Callable[[], object]) -> None:
+        """Run `function`, which calls this one, in a thread, and cancel the caller meanwhile."""
+        started = self.started
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(run_in_thread, function, abandon_on_cancel=True))
-            await self.until(lambda: self.begun > begun)
+            await self.wait_until(lambda: self.started > started)
             tasks.cancel_scope.cancel()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():  # noqa: ASYNC110 # it comes true in another thread
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        while not condition():  # noqa: ASYNC110 # another thread makes it true
             await anyio.sleep(0.001)
 
 
 @pytest.fixture
-def work() -> Iterator[Work]:
-    work = Work()
+def work() -> Iterator[BlockingWork]:
+    work = BlockingWork()
     yield work
-    work.may_end.set()
+    work.may_return.set()
 
 
-async def test_a_long_page_is_made_as_a_short_one_is():
+async def test_a_large_page_is_decoded_like_a_small_one():
     page = await parse_body(partial(decode, Page[Appointment]), json.dumps({"entities": ENTITIES, "total": 5}).encode())
 
     assert (len(page.entities), page.total) == (len(ENTITIES), 5)
     assert to_dict(page.entities[-1]) == ENTITY
 
 
-async def test_what_is_wrong_in_a_long_page_is_told_with_its_place():
+async def test_an_error_in_a_large_page_names_its_place():
     entities: list[object] = [*ENTITIES]
     entities[333] = ENTITY | {"attendees": [5]}
 
@@ -84,27 +84,27 @@ async def test_what_is_wrong_in_a_long_page_is_told_with_its_place():
         await parse_body(partial(decode, Page[Appointment]), json.dumps({"entities": entities}).encode())
 
 
-async def test_while_a_thread_works_the_event_loop_goes_on(work: Work):
+async def test_the_event_loop_runs_other_tasks_while_a_thread_works(work: BlockingWork):
     async with anyio.create_task_group() as tasks:
 
-        async def end_it() -> None:
-            await work.until(lambda: work.under_way == 1)
-            work.may_end.set()
+        async def let_it_return() -> None:
+            await work.wait_until(lambda: work.running == 1)
+            work.may_return.set()
 
-        tasks.start_soon(end_it)
+        tasks.start_soon(let_it_return)
         assert await run_in_thread(work, abandon_on_cancel=True) == "done"
 
 
-async def test_a_caller_that_is_cancelled_goes_at_once_and_the_thread_ends_by_itself(work: Work):
+async def test_a_cancelled_caller_does_not_wait_for_the_thread_it_abandons(work: BlockingWork):
     async with assert_no_leaks():
-        await work.leave(work)
+        await work.abandon(work)
 
-        assert work.under_way == 1
-        work.may_end.set()
+        assert work.running == 1
+        work.may_return.set()
 
 
-async def test_what_a_thread_raises_is_raised_and_nowhere_printed_where_its_caller_has_gone(
-    work: Work, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_an_error_of_a_thread_is_raised_and_not_printed_if_its_caller_was_cancelled(
+    work: BlockingWork, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     printed: list[object] = []
     monkeypatch.setattr(threading, "excepthook", printed.append)
@@ -114,9 +114,9 @@ async def test_what_a_thread_raises_is_raised_and_nowhere_printed_where_its_call
         work()
         raise LookupError
 
-    await work.leave(fail)
-    work.may_end.set()
-    await work.until(lambda: work.under_way == 0)
+    await work.abandon(fail)
+    work.may_return.set()
+    await work.wait_until(lambda: work.running == 0)
     with pytest.raises(LookupError):
         await run_in_thread(fail, abandon_on_cancel=True)
     gc.collect()
@@ -124,20 +124,20 @@ async def test_what_a_thread_raises_is_raised_and_nowhere_printed_where_its_call
     assert (printed, caplog.records) == ([], [])
 
 
-async def test_no_more_than_two_threads_work_at_once_those_that_were_left_included(work: Work):
+async def test_at_most_two_threads_run_at_once_abandoned_ones_included(work: BlockingWork):
     async with anyio.create_task_group() as tasks:
         for _ in range(MAX_THREADS):
-            await work.leave(work)
+            await work.abandon(work)
         for _ in range(5):
             tasks.start_soon(run_in_thread, work)
         await anyio.sleep(0.05)
-        assert work.begun == MAX_THREADS
-        work.may_end.set()
+        assert work.started == MAX_THREADS
+        work.may_return.set()
 
-    assert (work.begun, work.most) == (MAX_THREADS + 5, MAX_THREADS)
+    assert (work.started, work.peak) == (MAX_THREADS + 5, MAX_THREADS)
 
 
-async def test_where_no_thread_can_be_started_that_is_told_and_the_next_may_be(monkeypatch: pytest.MonkeyPatch):
+async def test_a_thread_that_cannot_be_started_raises_and_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch):
     def fail(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -150,7 +150,7 @@ async def test_where_no_thread_can_be_started_that_is_told_and_the_next_may_be(m
     assert await run_in_thread(int) == 0
 
 
-def long_service() -> Service:
+def large_response_service() -> Service:
     content = json.dumps(ENTITY | {"news": "x" * LARGE_BODY}).encode()
     return Service(lambda _: httpx.Response(200, content=content))
 
@@ -163,51 +163,61 @@ def create(client: CoachingClient) -> Any:
     return client.appointments.create(NEW)
 
 
-@pytest.mark.parametrize("ask, kind, processed", [(get, DeadlineExceeded, "no"), (create, OutcomeUnknown, "yes")])
-async def test_a_call_ends_at_its_deadline_though_a_thread_is_still_at_its_answer(
-    ask: Callable[[CoachingClient], Any], kind: Any, processed: str, work: Work, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "call, error_class, processed", [(get, DeadlineExceeded, "no"), (create, OutcomeUnknown, "yes")]
+)
+async def test_a_call_ends_at_its_deadline_while_a_thread_still_decodes_its_response(
+    call: Callable[[CoachingClient], Any],
+    error_class: Any,
+    processed: str,
+    work: BlockingWork,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    async with assert_no_leaks(), long_service().client(timeout=0.5) as client:
+    async with assert_no_leaks(), large_response_service().client(timeout=0.5) as client:
         with monkeypatch.context() as patch:
             patch.setattr(api_client, "decode", work)
-            with pytest.raises(kind) as caught:
-                await ask(client)
-            assert work.under_way == 1
-            work.may_end.set()
+            with pytest.raises(error_class) as caught:
+                await call(client)
+            assert work.running == 1
+            work.may_return.set()
 
         assert caught.value.processed == processed
         assert (await client.with_options(timeout=HANG).appointments.get("1")).id == "1"
 
 
-async def test_a_client_is_closed_though_a_thread_is_still_at_an_answer(work: Work, monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_can_be_closed_while_a_thread_still_decodes_a_response(
+    work: BlockingWork, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(api_client, "decode", work)
-    client = long_service().client()
+    client = large_response_service().client()
 
-    async def ask() -> None:
+    async def call() -> None:
         with pytest.raises(Exception, match="closed"):
             await client.appointments.get("1")
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask)
-        await work.until(lambda: work.under_way == 1)
+        tasks.start_soon(call)
+        await work.wait_until(lambda: work.running == 1)
         await client.aclose()
 
-    assert work.under_way == 1
+    assert work.running == 1
 
 
-async def test_a_caller_that_is_cancelled_natively_goes_at_once_too(work: Work, anyio_backend_name: str):
+async def test_a_natively_cancelled_caller_does_not_wait_for_the_thread_it_abandons(
+    work: BlockingWork, anyio_backend_name: str
+):
     if anyio_backend_name == "trio":
-        pytest.skip("asyncio's own way to cancel")
+        pytest.skip("native cancellation is asyncio's")
     task = asyncio.ensure_future(run_in_thread(work, abandon_on_cancel=True))
-    await work.until(lambda: work.under_way == 1)
+    await work.wait_until(lambda: work.running == 1)
     task.cancel()
     await asyncio.wait([task])
 
     assert task.cancelled()
-    assert work.under_way == 1
+    assert work.running == 1
 
 
-ENDING = """
+SCRIPT = """
 import threading
 import anyio
 from coaching_async._concurrency.tasks import run_in_thread
@@ -220,8 +230,8 @@ anyio.run(main, backend="{}")
 """
 
 
-def test_a_process_ends_though_a_thread_that_was_left_does_not(anyio_backend_name: str):
-    script = [sys.executable, "-W", "error", "-c", ENDING.format(anyio_backend_name)]
+def test_a_process_exits_while_an_abandoned_thread_still_runs(anyio_backend_name: str):
+    script = [sys.executable, "-W", "error", "-c", SCRIPT.format(anyio_backend_name)]
     ran = subprocess.run(script, capture_output=True, text=True, timeout=HANG, check=False)
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

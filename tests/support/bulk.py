@@ -1,4 +1,4 @@
-"""Doubles and shorthands for the tests of bulk."""
+"""Doubles and helpers for the tests of bulk calls."""
 
 import gc
 import tracemalloc
@@ -13,7 +13,7 @@ from tests.support.doubles import Service
 
 
 def make_client(concurrency: int = 3) -> CoachingClient:
-    """One that is asked nothing."""
+    """Make a client whose service gets no request."""
     return Service([]).client(max_concurrency=concurrency)
 
 
@@ -22,7 +22,7 @@ async def nothing(_: int) -> None:
 
 
 async def bytes_an_item(few: int, many: int) -> float:
-    """What each item more of a bulk costs at its peak."""
+    """Return by how many bytes the peak memory of a bulk grows with each further item."""
     client, items, peaks = make_client(), list(range(many)), list[int]()
     await client.bulk(nothing, items[:100])
     for count in (few, many):
@@ -36,23 +36,23 @@ async def bytes_an_item(few: int, many: int) -> float:
 
 
 class Work:
-    """An async function of one item that fails on order, and remembers what it was called for."""
+    """An async function of one item that fails for the items in `failures`, and records its calls."""
 
     def __init__(self, failures: dict[Any, BaseException] | None = None, seconds: float = 1.0) -> None:
         self.failures = failures or {}
         self.seconds = seconds
-        self.begun: list[Any] = []
+        self.started: list[Any] = []
         self.ended: list[Any] = []
         self.cancelled: list[Any] = []
         self.peak = 0
 
     @property
-    def under_way(self) -> int:
-        return len(self.begun) - len(self.ended) - len(self.cancelled)
+    def running(self) -> int:
+        return len(self.started) - len(self.ended) - len(self.cancelled)
 
     async def __call__(self, item: Any) -> str:
-        self.begun.append(item)
-        self.peak = max(self.peak, self.under_way)
+        self.started.append(item)
+        self.peak = max(self.peak, self.running)
         try:
             await anyio.sleep(self.seconds)
         except anyio.get_cancelled_exc_class():
@@ -65,27 +65,27 @@ class Work:
 
 
 class Input(AsyncIterator[int]):
-    """An async input without an end, unless it is given one; it may wait before an item, or fail instead of it."""
+    """An async input: endless, or with `end` items. It may wait forever before an item, or fail at its end."""
 
     def __init__(
-        self, end: int | None = None, *, waits: int | None = None, failure: BaseException | None = None
+        self, end: int | None = None, *, waits_before: int | None = None, failure: BaseException | None = None
     ) -> None:
-        self.drawn = 0
-        self._end, self._waits, self._failure = end, waits, failure
+        self.items_read = 0
+        self._end, self._waits_before, self._failure = end, waits_before, failure
 
     async def __anext__(self) -> int:
         await anyio.lowlevel.checkpoint()
-        if self.drawn == self._end:
+        if self.items_read == self._end:
             raise self._failure or StopAsyncIteration
-        if self.drawn == self._waits:
+        if self.items_read == self._waits_before:
             await anyio.sleep_forever()
-        self.drawn += 1
-        return self.drawn - 1
+        self.items_read += 1
+        return self.items_read - 1
 
 
-def kinds(result: BulkResult[Any, Any]) -> list[str]:
-    """Of each outcome: what it is."""
+def outcome_names(result: BulkResult[Any, Any]) -> list[str]:
+    """Return for each outcome "ok", "not started", or the class of its error."""
     return [
-        "ok" if each.is_ok else type(each.error).__name__ if each.is_started else "not started"
-        for each in result.outcomes
+        "ok" if outcome.is_ok else type(outcome.error).__name__ if outcome.is_started else "not started"
+        for outcome in result.outcomes
     ]
