@@ -50,7 +50,7 @@ def request_of(
 
 def http_of(client: CoachingClient) -> Any:
     """The HTTP client at the bottom, where it is the client's own or borrowed."""
-    return way_of(client).send.send.send.connections.http
+    return way_of(client).send.send.send.http_client.http
 
 
 def way_of(client: CoachingClient) -> Any:
