@@ -106,7 +106,7 @@ def skip_where_unknown(cancel: Way, backend: str) -> None:
 
 
 def gate_of(client: CoachingClient) -> ConcurrencyLimiter:
-    return way_of(client).send.send.send.gate
+    return way_of(client).send.send.send.limiter
 
 
 def budget_of(client: CoachingClient) -> RateLimiter:
