@@ -61,10 +61,10 @@ MAX_THREADS: Final = 2
 _slots: Final = RunVar[anyio.Semaphore]("coaching_async.threads")
 
 
-async def run_in_thread(function: Callable[[], T], *, is_left: bool = False) -> T:
+async def run_in_thread(function: Callable[[], T], *, abandon_on_cancel: bool = False) -> T:
     """Run `function`, which computes for some milliseconds, in a thread that ends with it.
 
-    A caller that is cancelled waits for its end. With `is_left` the caller goes at once: what the thread makes or raises
+    A caller that is cancelled waits for its end. With `abandon_on_cancel` the caller goes at once: what the thread makes or raises
     is dropped, and it keeps its place among the `THREADS` until it ends.
     """
     values: list[T] = []
@@ -90,7 +90,9 @@ async def run_in_thread(function: Callable[[], T], *, is_left: bool = False) -> 
             soon(ended)
 
     await slots.acquire()
-    thread = threading.Thread(target=run, name="coaching_async", daemon=is_left)  # the process does not wait for one
+    thread = threading.Thread(
+        target=run, name="coaching_async", daemon=abandon_on_cancel
+    )  # the process does not wait for one
     try:
         thread.start()
     except RuntimeError:  # there are too many threads
@@ -99,7 +101,7 @@ async def run_in_thread(function: Callable[[], T], *, is_left: bool = False) -> 
     try:
         await done.wait()
     finally:
-        if done.is_set() or not is_left:
+        if done.is_set() or not abandon_on_cancel:
             thread.join()
     if errors:
         raise errors.pop()

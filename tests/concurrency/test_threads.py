@@ -53,7 +53,7 @@ class Work:
         """Cancel a caller of `run_in_thread` whose thread is at this work."""
         begun = self.begun
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(run_in_thread, function, is_left=True))
+            tasks.start_soon(partial(run_in_thread, function, abandon_on_cancel=True))
             await self.until(lambda: self.begun > begun)
             tasks.cancel_scope.cancel()
 
@@ -92,7 +92,7 @@ async def test_while_a_thread_works_the_event_loop_goes_on(work: Work):
             work.may_end.set()
 
         tasks.start_soon(end_it)
-        assert await run_in_thread(work, is_left=True) == "done"
+        assert await run_in_thread(work, abandon_on_cancel=True) == "done"
 
 
 async def test_a_caller_that_is_cancelled_goes_at_once_and_the_thread_ends_by_itself(work: Work):
@@ -118,7 +118,7 @@ async def test_what_a_thread_raises_is_raised_and_nowhere_printed_where_its_call
     work.may_end.set()
     await work.until(lambda: work.under_way == 0)
     with pytest.raises(LookupError):
-        await run_in_thread(fail, is_left=True)
+        await run_in_thread(fail, abandon_on_cancel=True)
     gc.collect()
 
     assert (printed, caplog.records) == ([], [])
@@ -198,7 +198,7 @@ async def test_a_client_is_closed_though_a_thread_is_still_at_an_answer(work: Wo
 async def test_a_caller_that_is_cancelled_natively_goes_at_once_too(work: Work, anyio_backend_name: str):
     if anyio_backend_name == "trio":
         pytest.skip("asyncio's own way to cancel")
-    task = asyncio.ensure_future(run_in_thread(work, is_left=True))
+    task = asyncio.ensure_future(run_in_thread(work, abandon_on_cancel=True))
     await work.until(lambda: work.under_way == 1)
     task.cancel()
     await asyncio.wait([task])
@@ -214,7 +214,7 @@ from coaching_async._concurrency.tasks import run_in_thread
 
 async def main():
     with anyio.move_on_after(0.05):
-        await run_in_thread(threading.Event().wait, is_left=True)
+        await run_in_thread(threading.Event().wait, abandon_on_cancel=True)
 
 anyio.run(main, backend="{}")
 """

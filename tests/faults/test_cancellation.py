@@ -283,13 +283,13 @@ async def test_row_97_cancelled_in_pacing(cancel: Way, anyio_backend_name: str):
         started = anyio.current_time()
         await read(client)
         await read(client)
-        quota = list(budget_of(client)._used)
+        quota = list(budget_of(client)._expiry_times)
         async with anyio.create_task_group() as tasks:  # the head of the queue and those behind it
             for _ in range(3):
                 tasks.start_soon(cancelled_at_once, cancel, read, client)
 
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert list(budget_of(client)._used) == quota
+        assert list(budget_of(client)._expiry_times) == quota
         assert len(service.requests) == 2
         await read(client)
         assert anyio.current_time() - started == pytest.approx(60, abs=0.01), "no turn was lost"
@@ -311,7 +311,7 @@ async def test_row_97_cancelled_at_the_gate(cancel: Way, anyio_backend_name: str
             holding.go.set()
 
         assert_nothing_is_held(client, 1, mocked=True)
-        assert len(budget_of(client)._used) == 1, "what was not sent is not charged"
+        assert len(budget_of(client)._expiry_times) == 1, "what was not sent is not charged"
         await read(client)
         assert holding.sent == 2
 
@@ -329,7 +329,7 @@ async def test_row_97_cancelled_at_a_gate_that_a_429_has_closed(cancel: Way, any
 
         assert len(service.requests) == 2
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert len(budget_of(client)._used) == 1  # the other one's, and that of the 429 is free again since
+        assert len(budget_of(client)._expiry_times) == 1  # the other one's, and that of the 429 is free again since
 
 
 @every_way
@@ -345,7 +345,7 @@ async def test_row_97_cancelled_while_it_waits_for_a_token(cancel: Way, anyio_ba
 
         assert holding.sent == 3, "whoever is next takes over"
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert not budget_of(client)._used
+        assert not budget_of(client)._expiry_times
         await anyio.sleep(100)
         assert holding.sent == 3
         holding.go.set()
