@@ -33,7 +33,7 @@ from coaching_async import (
     RateLimit,
     RefreshToken,
 )
-from coaching_async._serialization import codec as _wire
+from coaching_async._api import responses
 from coaching_async._transport.priority import bulk_priority
 from tests.conftest import VirtualLoop
 from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, Source, client_to, come, credentials, failing
@@ -773,7 +773,7 @@ async def test_row_102_while_a_large_page_is_decoded_others_have_their_turn(
     whole = answer(many)
     assert len(whole.content) > 5 * 2**20
     begun, had_a_turn = threading.Event(), threading.Event()
-    model = _wire._model
+    model = responses.decode
 
     def waiting(cls: Any, content: bytes) -> Any:
         begun.set()
@@ -784,7 +784,7 @@ async def test_row_102_while_a_large_page_is_decoded_others_have_their_turn(
         await come(begun.is_set)
         had_a_turn.set()
 
-    monkeypatch.setattr(_wire, "_model", waiting)
+    monkeypatch.setattr(responses, "decode", waiting)
     async with Service([whole]).client() as client, anyio.create_task_group() as tasks:
         tasks.start_soon(heartbeat)
         async for each in client.appointments.list("u").pages():
