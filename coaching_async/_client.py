@@ -89,45 +89,42 @@ class CoachingClient:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
         validate_arguments(auth, http_client, on_event)
-        where = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
-        is_plain = all(host.startswith("http:") for host in where)
+        hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
+        is_plain = all(host.startswith("http:") for host in hosts)
         tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else new_tls_context())
 
-        def line() -> Session:
+        def new_session() -> Session:
             if self._is_closed:
                 raise ClientMisuse(CLIENT_CLOSED)
-            connections = LazyHttpClient(
-                http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls())
-            )
-            engine, login_engine = (
-                HttpTransport(connections, ConcurrencyLimiter(width)) for width in (max_concurrency, 1)
-            )
-            errands = BackgroundTasks()
+            http = LazyHttpClient(http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls()))
+            api_host = HttpTransport(http, ConcurrencyLimiter(max_concurrency))
+            login_host = HttpTransport(http, ConcurrencyLimiter(1))
+            background = BackgroundTasks()
 
-            def way(who: Identity) -> Pipeline:
-                login = TokenEndpoint(
-                    f"{where.login}/oauth/token",
-                    RetryMiddleware(NormalizeThrottlingMiddleware(login_engine)),
-                    self._emit,
-                    retry,
-                )
-                tokens = token_source_for(who.auth, login, errands.spawn) if isinstance(who.auth, Grant) else who.auth
-                send = RetryMiddleware(
-                    RateLimitMiddleware(BearerAuthMiddleware(engine, tokens), RateLimiter(who.rate_limit))
-                )
-                return Pipeline(send, tokens, RetryMiddleware(AcceptAnyStatus(engine)))
+            def new_pipeline(identity: Identity) -> Pipeline:
+                login = RetryMiddleware(NormalizeThrottlingMiddleware(login_host))
+                endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
+                tokens = token_source_for(identity.auth, endpoint, background.spawn)
+                signed = BearerAuthMiddleware(api_host, tokens)
+                send = RetryMiddleware(RateLimitMiddleware(signed, RateLimiter(identity.rate_limit)))
+                return Pipeline(send, tokens, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
-            return Session(way, errands, connections)
+            return Session(new_pipeline, background, http)
 
         self._on_event: Final = isolated(on_event)
         self._counters: Final = Counters()
         self._is_closed = False
         self._is_view = False
-        self._lines: Final = PerEventLoop(line, Session.discard)
-        identity = Identity(auth, rate_limit)
+        self._sessions: Final = PerEventLoop(new_session, Session.discard)
         self._bind_resources(
             ApiClient(
-                where.api, self._lines.get, identity, self._emit, validate_timeout(timeout), retry, max_concurrency
+                hosts.api,
+                self._sessions.get,
+                Identity(auth, rate_limit),
+                self._emit,
+                validate_timeout(timeout),
+                retry,
+                max_concurrency,
             )
         )
 
@@ -289,18 +286,18 @@ class CoachingClient:
         """
         if self._is_view:
             raise ClientMisuse("a view cannot be closed: close the client that it was made from")
-        line = None if self._is_closed and self._lines.is_foreign() else self._lines.get()
+        session = None if self._is_closed and self._sessions.is_foreign() else self._sessions.get()
         self._is_closed = True
-        if line is not None:
-            await line.aclose()
+        if session is not None:
+            await session.aclose()
 
     async def __aenter__(self) -> Self:
         if self._is_view:
             raise ClientMisuse("a view cannot be closed, so it is no context manager: use it as it is")
-        line = self._lines.get()
-        line.raise_if_closed()
-        await line.connections.get()
-        line.raise_if_closed()  # it may have been, meanwhile
+        session = self._sessions.get()
+        session.raise_if_closed()
+        await session.http_client.get()
+        session.raise_if_closed()  # it may have been closed while its HTTP client was made
         return self
 
     async def __aexit__(

@@ -50,12 +50,12 @@ def request_of(
 
 def http_of(client: CoachingClient) -> Any:
     """The HTTP client at the bottom, where it is the client's own or borrowed."""
-    return way_of(client).send.send.send.connections.http
+    return way_of(client).send.send.send.http_client.http
 
 
 def way_of(client: CoachingClient) -> Any:
     """The layers that a client's requests go through."""
-    return client._lines.value.pipeline(client._api.identity).send
+    return client._sessions.value.pipeline(client._api.identity).send
 
 
 def on(backend: str) -> dict[str, Any]:
