@@ -270,13 +270,13 @@ class RotatingTokenSource:
             await save_refresh_token(self.grant, self._stored, new)
 
 
-def token_source_for(
-    grant: Grant, login: TokenEndpoint, detach: SpawnBackgroundTask
-) -> CachedTokenSource | RotatingTokenSource:
-    """Who keeps the tokens of a grant."""
-    if isinstance(grant, RotatingGrant):
-        return RotatingTokenSource(grant, login, detach)
-    return CachedTokenSource(grant, login)
+def token_source_for(auth: "Grant | TokenSource", endpoint: TokenEndpoint, spawn: SpawnBackgroundTask) -> "TokenSource":
+    """Return the token source of a grant; a token source is its own."""
+    if isinstance(auth, RotatingGrant):
+        return RotatingTokenSource(auth, endpoint, spawn)
+    if isinstance(auth, Grant):
+        return CachedTokenSource(auth, endpoint)
+    return auth
 
 
 def _usable(token: Token | None, bad: Secret | None) -> Token | None:

@@ -862,7 +862,7 @@ async def test_a_view_that_is_dropped_leaves_nothing(grant: Callable[[], Any]):
         gc.collect()
 
         assert [each for each in left if each() is not None] == []
-        assert len(client._lines.value._ways) <= 1
+        assert len(client._sessions.value._pipelines) <= 1
 
 
 async def test_a_view_that_is_dropped_while_it_is_at_work_does_its_work():

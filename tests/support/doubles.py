@@ -55,7 +55,7 @@ def http_of(client: CoachingClient) -> Any:
 
 def way_of(client: CoachingClient) -> Any:
     """The layers that a client's requests go through."""
-    return client._lines.value.pipeline(client._api.identity).send
+    return client._sessions.value.pipeline(client._api.identity).send
 
 
 def on(backend: str) -> dict[str, Any]:
