@@ -1,4 +1,4 @@
-"""Long lists of ids are split over several requests, cursors go on in another process, and plans ask nobody."""
+"""Long lists of ids are split over several requests, cursors resume in another process, and plans send no request."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ ids_ = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(users=ids_, facilitators=ids_)
-def test_the_parts_ask_for_every_pair_once_and_each_is_short(users: list[str], facilitators: list[str]):
+def test_the_parts_contain_every_pair_once_and_each_is_short(users: list[str], facilitators: list[str]):
     parts = split_ids(user_ids=users, facilitator_ids=facilitators)
 
     pairs = [(user, other) for part in parts for user in part["user_ids"] for other in part["facilitator_ids"]]
@@ -91,7 +91,7 @@ async def walked(client: CoachingClient, how: str, **filters: Any) -> list[str]:
 
 @pytest.mark.parametrize("how", ["collect", "stream"])
 @pytest.mark.parametrize("order", ["Asc", "Desc"])
-async def test_where_an_order_is_asked_for_the_parts_are_merged(how: str, order: str):
+async def test_the_parts_of_a_sorted_list_are_merged(how: str, order: str):
     async with Service(ALTERNATING).client() as client:
         found = await walked(client, how, sort_order=order)
 
@@ -100,7 +100,7 @@ async def test_where_an_order_is_asked_for_the_parts_are_merged(how: str, order:
 
 
 @pytest.mark.parametrize("how", ["collect", "stream", "pages"])
-async def test_what_two_parts_have_comes_once(how: str):
+async def test_an_item_in_two_parts_is_returned_once(how: str):
     service = Service(ALTERNATING)
     async with service.client() as client:
         found = await walked(client, how)
@@ -109,7 +109,7 @@ async def test_what_two_parts_have_comes_once(how: str):
     assert {len(request.url.params.get_list("userIds")) for request in service.requests} == {100, 50}
 
 
-async def test_a_merged_list_holds_a_page_of_each_part_and_reads_the_next_when_it_is_due():
+async def test_a_merged_list_buffers_one_page_per_part_and_reads_the_next_when_needed():
     appointments = Appointments(
         *[(number,) for number in range(0, 100, 10)], *[(number,) for number in range(100, 200)]
     )
@@ -121,7 +121,7 @@ async def test_a_merged_list_holds_a_page_of_each_part_and_reads_the_next_when_i
     assert len(appointments.asked) == 2
 
 
-async def test_what_has_no_date_comes_last():
+async def test_items_without_a_date_come_last():
     def undated(request: httpx.Request) -> httpx.Response:
         body = json.loads(ALTERNATING(request).content)
         *dated, last = body["entities"]
@@ -134,7 +134,7 @@ async def test_what_has_no_date_comes_last():
     assert sum(each.date_start is None for each in found) > 1
 
 
-async def test_the_first_of_a_split_list_is_the_first_of_all():
+async def test_first_of_a_split_list_is_the_first_of_all_parts():
     appointments = Appointments((120,), (3,), (220,))
     async with Service(appointments).client() as client:
         assert (await client.appointments.list(USERS, sort_order="Asc").first()).id == "a0"  # type: ignore[union-attr]
@@ -145,7 +145,7 @@ async def test_the_first_of_a_split_list_is_the_first_of_all():
         assert await client.appointments.list(USERS[:100]).total() == 1
 
 
-async def test_an_id_given_twice_is_asked_for_once():
+async def test_a_duplicate_id_is_sent_once():
     service = Service(Appointments((0,)))
     async with service.client() as client:
         await client.appointments.list([USERS[0]] * 300).collect()
@@ -153,7 +153,7 @@ async def test_an_id_given_twice_is_asked_for_once():
     assert [request.url.params.get_list("userIds") for request in service.requests] == [[USERS[0]]]
 
 
-async def test_facilitators_are_split_too():
+async def test_facilitator_ids_are_split_too():
     service = Service(Appointments((0,)))
     async with service.client() as client:
         listing = client.appointments.list(USERS[:150], facilitator_ids=iter(USERS[:150]))
@@ -190,7 +190,7 @@ async def test_a_plan_counts_requests_and_seconds_and_sends_nothing():
 
 @pytest.mark.parametrize("order", [None, "Asc"])
 @pytest.mark.parametrize("after", [1, 10, 30])
-async def test_a_cursor_goes_on_whichever_way_of_walking_it_came_from(order: str | None, after: int):
+async def test_a_cursor_of_any_iterator_resumes_the_list(order: str | None, after: int):
     appointments = Appointments(*[(number * 37 % 250,) for number in range(40)])
     async with Service(appointments).client() as client:
         listing = client.appointments.list(USERS, page_size=3, sort_order=order)
@@ -203,7 +203,7 @@ async def test_a_cursor_goes_on_whichever_way_of_walking_it_came_from(order: str
     assert sorted(found) == sorted(each["id"] for each in appointments.found)
 
 
-async def test_ids_in_a_set_are_the_same_question_in_every_process():
+async def test_a_set_of_ids_makes_the_same_request_in_every_process():
     """Python shuffles the strings in a set anew in each process; ten of two spellings stand for two processes."""
     there, back = dict.fromkeys(USERS[:10]), dict.fromkeys(reversed(USERS[:10]))
     async with Service(Appointments((0,))).client() as client:
@@ -218,7 +218,7 @@ async def test_ids_in_a_set_are_the_same_question_in_every_process():
 
 @pytest.mark.parametrize("order", [None, "Asc", "Desc"])
 @pytest.mark.parametrize("after", [1, 3, 10, 35])
-async def test_a_cursor_goes_on_in_another_client_where_the_walk_was(order: str | None, after: int):
+async def test_a_cursor_resumes_the_walk_in_another_client(order: str | None, after: int):
     appointments = Appointments(*[(number,) for number in range(0, 250, 7)])
     async with Service(appointments).client() as client:
         walk = aiter(client.appointments.list(USERS, page_size=3, sort_order=order))
@@ -233,7 +233,7 @@ async def test_a_cursor_goes_on_in_another_client_where_the_walk_was(order: str 
         assert found == [each["id"] for each in appointments.found][:: 1 if order == "Asc" else -1]
 
 
-async def test_the_cursor_on_an_error_goes_on_at_the_item_that_was_due():
+async def test_the_cursor_of_an_error_resumes_at_the_next_item():
     failing = Appointments(*[(0,)] * 10)
     failed = [False]
 
@@ -253,7 +253,7 @@ async def test_the_cursor_on_an_error_goes_on_at_the_item_that_was_due():
     assert [item.id for item in (*error.partial, *rest)] == [f"a{number}" for number in range(10)]
 
 
-async def test_a_cursor_is_short_safe_in_a_url_and_shows_nobody():
+async def test_a_cursor_is_short_url_safe_and_shows_no_ids():
     async with Service(Appointments(*[(0,)] * 250)).client() as client:
         walk = aiter(client.appointments.list(USERS[0]))
         for _ in range(150):
@@ -267,7 +267,7 @@ async def test_a_cursor_is_short_safe_in_a_url_and_shows_nobody():
     assert b"a14" not in inside
 
 
-async def test_half_a_surrogate_pair_in_an_id_does_not_keep_a_walk_from_its_cursor():
+async def test_a_lone_surrogate_in_an_id_does_not_prevent_a_cursor():
     fetch = Service([answer({"entities": [{"id": "a\ud800"}, {"id": "b"}], "total": 2, "pageCount": 1, "pageSize": 2})])
     async with fetch.client() as client:
         walk = aiter(client.appointments.list("u"))
@@ -276,7 +276,7 @@ async def test_half_a_surrogate_pair_in_an_id_does_not_keep_a_walk_from_its_curs
         assert [item.id async for item in rest] == ["b"]
 
 
-async def test_a_finished_walk_has_a_cursor_too_and_nothing_follows_it():
+async def test_the_cursor_of_a_finished_walk_yields_nothing():
     service = Service(Appointments((0,), (0,)))
     async with service.client() as client:
         walk = aiter(client.appointments.list(USERS[0]))
@@ -286,7 +286,7 @@ async def test_a_finished_walk_has_a_cursor_too_and_nothing_follows_it():
     assert len(service.requests) == 1
 
 
-async def test_a_cursor_remembers_that_something_may_be_missing():
+async def test_a_cursor_keeps_the_fact_that_items_may_be_missing():
     async def fetch(number: int, size: int) -> Page[Any]:
         letters = "axbcd"[(number - 1) * size : number * size]
         return Page(entities=tuple(UserReference(id=each) for each in letters), page_size=size, total=5)
@@ -312,7 +312,7 @@ OTHERS: dict[str, Callable[[CoachingClient, str], object]] = {
 
 
 @pytest.mark.parametrize("other", OTHERS)
-async def test_a_cursor_of_another_list_is_refused_before_anything_is_sent(other: str):
+async def test_a_cursor_of_another_list_is_rejected_before_anything_is_sent(other: str):
     service = Service([])
     async with service.client() as client:
         cursor = aiter(client.appointments.list("u")).cursor
@@ -325,7 +325,7 @@ async def test_a_cursor_of_another_list_is_refused_before_anything_is_sent(other
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "abcd", "é", 5, b"abcd", "W10", "bnVsbA", "WzEsMiwzLDRd", "=" * 9])
-async def test_what_is_no_cursor_is_refused(cursor: Any):
+async def test_invalid_cursors_are_rejected(cursor: Any):
     async with Service([]).client() as client:
         with pytest.raises(ValueError, match="cursor"):
             client.appointments.list("u", cursor=cursor)
@@ -342,7 +342,7 @@ odd = st.one_of(
 
 
 @given(cursor=odd)
-def test_no_text_at_all_is_another_error(cursor: str):
+def test_only_value_errors_are_raised_for_any_cursor_text(cursor: str):
     try:
         positions = decode_cursor(cursor, KEY, 3)
     except ValueError:
@@ -362,11 +362,11 @@ positions = st.builds(
 
 
 @given(found=st.lists(st.none() | positions, max_size=4))
-def test_a_cursor_says_what_it_was_told(found: list[Position | None]):
+def test_a_decoded_cursor_equals_the_encoded_position(found: list[Position | None]):
     assert decode_cursor(encode_cursor(KEY, 1, found), KEY, 6)[1 : 1 + len(found)] == tuple(found)
 
 
-async def test_verify_and_a_cursor_exclude_each_other_and_nothing_else_is_a_consistency():
+async def test_verify_excludes_a_cursor_and_unknown_consistencies_are_rejected():
     async with Service([]).client() as client:
         cursor = aiter(client.appointments.list("u")).cursor
         with pytest.raises(ValueError, match="verify needs to know every item"):
@@ -377,7 +377,7 @@ async def test_verify_and_a_cursor_exclude_each_other_and_nothing_else_is_a_cons
         client.appointments.list_mine(consistency="verify")
 
 
-async def test_a_list_that_takes_no_cursor_has_none():
+async def test_a_list_without_a_cursor_argument_has_no_cursor():
     async with Service([answer({"entities": []})]).client() as client:
         assert aiter(client.notifications.list()).cursor is None
     error = TransportError("x")
@@ -387,7 +387,7 @@ async def test_a_list_that_takes_no_cursor_has_none():
 # Memory
 
 
-def test_what_a_walk_remembers_of_an_item_is_little():
+def test_a_walk_keeps_little_memory_per_item():
     size, pages = 100, 200
 
     async def fetch(number: int, _: int) -> Page[Any]:
