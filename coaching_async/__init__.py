@@ -1,4 +1,4 @@
-"""An async client for the Genesys Cloud Coaching API."""
+"""An async client of the Genesys Cloud Coaching API, for asyncio and trio."""
 
 from ._api.responses import RawResponse
 from ._auth.authorization_request import AuthorizationRequest
@@ -51,7 +51,7 @@ from ._permissions import PERMISSIONS
 from ._resources.filters import AppointmentFilters
 from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
-from ._serialization.pydantic import add_pydantic_schema as _teach_pydantic
+from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
@@ -247,9 +247,9 @@ __all__ = [
     "to_dict",
 ]
 
-# Users see and pickle the names under which they import them.
+# Public classes show, and are pickled with, the module that users import them from.
 for _name in __all__:
     if isinstance(_value := globals()[_name], type):
         if _value.__module__.startswith(f"{__name__}.models") and _value is not Unset:
-            _teach_pydantic(_value)
+            _add_pydantic_schema(_value)
         _value.__module__ = __name__

@@ -215,7 +215,7 @@ class CoachingClient:
             response = await client.request("GET", f"/api/v2/users/{quote(user_id, safe='')}")
 
         `path` starts with a slash, and the ids in it are percent-encoded. Parameters belong in `query`: lists become repeated
-        parameters, and None is left out. `safe` marks a request that changes nothing, whatever its method, and so may be
+        parameters, and None is left out. `safe` marks a request that changes nothing, with any method, and so may be
         retried after any failure. Without it a POST, PUT or PATCH is retried only if it was certainly not carried out.
 
         Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.

@@ -1,6 +1,6 @@
-"""What happens in a call, as records; statistics, logs and progress are readers of this one stream.
+"""Events of calls, for observability. Statistics and log records are made from them.
 
-A record holds no secret and no personal data: no path, no query, no body.
+An event holds no secret and no personal data: no path, no query, no body.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ __all__ = [
 
 
 TOKEN_OPERATION: Final = "oauth.token"
-"""The name under which requests to the login host appear."""
+"""The operation of requests to the login host."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -40,10 +40,10 @@ class CallStarted(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class RequestSent(Value):
-    """A request goes out. `attempt` counts from 1 within its call.
+    """A request is sent. `attempt` counts from 1 within its call.
 
-    `waited` is how many seconds the call has waited for its turn so far: for a permit of the rate limit, for one of
-    `max_concurrency` slots, or because a 429 told it to.
+    `waited` is how many seconds the call has waited so far: for a permit of the rate limit, for one of `max_concurrency`
+    slots, or for the end of the cooldown after a 429.
     """
 
     operation: str
@@ -53,7 +53,7 @@ class RequestSent(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class RequestAnswered(Value):
-    """An answer came, whatever its status. `elapsed` is in seconds."""
+    """A response was received, with any status. `elapsed` is in seconds."""
 
     operation: str
     attempt: int
@@ -64,7 +64,7 @@ class RequestAnswered(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class RequestFailed(Value):
-    """No answer came. `error` is the name of the exception's class."""
+    """A request failed without a response. `error` is the name of the exception's class, `elapsed` is in seconds."""
 
     operation: str
     attempt: int
@@ -74,7 +74,7 @@ class RequestFailed(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class RetryScheduled(Value):
-    """The request will be sent again after `wait` seconds."""
+    """The request will be retried after `wait` seconds."""
 
     operation: str
     attempt: int
@@ -84,17 +84,17 @@ class RetryScheduled(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class TokenIssued(Value):
-    """The login host gave a token that lives `expires_in` seconds."""
+    """The login host issued a token that is valid for `expires_in` seconds."""
 
     expires_in: float
 
 
 @attrs.frozen(eq=False, repr=False)
 class CallFinished(Value):
-    """A call ended. `error` is the name of the exception's class, None where it went well.
+    """A call ended. `error` is the name of the exception's class; None after a success.
 
-    `processed` tells whether the service has carried it out, which for a call that `is_cancelled`, or interrupted, nothing
-    else tells. It `waited` so many of the `elapsed` seconds for its turn.
+    `processed` says whether the service has carried the call out. For a call that `is_cancelled`, or interrupted, no
+    exception carries this. `waited` is the part of the `elapsed` seconds in which the call waited, as in `RequestSent`.
     """
 
     operation: str
@@ -116,22 +116,22 @@ Emit: TypeAlias = Callable[[Event], None]
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Stats(Value):
-    """What a client has done so far."""
+    """Statistics of a client since it was made."""
 
     calls: int = 0
     requests: int = 0
-    """Requests to the API host; those to the login host are `tokens` and their retries."""
+    """Requests to the API host. Requests to the login host are not included."""
     retries: int = 0
     throttled: int = 0
-    """Answers 429."""
+    """Responses with status 429."""
     waited: float = 0.0
-    """Seconds that calls which have ended waited for their turn, those of all calls together."""
+    """Seconds that all ended calls together waited for permits, slots and cooldowns."""
     tokens: int = 0
     failed_calls: int = 0
 
 
 class Counters:
-    """A reader of the stream that counts."""
+    """An event handler that counts events."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -157,5 +157,5 @@ class Counters:
                 pass
 
     def snapshot(self) -> Stats:
-        """The counts so far."""
+        """Return the counts so far."""
         return Stats(**self._counts, waited=self._waited)

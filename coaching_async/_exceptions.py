@@ -1,19 +1,19 @@
-"""What can go wrong, as classes.
+"""The exceptions, all of them subclasses of `CoachingError`.
 
 CoachingError                 .processed .attempts .operation .partial .cursor
-├── ConfigurationError        also a ValueError: the client was set up wrongly
-├── ClientMisuse              also a RuntimeError: a good client used wrongly (closed, say)
-├── TransportError            no usable answer: connect, certificate, protocol
+├── ConfigurationError        also a ValueError: invalid or missing configuration
+├── ClientMisuse              also a RuntimeError: a client used wrongly (after aclose, for example)
+├── TransportError            no usable response: connection, certificate, protocol
 │   └── OutcomeUnknown        a write that may have been carried out (.reference)
-├── DeadlineExceeded          also a TimeoutError: out of time, surely nothing done
-├── AuthError                 the login host refuses
-├── DecodeError               2xx, but not what the API promises
+├── DeadlineExceeded          also a TimeoutError: deadline exceeded, nothing was changed
+├── AuthError                 the login host issued no token
+├── DecodeError               a 2xx response that does not match the API's schema
 └── ResponseError             .status .code .message .correlation_id .details .retry_after
     ├── BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · Conflict 409
     ├── RateLimited 429
     └── ServerError 5xx, 408
 
-All of them pickle and copy. None holds a secret, a request or a foreign traceback.
+All of them can be pickled and copied. None holds a secret, a request, or a traceback of an HTTP library.
 """
 
 import re
@@ -48,28 +48,28 @@ __all__ = [
 
 
 Processed: TypeAlias = Literal["no", "maybe", "yes"]
-"""Whether the service carried the call out. "no" means: sending it again does nothing twice."""
+"""Whether the service carried the call out. After "no" it is safe to retry, idempotent or not."""
 
 
 class CoachingError(Exception):
-    """Anything that this library raises on purpose, except `ValueError` and `TypeError` for bad arguments."""
+    """Base of all errors of this library, except `ValueError` and `TypeError` for invalid arguments."""
 
     processed: Processed = "no"
     attempts: int = 0
-    """Requests sent for the call, the failing one included."""
+    """Number of requests sent for the call, the failed one included."""
     operation: str | None = None
-    """The method called, for example "appointments.get"."""
+    """The method that was called, for example "appointments.get"."""
     partial: Sequence[object] = ()
-    """What `Listing.collect` had read before it failed, the job as `schedule_slots.find` last saw it, or the outcomes of a
-    bulk whose input failed."""
+    """The items that `Listing.collect` had read before it failed, the last known state of the job of
+    `schedule_slots.find`, or the outcomes of a bulk if its input failed."""
     cursor: str | None = None
-    """Where a walk that failed goes on, in this process or another: `appointments.list(..., cursor=...)`."""
+    """Resumes a failed iteration, also in another process: `appointments.list(..., cursor=...)`."""
 
     def __init__(self, message: str, *, processed: Processed = "no") -> None:
         super().__init__(message)
         self.processed = processed
 
-    # An exception pickles as cls(*args); ours carry more than their text.
+    # By default an exception is pickled as cls(*args), without its other attributes.
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), self.args, self.__dict__.copy())
 
@@ -82,97 +82,97 @@ def _revive(cls: type[CoachingError], args: tuple[object, ...], state: dict[str,
 
 
 class ConfigurationError(CoachingError, ValueError):
-    """The client cannot be made from what it was given. The text names what is wrong or missing."""
+    """The configuration of a client is invalid. The text names what is wrong or missing."""
 
 
 class ClientMisuse(CoachingError, RuntimeError):
-    """The client, or a walk, is used in a way that cannot work: after it was closed, say."""
+    """A client or an iterator was used wrongly: after it was closed, for example."""
 
 
 class TransportError(CoachingError):
-    """No usable answer came. `__cause__` is what the HTTP library said, without its request."""
+    """No usable response was received. `__cause__` is the error of the HTTP library, without its request."""
 
 
 class OutcomeUnknown(TransportError):
-    """A write that may have been carried out: look before you send it again.
+    """A write may have been carried out. Check its result before you retry it.
 
-    `processed` is "yes" where the service said that it did it but its answer could not be read. `reference` points to
-    the new appointment where the service accepted it (202) and it has not been seen yet.
+    `processed` is "yes" if the service reported success but its response could not be read. `reference` locates an
+    appointment that the service accepted (202) and that could not be read yet.
     """
 
     reference: AppointmentReference | None = None
 
 
 class DeadlineExceeded(CoachingError, TimeoutError):
-    """The call's `timeout` ran out before anything could have been done: it may be sent again."""
+    """The `timeout` of the call was exceeded, and nothing was changed: it is safe to retry."""
 
 
 class AuthError(CoachingError):
-    """The login host gives no token. `status` and `code` are its HTTP status and OAuth error code, where it sent them."""
+    """The login host issued no token. `status` and `code` are its HTTP status and OAuth error code, if it sent them."""
 
     status: int | None = None
     code: str | None = None
 
 
 class DecodeError(CoachingError):
-    """A 2xx answer that is not what the API promises. The text names the place in the JSON."""
+    """Deserialization of a 2xx response failed, because it does not match the API's schema. The text names the JSON path."""
 
     status: int | None = None
     correlation_id: str | None = None
 
 
 class ResponseError(CoachingError):
-    """The service answered with an error.
+    """The service returned an error status.
 
-    `str()` is for logs and leaves out whatever looks like an id or an address; `message` is the service's own text.
+    `str()` is for logs: ids and addresses in it are redacted. `message` is the unredacted text of the service.
     """
 
     status: int = 0
     code: str | None = None
     message: str | None = None
     correlation_id: str | None = None
-    """Quote it to Genesys support."""
+    """Identifies the request for Genesys support."""
     details: tuple[ErrorDetail, ...] = ()
     retry_after: float | None = None
-    """Seconds that the service asked to wait."""
+    """Seconds that the service asked to wait (Retry-After)."""
 
     @classmethod
     def of_status(cls, status: int) -> type["ResponseError"]:
-        """The class for an HTTP status."""
+        """Return the class for an HTTP status."""
         if status in _BY_STATUS:
             return _BY_STATUS[status]
         return ServerError if status >= 500 else ResponseError
 
 
 class BadRequest(ResponseError):
-    """400: the request is malformed, or a value is not allowed; `details` may name the field."""
+    """400: the request is malformed, or a value is not allowed. `details` may name the field."""
 
 
 class Unauthorized(ResponseError):
-    """401: the token is not accepted, also after it was renewed."""
+    """401: the token was rejected, also after it was refreshed."""
 
 
 class Forbidden(ResponseError):
-    """403: the token is good but lacks the permission."""
+    """403: the token is valid but lacks the permission."""
 
 
 class NotFound(ResponseError):
-    """404: nothing under that id, or nothing that this token may see."""
+    """404: the id does not exist, or the token may not view it."""
 
 
 class Conflict(ResponseError):
-    """409: the change clashes with the present state; a completed appointment cannot be changed, say."""
+    """409: the change conflicts with the current state. A completed appointment cannot be changed, for example."""
 
 
 class RateLimited(ResponseError):
-    """429 that may not be waited for: too long, too often, or past the deadline. Nothing was done.
+    """429, and a retry is not possible: the wait is too long, or the retries are exhausted. Nothing was changed.
 
-    Without `status` the call was not sent at all, because its turn would have come after its deadline.
+    A `status` of 0 means that the call was not sent, because the rate limit has no permit for it before its deadline.
     """
 
 
 class ServerError(ResponseError):
-    """5xx or 408: the service failed. A write may have been carried out: see `processed`."""
+    """5xx or 408: the service failed. A write may have been carried out: check `processed`."""
 
 
 _BY_STATUS: Final[dict[int, type[ResponseError]]] = {
@@ -186,23 +186,23 @@ _BY_STATUS: Final[dict[int, type[ResponseError]]] = {
 }
 
 
-def worst_processed(one: Processed, other: Processed) -> Processed:
-    """Which of two says that more may have been done."""
+def worst_processed(first: Processed, second: Processed) -> Processed:
+    """Return the later of the two in the order "no", "maybe", "yes"."""
     order: tuple[Processed, ...] = ("no", "maybe", "yes")
-    return order[max(order.index(one), order.index(other))]
+    return order[max(order.index(first), order.index(second))]
 
 
 def check_before_retrying(operation: str) -> str:
-    """What to do about a write that may have been carried out."""
+    """Return the advice for a write that may have been carried out."""
     how = ": appointments.find_created(body, since=...) finds it" if operation == "appointments.create" else ""
     return f"Look before you send it again{how}"
 
 
 PERSONAL_DATA: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S+@\S+")
-"""What has no business in a log: ids and addresses that the service's text may quote."""
+"""Ids and addresses, which the service's texts may quote and logs must not contain."""
 
 
 def redact(text: str) -> str:
-    """One short line without ids and addresses."""
-    printable = "".join(each if each.isprintable() else " " for each in text)
+    """Return up to 200 characters of `text` in one line, with ids and addresses replaced by "…"."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
     return PERSONAL_DATA.sub("…", " ".join(printable.split()))[:200]

@@ -1,4 +1,4 @@
-"""The stream of events as records of the standard library's `logging`, under "coaching_async"."""
+"""Events as records of the standard library's `logging`, in the logger "coaching_async"."""
 
 import logging
 from typing import Final
@@ -22,7 +22,7 @@ logger: Final = logging.getLogger("coaching_async")
 
 
 def log_event(event: Event) -> None:
-    """A reader of the stream: WARNING for a write cut off in flight, INFO for a retry, DEBUG for the rest."""
+    """Log an event: WARNING for a write that was cancelled in flight, INFO for a retry, DEBUG for all others."""
     match event:
         case CallFinished(is_cancelled=True) if event.processed != "no":
             logger.warning(
@@ -36,17 +36,17 @@ def log_event(event: Event) -> None:
             _log_at(logging.DEBUG, event)
 
 
-def isolated(reader: Emit | None) -> Emit:
-    """A reader that is not ours: what it raises is logged, for who only watches must not change what happens."""
+def isolated(handler: Emit | None) -> Emit:
+    """Return an event handler that logs the exceptions of `handler`, because observing a call must not change it."""
 
-    def read(event: Event) -> None:
-        if reader is not None:
+    def handle(event: Event) -> None:
+        if handler is not None:
             try:
-                reader(event)
+                handler(event)
             except Exception:
                 logger.exception("on_event failed on %s", type(event).__name__)
 
-    return read
+    return handle
 
 
 def _log_at(level: int, event: Event) -> None:

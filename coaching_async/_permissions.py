@@ -1,4 +1,4 @@
-"""Which permission each operation needs, and what to advise when it is missing."""
+"""The permissions of each operation, and advice for error responses."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,7 +10,7 @@ ADVICE_BY_CODE: Final[Mapping[str, str]] = {
     "not.a.user": "it speaks of the caller, so it needs a user's token: see with_auth",
     "response.entity.too.large": "ask for less at once: a smaller page_size, or no expand",
 }
-"""By error code."""
+"""Advice by error code."""
 
 
 PERMISSIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,11 +34,13 @@ PERMISSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule_slots.get_job": ("coaching:scheduleSlotJob:view",),
     "schedule_slots.find": ("coaching:scheduleSlotJob:add", "coaching:scheduleSlotJob:view"),
 }
-"""By operation, one of which its token has to have. Whoever has a part in an appointment may do some without."""
+"""Operation → permissions, of which the token needs at least one.
+
+The participants of an appointment may call some operations without."""
 
 
 def advice_for(operation: str, status: int, code: str | None) -> str | None:
-    """What to do, if there is anything to say."""
+    """Return what to do about an error response; None if there is no advice."""
     if status == 403 and operation in PERMISSIONS:
         return f"its token needs {' or '.join(PERMISSIONS[operation])}"
     return ADVICE_BY_CODE.get(code or "")

@@ -1,4 +1,4 @@
-"""Where a region's API host and login host are."""
+"""The API host and the login host of a region, a domain or a URL."""
 
 from ipaddress import ip_address
 from typing import Final, NamedTuple
@@ -51,7 +51,7 @@ class Hosts(NamedTuple):
 def resolve_hosts(
     region: str | None = None, base_url: str | None = None, login_url: str | None = None, *, allow_http: bool = False
 ) -> Hosts:
-    """Resolve what the user gave: a region in any of its spellings, or the URLs themselves."""
+    """Return the hosts of a region in any spelling, or of the URLs. Raise `ConfigurationError` for invalid ones."""
     if base_url is None and login_url is not None:
         raise ConfigurationError("login_url goes with base_url: give both, or a region alone")
     if region is not None and base_url is not None:
@@ -66,14 +66,14 @@ def resolve_hosts(
 
 
 def _region_url(region: str) -> str:
-    """The API's URL of a region by its AWS name, its domain, or any of its hosts; another URL stays as it is."""
+    """Return the API URL of an AWS region, a Genesys domain, or a host of it. Any other URL is returned unchanged."""
     name = region.strip().lower().rstrip("/")
     if "://" in name and not name.startswith(tuple(f"https://{prefix}" for prefix in PREFIXES)):
         return region
     name = name.removeprefix("https://")
     domain = REGIONS.get(name.replace("_", "-"), name)
     if "." not in domain or not set(domain) <= HOST_CHARACTERS:
-        shown = "this one" if "@" in region else repr(region)  # a userinfo may be a password
+        shown = "this one" if "@" in region else repr(region)  # a userinfo may contain a password
         raise ConfigurationError(f"unknown region {shown}: use one of {', '.join(REGIONS)}, or your org's domain")
     for prefix in PREFIXES:
         domain = domain.removeprefix(prefix)
@@ -81,7 +81,7 @@ def _region_url(region: str) -> str:
 
 
 def _login_url(base_url: str) -> str:
-    """`https://api.X` has its login host at `https://login.X`; a host of another name answers for both itself."""
+    """Return `https://login.X` for `https://api.X`. A host with another name is its own login host."""
     scheme, host = base_url.split("://", 1)
     if "/" in host:
         raise ConfigurationError("base_url has a path, so it is a gateway: give its login_url too")
@@ -91,13 +91,13 @@ def _login_url(base_url: str) -> str:
 def _validated_url(what: str, url: str, *, allow_http: bool) -> str:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where the port is no number
-        (parts.hostname or "").encode("idna")  # raises where a label is empty or too long
+        _ = parts.port  # raises ValueError if the port is not a number
+        (parts.hostname or "").encode("idna")  # raises UnicodeError if a label is empty or too long
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"{what} has to be a URL such as https://api.mypurecloud.com")
-    # A backslash or a userinfo sends some URL parsers to another host than the reader sees.
+    # With a backslash or a userinfo, some URL parsers read another host than a person does.
     if (
         parts.username is not None
         or parts.query

@@ -1,4 +1,4 @@
-"""What is a value: it is what is in it."""
+"""`Value`: the base of classes that are compared by their fields."""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,10 +11,10 @@ __all__ = ["Value"]
 
 
 class Value:
-    """Equal to what is of the same class and has the same in its fields; its repr shows them.
+    """Equality, hash and repr by the fields of an attrs class.
 
-    attrs would write these methods anew for each class: to compile them takes longer than the rest of the class, and all
-    of it is done while the package is imported. Comparing takes 3 µs for the largest model instead of 1.
+    attrs would generate these methods for each class. Compiling them takes longer than the rest of the class, and happens
+    at import. In return, a comparison of the largest model takes 3 µs instead of 1 µs.
     """
 
     __slots__ = ()

@@ -33,7 +33,7 @@ BAD_OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-async def test_a_borrowed_client_is_used_and_left_open():
+async def test_a_borrowed_http_client_is_used_and_left_open():
     service = Service([answer({"id": "1"})])
 
     async with service.client() as client:
@@ -44,7 +44,7 @@ async def test_a_borrowed_client_is_used_and_left_open():
     await service.http.aclose()
 
 
-async def test_an_own_client_is_closed_at_the_end_and_may_be_closed_twice():
+async def test_the_clients_own_http_client_is_closed_at_the_end_and_closing_is_idempotent():
     async with CoachingClient(AccessToken(TOKEN)) as client:
         pass
     await client.aclose()
@@ -52,7 +52,7 @@ async def test_an_own_client_is_closed_at_the_end_and_may_be_closed_twice():
     assert http_of(client).is_closed
 
 
-async def test_a_closed_client_says_so_at_once():
+async def test_a_call_of_a_closed_client_raises_client_misuse():
     service = Service([answer({"id": "1"})])
     async with service.client() as client:
         pass
@@ -65,7 +65,7 @@ async def test_a_closed_client_says_so_at_once():
     await service.http.aclose()
 
 
-async def test_an_own_client_follows_nothing_and_keeps_no_cookies():
+async def test_the_clients_own_http_client_follows_no_redirects_and_keeps_no_cookies():
     async with CoachingClient(AccessToken(TOKEN)) as client:
         http = http_of(client)
         http.cookies.extract_cookies(
@@ -93,7 +93,7 @@ async def test_the_token_is_fetched_from_the_login_host_and_used_at_the_api_host
     assert client.stats() == Stats(calls=3, requests=3, tokens=1)
 
 
-async def test_at_most_max_concurrency_requests_are_under_way():
+async def test_up_to_max_concurrency_requests_are_sent_at_the_same_time():
     inside = most = 0
 
     class Slow(httpx.AsyncBaseTransport):
@@ -114,7 +114,7 @@ async def test_at_most_max_concurrency_requests_are_under_way():
     assert most == 3
 
 
-async def test_a_gateways_path_goes_before_ours():
+async def test_the_path_of_a_gateway_precedes_the_path_of_the_api():
     service = Service([answer({"id": "1"})])
     client = CoachingClient(
         AccessToken(TOKEN), base_url="https://gw.test/gc/", login_url="https://gw.test/login", http_client=service.http
@@ -127,7 +127,7 @@ async def test_a_gateways_path_goes_before_ours():
 
 
 @pytest.mark.parametrize("wrong", BAD_OPTIONS)
-def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]):
+def test_invalid_options_are_rejected(wrong: dict[str, Any]):
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         CoachingClient(AccessToken(TOKEN), **wrong)
 
@@ -141,7 +141,7 @@ def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]):
         ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: FileNotFoundError"),
     ],
 )
-async def test_an_environment_that_cannot_work_is_told_when_the_client_is_opened(
+async def test_an_invalid_environment_is_reported_when_the_client_is_opened(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
 ):
     monkeypatch.setenv(variable, value)
@@ -167,7 +167,7 @@ def test_the_environment_configures_a_client():
     assert url_of(local) == "http://127.0.0.1:8080"
 
 
-async def test_the_environment_is_no_reason_to_go_without_an_option():
+async def test_from_env_passes_options_on():
     told: list[Event] = []
     service = Service([answer({"id": "1"})])
     token = {"GENESYSCLOUD_ACCESS_TOKEN": TOKEN, "GENESYSCLOUD_REGION": "https://api.test"}
@@ -189,7 +189,7 @@ def test_from_env_takes_every_option_that_a_client_takes():
     assert taken == get_type_hints(ClientOptions)
 
 
-def test_the_real_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch):
+def test_from_env_reads_the_process_environment_by_default(monkeypatch: pytest.MonkeyPatch):
     for name in ("GENESYSCLOUD_REGION", "GENESYSCLOUD_ACCESS_TOKEN", *CREDENTIALS):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigurationError):
@@ -198,7 +198,7 @@ def test_the_real_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch
     CoachingClient.from_env()
 
 
-async def test_an_access_token_in_the_environment_wins():
+async def test_an_access_token_in_the_environment_takes_precedence():
     client = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_ACCESS_TOKEN": "abc"})
 
     tokens = way_of(client).send.send.tokens
@@ -218,13 +218,13 @@ async def test_an_access_token_in_the_environment_wins():
         ),
     ],
 )
-def test_what_the_environment_lacks_is_named(given: dict[str, str], missing: str):
+def test_missing_environment_variables_are_named(given: dict[str, str], missing: str):
     with pytest.raises(ConfigurationError, match=re.escape(missing)) as caught:
         CoachingClient.from_env(given)
     assert "GENESYSCLOUD_ACCESS_TOKEN instead" in str(caught.value)
 
 
-def test_a_bad_token_in_the_environment_is_a_configuration_error_that_does_not_show_it():
+def test_an_invalid_token_in_the_environment_is_a_configuration_error_that_does_not_show_it():
     given = CREDENTIALS | {"GENESYSCLOUD_ACCESS_TOKEN": "s3cret token"}
 
     with pytest.raises(ConfigurationError, match="GENESYSCLOUD_ACCESS_TOKEN: an access token has only") as caught:
@@ -234,7 +234,7 @@ def test_a_bad_token_in_the_environment_is_a_configuration_error_that_does_not_s
     assert caught.value.__context__ is None
 
 
-def test_a_bad_region_in_the_environment_shows_no_secret_in_any_frame():
+def test_an_invalid_region_in_the_environment_shows_no_secret_in_any_frame():
     with pytest.raises(ConfigurationError, match="unknown region") as caught:
         CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": "nowhere"})
 
@@ -250,7 +250,7 @@ def walk(error: BaseException) -> Iterator[FrameType]:
         traceback = traceback.tb_next
 
 
-def test_secrets_are_not_in_the_repr_of_anything_a_client_is_made_of():
+def test_no_repr_of_a_clients_parts_shows_a_secret():
     client = CoachingClient(ClientCredentials("id", "s3cret"))
 
     assert "s3cret" not in f"{client!r} {client.appointments!r} {vars(client)!r}"
@@ -267,6 +267,6 @@ def test_secrets_are_not_in_the_repr_of_anything_a_client_is_made_of():
         ({"on_event": anyio.sleep}, "on_event is a plain function"),
     ],
 )
-def test_what_cannot_work_is_refused_when_the_client_is_made(options: dict[str, Any], problem: str):
+def test_arguments_of_a_wrong_type_are_rejected_when_the_client_is_made(options: dict[str, Any], problem: str):
     with pytest.raises(ConfigurationError, match=problem):
         CoachingClient(**{"auth": AccessToken(TOKEN)} | options)

@@ -18,7 +18,7 @@ from coaching_async._events import (
 from tests.support.doubles import Service, answer
 
 
-def test_counters_count_what_happened():
+def test_counters_count_events():
     counters = Counters()
     assert counters.snapshot() == Stats()
 
@@ -44,7 +44,7 @@ def test_counters_count_what_happened():
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("in_bulk", [False, True])
-async def test_a_call_tells_how_long_it_waited_for_its_turn_and_backoff_is_not_that(in_bulk: bool):
+async def test_waited_is_the_time_spent_waiting_for_permits_and_slots_without_backoff(in_bulk: bool):
     """Three seconds because of a 429; then for a permit, until the first of two is free again. In bulk no time runs meanwhile."""
     events: list[Any] = []
     timeout = 10.0 if in_bulk else 200.0
@@ -67,7 +67,7 @@ async def test_a_call_tells_how_long_it_waited_for_its_turn_and_backoff_is_not_t
 
 
 @pytest.mark.anyio
-async def test_a_call_that_is_cancelled_in_line_tells_how_long_it_waited():
+async def test_a_call_that_is_cancelled_while_it_waits_reports_how_long_it_waited():
     events: list[Any] = []
     async with Service([answer({"id": "1"})]).client(
         on_event=events.append, rate_limit=RateLimit(1, per=60.0), timeout=200.0
@@ -82,8 +82,8 @@ async def test_a_call_that_is_cancelled_in_line_tells_how_long_it_waited():
 
 
 @pytest.mark.anyio
-async def test_what_a_hook_sets_in_its_context_when_a_call_starts_is_there_at_each_event_of_that_call():
-    """That is how concurrent calls are told apart, though their events have no number."""
+async def test_a_context_variable_that_a_hook_sets_at_the_start_of_a_call_is_visible_at_each_event_of_that_call():
+    """This distinguishes concurrent calls, whose events have no id."""
     number: ContextVar[int | None] = ContextVar("number", default=None)
     told: list[tuple[int | None, Event]] = []
 

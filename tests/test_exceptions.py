@@ -26,7 +26,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_every_error_pickles_and_copies_with_all_it_carries(cls: type[CoachingError]):
+def test_every_error_can_be_pickled_and_copied_with_its_attributes(cls: type[CoachingError]):
     error = cls("something happened", processed="maybe")
     error.attempts, error.operation = 3, "appointments.get"
     error.partial = (Appointment(id="1"),)
@@ -39,7 +39,7 @@ def test_every_error_pickles_and_copies_with_all_it_carries(cls: type[CoachingEr
         assert vars(twin) == vars(error)
 
 
-def test_an_error_carries_what_its_class_promises():
+def test_every_error_has_the_attributes_of_its_class():
     error = OutcomeUnknown("x")
     error.reference = AppointmentReference(id="1")
     assert pickle.loads(pickle.dumps(error)).reference == AppointmentReference(id="1")
@@ -48,7 +48,7 @@ def test_an_error_carries_what_its_class_promises():
     assert pickle.loads(pickle.dumps(answered)).details == (ErrorDetail(field_name="f"),)
 
 
-def test_errors_are_what_python_calls_them_too():
+def test_errors_are_also_the_matching_builtin_exceptions():
     assert issubclass(DeadlineExceeded, TimeoutError)
     assert issubclass(coaching_async.ConfigurationError, ValueError)
     assert issubclass(coaching_async.ClientMisuse, RuntimeError)
@@ -73,11 +73,11 @@ def test_errors_are_what_python_calls_them_too():
         (599, ServerError),
     ],
 )
-def test_a_status_has_its_class(status: int, cls: type[ResponseError]):
+def test_each_status_has_its_exception_class(status: int, cls: type[ResponseError]):
     assert ResponseError.of_status(status) is cls
 
 
-def test_the_worse_of_two_says_that_more_may_be_done():
+def test_the_worst_of_two_processed_values_is_the_later_one():
     assert worst_processed("no", "maybe") == worst_processed("maybe", "no") == "maybe"
     assert worst_processed("yes", "maybe") == "yes"
     assert worst_processed("no", "no") == "no"

@@ -15,7 +15,7 @@ from tests.support.doubles import Service, answer, request_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_every_event_is_a_record_at_debug_and_a_retry_at_info(caplog: pytest.LogCaptureFixture):
+async def test_every_event_is_logged_at_debug_and_a_retry_at_info(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG, "coaching_async")
 
     async with Service([answer(status=503), answer({"id": "1"}, ININ_Correlation_Id="c-1")]).client() as client:
@@ -31,7 +31,7 @@ async def test_every_event_is_a_record_at_debug_and_a_retry_at_info(caplog: pyte
     assert not [text for _, text in said if "an-id" in text]
 
 
-async def test_what_failed_is_told_by_its_kind(caplog: pytest.LogCaptureFixture):
+async def test_a_failed_request_is_logged_with_the_class_of_its_error(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG, "coaching_async")
 
     async with Service([httpx.ReadError("cut")]).client() as client:
@@ -43,7 +43,7 @@ async def test_what_failed_is_told_by_its_kind(caplog: pytest.LogCaptureFixture)
     assert any("annotations.update: OutcomeUnknown after " in text for text in said)
 
 
-async def test_a_write_that_is_cancelled_in_flight_is_one_warning_and_nothing_else_is(
+async def test_a_write_that_is_cancelled_in_flight_is_the_only_warning(
     caplog: pytest.LogCaptureFixture,
 ):
     service = Service([answer({"id": "1"})])
@@ -65,7 +65,7 @@ async def test_a_write_that_is_cancelled_in_flight_is_one_warning_and_nothing_el
     assert warnings[0].startswith("appointments.delete was cancelled in flight and may have been carried out")
 
 
-async def test_who_wants_no_records_pays_for_none(caplog: pytest.LogCaptureFixture):
+async def test_no_record_is_made_when_its_level_is_disabled(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.WARNING, "coaching_async")
 
     async with Service([answer({"id": "1"})]).client() as client:
@@ -75,7 +75,7 @@ async def test_who_wants_no_records_pays_for_none(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_ctrl_c_comes_out_as_itself_and_a_write_that_it_hit_is_a_warning(
+def test_ctrl_c_is_raised_unchanged_and_an_interrupted_write_is_a_warning(
     backend: str, caplog: pytest.LogCaptureFixture
 ):
     async def interrupting(_: httpx.Request) -> httpx.Response:
@@ -95,7 +95,7 @@ def test_ctrl_c_comes_out_as_itself_and_a_write_that_it_hit_is_a_warning(
     assert [record.levelname for record in caplog.records if record.name == "coaching_async"] == ["WARNING"]
 
 
-async def test_a_handler_that_raises_changes_no_call():
+async def test_an_exception_of_a_log_handler_changes_no_call():
     def spoil(_: logging.LogRecord) -> bool:
         raise ValueError("handler")
 
@@ -110,7 +110,9 @@ async def test_a_handler_that_raises_changes_no_call():
         logger.setLevel(logging.NOTSET)
 
 
-async def test_the_password_of_a_socks_proxy_is_in_no_log_and_still_reaches_the_proxy(caplog: pytest.LogCaptureFixture):
+async def test_the_password_of_a_socks_proxy_is_not_logged_and_still_reaches_the_proxy(
+    caplog: pytest.LogCaptureFixture,
+):
     caplog.set_level(logging.DEBUG, "httpcore")
     request = httpcore.Request("GET", "https://api.test/", extensions={"trace": HttpcoreTrace(request_of())})
 

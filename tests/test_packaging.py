@@ -1,4 +1,4 @@
-"""What a user gets who installs the package and nothing else."""
+"""What an installation without extras contains."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ BROUGHT = {"certifi", "h11", "httpcore", "idna", "typing_extensions"}
 
 
 @pytest.mark.timeout(180)
-def test_installed_alone_it_brings_four_libraries_and_imports(tmp_path: Path):
+def test_the_package_without_extras_installs_four_libraries_and_can_be_imported(tmp_path: Path):
     python = tmp_path / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path], check=True)
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
@@ -40,7 +40,7 @@ def test_installed_alone_it_brings_four_libraries_and_imports(tmp_path: Path):
     )
 
 
-def test_the_pythons_that_it_names_are_those_that_it_is_tested_on():
+def test_the_classifiers_name_the_pythons_that_are_tested():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert project["requires-python"] == f">={VERSIONS[0]}"

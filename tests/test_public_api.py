@@ -17,11 +17,11 @@ def test_all_is_exact():
     assert public - submodules == set(coaching_async.__all__)
 
 
-def test_every_model_is_shown():
+def test_every_model_is_exported():
     assert set(models.__all__) <= set(coaching_async.__all__)
 
 
-def test_classes_name_the_package_they_are_imported_from():
+def test_public_classes_name_the_package_as_their_module():
     for name in coaching_async.__all__:
         value = getattr(coaching_async, name)
         if isinstance(value, type):
@@ -29,12 +29,12 @@ def test_classes_name_the_package_they_are_imported_from():
             assert pickle.loads(pickle.dumps(value)) is value
 
 
-def test_every_module_says_what_it_is_for():
+def test_every_module_has_a_docstring():
     for module in pkgutil.iter_modules(coaching_async.__path__, "coaching_async."):
         assert importlib.import_module(module.name).__doc__, module.name
 
 
-def test_importing_starts_nothing_and_needs_only_the_core():
+def test_importing_starts_no_threads_and_needs_no_extras():
     code = (
         "import logging, sys, threading; import coaching_async;"
         "assert threading.active_count() == 1; assert not logging.root.handlers;"

@@ -7,7 +7,7 @@ IRELAND = Hosts("https://api.mypurecloud.ie", "https://login.mypurecloud.ie")
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_every_region_has_its_two_hosts(name: str):
+def test_every_region_has_an_api_host_and_a_login_host(name: str):
     domain = REGIONS[name]
 
     assert resolve_hosts(name) == (f"https://api.{domain}", f"https://login.{domain}")
@@ -40,19 +40,19 @@ def test_without_a_region_it_is_us_east_1():
     assert resolve_hosts() == Hosts("https://api.mypurecloud.com", "https://login.mypurecloud.com")
 
 
-def test_a_domain_of_tomorrow_is_accepted_and_an_unknown_name_is_not():
+def test_an_unknown_domain_is_accepted_and_an_unknown_region_name_is_not():
     assert resolve_hosts("xyz9.pure.cloud").api == "https://api.xyz9.pure.cloud"
     with pytest.raises(ConfigurationError, match="unknown region 'eu-west-99': use one of us-east-1"):
         resolve_hosts("eu-west-99")
 
 
-def test_a_host_without_an_api_prefix_answers_for_the_login_too():
+def test_a_host_without_an_api_prefix_is_its_own_login_host():
     assert resolve_hosts(base_url="http://127.0.0.1:8080/") == ("http://127.0.0.1:8080", "http://127.0.0.1:8080")
     assert resolve_hosts(base_url="http://[::1]:8080").login == "http://[::1]:8080"
     assert resolve_hosts("http://localhost:8080").login == "http://localhost:8080"
 
 
-def test_a_gateway_has_paths_of_its_own():
+def test_a_gateway_may_have_a_path():
     gateway = resolve_hosts(base_url="https://gw.example/genesys/api/", login_url="https://gw.example/genesys/login")
 
     assert gateway == ("https://gw.example/genesys/api", "https://gw.example/genesys/login")
@@ -85,12 +85,12 @@ def test_a_gateway_has_paths_of_its_own():
         ({"region": "http://127.0.0.1.evil.example"}, "in the clear"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(given: dict[str, str], says: str):
+def test_invalid_regions_and_urls_are_rejected(given: dict[str, str], says: str):
     with pytest.raises(ConfigurationError, match=says):
         resolve_hosts(**given)
 
 
-def test_plain_http_elsewhere_takes_a_word():
+def test_plain_http_to_other_hosts_than_loopback_needs_allow_http():
     assert resolve_hosts(base_url="http://sandbox.internal", allow_http=True).api == "http://sandbox.internal"
 
 

@@ -1,1 +1,1 @@
-"""One call of a method: its session, its deadline, its decoded answer or its error."""
+"""One call: its session, its deadline, and its decoded response or its error."""

@@ -1,4 +1,4 @@
-"""Responses: decoded into a value, turned into an error, or shown as they came."""
+"""Responses: deserialization into a value, conversion into an error, and capture for `raw`."""
 
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -62,7 +62,7 @@ def decode_json(content: bytes) -> Json:
 
 
 def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Page[T]]:
-    """Reads the page of that number, and refuses any other."""
+    """Return a decoder of page `number`, which raises `ValueError` for any other page."""
 
     def parse(content: bytes) -> Page[T]:
         page = decode(cls, content)
@@ -74,7 +74,7 @@ def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Page[T]]:
 
 
 def error_from_response(response: Response, call: CallContext) -> ResponseError:
-    body = parse_object(response.content)  # a gateway sends a page, or nothing
+    body = parse_object(response.content)  # a gateway may send HTML, or no body
     code, message = _string_field(body, "code"), _string_field(body, "message")
     parts = [f"{call.operation}: {response.status}"]
     if code:
@@ -95,7 +95,7 @@ def _error_details(value: object) -> tuple[ErrorDetail, ...]:
     try:
         return tuple(from_dict(ErrorDetail, detail) for detail in cast("list[dict[str, object]]", value or ()))
     except (TypeError, ValueError):
-        return ()  # an error about an error helps nobody
+        return ()  # the details are optional: their defects must not hide the error
 
 
 def _correlation_suffix(response: Response) -> str:
@@ -109,10 +109,10 @@ def _string_field(body: dict[str, object], name: str) -> str | None:
 
 @attrs.frozen(eq=False, repr=False)
 class RawResponse(Value, Generic[T]):
-    """An answer as it came, and the value that the method makes of it.
+    """The raw response of a call, and the value that the method returns for it.
 
-    `headers` finds names in any case. `attempts` counts the requests of the call, and `elapsed` is how many seconds it took,
-    waiting included.
+    Names in `headers` are case-insensitive. `attempts` counts the requests of the call. `elapsed` is the duration of the call
+    in seconds, waiting included.
     """
 
     status: int
@@ -125,7 +125,7 @@ class RawResponse(Value, Generic[T]):
 
     @property
     def json(self) -> Json:
-        """The body as it came, None where there is none, or none that is JSON."""
+        """The parsed body; None where it is empty or not JSON."""
         try:
             return cast("Json", parse_json(self._content))
         except ValueError:
@@ -133,9 +133,9 @@ class RawResponse(Value, Generic[T]):
 
     @property
     def value(self) -> T:
-        """What the method gives.
+        """The value that the method returns.
 
-        After a 202 there is nothing yet: then this raises `OutcomeUnknown`, whose `reference` points to what will be.
+        After a 202 there is none yet. Then this raises `OutcomeUnknown`, and its `reference` locates the future resource.
         """
         if isinstance(self._value, OutcomeUnknown):
             raise self._value
@@ -143,23 +143,23 @@ class RawResponse(Value, Generic[T]):
 
 
 def to_raw_response(call: CallContext, elapsed: float, value: T) -> RawResponse[T]:
-    """The last answer of a call, and what became of it."""
-    answer = call.last_response
-    assert answer is not None  # noqa: S101 # a call that gave a value had one
+    """Return the last response of a call that returned `value`."""
+    response = call.last_response
+    assert response is not None  # noqa: S101 # a call that returned a value had one
     return RawResponse(
-        answer.status,
-        answer.headers,
-        answer.correlation_id,
+        response.status,
+        response.headers,
+        response.correlation_id,
         call.attempts,
         elapsed,
-        answer.content,
+        response.content,
         call.pending_error or value,
     )
 
 
 @attrs.define(eq=False, repr=False)
 class Capture:
-    """The last call that was made while somebody was looking."""
+    """The last call that was made in a `capture_response` block."""
 
     call: CallContext | None = None
     elapsed: float = 0.0
@@ -170,7 +170,7 @@ _capture: Final[ContextVar[Capture | None]] = ContextVar("coaching_async.capture
 
 @contextmanager
 def capture_response() -> Generator[Capture]:
-    """Keep the answer of the calls that are made in this block."""
+    """Capture the calls that are made in this block."""
     capture = Capture()
     token = _capture.set(capture)
     try:
@@ -180,7 +180,7 @@ def capture_response() -> Generator[Capture]:
 
 
 def take_capture() -> AbstractContextManager[Capture | None]:
-    """Who is looking, and nobody else for as long as the call takes: what is started in it is a call of its own."""
+    """Return the capture for one call, and suspend it meanwhile, because hooks and token sources may make calls too."""
     capture = _capture.get()
     return NO_CAPTURE if capture is None else _suspended(capture)
 
@@ -198,7 +198,7 @@ def _suspended(capture: Capture) -> Generator[Capture]:
 
 
 def refuse_capture() -> None:
-    """Raise `TypeError` where somebody is looking: of many calls there is no one answer to show."""
+    """Raise `TypeError` in a `capture_response` block, because a bulk has no single response."""
     if _capture.get() is not None:
         raise TypeError(
             "raw() shows the answer of one call, and a bulk makes many: call it in the bulk, as in "

@@ -1,4 +1,4 @@
-"""What a client is in one event loop: the way that its requests take, and the calls that are under way."""
+"""State of a client in one event loop: one request pipeline per identity, the open calls, and the HTTP client."""
 
 import os
 import warnings
@@ -25,12 +25,12 @@ CLIENT_CLOSED: Final = "this client is closed: make a new one, or call inside it
 
 
 CLOSE_GRACE_PERIOD: Final = 2.0
-"""Seconds that closing waits for the calls that it has ended: their own code may have something to tidy up."""
+"""Seconds that closing waits for the calls that it cancelled, because the code around them may need to clean up."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class Identity:
-    """As whom requests are sent, and how fast that one may."""
+    """An authentication, and the rate limit of its requests."""
 
     auth: Grant | TokenSource
     rate_limit: RateLimit
@@ -38,27 +38,27 @@ class Identity:
 
 @attrs.frozen(eq=False, repr=False)
 class Pipeline:
-    """The way of one identity's requests, and the parts of it that can be got ready."""
+    """The middleware and the transport of one identity's requests."""
 
     send: Send
     tokens: TokenSource
     ping: Send
-    """Without token and rate limit, and content with any answer."""
+    """Sends without token and rate limit, and accepts any status."""
 
 
 @attrs.define(eq=False, repr=False)
 class AcceptAnyStatus:
-    """Takes each answer for a good one: somebody is there."""
+    """Middleware that makes any response a success, because it proves that the host is reachable."""
 
     send: Send
 
     async def __call__(self, request: Request) -> Response:
-        """Send; only what gets no answer fails."""
+        """Send the request. Only a request without a response fails."""
         return attrs.evolve(await self.send(request), status=204)
 
 
 class Session:
-    """The ways of requests, as long as it is open."""
+    """The pipelines, open calls and HTTP client of a client in one event loop."""
 
     def __init__(
         self, new_pipeline: Callable[[Identity], Pipeline], background: BackgroundTasks, http_client: LazyHttpClient
@@ -81,25 +81,25 @@ class Session:
         return pipeline
 
     def raise_if_closed(self) -> None:
-        """Raise `ClientMisuse` where it is."""
+        """Raise `ClientMisuse` if the session is closed."""
         if self.is_closed:
             raise ClientMisuse(CLIENT_CLOSED)
 
     def add_call(self, call: anyio.CancelScope) -> None:
-        """A call is under way: closing cancels it."""
+        """Register an open call, which closing cancels."""
         self._owner_pid = os.getpid()
         self._calls.add(call)
 
     def remove_call(self, call: anyio.CancelScope) -> None:
-        """A call is over."""
+        """Remove a call that has ended."""
         self._calls.discard(call)
         if not self._calls:
             self._idle.notify_all()
 
     async def aclose(self) -> None:
-        """End the calls under way, and then the connections: these also when the caller is cancelled in the middle.
+        """Cancel the open calls, then close the connections, even if this task is cancelled meanwhile.
 
-        Who comes second waits for the first.
+        Idempotent: a second task waits until the first has closed the session.
         """
         if self.is_closed:
             await self._closed.wait()
@@ -119,7 +119,7 @@ class Session:
                 self._closed.set()
 
     def discard(self) -> None:
-        """Its event loop is gone, and with it all that could be closed."""
+        """Mark the session as closed. Its event loop is closed, so its connections cannot be."""
         self.is_closed = True
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""Annotations: the notes on an appointment."""
+"""Annotations of appointments: the operations below `/api/v2/coaching/appointments/{appointmentId}/annotations`."""
 
 from coaching_async._pagination.listing import Listing
 from coaching_async.models.annotations import AccessType, Annotation
@@ -10,21 +10,22 @@ __all__ = ["Annotations"]
 
 
 class Annotations(Resource):
-    """The notes on an appointment, public or private.
+    """Annotations: public or private notes on an appointment.
 
-    Private ones need the `privateAnnotation` permission, or being the appointment's creator or facilitator. Besides what
-    is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`, `Unauthorized`,
-    `RateLimited`, `ServerError` and `DecodeError`; those that write, `OutcomeUnknown`.
+    Private annotations need the `privateAnnotation` permission, or being the appointment's creator or facilitator.
+
+    Besides the errors named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
+    `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`. Methods that write may raise `OutcomeUnknown`.
     """
 
     __slots__ = ()
 
     def list(self, appointment_id: str, *, page_size: int = 100) -> Listing[Annotation]:
-        """The annotations of an appointment that this token may see.
+        """Return the annotations of an appointment that the token may view.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations
         Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
-        Raises: `ValueError` now for bad arguments; `NotFound`, `Forbidden` when walked.
+        Raises: `ValueError` now for invalid arguments; `NotFound`, `Forbidden` when iterated.
         """
         return build_listing(
             self._api,
@@ -37,7 +38,7 @@ class Annotations(Resource):
         )
 
     async def get(self, appointment_id: str, annotation_id: str) -> Annotation:
-        """One annotation.
+        """Return one annotation.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
         Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
@@ -48,7 +49,7 @@ class Annotations(Resource):
         )
 
     async def create(self, appointment_id: str, text: str, *, access_type: AccessType | str) -> Annotation:
-        """Add an annotation, for everybody related to the appointment (Public) or its leaders (Private).
+        """Add an annotation, visible to all users related to the appointment (Public) or to its leaders (Private).
 
         HTTP: POST /api/v2/coaching/appointments/{appointmentId}/annotations
         Permission: coaching:annotation:add or coaching:privateAnnotation:add, or being related to the appointment
@@ -65,7 +66,7 @@ class Annotations(Resource):
         )
 
     async def update(self, appointment_id: str, annotation_id: str, text: str) -> Annotation:
-        """Replace the text of an annotation, the only thing that can change.
+        """Replace the text of an annotation. Nothing else of it can be changed.
 
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
         Permission: coaching:annotation:edit or coaching:privateAnnotation:edit, or being the appointment's creator or

@@ -42,20 +42,20 @@ __all__ = ["Appointments"]
 
 
 async def _read_until_found(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
-    """Read a new appointment until it is there; the deadline of the call ends the loop."""
-    wait = poll_intervals()
+    """Poll a new appointment until it can be read. The deadline of the call ends the loop."""
+    intervals = poll_intervals()
     while True:
         try:
             return await read(appointment_id)
         except NotFound:
-            await anyio.sleep(next(wait))
+            await anyio.sleep(next(intervals))
 
 
 class Appointments(Resource):
     """Coaching appointments.
 
-    Besides what is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
-    `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`; those that write, `OutcomeUnknown`.
+    Besides the errors named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
+    `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`. Methods that write may raise `OutcomeUnknown`.
     """
 
     __slots__ = ()
@@ -69,20 +69,23 @@ class Appointments(Resource):
         consistency: Consistency = "default",
         **filters: Unpack[AppointmentFilters],
     ) -> Listing[Appointment]:
-        """The appointments of users, in whatever role they have in them.
+        """Return the appointments of users, in any role.
 
-        The filters are `interval`, `statuses`, `facilitator_ids`, `sort_order`, `relationships`, `completion_interval`,
-        `overdue` and `interval_condition`: see `AppointmentFilters`. `page_size` counts appointments; the service may cap
-        it. `cursor` is that of an earlier walk with the same arguments: it goes on there. `consistency="verify"` walks the
-        list until two walks agree. More ids than one request can carry are split over several: an appointment that two of
-        them have comes once, and `sort_order` holds over all.
+        - The filters are `interval`, `statuses`, `facilitator_ids`, `sort_order`, `relationships`, `completion_interval`,
+          `overdue` and `interval_condition`: see `AppointmentFilters`.
+        - `page_size` is the number of appointments per page; the service may use a smaller one.
+        - `cursor` resumes an earlier iteration that had the same arguments.
+        - `consistency="verify"` reads the list until two passes agree.
+        - If there are more ids than fit into one request, the list is split over several requests. Each appointment is
+          still returned once, and `sort_order` applies to all of them.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
-        Raises: `ValueError` now for bad arguments, or a cursor of others; `BadRequest`, `Forbidden` when walked.
+        Raises: `ValueError` now for invalid arguments, or a cursor of other arguments; `BadRequest`, `Forbidden` when
+        iterated.
         """
-        wanted = to_ids(user_ids)
-        if not wanted:
+        user_id_list = to_ids(user_ids)
+        if not user_id_list:
             raise ValueError("user_ids is empty: name at least one user")
         return build_listing(
             self._api,
@@ -90,7 +93,7 @@ class Appointments(Resource):
             "appointments.list",
             "appointments",
             page_size=page_size,
-            chunks=split_queries(filters, user_ids=wanted),
+            chunks=split_queries(filters, user_ids=user_id_list),
             cursor=cursor,
             consistency=consistency,
         )
@@ -103,12 +106,12 @@ class Appointments(Resource):
         consistency: Consistency = "default",
         **filters: Unpack[AppointmentFilters],
     ) -> Listing[Appointment]:
-        """The appointments of the user whose token this is. Arguments as in `list`.
+        """Return the appointments of the user of the token. Arguments as in `list`.
 
         HTTP: GET /api/v2/coaching/appointments/me
         Permission: none, but a user's token
-        Raises: `ValueError` now for bad arguments; `BadRequest` with code `not.a.user` when walked with a client's own
-        token.
+        Raises: `ValueError` now for invalid arguments; `BadRequest` with code `not.a.user` when iterated with a token
+        of client credentials.
         """
         return build_listing(
             self._api,
@@ -123,7 +126,7 @@ class Appointments(Resource):
         )
 
     async def get(self, appointment_id: str) -> Appointment:
-        """One appointment.
+        """Return one appointment.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:view, or being its attendee, creator or facilitator
@@ -138,7 +141,7 @@ class Appointments(Resource):
         concurrency: int | None = None,
         on_progress: OnProgress[str, Appointment] | None = None,
     ) -> BulkResult[str, Appointment]:
-        """Many appointments, with one request each: `CoachingClient.bulk` of `get`, whose errors are in the result.
+        """Return many appointments, with one request each: `CoachingClient.bulk` of `get`. The result includes the errors.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:view, or being their attendee, creator or facilitator
@@ -149,12 +152,12 @@ class Appointments(Resource):
     async def create(self, appointment: AppointmentCreate) -> Appointment:
         """Create an appointment.
 
-        The service may accept it for later (202); then the new appointment is read until it is there.
+        If the service accepts it for later (202), the new appointment is polled until it can be read.
 
         HTTP: POST /api/v2/coaching/appointments
         Permission: coaching:appointment:add
         Raises: `BadRequest`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been created, with `reference`
-        where it was accepted and does not appear in time. Then `find_created` looks for it.
+        where it was accepted and cannot be read before the deadline. Then `find_created` searches it.
         """
         return await self._api.write(
             Appointment,
@@ -166,27 +169,27 @@ class Appointments(Resource):
         )
 
     async def find_created(self, appointment: AppointmentCreate, *, since: datetime) -> tuple[Appointment, ...]:
-        """What `create` may have created, after an error whose `processed` is not "no": the oldest first.
+        """Return what `create` may have created, the oldest first, after an error whose `processed` is not "no".
 
-        That there is none does not say that there will be none: the service may still be at it.
+        An empty result is not final, because the service may still be creating the appointment.
 
-        `since` is when `create` was called, on this machine's clock; appointments count that were created at most a minute
-        before, because the service has a clock of its own. One that matches has the same name, start, length and
-        attendees, and the same facilitator where one was named.
+        `since` is when `create` was called, by this machine's clock. Appointments created up to one minute before are
+        included, because the service's clock may differ. A match has the same name, start, length and attendees, and the
+        same facilitator if one was given.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
         Raises: `BadRequest`, `Forbidden`.
         """
-        sought = CreatedMatcher(appointment, since)
-        when = (sought.start, sought.start + MINUTE)
-        at_that_time = self.list(sought.anybody, interval=when, interval_condition="StartsIn")
-        return sought.among([each async for each in at_that_time])
+        matcher = CreatedMatcher(appointment, since)
+        interval = (matcher.start, matcher.start + MINUTE)
+        candidates = self.list(matcher.participant, interval=interval, interval_condition="StartsIn")
+        return matcher.select([candidate async for candidate in candidates])
 
     async def update(self, appointment_id: str, changes: AppointmentUpdate) -> Appointment:
-        """Change what `changes` sets; leave the rest. A completed appointment cannot be changed.
+        """Change the fields that `changes` sets. A completed appointment cannot be changed.
 
-        The service may accept it for later (202); then the appointment is read once, and may show the old state.
+        If the service accepts it for later (202), the appointment is read once, and may still have its old state.
 
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:edit, or being its creator or facilitator
@@ -203,7 +206,7 @@ class Appointments(Resource):
         )
 
     async def delete(self, appointment_id: str) -> AppointmentReference:
-        """Delete an appointment, now or soon: the service may accept it for later. Answers what was deleted.
+        """Delete an appointment, and return a reference to it. The service may accept it for later (202).
 
         HTTP: DELETE /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:delete, or being its creator
@@ -215,11 +218,11 @@ class Appointments(Resource):
         )
 
     def list_statuses(self, appointment_id: str, *, page_size: int = 100) -> Listing[StatusChange]:
-        """The history of an appointment's status. Its entries have no id.
+        """Return the status history of an appointment. Its entries have no id.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/statuses
         Permission: coaching:appointmentStatus:view, or being its attendee, creator or facilitator
-        Raises: `ValueError` now for bad arguments; `NotFound`, `Forbidden` when walked.
+        Raises: `ValueError` now for invalid arguments; `NotFound`, `Forbidden` when iterated.
         """
         return build_listing(
             self._api,
@@ -232,7 +235,7 @@ class Appointments(Resource):
         )
 
     async def set_status(self, appointment_id: str, status: AppointmentStatus | str) -> StatusChange:
-        """Set the status: Scheduled, InProgress or Completed. `InvalidSchedule` is the service's own.
+        """Set the status: Scheduled, InProgress or Completed. Only the service sets `InvalidSchedule`.
 
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/status
         Permission: coaching:appointmentStatus:edit, or being its attendee, creator or facilitator
@@ -276,10 +279,10 @@ class Appointments(Resource):
         statuses: OneOrMany[AppointmentStatus] | None = None,
         filter: AggregateFilter | None = None,  # noqa: A002 # its name in the field
     ) -> AppointmentAggregates:
-        """Count the appointments of `interval`, its end excluded: by every metric, unless some are named.
+        """Count the appointments of `interval`, its end excluded, by the given `metrics` (default: all).
 
-        Counted are those that have one of the attendees, one of the facilitators and one of the statuses, as far as these
-        are given; `filter` stands instead of the three where something else is wanted.
+        `attendee_ids`, `facilitator_ids` and `statuses` select the appointments that have one of each. `filter` replaces
+        these three for any other selection.
 
         HTTP: POST /api/v2/coaching/appointments/aggregates/query
         Permission: coaching:appointment:view

@@ -1,4 +1,4 @@
-"""What the resources of the API have in common."""
+"""`Resource`, the base of all resources, and `build_listing` for their list methods."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, Unpack
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @attrs.frozen(eq=False, repr=False)
 class Resource(Value):
-    """Methods that are operations of the API."""
+    """A group of operations, each of them a method."""
 
     _api: ApiClient = attrs.field(repr=False)
 
@@ -33,21 +33,21 @@ def build_listing(
     chunks: Sequence[Filters] = (NO_FILTERS,),
     **how: Unpack[WalkOptions],
 ) -> Listing[T]:
-    """A list that is made of one for each of the `chunks`, whose pages are read when they are needed.
+    """Return a lazy list. It combines the list of each of the `chunks`, and has cursors only if it has walk options.
 
-    Bad arguments are refused now. Only where it is said how to walk it, it has cursors.
+    Raises `ValueError` for invalid arguments.
     """
-    urls = [api.url(*segments, filters=each).removeprefix(api.base_url) for each in chunks]
+    urls = [api.url(*segments, filters=filters).removeprefix(api.base_url) for filters in chunks]
     order = chunks[0].get("sort_order")
 
-    def reading(filters: Filters) -> Callable[[int, int], Awaitable[Page[T]]]:
+    def page_fetcher(filters: Filters) -> Callable[[int, int], Awaitable[Page[T]]]:
         async def fetch(number: int, size: int) -> Page[T]:
             return await api.get_page(cls, operation, *segments, filters=filters, number=number, size=size)
 
         return fetch
 
     return Listing(
-        tuple(map(reading, chunks)),
+        tuple(map(page_fetcher, chunks)),
         page_size,
         key=list_fingerprint(operation, str(page_size), *urls) if how else None,
         order=order if isinstance(order, SortOrder) else None,

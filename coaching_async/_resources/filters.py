@@ -1,4 +1,4 @@
-"""What appointments may be narrowed by, and how that travels."""
+"""Filters of appointments as query parameters; long lists of ids are split over several requests."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
@@ -19,55 +19,58 @@ __all__ = ["AppointmentFilters", "any_of", "non_empty", "split_ids", "split_quer
 
 
 class AppointmentFilters(TypedDict, total=False):
-    """What a list of appointments may be narrowed by; None is as good as leaving out."""
+    """The filters of a list of appointments. None is the same as leaving a filter out."""
 
     interval: IntervalLike | None
-    """When they take place; the end is excluded."""
+    """The time in which the appointments take place; its end is excluded."""
     statuses: OneOrMany[AppointmentStatus] | None
     facilitator_ids: Iterable[str] | str | None
     sort_order: SortOrder | str | None
-    """By due date."""
+    """The order by due date."""
     relationships: OneOrMany[Relationship] | None
-    """The roles that the users have in them."""
+    """The roles of the users in the appointments."""
     completion_interval: IntervalLike | None
-    """When they became Completed; the end is excluded."""
+    """The time in which the appointments became Completed; its end is excluded."""
     overdue: bool | None
-    """True gives only overdue ones, False only others."""
+    """True selects overdue appointments, False all others."""
     interval_condition: IntervalCondition | str | None
-    """Whether `interval` wants them to start in it, or to overlap it."""
+    """Whether the appointments start in `interval`, or overlap it."""
 
 
-def split_queries(filters: AppointmentFilters, **several: Sequence[str]) -> tuple[Mapping[str, QueryValue], ...]:
-    """The filters as parameters, in as many parts as their facilitators, and `several` other kinds of ids, need."""
-    same = to_query(filters)
-    split = {**several, **{name: ids for name, ids in same.items() if name == "facilitator_ids"}}
-    return tuple({**several, **same, **each} for each in split_ids(**cast("dict[str, Sequence[str]]", split)))
+def split_queries(filters: AppointmentFilters, **id_lists: Sequence[str]) -> tuple[Mapping[str, QueryValue], ...]:
+    """Return the queries that together cover the filters and the id lists; long lists of ids are split."""
+    query = to_query(filters)
+    to_split = {**id_lists, **{name: ids for name, ids in query.items() if name == "facilitator_ids"}}
+    parts = split_ids(**cast("dict[str, Sequence[str]]", to_split))
+    return tuple({**id_lists, **query, **part} for part in parts)
 
 
 def to_query(filters: AppointmentFilters) -> dict[str, QueryValue]:
-    """What the filters are as parameters; unknown names are a `TypeError`, bad values a `ValueError` or `TypeError`."""
+    """Return the filters as query parameters.
+
+    Raises `TypeError` for unknown names, and `ValueError` or `TypeError` for invalid values.
+    """
     if unknown := filters.keys() - _CONVERTERS.keys():
         raise TypeError(f"no such filter: {', '.join(sorted(unknown))}; there are {', '.join(_CONVERTERS)}")
     return {name: _CONVERTERS[name](value) for name, value in filters.items() if value is not None}
 
 
-def _boolean(wanted: object) -> str:
-    """`True` or `False`, as the API spells them."""
-    if not isinstance(wanted, bool):
-        raise TypeError(f"overdue is True, False or None, not {type(wanted).__name__}")
-    return str(wanted)
+def _boolean(value: object) -> str:
+    if not isinstance(value, bool):
+        raise TypeError(f"overdue is True, False or None, not {type(value).__name__}")
+    return str(value)  # the API spells them as Python does
 
 
 def non_empty(values: Iterable[str] | str) -> tuple[str, ...]:
-    """The values, a lone one too; none at all are refused."""
-    several = to_ids(values)
-    if not several:  # sent as nothing, it would select everything
+    """Return the values, or a single one, as a tuple. Raise `ValueError` if there are none."""
+    filter_values = to_ids(values)
+    if not filter_values:  # an absent parameter would select everything
         raise ValueError("a filter is an empty list: leave it out to get everything")
-    return several
+    return filter_values
 
 
 def any_of(dimension: AggregateDimension, values: Iterable[str] | str) -> AggregateClause:
-    """`dimension` has to be one of `values`."""
+    """Return the clause that `dimension` is one of `values`."""
     predicates = [AggregatePredicate(dimension=dimension, value=value) for value in non_empty(values)]
     return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)
 
@@ -89,31 +92,31 @@ _CONVERTERS: Final[Mapping[str, Callable[[Any], QueryValue]]] = {
 
 
 MAX_IDS: Final = 100
-"""Of one kind in one request. The service publishes no bound; that it takes so many is what its other lists do."""
+"""Maximum ids of one parameter in one request. The service documents no limit; its other lists accept 100."""
 
 
 MAX_ID_BYTES: Final = 7_000
-"""Of ids in one URL. Servers and proxies take 8,000 and more, and the rest of ours is short."""
+"""Maximum length of the ids in one URL. Servers and proxies accept at least 8,000 bytes, and the rest is short."""
 
 
-def split_ids(**several: Sequence[str]) -> tuple[Mapping[str, Sequence[str]], ...]:
-    """The ids of each name in parts, and every part of one name with every part of the others. Ids given twice are asked once.
+def split_ids(**id_lists: Sequence[str]) -> tuple[Mapping[str, Sequence[str]], ...]:
+    """Split each list into parts, and return every combination of parts. Duplicate ids are removed.
 
-    An id that is too long by itself stays whole: whether it fits is for others to say.
+    An id that is longer than a part stays whole, because the URL as a whole is checked later.
     """
-    room = MAX_ID_BYTES // max(1, len(several))
-    parts = [list(_split(name, dict.fromkeys(ids), room)) for name, ids in several.items()]
-    return tuple(dict(zip(several, each, strict=True)) for each in product(*parts))
+    max_bytes = MAX_ID_BYTES // max(1, len(id_lists))
+    parts = [list(_split(name, dict.fromkeys(ids), max_bytes)) for name, ids in id_lists.items()]
+    return tuple(dict(zip(id_lists, combination, strict=True)) for combination in product(*parts))
 
 
-def _split(name: str, ids: Iterable[str], room: int) -> Iterator[tuple[str, ...]]:
+def _split(name: str, ids: Iterable[str], max_bytes: int) -> Iterator[tuple[str, ...]]:
     part: list[str] = []
-    used = 0
-    for each in ids:
-        size = len(encode_query(**{name: [each]})) + 1
-        if part and (len(part) == MAX_IDS or used + size > room):
+    used_bytes = 0
+    for id_ in ids:
+        size = len(encode_query(**{name: [id_]})) + 1
+        if part and (len(part) == MAX_IDS or used_bytes + size > max_bytes):
             yield tuple(part)
-            part, used = [], 0
-        part.append(each)
-        used += size
+            part, used_bytes = [], 0
+        part.append(id_)
+        used_bytes += size
     yield tuple(part)

@@ -1,4 +1,4 @@
-"""What an appointment looks like that was created, though nobody was told."""
+"""Which appointments a `create` with an unknown outcome may have created."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -21,36 +21,40 @@ CLOCK_SKEW: Final = MINUTE
 
 @attrs.frozen(eq=False, repr=False)
 class CreatedMatcher:
-    """What was to be created."""
+    """Matches appointments with the one that `create` was called with."""
 
     wanted: AppointmentCreate
     since: datetime = attrs.field(converter=require_aware)
-    """When that was asked for, on this machine's clock."""
+    """When `create` was called, by this machine's clock."""
 
     @property
     def start(self) -> datetime:
-        """When it takes place, as the service cuts it."""
+        """The start of the appointment. The service truncates it to the minute."""
         return self.wanted.date_start.replace(second=0, microsecond=0)
 
     @property
-    def anybody(self) -> tuple[str, ...]:
-        """Somebody who takes part, where anybody is named."""
+    def participant(self) -> tuple[str, ...]:
+        """The id of one participant; empty if none is named."""
         facilitator = self._facilitator
         return (*self.wanted.attendee_ids, *([facilitator] if facilitator else []))[:1]
 
     @property
     def _facilitator(self) -> str | None:
-        named = self.wanted.facilitator_id
-        return None if isinstance(named, Unset) else named
+        facilitator_id = self.wanted.facilitator_id
+        return None if isinstance(facilitator_id, Unset) else facilitator_id
 
-    def among(self, found: Iterable[Appointment]) -> tuple[Appointment, ...]:
-        """Those that may be it, the oldest first."""
-        dated = [(each.date_created, each) for each in found if each.date_created and self.may_be(each)]
+    def select(self, appointments: Iterable[Appointment]) -> tuple[Appointment, ...]:
+        """Return the appointments that match and were created since then, the oldest first."""
+        dated = [
+            (appointment.date_created, appointment)
+            for appointment in appointments
+            if appointment.date_created and self.matches(appointment)
+        ]
         earliest = self.since - CLOCK_SKEW
-        return tuple(each for created, each in sorted(dated, key=itemgetter(0)) if created >= earliest)
+        return tuple(appointment for created, appointment in sorted(dated, key=itemgetter(0)) if created >= earliest)
 
-    def may_be(self, found: Appointment) -> bool:
-        """Whether it may be that."""
+    def matches(self, found: Appointment) -> bool:
+        """Return whether `found` has the name, start, length, attendees and facilitator that were wanted."""
         wanted, facilitator = self.wanted, self._facilitator
         return (
             found.name == wanted.name

@@ -1,4 +1,4 @@
-"""Notifications: what a user is told about appointments."""
+"""Notifications: the operations below `/api/v2/coaching/notifications`."""
 
 from coaching_async._pagination.listing import Listing
 from coaching_async._serialization.urls import QueryValue
@@ -11,21 +11,21 @@ __all__ = ["Notifications"]
 
 
 class Notifications(Resource):
-    """What the user whose token this is has been told about appointments.
+    """Notifications about appointments, for the user of the token.
 
-    Besides what is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
-    `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`; those that write, `OutcomeUnknown`.
+    Besides the errors named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
+    `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`. Methods that write may raise `OutcomeUnknown`.
     """
 
     __slots__ = ()
 
     def list(self, *, page_size: int = 100, expand_appointment: bool = False) -> Listing[Notification]:
-        """The caller's notifications; with `expand_appointment` each carries its whole appointment.
+        """Return the notifications of the user of the token. `expand_appointment` includes the whole appointment in each.
 
         HTTP: GET /api/v2/coaching/notifications
         Permission: none, but a user's token
-        Raises: `ValueError` now for bad arguments; `BadRequest` with code `not.a.user` when walked with a client's own
-        token.
+        Raises: `ValueError` now for invalid arguments; `BadRequest` with code `not.a.user` when iterated with a token of client
+        credentials.
         """
         return build_listing(
             self._api,
@@ -37,7 +37,7 @@ class Notifications(Resource):
         )
 
     async def get(self, notification_id: str, *, expand_appointment: bool = False) -> Notification:
-        """One notification; with `expand_appointment` it carries its whole appointment.
+        """Return one notification. `expand_appointment` includes its whole appointment.
 
         HTTP: GET /api/v2/coaching/notifications/{notificationId}
         Permission: coaching:notification:view, or being its recipient
@@ -48,7 +48,7 @@ class Notifications(Resource):
         )
 
     async def mark_read(self, notification_id: str, *, read: bool = True) -> Notification:
-        """Mark one's own notification read, or unread again.
+        """Mark a notification of the user of the token as read, or as unread.
 
         HTTP: PATCH /api/v2/coaching/notifications/{notificationId}
         Permission: none, but a user's token: the recipient's

@@ -19,23 +19,23 @@ __all__ = ["ScheduleSlots", "ScheduleSlotsSearch"]
 
 
 class ScheduleSlotsSearch(TypedDict):
-    """What a job has to look for."""
+    """The arguments of a search for slots."""
 
     attendee_ids: Iterable[str] | str
     facilitator_ids: NotRequired[Iterable[str] | str]
     length_in_minutes: int
     """A multiple of 15."""
     activity_code_id: str
-    """The activity of workforce management that the slot would be."""
+    """The activity code that the slot would have in workforce management."""
     intervals: Iterable[IntervalLike] | IntervalLike
-    """Where to look, each for itself; the ends are excluded."""
+    """The intervals to search; each has a result of its own. Their ends are excluded."""
 
 
 class ScheduleSlots(Resource):
-    """Times at which people could meet, found in the schedules of workforce management.
+    """Times at which participants are free, according to the schedules of workforce management.
 
-    Besides what is named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
-    `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`; those that start a job, `OutcomeUnknown`.
+    Besides the errors named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
+    `Unauthorized`, `RateLimited`, `ServerError` and `DecodeError`. Methods that start a job may raise `OutcomeUnknown`.
     """
 
     __slots__ = ()
@@ -49,9 +49,9 @@ class ScheduleSlots(Resource):
         facilitator_ids: Iterable[str] | str = (),
         interruptible_appointment_ids: Iterable[str] | str = (),
     ) -> CoachingSlots:
-        """Slots of 15, 30, 45 or 60 minutes in `interval`, its end excluded, and the schedules behind them.
+        """Return the free slots of 15, 30, 45 or 60 minutes in `interval`, its end excluded, and the schedules behind them.
 
-        The appointments to interrupt count as free time.
+        Interruptible appointments count as free time.
 
         HTTP: POST /api/v2/coaching/scheduleslots/query
         Permission: coaching:scheduleSlot:view
@@ -69,10 +69,10 @@ class ScheduleSlots(Resource):
     async def start_job(
         self, *, slots_type: SlotsType | str = SlotsType.BEST_TIME, **search: Unpack[ScheduleSlotsSearch]
     ) -> ScheduleSlotsJob:
-        """Start a search for one slot in each of several intervals; `get_job` tells what it has found.
+        """Start a job that searches one slot in each interval; `get_job` returns its results.
 
-        What to look for is `attendee_ids`, `facilitator_ids`, `length_in_minutes`, `activity_code_id` and `intervals`: see
-        `ScheduleSlotsSearch`.
+        The search arguments are `attendee_ids`, `facilitator_ids`, `length_in_minutes`, `activity_code_id` and `intervals`:
+        see `ScheduleSlotsSearch`.
 
         HTTP: POST /api/v2/coaching/scheduleslots/jobs
         Permission: coaching:scheduleSlotJob:add
@@ -82,7 +82,7 @@ class ScheduleSlots(Resource):
         return await self._api.run_job(ScheduleSlotsJob, "schedule_slots.start_job", "scheduleslots", "jobs", body=body)
 
     async def get_job(self, job_id: str) -> ScheduleSlotsJob:
-        """A search, as far as it has come.
+        """Return a job, with the results that it has so far.
 
         HTTP: GET /api/v2/coaching/scheduleslots/jobs/{jobId}
         Permission: coaching:scheduleSlotJob:view
@@ -93,14 +93,14 @@ class ScheduleSlots(Resource):
     async def find(
         self, *, slots_type: SlotsType | str = SlotsType.BEST_TIME, **search: Unpack[ScheduleSlotsSearch]
     ) -> ScheduleSlotsJob:
-        """Start a search and wait until it has come to its end in every interval. Arguments as in `start_job`.
+        """Start a job and poll it until it is finished in every interval. Arguments as in `start_job`.
 
-        Where the search failed in an interval, its result says so: look at each `status`.
+        The search may fail in an interval: check the `status` of each result.
 
         HTTP: POST /api/v2/coaching/scheduleslots/jobs, GET /api/v2/coaching/scheduleslots/jobs/{jobId}
         Permission: coaching:scheduleSlotJob:add and coaching:scheduleSlotJob:view
-        Raises: `BadRequest`, `Forbidden`; `OutcomeUnknown` when it may have been started, and when it has not ended in
-        time: then `partial` has the job as it was last seen, and `get_job` goes on from there.
+        Raises: `BadRequest`, `Forbidden`; `OutcomeUnknown` when it may have been started, and when it is not finished before
+        the deadline: then `partial` has the job in its last known state, and `get_job` returns its results later.
         """
         body = ScheduleSlotsJobCreate(slots_type=slots_type, **search)
         return await self._api.run_job(
@@ -109,5 +109,5 @@ class ScheduleSlots(Resource):
 
 
 def _is_finished(job: ScheduleSlotsJob) -> bool:
-    """A job that has no result yet has not come to its end: there is one for each interval."""
-    return bool(job.results) and all(each.status is not ScheduleSlotsJobStatus.IN_PROGRESS for each in job.results)
+    # A finished job has a result for each interval, so one without results is not finished.
+    return bool(job.results) and all(result.status is not ScheduleSlotsJobStatus.IN_PROGRESS for result in job.results)

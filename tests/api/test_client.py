@@ -1,4 +1,4 @@
-"""What a call makes of answers, failures and time."""
+"""Calls: responses, errors, retries, deadlines and events."""
 
 import json
 import pickle
@@ -79,11 +79,11 @@ def delete(client: Any) -> Any:
     return client.appointments.delete("an-id")
 
 
-# Errors that the service answers
+# Error responses
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504])
-async def test_an_error_answer_is_typed_and_says_what_the_service_said(status: int, example: Any):
+async def test_an_error_response_becomes_its_class_with_the_services_text(status: int, example: Any):
     body = example(f"error_{status}")
     service = Service([answer(body, status, ININ_Correlation_Id="c-1", Retry_After="42")])
 
@@ -108,7 +108,7 @@ async def test_details_and_the_bodys_own_correlation_id_are_kept(example: Any):
 
 
 @pytest.mark.parametrize("name", ["error.future", "error_nested"])
-async def test_errors_of_tomorrow_are_understood_as_far_as_they_go(name: str, example: Any):
+async def test_unknown_fields_and_codes_of_errors_are_tolerated(name: str, example: Any):
     error = await failed(Service([answer(example(name), 400)]), get)
 
     assert isinstance(error, BadRequest)
@@ -120,7 +120,7 @@ async def test_errors_of_tomorrow_are_understood_as_far_as_they_go(name: str, ex
     [b"", b"<html>Bad Gateway</html>", b"[1]", b'"x"', b'{"code": 5, "details": 7}', b'{"details": [[1]]}', b"\xff"],
 )
 @pytest.mark.parametrize("status", [400, 404, 418, 501, 502])
-async def test_an_error_that_is_not_as_promised_is_still_an_error(status: int, content: bytes):
+async def test_a_malformed_error_body_still_raises_the_class_of_its_status(status: int, content: bytes):
     error = await failed(Service([httpx.Response(status, content=content)]), get, retry=ONCE)
 
     assert isinstance(error, ResponseError)
@@ -128,7 +128,7 @@ async def test_an_error_that_is_not_as_promised_is_still_an_error(status: int, c
     assert str(error) == f"appointments.get: {status}"
 
 
-async def test_ids_and_addresses_are_not_in_the_text():
+async def test_ids_and_addresses_are_redacted_in_the_text():
     message = "User 11111111-1111-4111-8111-111111111111 (ann@example.com)\nis not\tknown " + "x" * 500
     error = await failed(Service([answer({"message": message, "code": "invalid.id"}, 400)]), get)
 
@@ -138,7 +138,7 @@ async def test_ids_and_addresses_are_not_in_the_text():
     assert len(str(error)) < 300
 
 
-async def test_what_is_no_code_and_no_correlation_id_does_not_flood_the_text():
+async def test_a_malformed_code_and_correlation_id_make_no_long_text():
     body = {"code": "x\ny" + "z" * 5000, "contextId": "c\n" + "d" * 5000}
     error = await failed(Service([answer(body, 400)]), get)
 
@@ -148,7 +148,7 @@ async def test_what_is_no_code_and_no_correlation_id_does_not_flood_the_text():
     assert error.correlation_id is None
 
 
-async def test_a_call_that_needs_a_user_says_so():
+async def test_an_error_of_a_call_that_needs_a_user_advises_with_auth():
     body = {"message": "No user.", "code": "not.a.user", "status": 400}
 
     error = await failed(Service([answer(body, 400)]), lambda client: client.notifications.list().first())
@@ -167,18 +167,18 @@ async def test_a_redirect_is_never_followed(status: int, call: Any):
     assert len(service.requests) == 1
 
 
-async def test_a_401_that_stays_is_the_callers():
+async def test_a_401_after_a_token_refresh_is_raised():
     service = Service([answer(status=401)])
 
     assert isinstance(await failed(service, get), Unauthorized)
     assert len(service.requests) == 1
 
 
-# Answers that are not as promised
+# Responses that do not match the schema
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'"id"', b"5", b"null", b'["id"]', b"{}", b'{"id": 1}'])
-async def test_a_read_answered_with_something_else_is_a_decode_error(content: bytes):
+async def test_an_unreadable_response_to_a_read_is_a_decode_error(content: bytes):
     service = Service([httpx.Response(200, content=content, headers={"ININ-Correlation-Id": "c-1"})])
 
     error = await failed(service, get)
@@ -191,7 +191,7 @@ async def test_a_read_answered_with_something_else_is_a_decode_error(content: by
 
 
 @pytest.mark.parametrize("status", [202, 203, 204, 206])
-async def test_a_status_that_the_operation_has_not_is_a_decode_error(status: int):
+async def test_an_unexpected_2xx_status_is_a_decode_error(status: int):
     error = await failed(Service([answer(WHOLE, status)]), get)
 
     assert isinstance(error, DecodeError)
@@ -199,7 +199,7 @@ async def test_a_status_that_the_operation_has_not_is_a_decode_error(status: int
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"{}"])
-async def test_a_write_answered_with_something_else_was_carried_out(content: bytes):
+async def test_an_unreadable_response_to_a_write_says_that_it_was_carried_out(content: bytes):
     service = Service([httpx.Response(201, content=content)])
 
     error = await failed(service, create)
@@ -209,7 +209,7 @@ async def test_a_write_answered_with_something_else_was_carried_out(content: byt
     assert len(service.requests) == 1
 
 
-async def test_a_202_where_the_api_has_none_is_no_hollow_object():
+async def test_an_unexpected_202_returns_no_empty_object():
     error = await failed(
         Service([answer(REFERENCE, 202)]), lambda c: c.annotations.create("1", "x", access_type="Public")
     )
@@ -217,7 +217,7 @@ async def test_a_202_where_the_api_has_none_is_no_hollow_object():
     assert type(error) is OutcomeUnknown
 
 
-async def test_a_delete_is_done_whatever_its_answer_holds():
+async def test_a_delete_succeeds_with_any_body():
     service = Service([httpx.Response(200, content=b"<html>")])
 
     async with service.client() as client, service.http:
@@ -229,7 +229,7 @@ async def test_a_delete_is_done_whatever_its_answer_holds():
 # Accepted for later
 
 
-async def test_a_create_that_is_accepted_is_read_until_it_is_there():
+async def test_an_accepted_create_is_polled_until_it_can_be_read():
     service = Service([answer(REFERENCE, 202), answer(status=404), answer(status=404), answer(WHOLE)])
 
     async with service.client() as client, service.http:
@@ -241,7 +241,7 @@ async def test_a_create_that_is_accepted_is_read_until_it_is_there():
     ]
 
 
-async def test_a_create_that_never_appears_is_unknown_and_names_its_reference():
+async def test_an_accepted_create_that_never_appears_is_unknown_and_has_its_reference():
     service = Service([answer(REFERENCE, 202), answer(status=404)])
     start = anyio.current_time()
 
@@ -255,7 +255,7 @@ async def test_a_create_that_never_appears_is_unknown_and_names_its_reference():
 
 
 @pytest.mark.parametrize("status", [403, 500])
-async def test_a_create_that_may_not_be_read_is_unknown_and_names_its_reference(status: int):
+async def test_an_accepted_create_that_the_token_may_not_read_is_unknown_and_has_its_reference(status: int):
     service = Service([answer(REFERENCE, 202), answer(status=status)])
 
     error = await failed(service, create)
@@ -268,7 +268,7 @@ async def test_a_create_that_may_not_be_read_is_unknown_and_names_its_reference(
     assert error.__context__ is None
 
 
-async def test_a_202_that_names_nothing_is_unknown():
+async def test_a_202_without_a_reference_is_unknown():
     error = await failed(Service([answer({}, 202)]), create)
 
     assert type(error) is OutcomeUnknown
@@ -276,11 +276,11 @@ async def test_a_202_that_names_nothing_is_unknown():
 
 
 @pytest.mark.parametrize("id_", ["", ".", ".."])
-async def test_a_202_that_names_an_odd_id_is_unknown(id_: str):
+async def test_a_202_with_an_invalid_id_is_unknown(id_: str):
     assert type(await failed(Service([answer({"id": id_}, 202)]), create)) is OutcomeUnknown
 
 
-async def test_looking_for_what_was_accepted_is_one_call():
+async def test_a_create_and_its_polling_are_one_call():
     service = Service([answer(REFERENCE, 202), answer(status=404), answer(WHOLE)])
 
     async with service.client() as client, service.http:
@@ -289,7 +289,7 @@ async def test_looking_for_what_was_accepted_is_one_call():
     assert (client.stats().calls, client.stats().requests, client.stats().failed_calls) == (1, 3, 0)
 
 
-async def test_an_update_that_is_accepted_is_read_once():
+async def test_an_accepted_update_is_read_once():
     service = Service([answer(REFERENCE, 202), answer(WHOLE)])
 
     async with service.client() as client, service.http:
@@ -298,7 +298,7 @@ async def test_an_update_that_is_accepted_is_read_once():
     assert len(service.requests) == 2
 
 
-async def test_an_update_that_is_accepted_and_cannot_be_read_is_unknown():
+async def test_an_accepted_update_that_cannot_be_read_is_unknown():
     service = Service([answer(REFERENCE, 202), answer(status=404)])
 
     error = await failed(service, lambda c: c.appointments.update("new", AppointmentUpdate(name="x")))
@@ -308,13 +308,13 @@ async def test_an_update_that_is_accepted_and_cannot_be_read_is_unknown():
     assert len(service.requests) == 2
 
 
-# Writes at most once
+# Retries of writes
 
 
 @pytest.mark.parametrize(
     "failure", [httpx.ReadError("cut"), httpx.RemoteProtocolError("cut"), httpx.ReadTimeout("slow")]
 )
-async def test_a_write_whose_answer_is_lost_is_sent_once(failure: Exception):
+async def test_a_write_without_a_response_is_sent_once(failure: Exception):
     service = Service([failure])
 
     error = await failed(service, create)
@@ -326,7 +326,7 @@ async def test_a_write_whose_answer_is_lost_is_sent_once(failure: Exception):
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-async def test_a_write_that_the_service_failed_is_sent_once(status: int):
+async def test_a_write_answered_with_a_server_error_is_sent_once(status: int):
     service = Service([answer(status=status, Retry_After="0")])
 
     error = await failed(service, create)
@@ -336,7 +336,7 @@ async def test_a_write_that_the_service_failed_is_sent_once(status: int):
     assert len(service.requests) == 1
 
 
-async def test_a_write_that_was_refused_at_the_door_is_sent_again():
+async def test_a_write_that_was_rejected_before_processing_is_retried():
     service = Service([answer(status=429, Retry_After="1"), httpx.ConnectError("refused"), answer(WHOLE, 201)])
 
     async with service.client() as client, service.http:
@@ -345,7 +345,7 @@ async def test_a_write_that_was_refused_at_the_door_is_sent_again():
     assert len(service.requests) == 3
 
 
-async def test_a_delete_is_repeated_and_finding_nothing_then_is_success():
+async def test_a_delete_is_retried_and_a_404_to_the_retry_is_a_success():
     service = Service([httpx.ReadError("cut"), answer(status=404)])
 
     async with service.client() as client, service.http:
@@ -354,11 +354,11 @@ async def test_a_delete_is_repeated_and_finding_nothing_then_is_success():
     assert len(service.requests) == 2
 
 
-async def test_a_delete_that_finds_nothing_at_once_is_not_found():
+async def test_a_404_to_the_first_request_of_a_delete_is_not_found():
     assert isinstance(await failed(Service([answer(status=404)]), delete), NotFound)
 
 
-async def test_a_read_is_repeated_until_it_fails_for_good():
+async def test_a_read_is_retried_until_its_attempts_are_exhausted():
     service = Service(cut)
 
     error = await failed(service, get)
@@ -409,7 +409,7 @@ async def test_a_write_that_ends_at_its_deadline_is_unknown(call: Any):
     assert error.processed == "maybe"
 
 
-async def test_a_wrong_secret_costs_no_permits():
+async def test_a_wrong_secret_uses_no_permits():
     refused = answer({"error": "invalid_client"}, 400)
     service = Service([refused])
 
@@ -424,7 +424,7 @@ async def test_a_wrong_secret_costs_no_permits():
     assert len(service.requests) == 1
 
 
-async def test_cancelled_calls_that_never_left_cost_no_permits():
+async def test_calls_that_are_cancelled_before_they_are_sent_use_no_permits():
     inside = 0
 
     class Slow(httpx.AsyncBaseTransport):
@@ -452,7 +452,7 @@ async def test_cancelled_calls_that_never_left_cost_no_permits():
     assert inside == 3
 
 
-async def test_a_call_that_waits_when_the_client_is_closed_is_told_so():
+async def test_a_waiting_call_raises_client_misuse_when_the_client_is_closed():
     service = Service([answer(status=429, Retry_After="10"), answer(WHOLE)])
     told: list[BaseException] = []
 
@@ -486,7 +486,7 @@ async def test_a_deadline_covers_the_wait_for_the_token():
     assert service.requests == []
 
 
-async def test_the_callers_own_tighter_scope_stays_the_callers():
+async def test_an_earlier_deadline_of_the_caller_is_left_to_the_caller():
     async with silent().client(timeout=60) as client:
         with anyio.move_on_after(5) as scope:
             await client.appointments.get("an-id")
@@ -494,7 +494,7 @@ async def test_the_callers_own_tighter_scope_stays_the_callers():
     assert scope.cancelled_caught
 
 
-async def test_no_backoff_outlasts_the_deadline():
+async def test_a_call_fails_at_once_if_its_backoff_would_exceed_the_deadline():
     service = Service([answer(status=503, Retry_After="10")])
     start = anyio.current_time()
 
@@ -504,7 +504,7 @@ async def test_no_backoff_outlasts_the_deadline():
     assert anyio.current_time() - start < 0.1
 
 
-async def test_a_429_told_to_one_stops_everybody():
+async def test_a_429_pauses_every_request_of_the_token():
     sent: list[float] = []
 
     def respond(_: httpx.Request) -> httpx.Response:
@@ -517,12 +517,12 @@ async def test_a_429_told_to_one_stops_everybody():
         for _ in range(10):
             tasks.start_soon(client.appointments.get, "an-id")
 
-    # The other request that was under way was under way; nothing starts in the pause.
+    # The other request had been sent already. Nothing starts during the cooldown.
     assert not [moment for moment in sent[2:] if moment < 10]
     assert len(sent) == 11
 
 
-async def test_a_call_whose_turn_comes_too_late_is_refused_at_once():
+async def test_a_call_whose_permit_would_come_after_its_deadline_is_rejected_at_once():
     service = Service([answer(WHOLE)])
 
     async with service.client(rate_limit=RateLimit(1, per=60), timeout=30) as client, service.http:
@@ -534,10 +534,10 @@ async def test_a_call_whose_turn_comes_too_late_is_refused_at_once():
     assert len(service.requests) == 1
 
 
-# What is told along the way
+# Events
 
 
-async def test_events_tell_a_call_from_beginning_to_end():
+async def test_events_describe_a_call_from_start_to_finish():
     events: list[Any] = []
     service = Service([httpx.ReadError("cut"), answer(WHOLE, ININ_Correlation_Id="c-1")])
 
@@ -561,7 +561,7 @@ async def test_events_tell_a_call_from_beginning_to_end():
     assert "an-id" not in str(events)
 
 
-async def test_a_failed_call_is_told_with_its_error():
+async def test_the_event_of_a_failed_call_has_its_error():
     events: list[Any] = []
     await failed(Service([answer(status=403)]), get, on_event=events.append)
     assert events[-1].error == "Forbidden"
@@ -572,7 +572,7 @@ async def test_a_failed_call_is_told_with_its_error():
     assert events[-1].error in {"CancelledError", "Cancelled"}
 
 
-async def test_an_event_hook_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture):
+async def test_an_exception_of_an_event_hook_changes_nothing(caplog: pytest.LogCaptureFixture):
     def hook(_: object) -> None:
         raise ZeroDivisionError
 
@@ -583,7 +583,7 @@ async def test_an_event_hook_that_fails_changes_nothing(caplog: pytest.LogCaptur
     assert "on_event failed on CallFinished" in caplog.text
 
 
-async def test_what_is_not_ours_passes_unwrapped():
+async def test_other_exceptions_are_raised_unchanged():
     def broken(_: httpx.Request) -> httpx.Response:
         raise ZeroDivisionError("a bug in somebody's transport")
 
@@ -596,7 +596,7 @@ async def test_what_is_not_ours_passes_unwrapped():
 # Secrets
 
 
-async def test_the_token_is_in_no_error_nor_its_causes():
+async def test_the_token_is_neither_in_an_error_nor_in_its_causes():
     for outcome in (
         [httpx.ReadError("cut")],
         [answer(status=500)],
@@ -616,7 +616,7 @@ async def test_the_token_is_in_no_error_nor_its_causes():
                 error = error.__cause__ or error.__context__
 
 
-async def test_pages_are_never_fetched_from_where_a_body_says():
+async def test_pages_are_never_fetched_from_a_url_in_a_body():
     evil = page("1", count=2) | {"nextUri": "https://evil.test/", "selfUri": "https://evil.test/"}
     service = Service([answer(evil), answer(page("2", number=2, count=2))])
 
@@ -627,7 +627,7 @@ async def test_pages_are_never_fetched_from_where_a_body_says():
     assert json.loads(json.dumps(evil))["nextUri"]
 
 
-async def test_a_forbidden_says_which_permission_is_missing(example: Any):
+async def test_a_403_names_the_missing_permission(example: Any):
     error = await failed(Service([answer(example("error_403"), 403)]), get)
 
     assert isinstance(error, Forbidden)

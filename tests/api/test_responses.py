@@ -34,7 +34,7 @@ NEW = AppointmentCreate(
 )
 
 
-async def test_raw_shows_the_answer_as_it_came_besides_the_value():
+async def test_raw_returns_the_raw_response_besides_the_value():
     body = {"id": "1", "name": "n", "ofTomorrow": [1]}
     service = Service([answer(status=503), answer(body, ININ_Correlation_Id="c-1", Secret="s3cret")])
 
@@ -55,7 +55,7 @@ async def test_raw_raises_what_the_method_raises():
             await client.raw(client.appointments.get, "1")
 
 
-async def test_raw_never_waits_for_what_was_accepted_for_later():
+async def test_raw_does_not_wait_for_the_result_of_a_202():
     reference = {"id": "new", "selfUri": "/api/v2/coaching/appointments/new"}
     service = Service([answer(reference, 202)])
 
@@ -70,7 +70,7 @@ async def test_raw_never_waits_for_what_was_accepted_for_later():
 
 
 @pytest.mark.parametrize("status, content", [(204, b""), (200, b"gone"), (202, b'{"id": "1"}')])
-async def test_raw_of_a_delete_shows_whatever_came(status: int, content: bytes):
+async def test_raw_of_a_delete_has_any_body(status: int, content: bytes):
     async with Service([httpx.Response(status, content=content)]).client() as client:
         raw = await client.raw(client.appointments.delete, "1")
 
@@ -79,7 +79,7 @@ async def test_raw_of_a_delete_shows_whatever_came(status: int, content: bytes):
     assert raw.json == (json.loads(content) if content.startswith(b"{") else None)
 
 
-async def test_raw_of_what_makes_no_call_is_refused():
+async def test_raw_of_a_function_that_makes_no_call_is_a_type_error():
     async def nothing() -> None: ...
 
     async with Service([answer()]).client() as client:
@@ -87,7 +87,7 @@ async def test_raw_of_what_makes_no_call_is_refused():
             await client.raw(nothing)
 
 
-async def test_raw_of_many_calls_is_refused_before_the_first():
+async def test_raw_of_a_bulk_is_a_type_error_before_its_first_call():
     service = Service([answer({"id": "1"})])
 
     async with service.client() as client:
@@ -101,7 +101,7 @@ async def test_raw_of_many_calls_is_refused_before_the_first():
     assert result.succeeded["1"].status == 200
 
 
-async def test_two_tasks_each_get_their_own_answer():
+async def test_concurrent_tasks_each_get_their_own_response():
     service = Service(lambda request: answer({"id": request.url.path[-1]}))
     seen: dict[str, Any] = {}
 
@@ -119,7 +119,7 @@ async def test_two_tasks_each_get_their_own_answer():
 # Other endpoints
 
 
-async def test_any_endpoint_can_be_asked_with_the_clients_token():
+async def test_any_endpoint_can_be_called_with_the_clients_token():
     service = Service([answer([{"id": "u"}], ININ_Correlation_Id="c-1")])
 
     async with service.client() as client:
@@ -133,7 +133,7 @@ async def test_any_endpoint_can_be_asked_with_the_clients_token():
     assert (raw.value, raw.json, raw.status, raw.correlation_id) == ([{"id": "u"}], [{"id": "u"}], 200, "c-1")
 
 
-async def test_a_body_is_sent_as_json_and_an_empty_answer_is_none():
+async def test_a_body_is_sent_as_json_and_an_empty_response_is_none():
     service = Service([answer(status=204)])
 
     async with service.client() as client:
@@ -145,7 +145,7 @@ async def test_a_body_is_sent_as_json_and_an_empty_answer_is_none():
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-async def test_what_writes_is_sent_once_unless_it_is_said_to_be_safe(method: str):
+async def test_a_write_request_is_sent_once_unless_it_is_marked_as_safe(method: str):
     service = Service([httpx.ReadError("cut"), answer({})])
     async with service.client() as client:
         with pytest.raises(OutcomeUnknown) as caught:
@@ -157,13 +157,13 @@ async def test_what_writes_is_sent_once_unless_it_is_said_to_be_safe(method: str
         assert (await client.request(method, "/api/v2/x", json={}, safe=True)).attempts == 2
 
 
-async def test_a_delete_is_repeated_as_every_delete_is():
+async def test_a_delete_request_is_retried_like_any_delete():
     service = Service([httpx.ReadError("cut"), answer(status=404)])
     async with service.client() as client:
         assert (await client.request("DELETE", "/api/v2/x")).status == 204
 
 
-async def test_errors_of_other_endpoints_are_typed_too():
+async def test_errors_of_other_endpoints_have_the_same_classes():
     async with Service([answer({"code": "bad.request"}, 400), answer()]).client() as client:
         with pytest.raises(BadRequest, match=r"request: 400 bad\.request"):
             await client.request("GET", "/api/v2/x")
@@ -211,7 +211,7 @@ async def test_an_error_without_a_body_is_an_error(method: str, status: int, err
         "/x%2F..%2Fy",
     ],
 )
-async def test_a_path_that_leads_elsewhere_is_refused_before_anything_is_sent(path: str):
+async def test_a_path_to_another_host_or_folder_is_rejected_before_anything_is_sent(path: str):
     service = Service([answer({})])
     async with service.client() as client:
         with pytest.raises(ValueError, match="path "):
@@ -230,7 +230,7 @@ async def test_a_path_that_leads_elsewhere_is_refused_before_anything_is_sent(pa
         ({"query": {"id": ["a,b"]}}, ValueError),
     ],
 )
-async def test_other_bad_arguments_are_refused_too(wrong: dict[str, Any], kind: type[Exception]):
+async def test_other_invalid_arguments_are_rejected(wrong: dict[str, Any], kind: type[Exception]):
     service = Service([answer({})])
     async with service.client() as client:
         with pytest.raises(kind):
@@ -266,7 +266,7 @@ async def found(*entities: dict[str, Any], since: datetime = SINCE, body: Appoin
     return ids
 
 
-async def test_what_was_created_is_found_the_oldest_first():
+async def test_find_created_returns_matches_the_oldest_first():
     later = listed(id="2", dateCreated="2026-11-10T08:00:05Z")
 
     assert await found(later, listed()) == ["1", "2"]
@@ -286,7 +286,7 @@ async def test_what_was_created_is_found_the_oldest_first():
         {"dateStart": None},
     ],
 )
-async def test_what_differs_is_not_it(changes: dict[str, Any]):
+async def test_an_appointment_that_differs_is_no_match(changes: dict[str, Any]):
     assert await found(listed(**changes)) == []
 
 
@@ -295,20 +295,20 @@ async def test_clocks_may_differ_by_a_minute():
     assert await found(listed(), since=SINCE + timedelta(seconds=61)) == []
 
 
-async def test_any_facilitator_will_do_where_none_was_named():
+async def test_any_facilitator_matches_if_none_was_given():
     body = AppointmentCreate(
         name="n", description="d", date_start=START, length_in_minutes=30, attendee_ids=["u1", "u2"]
     )
     assert await found(listed(facilitator={"id": "someone"}), body=body) == ["1"]
 
 
-async def test_a_naive_since_is_refused():
+async def test_a_naive_since_is_rejected():
     async with Service([answer()]).client() as client:
         with pytest.raises(ValueError, match="no time zone"):
             await client.appointments.find_created(NEW, since=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
-async def test_the_error_says_how_to_look():
+async def test_the_error_of_a_create_names_find_created():
     async with Service([httpx.ReadError("cut")]).client() as client:
         with pytest.raises(OutcomeUnknown, match=r"appointments\.find_created\(body, since=\.\.\.\) finds it"):
             await client.appointments.create(NEW)
@@ -316,10 +316,10 @@ async def test_the_error_says_how_to_look():
             await client.annotations.create("1", "t", access_type="Public")
 
 
-# What is looked at, and by whom
+# Which calls are captured
 
 
-async def test_what_is_started_while_somebody_looks_is_a_call_of_its_own():
+async def test_a_call_made_by_a_token_source_during_raw_is_not_captured():
     started: list[Any] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
@@ -342,7 +342,7 @@ async def test_what_is_started_while_somebody_looks_is_a_call_of_its_own():
     assert started == [Appointment(id="new", name="n")]
 
 
-async def test_raw_of_a_search_does_not_wait_for_its_end():
+async def test_raw_of_find_does_not_wait_for_the_job():
     service = Service([answer({"id": "job"}, 202)])
     async with service.client() as client:
         raw = await client.raw(
@@ -356,14 +356,14 @@ async def test_raw_of_a_search_does_not_wait_for_its_end():
     assert (raw.status, raw.value.id, len(service.requests)) == (202, "job", 1)
 
 
-async def test_raw_of_a_request_shows_the_same_answer():
+async def test_raw_of_a_request_returns_the_same_response():
     async with Service([answer({"a": 1}, 201)]).client() as client:
         raw = await client.raw(client.request, "POST", "/api/v2/x", json={})
 
     assert (raw.status, raw.json, raw.value.value) == (201, {"a": 1}, {"a": 1})
 
 
-async def test_a_request_too_long_for_http_is_refused_before_it_is_sent():
+async def test_a_url_too_long_for_http_is_rejected_before_anything_is_sent():
     service = Service([answer({})])
     async with service.client() as client:
         with pytest.raises(ValueError, match="too long for HTTP"):
@@ -371,13 +371,13 @@ async def test_a_request_too_long_for_http_is_refused_before_it_is_sent():
     assert service.requests == []
 
 
-async def test_the_head_of_something_large_is_not_too_large():
+async def test_a_head_response_with_a_large_content_length_is_accepted():
     service = Service([httpx.Response(200, headers={"Content-Length": "20000000"}, stream=httpx.ByteStream(b""))])
     async with service.client() as client:
         assert (await client.request("HEAD", "/api/v2/x")).value is None
 
 
-async def test_what_was_done_is_said_to_be_done():
+async def test_the_event_of_a_successful_write_says_that_it_was_processed():
     seen: list[Any] = []
     accepted = Service([answer({"id": "new"}, 202), answer({"id": "new", "name": "n"})])
     gone = Service([answer(status=503), answer(status=404)])

@@ -36,7 +36,7 @@ def office(conversation: Conversation) -> None:
         conversation.answer(b"" if request.method == "HEAD" else body)
 
 
-async def test_after_it_the_first_call_is_one_request_on_a_connection_that_is_there():
+async def test_after_warmup_the_first_call_is_one_request_on_an_open_connection():
     with FaultServer(office) as server:
         async with CoachingClient(ClientCredentials("id", "secret"), base_url=server.url) as client:
             await client.warmup()
@@ -61,7 +61,7 @@ async def test_a_view_is_warmed_up_with_its_own_token():
 
 
 @pytest.mark.parametrize("status", [404, 429, 503])
-async def test_any_answer_will_do_and_is_waited_for_once(status: int):
+async def test_warmup_accepts_any_status_and_does_not_retry(status: int):
     with FaultServer(then(answering(status=status, retry_after="9"))) as server:
         async with CoachingClient(AccessToken(TOKEN), base_url=server.url) as client:
             await client.warmup()
@@ -70,7 +70,7 @@ async def test_any_answer_will_do_and_is_waited_for_once(status: int):
     assert len(server.requests) == 2
 
 
-async def test_wrong_credentials_and_hosts_are_told_before_anybody_waits():
+async def test_warmup_reports_wrong_credentials_and_hosts():
     with FaultServer(then(answering({"error": "invalid_client"}, status=400))) as server:
         async with CoachingClient(ClientCredentials("id", "secret"), base_url=server.url) as client:
             with pytest.raises(AuthError):
@@ -119,7 +119,7 @@ async def test_certificates_are_read_once_and_off_the_event_loop_when_the_client
     assert threading.get_ident() not in reading.threads
 
 
-async def test_where_all_is_plain_http_none_are_read(reading: Reading):
+async def test_no_certificates_are_read_if_all_hosts_use_plain_http(reading: Reading):
     with FaultServer(office) as server:
         async with CoachingClient(AccessToken(TOKEN), base_url=server.url) as client:
             await client.appointments.get("1")
@@ -128,7 +128,7 @@ async def test_where_all_is_plain_http_none_are_read(reading: Reading):
     assert reading.threads == []
 
 
-async def test_who_is_cancelled_while_they_are_read_leaves_no_thread_and_for_the_next_they_are_there(reading: Reading):
+async def test_cancellation_while_certificates_are_read_leaves_no_thread_and_the_next_task_has_them(reading: Reading):
     client = CoachingClient(AccessToken(TOKEN))
     reading.go_on.clear()
     async with assert_no_leaks(), anyio.create_task_group() as tasks:
@@ -143,7 +143,7 @@ async def test_who_is_cancelled_while_they_are_read_leaves_no_thread_and_for_the
     assert len(reading.threads) == 1
 
 
-async def test_closing_a_client_that_is_being_opened_is_told_to_who_opens_it(reading: Reading):
+async def test_closing_a_client_that_is_being_opened_raises_client_misuse_in_the_opening_task(reading: Reading):
     client = CoachingClient(AccessToken(TOKEN))
     reading.go_on.clear()
     async with assert_no_leaks(), anyio.create_task_group() as tasks:
@@ -158,7 +158,7 @@ async def test_closing_a_client_that_is_being_opened_is_told_to_who_opens_it(rea
         reading.go_on.set()
 
 
-def test_when_the_event_loop_is_gone_what_is_done_off_it_ends_in_silence(monkeypatch: pytest.MonkeyPatch):
+def test_a_thread_that_outlives_its_event_loop_ends_silently(monkeypatch: pytest.MonkeyPatch):
     complaints: list[object] = []
     monkeypatch.setattr(threading, "excepthook", complaints.append)
     begun, go_on = threading.Event(), threading.Event()
@@ -182,7 +182,7 @@ def test_when_the_event_loop_is_gone_what_is_done_off_it_ends_in_silence(monkeyp
     assert complaints == []
 
 
-async def test_certificates_that_cannot_be_read_are_told_to_who_opens_the_client(monkeypatch: pytest.MonkeyPatch):
+async def test_unreadable_certificates_raise_in_the_task_that_opens_the_client(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
     client = CoachingClient(AccessToken(TOKEN))
 
@@ -191,7 +191,7 @@ async def test_certificates_that_cannot_be_read_are_told_to_who_opens_the_client
     await client.aclose()
 
 
-async def test_what_is_done_off_the_loop_may_raise_whatever_it_likes():
+async def test_any_exception_of_a_thread_is_raised_in_the_waiting_task():
     def fail() -> None:
         raise KeyboardInterrupt
 

@@ -79,23 +79,23 @@ LISTS: dict[str, Callable[[CoachingClient], Any]] = {
 
 
 @pytest.mark.parametrize("wrong", LISTS)
-async def test_a_list_refuses_bad_arguments_when_it_is_made(wrong: str, untouched: CoachingClient):
+async def test_a_list_rejects_invalid_arguments_when_it_is_made(wrong: str, untouched: CoachingClient):
     with pytest.raises(ValueError, match=r"\w"):
         LISTS[wrong](untouched)
 
 
 @pytest.mark.parametrize("wrong", [{"overdue": "False"}, {"interval": "2026-11-01/2026-12-01"}, {"interval": 5}])
-async def test_a_filter_of_another_type_is_refused(wrong: Any, untouched: CoachingClient):
+async def test_a_filter_of_a_wrong_type_is_rejected(wrong: Any, untouched: CoachingClient):
     with pytest.raises(TypeError, match=r"an interval is an|overdue is True"):
         untouched.appointments.list("u", **wrong)
 
 
-async def test_a_mark_of_another_type_is_refused(untouched: CoachingClient):
+async def test_a_read_flag_of_a_wrong_type_is_rejected(untouched: CoachingClient):
     with pytest.raises(TypeError, match="read is True or False, not str"):
         await untouched.notifications.mark_read("1", read="false")  # type: ignore[arg-type]
 
 
-async def test_a_filter_that_there_is_not_is_refused_by_name(untouched: CoachingClient):
+async def test_an_unknown_filter_is_rejected_by_name(untouched: CoachingClient):
     with pytest.raises(TypeError, match="no such filter: state; there are interval, statuses"):
         untouched.appointments.list_mine(state="Completed")  # type: ignore[call-arg]
 
@@ -119,7 +119,7 @@ CALLS: dict[str, Callable[[CoachingClient, str], Any]] = {
 
 @pytest.mark.parametrize("bad", ["", ".", ".."])
 @pytest.mark.parametrize("call", CALLS)
-async def test_an_id_that_leads_elsewhere_is_refused(call: str, bad: str, untouched: CoachingClient):
+async def test_an_id_that_would_change_the_path_is_rejected(call: str, bad: str, untouched: CoachingClient):
     with pytest.raises(ValueError, match="is no id"):
         await CALLS[call](untouched, bad)
 
@@ -171,18 +171,18 @@ async def test_an_id_that_leads_elsewhere_is_refused(call: str, bad: str, untouc
         (lambda _: AggregatePredicate(dimension="status", value=""), "every id has to be"),
     ],
 )
-async def test_a_value_that_cannot_be_sent_is_refused(call: Any, says: str, untouched: CoachingClient):
+async def test_a_value_that_cannot_be_encoded_is_rejected(call: Any, says: str, untouched: CoachingClient):
     with pytest.raises(ValueError, match=says):
         await call(untouched)
 
 
 @pytest.mark.parametrize("intervals", ["2026-11-20/2026-11-21", [AWARE], [(AWARE,)], [5]])
-async def test_an_interval_of_another_type_is_refused(intervals: Any, untouched: CoachingClient):
+async def test_an_interval_of_a_wrong_type_is_rejected(intervals: Any, untouched: CoachingClient):
     with pytest.raises(TypeError, match="an interval is an Interval or two datetimes, not "):
         await find(untouched, intervals=intervals)
 
 
-async def test_what_a_job_must_be_told_and_may_not_be_told_is_said_by_name(untouched: CoachingClient):
+async def test_missing_and_unknown_arguments_of_a_job_are_named(untouched: CoachingClient):
     with pytest.raises(TypeError, match="'attendee_ids'"):
         await untouched.schedule_slots.start_job(  # type: ignore[call-arg]
             intervals=DAY, length_in_minutes=30, activity_code_id="5"
@@ -193,7 +193,7 @@ async def test_what_a_job_must_be_told_and_may_not_be_told_is_said_by_name(untou
 
 @pytest.mark.parametrize("odd", ["a/b", "a?x=1", "a#b", "a b", "é", "../../users", "a\r\nb", "%2e%2e"])
 @pytest.mark.parametrize("call", CALLS)
-async def test_an_odd_id_stays_one_segment_on_the_wire(call: str, odd: str):
+async def test_an_id_with_special_characters_stays_one_path_segment(call: str, odd: str):
     plain, service = Service([answer({}, 404)]), Service([answer({}, 404)])
 
     for each, given in ((plain, "plain"), (service, odd)):

@@ -1,4 +1,4 @@
-"""What the lists of appointments select, in the words of the contract: one law per filter, over random states."""
+"""What the lists of appointments select, in the words of the contract: one property per filter, over random states."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def end(appointment: Json) -> datetime:
 
 
 def people(appointment: Json) -> dict[str, set[str]]:
-    """Who is what in it."""
+    """The roles of the users in an appointment."""
     named = {"Facilitator": [appointment.get("facilitator")], "Creator": [appointment.get("createdBy")]}
     everybody = named | {"Attendee": appointment["attendees"]}
     return {role: {user["id"] for user in users if user} for role, users in everybody.items()}
@@ -113,7 +113,7 @@ def some(choices: Sequence[str]) -> st.SearchStrategy[list[str]]:
 
 
 class Service:
-    """A running sandbox whose appointments are given, and one connection to it for each kind of caller."""
+    """A running sandbox with given appointments, and one connection to it for each kind of caller."""
 
     def __init__(self, sandbox: Sandbox, client: httpx.Client) -> None:
         self.sandbox, self._client = sandbox, client
@@ -163,16 +163,16 @@ law = settings(max_examples=100, deadline=None, database=None)
 
 
 def expected(state: dict[str, Json], wanted: Callable[[Json], bool]) -> set[str]:
-    """What a list of all users holds; who concerns nobody is in no list."""
+    """What a list of all users holds; an appointment without participants is in no list."""
     return {name for name, each in state.items() if concerns(each, USERS) and wanted(each)}
 
 
-# the laws
+# the properties
 
 
 @law
 @given(states(), some(USERS))
-def test_user_ids_keep_what_concerns_any_of_the_users(service: Service, state: dict[str, Json], asked: list[str]):
+def test_user_ids_select_appointments_of_any_of_the_users(service: Service, state: dict[str, Json], asked: list[str]):
     service.holds(state)
 
     assert service.ids(userIds=asked) == {name for name, each in state.items() if concerns(each, asked)}
@@ -180,7 +180,7 @@ def test_user_ids_keep_what_concerns_any_of_the_users(service: Service, state: d
 
 @law
 @given(states(), some(USERS), some(ROLES))
-def test_relationships_keep_what_the_users_are_that_in(
+def test_relationships_select_appointments_in_which_a_user_has_one_of_the_roles(
     service: Service, state: dict[str, Json], asked: list[str], roles: list[str]
 ):
     service.holds(state)
@@ -192,7 +192,7 @@ def test_relationships_keep_what_the_users_are_that_in(
 
 @law
 @given(states(), spelled_intervals(), st.sampled_from(({}, {"intervalCondition": "StartsIn"})))
-def test_an_interval_keeps_what_starts_in_it_but_not_at_its_end(
+def test_an_interval_selects_appointments_that_start_in_it_but_not_at_its_end(
     service: Service, state: dict[str, Json], interval: tuple[str, Interval], condition: Json
 ):
     service.holds(state)
@@ -205,7 +205,7 @@ def test_an_interval_keeps_what_starts_in_it_but_not_at_its_end(
 
 @law
 @given(states(), spelled_intervals())
-def test_an_interval_that_overlaps_keeps_what_has_a_moment_in_common_with_it(
+def test_an_overlapping_interval_selects_appointments_that_share_a_moment_with_it(
     service: Service, state: dict[str, Json], interval: tuple[str, Interval]
 ):
     service.holds(state)
@@ -218,7 +218,7 @@ def test_an_interval_that_overlaps_keeps_what_has_a_moment_in_common_with_it(
 
 @law
 @given(states(), spelled_intervals(), st.sampled_from(({}, {"intervalCondition": "Overlaps"})))
-def test_a_completion_interval_keeps_what_was_completed_in_it_but_not_at_its_end(
+def test_a_completion_interval_selects_appointments_completed_in_it_but_not_at_its_end(
     service: Service, state: dict[str, Json], interval: tuple[str, Interval], condition: Json
 ):
     service.holds(state)
@@ -234,7 +234,7 @@ def test_a_completion_interval_keeps_what_was_completed_in_it_but_not_at_its_end
 
 @law
 @given(states(), some(STATUSES))
-def test_statuses_keep_what_has_any_of_them(service: Service, state: dict[str, Json], asked: list[str]):
+def test_statuses_select_appointments_with_any_of_them(service: Service, state: dict[str, Json], asked: list[str]):
     service.holds(state)
 
     assert service.ids(statuses=asked) == expected(state, lambda each: each["status"] in asked)
@@ -242,7 +242,9 @@ def test_statuses_keep_what_has_any_of_them(service: Service, state: dict[str, J
 
 @law
 @given(states(), some(USERS))
-def test_facilitator_ids_keep_what_any_of_them_leads(service: Service, state: dict[str, Json], asked: list[str]):
+def test_facilitator_ids_select_appointments_of_any_of_the_facilitators(
+    service: Service, state: dict[str, Json], asked: list[str]
+):
     service.holds(state)
 
     assert service.ids(facilitatorIds=asked) == expected(state, lambda each: concerns(each, asked, ["Facilitator"]))
@@ -250,7 +252,9 @@ def test_facilitator_ids_keep_what_any_of_them_leads(service: Service, state: di
 
 @law
 @given(states(), moments)
-def test_overdue_is_what_is_past_its_end_and_not_completed(service: Service, state: dict[str, Json], now: datetime):
+def test_an_appointment_past_its_end_and_not_completed_is_overdue(
+    service: Service, state: dict[str, Json], now: datetime
+):
     service.holds(state)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(service.sandbox.state, "clock", lambda: now)
@@ -265,7 +269,7 @@ def test_overdue_is_what_is_past_its_end_and_not_completed(service: Service, sta
 
 @law
 @given(states(), st.sampled_from(({}, {"sortOrder": "Asc"}, {"sortOrder": "Desc"})))
-def test_sort_order_is_that_of_the_starts_over_all_pages(service: Service, state: dict[str, Json], order: Json):
+def test_sort_order_sorts_by_start_over_all_pages(service: Service, state: dict[str, Json], order: Json):
     service.holds(state)
 
     found = [start(each) for each in service.list(**order)]
@@ -279,7 +283,7 @@ ARRAYS = {"userIds": USERS, "facilitatorIds": USERS, "statuses": STATUSES, "rela
 
 @law
 @given(states(), st.fixed_dictionaries({}, optional={name: some(choices) for name, choices in ARRAYS.items()}))
-def test_an_array_is_the_same_repeated_and_joined_by_commas(service: Service, state: dict[str, Json], query: Json):
+def test_repeated_and_comma_separated_parameters_are_equivalent(service: Service, state: dict[str, Json], query: Json):
     service.holds(state)
 
     joined = {name: ",".join(values) for name, values in query.items()}
@@ -311,7 +315,7 @@ def queries(draw: st.DrawFn) -> tuple[Json, Callable[[Json, Sequence[str], datet
 
 @law
 @given(states(), queries(), some(USERS), moments)
-def test_several_filters_keep_what_all_of_them_keep_for_users_and_for_me(
+def test_combined_filters_select_the_intersection_for_users_and_for_me(
     service: Service, state: dict[str, Json], query: Any, asked: list[str], now: datetime
 ):
     service.holds(state)
@@ -329,7 +333,7 @@ def test_several_filters_keep_what_all_of_them_keep_for_users_and_for_me(
 
 @law
 @given(states(), st.integers(1, 2 * PAGE_CAP))
-def test_the_pages_together_are_the_list_and_none_is_larger_than_asked_or_than_the_cap(
+def test_the_pages_form_the_list_and_none_exceeds_the_requested_or_maximum_size(
     service: Service, state: dict[str, Json], asked: int
 ):
     service.holds(state)

@@ -22,7 +22,7 @@ ids_ = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(users=ids_, facilitators=ids_)
-def test_the_parts_ask_for_every_pair_once_and_each_is_short(users: list[str], facilitators: list[str]):
+def test_the_parts_contain_every_pair_once_and_each_is_short(users: list[str], facilitators: list[str]):
     parts = split_ids(user_ids=users, facilitator_ids=facilitators)
 
     pairs = [(user, other) for part in parts for user in part["user_ids"] for other in part["facilitator_ids"]]
@@ -48,7 +48,7 @@ async def walked(client: CoachingClient, how: str, **filters: Any) -> list[str]:
 
 @pytest.mark.parametrize("how", ["collect", "stream"])
 @pytest.mark.parametrize("order", ["Asc", "Desc"])
-async def test_where_an_order_is_asked_for_the_parts_are_merged(how: str, order: str):
+async def test_the_parts_of_a_sorted_list_are_merged(how: str, order: str):
     async with Service(ALTERNATING).client() as client:
         found = await walked(client, how, sort_order=order)
 
@@ -57,7 +57,7 @@ async def test_where_an_order_is_asked_for_the_parts_are_merged(how: str, order:
 
 
 @pytest.mark.parametrize("how", ["collect", "stream", "pages"])
-async def test_what_two_parts_have_comes_once(how: str):
+async def test_an_item_in_two_parts_is_returned_once(how: str):
     service = Service(ALTERNATING)
     async with service.client() as client:
         found = await walked(client, how)
@@ -66,7 +66,7 @@ async def test_what_two_parts_have_comes_once(how: str):
     assert {len(request.url.params.get_list("userIds")) for request in service.requests} == {100, 50}
 
 
-async def test_a_merged_list_holds_a_page_of_each_part_and_reads_the_next_when_it_is_due():
+async def test_a_merged_list_buffers_one_page_per_part_and_reads_the_next_when_needed():
     appointments = Appointments(
         *[(number,) for number in range(0, 100, 10)], *[(number,) for number in range(100, 200)]
     )
@@ -78,7 +78,7 @@ async def test_a_merged_list_holds_a_page_of_each_part_and_reads_the_next_when_i
     assert len(appointments.queries) == 2
 
 
-async def test_what_has_no_date_comes_last():
+async def test_items_without_a_date_come_last():
     def undated(request: httpx.Request) -> httpx.Response:
         body = json.loads(ALTERNATING(request).content)
         *dated, last = body["entities"]
@@ -91,7 +91,7 @@ async def test_what_has_no_date_comes_last():
     assert sum(each.date_start is None for each in found) > 1
 
 
-async def test_the_first_of_a_split_list_is_the_first_of_all():
+async def test_first_of_a_split_list_is_the_first_of_all_parts():
     appointments = Appointments((120,), (3,), (220,))
     async with Service(appointments).client() as client:
         assert (await client.appointments.list(USERS, sort_order="Asc").first()).id == "a0"  # type: ignore[union-attr]
@@ -102,7 +102,7 @@ async def test_the_first_of_a_split_list_is_the_first_of_all():
         assert await client.appointments.list(USERS[:100]).total() == 1
 
 
-async def test_an_id_given_twice_is_asked_for_once():
+async def test_a_duplicate_id_is_sent_once():
     service = Service(Appointments((0,)))
     async with service.client() as client:
         await client.appointments.list([USERS[0]] * 300).collect()
@@ -110,7 +110,7 @@ async def test_an_id_given_twice_is_asked_for_once():
     assert [request.url.params.get_list("userIds") for request in service.requests] == [[USERS[0]]]
 
 
-async def test_facilitators_are_split_too():
+async def test_facilitator_ids_are_split_too():
     service = Service(Appointments((0,)))
     async with service.client() as client:
         listing = client.appointments.list(USERS[:150], facilitator_ids=iter(USERS[:150]))

@@ -399,7 +399,7 @@ def same_time(body: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ROWS)
-async def test_an_operation_sends_and_gives_what_the_contract_says(
+async def test_an_operation_sends_and_returns_what_the_contract_specifies(
     name: str, example: Callable[[str], Any], respx_mock: respx.MockRouter
 ):
     row = ROWS[name]
@@ -451,7 +451,7 @@ def validate(method: str, path: str, body: Any) -> None:
     assert [error.message for error in validator.iter_errors(body)] == []
 
 
-def test_the_validator_would_notice_a_wrong_body():
+def test_the_validator_rejects_a_wrong_body():
     with pytest.raises(AssertionError):
         validate("POST", ALL, {"name": "x"})
     with pytest.raises(AssertionError):
@@ -485,7 +485,7 @@ def sources(method: Callable[..., Any]) -> list[str]:
 
 
 UNDER_ANOTHERS_NAME = {"Appointments.find_created", "Appointments.get_many"}
-"""Methods whose calls, and so their errors, are those of another."""
+"""Methods that make the calls of other methods, and so have their errors."""
 
 COMPOSED = {"ScheduleSlots.find", *UNDER_ANOTHERS_NAME}
 """Methods that are made of others."""

@@ -77,7 +77,7 @@ QUESTIONS = pytest.mark.parametrize("question", [query, aggregate])
 
 @QUESTIONS
 @pytest.mark.parametrize("hiccup", [answer(status=503), answer(status=429, Retry_After="2"), httpx.ReadError("cut")])
-async def test_a_question_asked_by_post_is_asked_again(question: Any, hiccup: Any):
+async def test_a_query_by_post_is_retried(question: Any, hiccup: Any):
     service = Service([hiccup, answer({})])
 
     async with service.client() as client, service.http:
@@ -89,7 +89,7 @@ async def test_a_question_asked_by_post_is_asked_again(question: Any, hiccup: An
 
 
 @QUESTIONS
-async def test_a_question_without_an_answer_has_changed_nothing(question: Any):
+async def test_a_query_without_a_response_has_changed_nothing(question: Any):
     async def silence(_: httpx.Request) -> httpx.Response:
         await anyio.sleep_forever()
         raise AssertionError
@@ -104,14 +104,14 @@ async def test_a_question_without_an_answer_has_changed_nothing(question: Any):
 
 
 @QUESTIONS
-async def test_an_unreadable_answer_to_a_question_is_a_decode_error(question: Any):
+async def test_an_unreadable_response_to_a_query_is_a_decode_error(question: Any):
     error = await failed(Service([answer([])]), question)
 
     assert isinstance(error, DecodeError)
     assert error.processed == "no"
 
 
-async def test_starting_a_job_gives_its_first_state_and_looks_no_further():
+async def test_start_job_returns_the_first_state_and_does_not_poll():
     service = Service([started("InProgress")])
 
     async with service.client() as client, service.http:
@@ -121,7 +121,7 @@ async def test_starting_a_job_gives_its_first_state_and_looks_no_further():
 
 
 @pytest.mark.parametrize("call", [start, find])
-async def test_a_job_that_may_have_been_started_is_not_started_again(call: Any):
+async def test_starting_a_job_is_not_retried_if_it_may_have_been_started(call: Any):
     service = Service([answer(status=503)])
 
     error = await failed(service, call)
@@ -133,14 +133,14 @@ async def test_a_job_that_may_have_been_started_is_not_started_again(call: Any):
 
 @pytest.mark.parametrize("hollow", [answer({}, 202), answer({"id": ".."}, 202), answer(job(), 204)])
 @pytest.mark.parametrize("call", [start, find])
-async def test_a_job_that_cannot_be_read_is_no_hollow_object(call: Any, hollow: httpx.Response):
+async def test_an_unreadable_job_returns_no_empty_object(call: Any, hollow: httpx.Response):
     error = await failed(Service([hollow]), call)
 
     assert type(error) is OutcomeUnknown
     assert (error.processed, error.partial) == ("yes", ())
 
 
-async def test_finding_looks_until_nothing_is_in_progress():
+async def test_find_polls_until_no_result_is_in_progress():
     service = Service(
         [
             started(),
@@ -161,7 +161,7 @@ async def test_finding_looks_until_nothing_is_in_progress():
     assert (client.stats().calls, client.stats().requests, client.stats().failed_calls) == (1, 7, 0)
 
 
-async def test_finding_asks_nothing_more_where_the_job_ends_at_once():
+async def test_find_does_not_poll_a_job_that_is_finished_at_once():
     service = Service([started("Complete")])
 
     async with service.client() as client, service.http:
@@ -170,7 +170,7 @@ async def test_finding_asks_nothing_more_where_the_job_ends_at_once():
     assert len(service.requests) == 1
 
 
-async def test_a_status_of_tomorrow_is_not_waited_for():
+async def test_find_does_not_wait_for_an_unknown_status():
     service = Service([started("InProgress"), answer(job("Unknown"))])
 
     async with service.client() as client, service.http:
@@ -179,7 +179,7 @@ async def test_a_status_of_tomorrow_is_not_waited_for():
     assert result.status == "Unknown"
 
 
-async def test_finding_looks_ever_less_often_and_ends_with_its_deadline():
+async def test_find_polls_with_growing_intervals_until_its_deadline():
     times: list[float] = []
 
     def in_progress(request: httpx.Request) -> httpx.Response:
@@ -198,7 +198,7 @@ async def test_finding_looks_ever_less_often_and_ends_with_its_deadline():
     assert last == from_dict(ScheduleSlotsJob, job("Complete", "InProgress"))
 
 
-async def test_who_may_start_a_job_but_not_look_at_it_is_told_so():
+async def test_find_reports_a_missing_permission_to_view_the_job():
     error = await failed(Service([started("InProgress"), answer(status=403)]), find)
 
     assert isinstance(error, Forbidden)
@@ -208,13 +208,13 @@ async def test_who_may_start_a_job_but_not_look_at_it_is_told_so():
 
 @pytest.mark.parametrize("form", [tuple, list, iter], ids=["a tuple", "a list", "an iterator"])
 @pytest.mark.parametrize("each", [DAY, (DAY.start, DAY.end)], ids=["an Interval", "its ends"])
-async def test_intervals_are_taken_in_every_form(form: Callable[[Any], Any], each: Any):
+async def test_intervals_are_accepted_in_every_form(form: Callable[[Any], Any], each: Any):
     assert await intervals_sent(form([each])) == ONE_DAY
     assert await intervals_sent(form([each, each])) == ONE_DAY * 2
 
 
 @pytest.mark.parametrize("lone", [DAY, (DAY.start, DAY.end), [DAY.start, DAY.end]])
-async def test_a_lone_interval_is_one_and_not_its_two_ends(lone: Any):
+async def test_a_single_interval_is_not_read_as_two(lone: Any):
     assert await intervals_sent(lone) == ONE_DAY
 
 
