@@ -12,24 +12,12 @@ import pytest
 from coaching_async.sandbox import Fault, Sandbox
 from coaching_async.sandbox._faults.fault import KINDS
 from coaching_async.sandbox._faults.handlers import HANDLERS
-from tests.sandbox.test_contract import (
-    APPOINTMENTS,
-    MINIMAL,
-    Api,
-    api,
-    enter,
-    me,
-    mine,
-    sandbox,
-    token_of,
-)
+from tests.sandbox.api import APPOINTMENTS, MINIMAL, Api, token_of
 from tests.support.doubles import CUT
 from tests.support.fault_server import HANG, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-__all__ = ["api", "enter", "me", "mine", "sandbox"]
 
 FAULTS = "/_sandbox/faults"
 REQUESTS = "/_sandbox/requests"
@@ -131,6 +119,106 @@ def test_when_tokens_are_revoked_the_next_request_fails_too(sandbox: Sandbox, ap
     assert [api.get(f"{APPOINTMENTS}/x").status_code for _ in range(2)] == [401, 401]
     api.headers["Authorization"] = f"Bearer {token_of(sandbox)}"
     assert api.get(f"{APPOINTMENTS}/x").status_code == 404
+
+
+def test_dropped_before_nothing_was_done_and_dropped_after_it_was(sandbox: Sandbox, api: Api):
+    for kind, done in (("drop_before", 0), ("drop_after", 1)):
+        before = len(sandbox.state.appointments)
+        sandbox.faults.add(Fault(kind, method="post", path=APPOINTMENTS))
+        with pytest.raises(CUT):
+            api.post(APPOINTMENTS, json=MINIMAL)
+        assert len(sandbox.state.appointments) == before + done
+        assert sandbox.requests[-1].status is None
+
+
+def test_half_a_body_is_cut_after_the_work(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("half_body"))
+    with pytest.raises(CUT):
+        api.post(APPOINTMENTS, json=MINIMAL)
+    assert len(sandbox.state.appointments) == 61
+    assert sandbox.requests[-1].status == 201
+
+
+def test_a_status_on_order_takes_the_place_of_the_work(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("status", method="POST", status=503, retry_after=7))
+    refused = api.post(APPOINTMENTS, json=MINIMAL)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "7")
+    assert len(sandbox.state.appointments) == 60
+    sandbox.faults.add(Fault("status", status=502, body="<html>"))
+    with httpx.Client(base_url=sandbox.base_url) as client:
+        gateway = client.get(APPOINTMENTS)
+    assert (gateway.text, gateway.headers["Content-Type"]) == ("<html>", "text/html; charset=utf-8")
+    sandbox.faults.add(Fault("status", path="/oauth/token", status=400, body={"error": "invalid_request"}))
+    assert api.token(grant_type="client_credentials").json() == {"error": "invalid_request"}
+
+
+def test_a_stalled_request_ends_when_the_client_goes(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("stall"))
+    with pytest.raises(httpx.ReadTimeout):
+        api.get(APPOINTMENTS, timeout=httpx.Timeout(HANG, read=0.05))
+    assert api.get(APPOINTMENTS).status_code == 400
+
+
+def test_accepted_work_has_no_effect_at_first(sandbox: Sandbox, api: Api):
+    one = api.post(APPOINTMENTS, json=MINIMAL).json()["selfUri"]
+    sandbox.faults.add(Fault("accepted", delay=math.inf, times=3))
+    created = api.post(APPOINTMENTS, json=MINIMAL)
+    changed = api.patch(one, json={"name": "m"})
+    deleted = api.delete(one)
+
+    assert [answer.status_code for answer in (created, changed, deleted)] == [202, 202, 202]
+    assert set(created.json()) == {"id", "selfUri"}
+    assert changed.json()["selfUri"] == one
+    assert api.get(created.json()["selfUri"]).status_code == 404
+    assert api.get(one).json()["name"] == "n"
+
+
+def test_accepted_work_is_carried_out_after_a_delay(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("accepted", delay=0.01, times=3))
+    reference = api.post(APPOINTMENTS, json=MINIMAL)
+    one = reference.json()["selfUri"]
+    wait_until(lambda: api.get(one).status_code == 200)
+    sandbox.faults.clear()
+    sandbox.faults.add(Fault("accepted", method="PATCH", delay=0.01), Fault("accepted", method="DELETE", delay=0.01))
+    assert api.patch(one, json={"name": "m"}).json() == reference.json()
+    wait_until(lambda: api.get(one).json()["name"] == "m")
+    assert api.delete(one).status_code == 202
+    wait_until(lambda: api.get(one).status_code == 404)
+    assert api.patch(one, json={}).status_code == 404
+
+
+def test_what_is_accepted_is_checked_first(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("accepted", times=math.inf))
+    assert api.post(APPOINTMENTS, json={}).status_code == 400
+    assert api.patch(f"{APPOINTMENTS}/x", json={}).status_code == 404
+
+
+def test_a_fault_lets_some_pass_strikes_so_often_and_is_used_up(sandbox: Sandbox, api: Api):
+    fault = Fault("status", method="GET", path="pageNumber=2$", after=1, times=2, status=500)
+    sandbox.faults.add(fault)
+    assert sandbox.faults.pending == (fault,)
+
+    def status(number: int) -> int:
+        return api.get(APPOINTMENTS, params={"userIds": "x", "pageNumber": number}).status_code
+
+    assert [status(1), status(2), status(2), status(1), status(2), status(2)] == [200, 200, 500, 200, 500, 200]
+    assert sandbox.faults.pending == ()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kind": "explode"},
+        {"kind": "status"},
+        {"kind": "stall", "status": 500},
+        {"kind": "stall", "times": 0},
+        {"kind": "stall", "after": -1},
+        {"kind": "status", "status": 42},
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(arguments: dict[str, Any]):
+    with pytest.raises(ValueError):  # noqa: PT011
+        Fault(**arguments)
 
 
 # changes under a reader

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
 
-from coaching_async.sandbox import ASSERTION, CLIENT_ID, CODE, ORG_NAME, REFRESH_TOKEN, Client, Sandbox, UserGrant
-from tests.sandbox.test_contract import APPOINTMENTS, Api, enter, sandbox
+from coaching_async.sandbox import (
+    ASSERTION,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CODE,
+    ORG_NAME,
+    REFRESH_TOKEN,
+    Client,
+    Sandbox,
+    UserGrant,
+)
+from tests.sandbox.api import APPOINTMENTS, BASIC, MINIMAL, Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import httpx
-
-__all__ = ["enter", "sandbox"]
 
 WITH_CODE = {"grant_type": "authorization_code", "code": CODE, "redirect_uri": "http://localhost/x"}
 WITH_PKCE = {**WITH_CODE, "client_id": CLIENT_ID, "code_verifier": "a" * 43}
@@ -98,6 +107,43 @@ def test_a_client_with_a_secret_is_refused_what_is_wrong(login: Api, form: dict[
 )
 def test_a_client_without_a_secret_is_refused_all_but_a_verified_code(login: Api, form: dict[str, str], error: str):
     assert login.token(None, **form).json()["error"] == error
+
+
+def test_a_refresh_token_is_rotated_and_the_printed_one_stays_good(sandbox: Sandbox):
+    with Api(sandbox) as api:
+        for _ in range(2):
+            rotated = api.token(grant_type="refresh_token", refresh_token=REFRESH_TOKEN).json()["refresh_token"]
+        assert api.token(grant_type="refresh_token", refresh_token=rotated).status_code == 200
+        assert api.token(grant_type="refresh_token", refresh_token=rotated).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    "auth, form, error",
+    [
+        (None, {"grant_type": "client_credentials"}, "invalid_client"),
+        (("nobody", CLIENT_SECRET), {"grant_type": "client_credentials"}, "invalid_client"),
+        ((CLIENT_ID, "wrong"), {"grant_type": "client_credentials"}, "invalid_client"),
+        (BASIC, {}, "invalid_request"),
+        (BASIC, {"grant_type": "password"}, "unsupported_grant_type"),
+        (BASIC, {"grant_type": "refresh_token"}, "invalid_grant"),
+    ],
+)
+def test_the_login_host_refuses_in_the_words_of_oauth(sandbox: Sandbox, auth, form: dict[str, str], error: str):
+    with Api(sandbox) as api:
+        refused = api.token(auth, **form)
+    assert (refused.status_code, refused.json()["error"]) == (400, error)
+
+
+def test_client_credentials_are_form_encoded_inside_basic(sandbox: Sandbox):
+    sandbox.oauth.clients["a b"] = Client("p:ä%+", permissions=["coaching:appointment:view"])
+    basic = b64encode(b"a+b:p%3A%C3%A4%25%2B").decode()
+    with Api(sandbox) as api:
+        form = {"grant_type": "client_credentials"}
+        answer = api.post("/oauth/token", data=form, headers={"Authorization": f"Basic {basic}"})
+        assert answer.status_code == 200
+    with Api(sandbox, answer.json()["access_token"]) as limited:
+        assert limited.get(APPOINTMENTS, params={"userIds": "x"}).status_code == 200
+        assert limited.post(APPOINTMENTS, json=MINIMAL).status_code == 403
 
 
 # families

@@ -12,12 +12,10 @@ import pytest
 
 import coaching_async.sandbox
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
-from tests.sandbox.test_contract import DOCUMENT, enter, me, sandbox
+from tests.sandbox.api import DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["enter", "me", "sandbox"]
 
 PACKAGE = Path(coaching_async.sandbox.__file__).parent
 

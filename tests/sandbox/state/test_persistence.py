@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
-from tests.sandbox.test_contract import APPOINTMENTS, MINIMAL
+from tests.sandbox.api import APPOINTMENTS, MINIMAL
 
 if TYPE_CHECKING:
     from pathlib import Path
