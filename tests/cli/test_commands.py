@@ -28,7 +28,7 @@ def figures_in(text: str) -> dict[str, str]:
     return dict(re.findall(r"│ ([\w ]+?) +│ +(\S+) │", text))
 
 
-def test_the_demo_exports_everything_and_says_what_it_took(tmp_path: Path):
+def test_the_demo_exports_everything_and_prints_its_figures(tmp_path: Path):
     with started("demo", cwd=tmp_path) as process:
         said, errors = process.communicate()
 
@@ -63,7 +63,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_demo_that_cannot_write_says_so(tmp_path: Path):
+def test_a_demo_that_cannot_write_reports_it(tmp_path: Path):
     with started("demo", "--out", "no/such/folder/x.jsonl", cwd=tmp_path) as process:
         _, errors = process.communicate()
 
@@ -89,7 +89,7 @@ def test_an_export_writes_every_appointment_as_a_line_of_json(sandbox: Sandbox, 
     assert [file.name for file in tmp_path.iterdir()] == ["all.jsonl"]
 
 
-def test_an_export_may_be_narrowed_and_written_as_csv(sandbox: Sandbox, tmp_path: Path):
+def test_an_export_can_be_filtered_and_written_as_csv(sandbox: Sandbox, tmp_path: Path):
     options = ["--user-id", ME, "--interval", "2026-11", "--status", "Completed", "--format", "csv", "--out", "n.csv"]
 
     assert exported(*options, cwd=tmp_path)[0] == 0
@@ -120,7 +120,7 @@ MY_EXPORT = ["--user-id", ME, "--out", "x.jsonl"]
         (["--user-id", "", "--out", "x.jsonl"], {}, "every id has to be a non-empty str"),
     ],
 )
-def test_what_stops_an_export_is_said_in_one_line(
+def test_an_error_of_an_export_is_reported_in_one_line(
     arguments: list[str],
     environment: dict[str, str],
     says: str,
@@ -140,7 +140,7 @@ def test_what_stops_an_export_is_said_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_that_is_interrupted_before_it_has_anything_leaves_nothing(sandbox: Sandbox, tmp_path: Path):
+def test_an_export_that_is_interrupted_before_its_first_page_leaves_nothing(sandbox: Sandbox, tmp_path: Path):
     sandbox.faults.add(Fault("stall", path="pageNumber=1"))
 
     with started("export", "--user-id", ME, "--out", "x.jsonl", cwd=tmp_path) as process:
@@ -154,7 +154,7 @@ def test_an_export_that_is_interrupted_before_it_has_anything_leaves_nothing(san
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_the_sandbox_runs_until_it_is_told_to_stop(stop: signal.Signals, tmp_path: Path):
+def test_the_sandbox_runs_until_it_gets_a_signal(stop: signal.Signals, tmp_path: Path):
     with started("sandbox", "--port", "0", "--appointments", "5", cwd=tmp_path) as process:
         url = re.search(r"http://\S+(?=,)", line_with(process, "sandbox at"))[0]  # type: ignore[index]
         token = httpx.post(
@@ -173,7 +173,7 @@ def test_the_sandbox_runs_until_it_is_told_to_stop(stop: signal.Signals, tmp_pat
 
 
 @pytest.mark.parametrize("tool", ["curl", "python3"])
-def test_what_the_sandbox_prints_to_try_works_as_printed(tool: str, tmp_path: Path):
+def test_the_commands_that_the_sandbox_prints_work_as_printed(tool: str, tmp_path: Path):
     if not shutil.which(tool):
         pytest.skip(f"there is no {tool} here")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -189,7 +189,7 @@ def test_what_the_sandbox_prints_to_try_works_as_printed(tool: str, tmp_path: Pa
     "option, says",
     [("--page-cap=0", "page_cap must be 1 or more, not 0"), ("--latency=-1", "latency must be 0 or more, not -1.0")],
 )
-def test_an_option_that_makes_no_sense_is_said_in_one_line(option: str, says: str, tmp_path: Path):
+def test_an_invalid_option_is_reported_in_one_line(option: str, says: str, tmp_path: Path):
     with started("sandbox", option, cwd=tmp_path) as process:
         _, errors = process.communicate()
 
@@ -216,7 +216,7 @@ def test_a_sandbox_keeps_its_data_in_a_file(tmp_path: Path):
     assert errors.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path):
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path):
     with started("sandbox", "--port", "0", cwd=tmp_path) as first:
         port = re.search(r":(\d+),", line_with(first, "sandbox at"))[1]  # type: ignore[index]
         with started("sandbox", "--port", port, cwd=tmp_path) as second:

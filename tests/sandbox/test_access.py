@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_without_a_token_and_with_one_that_is_expired_or_revoked_nothing_is_done(enter: Callable[..., Sandbox]):
+def test_a_missing_expired_or_revoked_token_is_refused(enter: Callable[..., Sandbox]):
     sandbox = enter(appointments=1, token_life=60)
     with Api(sandbox) as nobody:
         assert nobody.get(f"{APPOINTMENTS}/me").json()["code"] == "authentication.required"
@@ -44,7 +44,7 @@ def test_me_is_the_user_of_the_token(sandbox: Sandbox, api: Api, mine: Api, me: 
     assert api.get(NOTIFICATIONS).json()["code"] == "not.a.user"
 
 
-def test_a_user_may_what_the_relationship_allows(sandbox: Sandbox, api: Api, mine: Api, me: str):
+def test_a_user_may_do_what_the_relationship_allows(sandbox: Sandbox, api: Api, mine: Api, me: str):
     led, attended = hers(api, me), first(sandbox, only_attends(me))
     for appointment_id, edit in ((led, 200), (attended, 403), (first(sandbox, foreign(me)), 403)):
         one = f"{APPOINTMENTS}/{appointment_id}"
@@ -62,7 +62,7 @@ def test_a_user_may_what_the_relationship_allows(sandbox: Sandbox, api: Api, min
     )
 
 
-def test_private_annotations_are_for_those_who_lead(sandbox: Sandbox, api: Api, mine: Api, me: str):
+def test_private_annotations_are_visible_to_facilitators_only(sandbox: Sandbox, api: Api, mine: Api, me: str):
     led = hers(api, me)
     attended = api.post(APPOINTMENTS, json={**MINIMAL, "attendeeIds": [me]}).json()["id"]
     for appointment_id, private in ((led, True), (attended, False)):
@@ -86,7 +86,7 @@ def test_clients_and_users_with_other_permissions_can_be_added(sandbox: Sandbox,
         assert api.delete(created["selfUri"]).status_code == 204
 
 
-def test_who_leads_it_or_has_either_permission_may_link_a_conversation(sandbox: Sandbox, api: Api, mine: Api, me: str):
+def test_a_facilitator_or_either_permission_may_link_a_conversation(sandbox: Sandbox, api: Api, mine: Api, me: str):
     def status(caller: Api, appointment_id: str, conversation: str) -> int:
         path = f"{APPOINTMENTS}/{appointment_id}/conversations"
         return caller.post(path, json={"conversationId": conversation}).status_code
@@ -121,7 +121,7 @@ def user_token(sandbox: Sandbox, *permissions: str) -> str:
         ("GET", f"{JOBS}/there", None, "coaching:scheduleSlotJob:view"),
     ],
 )
-def test_each_operation_has_its_permission(sandbox: Sandbox, method: str, path: str, body: Any, permission: str):
+def test_each_operation_requires_its_permission(sandbox: Sandbox, method: str, path: str, body: Any, permission: str):
     sandbox.state.add_job({"id": "there", "results": [], "reads": 0, "selfUri": f"{JOBS}/there"})
     others = sandbox.oauth.clients[CLIENT_ID].permissions - {permission}
     with Api(sandbox, user_token(sandbox, permission)) as permitted:

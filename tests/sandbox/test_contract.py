@@ -21,7 +21,7 @@ SLOTS = "/api/v2/coaching/scheduleslots"
 DAY = "2026-12-01T00:00:00.000Z/2026-12-02T00:00:00.000Z"
 
 
-def test_every_operation_and_every_error_answers_as_the_contract_says(sandbox: Sandbox, api: Api, mine: Api, me: str):
+def test_every_operation_and_every_error_responds_as_in_the_contract(sandbox: Sandbox, api: Api, mine: Api, me: str):
     seen: set[tuple[str, int]] = set()
 
     def went(response: httpx.Response) -> httpx.Response:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_it_serves_asynchronous_code_on_both_backends_and_leaves_nothing(anyio_backend: str):
+async def test_the_sandbox_serves_async_code_on_both_backends_and_leaves_nothing(anyio_backend: str):
     async with Sandbox(appointments=4) as sandbox, httpx.AsyncClient(base_url=sandbox.base_url) as client:
         form = {"grant_type": "client_credentials"}
         answers: list[int] = []
@@ -49,7 +49,7 @@ async def test_it_serves_asynchronous_code_on_both_backends_and_leaves_nothing(a
     assert not any(thread.name == "coaching-sandbox" for thread in threading.enumerate())
 
 
-def test_leaving_frees_the_port_at_once_and_the_same_data_can_be_served_again():
+def test_leaving_frees_the_port_at_once_and_the_sandbox_can_be_entered_again():
     with Sandbox(appointments=1) as sandbox, httpx.Client() as client:
         port = int(sandbox.base_url.rpartition(":")[2])
         client.get(sandbox.base_url)
@@ -72,7 +72,7 @@ def test_entering_twice_is_refused(sandbox: Sandbox):
         pass
 
 
-def test_leaving_does_not_wait_for_requests_that_hang():
+def test_leaving_does_not_wait_for_open_requests():
     cut_off: list[str] = []
 
     def ask(url: str) -> None:
@@ -93,7 +93,7 @@ def test_leaving_does_not_wait_for_requests_that_hang():
     assert [arrival.status for arrival in sandbox.requests] == [None, None]
 
 
-def test_an_interrupt_tears_everything_down_and_nothing_is_printed():
+def test_an_interrupt_stops_the_sandbox_without_other_output():
     program = """
         import httpx
         from coaching_async.sandbox import Sandbox
@@ -134,14 +134,14 @@ def test_an_option_out_of_range_is_named(option: dict[str, float]):
         Sandbox(**option)  # type: ignore[arg-type]
 
 
-def test_answers_wait_for_the_latency(enter: Callable[..., Sandbox]):
+def test_responses_are_delayed_by_the_latency(enter: Callable[..., Sandbox]):
     with Api(enter(appointments=1, latency=0.05)) as api:
         started = time.monotonic()
         api.get(APPOINTMENTS)
         assert time.monotonic() - started >= 0.05
 
 
-def test_what_arrived_is_recorded_with_its_answer(sandbox: Sandbox, api: Api):
+def test_requests_are_recorded_with_their_status(sandbox: Sandbox, api: Api):
     api.get(f"{APPOINTMENTS}/a%2Fb?x=1")
     arrival = sandbox.requests[-1]
     assert (arrival.method, arrival.path, arrival.query) == ("GET", f"{APPOINTMENTS}/a%2Fb", "x=1")
@@ -149,7 +149,7 @@ def test_what_arrived_is_recorded_with_its_answer(sandbox: Sandbox, api: Api):
     assert arrival.at.tzinfo is not None
 
 
-def test_over_the_rate_limit_nothing_is_done_until_the_window_has_passed(enter: Callable[..., Sandbox]):
+def test_above_the_rate_limit_nothing_is_carried_out_until_the_window_has_passed(enter: Callable[..., Sandbox]):
     sandbox = enter(appointments=0, rate_limit=2, rate_window=42.5)
     with Api(sandbox, token_of(sandbox)) as api, Api(sandbox, token_of(sandbox)) as other:
         assert [api.post(APPOINTMENTS, json=MINIMAL).status_code for _ in range(4)] == [201, 201, 429, 429]
@@ -164,7 +164,7 @@ def test_over_the_rate_limit_nothing_is_done_until_the_window_has_passed(enter: 
         assert api.post(APPOINTMENTS, json=MINIMAL).status_code == 201
 
 
-def test_an_encoded_id_is_one_segment(api: Api, sandbox: Sandbox):
+def test_an_encoded_id_is_one_path_segment(api: Api, sandbox: Sandbox):
     sandbox.state.create("a/b?c", {**MINIMAL}, None)
     assert api.get(f"{APPOINTMENTS}/a%2Fb%3Fc").json()["id"] == "a/b?c"
     assert api.get(f"{APPOINTMENTS}/x%2Fstatuses").json()["entityId"] == "x/statuses"
@@ -172,7 +172,7 @@ def test_an_encoded_id_is_one_segment(api: Api, sandbox: Sandbox):
     assert "entityId" not in api.get(f"{APPOINTMENTS}/a/b").json()
 
 
-def test_a_method_that_a_path_lacks_is_refused_with_those_that_it_has(api: Api):
+def test_an_unknown_method_is_refused_with_the_allowed_ones(api: Api):
     assert api.put(f"{APPOINTMENTS}/x").headers["Allow"] == "DELETE, GET, PATCH"
     assert api.get("/oauth/token").status_code == 405
 

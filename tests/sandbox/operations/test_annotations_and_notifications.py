@@ -11,7 +11,7 @@ from tests.sandbox.api import (
 )
 
 
-def test_annotations_live_and_vanish(api: Api, me: str):
+def test_an_annotation_is_created_edited_and_deleted(api: Api, me: str):
     notes = f"{APPOINTMENTS}/{hers(api, me)}/annotations"
     note = api.post(notes, json={"text": "t", "accessType": "Public"}).json()
     edited = api.patch(note["selfUri"], json={**note, "text": "u", "accessType": "Private"}).json()
@@ -25,7 +25,7 @@ def test_annotations_live_and_vanish(api: Api, me: str):
     assert api.patch(note["selfUri"], json={}).status_code == 404
 
 
-def test_everybody_concerned_is_told_but_the_one_who_did_it(sandbox: Sandbox, api: Api, mine: Api, me: str):
+def test_all_participants_but_the_author_of_a_change_are_notified(sandbox: Sandbox, api: Api, mine: Api, me: str):
     def told(user: str) -> list[tuple[str, str]]:
         new = list(sandbox.state.notifications.values())[before:]
         return [(each["actionType"], each["relationship"]) for each in new if each["user"]["id"] == user]
@@ -53,7 +53,7 @@ def test_everybody_concerned_is_told_but_the_one_who_did_it(sandbox: Sandbox, ap
     ]
 
 
-def test_a_notification_holds_a_stub_or_when_asked_the_whole_appointment(mine: Api):
+def test_a_notification_has_a_reference_or_if_requested_the_whole_appointment(mine: Api):
     stub = mine.get(NOTIFICATIONS).json()["entities"][0]
     assert set(stub["appointment"]) == {"id", "selfUri"}
     whole = mine.get(stub["selfUri"], params={"expand": "appointment"}).json()
@@ -61,7 +61,7 @@ def test_a_notification_holds_a_stub_or_when_asked_the_whole_appointment(mine: A
     assert mine.get(NOTIFICATIONS, params={"expand": "all"}).status_code == 400
 
 
-def test_a_notification_is_marked_by_its_owner_alone(sandbox: Sandbox, api: Api, mine: Api, me: str):
+def test_only_its_owner_may_mark_a_notification_as_read(sandbox: Sandbox, api: Api, mine: Api, me: str):
     own = mine.get(NOTIFICATIONS).json()["entities"][0]
     assert mine.patch(own["selfUri"], json={"markedAsRead": True}).json()["markedAsRead"] is True
     assert mine.get(own["selfUri"]).json()["markedAsRead"] is True

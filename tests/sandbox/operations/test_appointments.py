@@ -16,7 +16,7 @@ from tests.sandbox.api import (
 )
 
 
-def test_create_answers_the_whole_appointment_and_remembers_it(api: Api):
+def test_create_returns_the_whole_appointment_and_stores_it(api: Api):
     body = {
         **MINIMAL,
         "dateStart": "2026-12-01T10:30:59.999+01:00",
@@ -67,18 +67,18 @@ def test_a_field_with_a_wrong_value_is_named_and_nothing_is_created(sandbox: San
 
 
 @pytest.mark.parametrize("missing", MINIMAL)
-def test_a_required_field_that_is_missing_is_named(api: Api, missing: str):
+def test_a_missing_required_field_is_named(api: Api, missing: str):
     refused = api.post(APPOINTMENTS, json={name: value for name, value in MINIMAL.items() if name != missing})
     assert refused.json()["details"][0]["fieldName"] == missing
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"1", b"\xff", b"[" * 100_000, b'{"x": ' + b"9" * 5000 + b"}"])
-def test_what_is_no_json_object_is_a_bad_request(api: Api, raw: bytes):
+def test_a_body_that_is_no_json_object_is_a_bad_request(api: Api, raw: bytes):
     refused = api.post(APPOINTMENTS, content=raw, headers={"Content-Type": "application/json; charset=utf-8"})
     assert (refused.status_code, refused.json()["code"]) == (400, "bad.request")
 
 
-def test_strings_and_dates_at_the_edges_come_back_as_they_were(api: Api):
+def test_unusual_strings_and_extreme_dates_are_returned_unchanged(api: Api):
     body = {**MINIMAL, "dateStart": "9999-12-31T23:59:00Z", "lengthInMinutes": 2**31 - 1}
     raw = json.dumps({**body, "name": "\ud800 \0 ü 🙂", "attendeeIds": ["\ud800"]})
     created = api.post(APPOINTMENTS, content=raw, headers={"Content-Type": "application/json"})
@@ -87,12 +87,12 @@ def test_strings_and_dates_at_the_edges_come_back_as_they_were(api: Api):
     assert api.ids(userIds="\ufffd", interval=everything, intervalCondition="Overlaps") == []
 
 
-def test_what_is_not_ascii_is_sent_as_it_is(api: Api):
+def test_non_ascii_text_is_sent_unescaped(api: Api):
     created = api.post(APPOINTMENTS, json={**MINIMAL, "name": "Zoë"})
     assert '"name":"Zoë"'.encode() in created.content
 
 
-def test_an_update_changes_what_is_sent_and_null_clears(api: Api):
+def test_an_update_changes_the_given_fields_and_null_clears_them(api: Api):
     one = api.post(APPOINTMENTS, json={**MINIMAL, "location": "Room 4"}).json()["selfUri"]
     before = api.get(one).json()
     changed = api.patch(one, json={"name": "m", "location": None, "attendeeIds": ["x"], "whatever": 1}).json()
@@ -104,7 +104,7 @@ def test_an_update_changes_what_is_sent_and_null_clears(api: Api):
     assert api.get(one).json() == changed
 
 
-def test_a_completed_appointment_takes_nothing_but_another_status(api: Api):
+def test_a_completed_appointment_accepts_only_another_status(api: Api):
     one = api.post(APPOINTMENTS, json=MINIMAL).json()["selfUri"]
     completed = api.patch(one, json={"name": "m", "status": "Completed"}).json()
     assert completed["dateCompleted"]
@@ -126,7 +126,7 @@ def test_the_history_grows_with_each_change_of_status(api: Api):
     assert api.patch(f"{one}/status", json={"status": "InvalidSchedule"}).status_code == 400
 
 
-def test_what_is_deleted_is_gone_with_all_that_hung_on_it(api: Api, me: str):
+def test_a_deleted_appointment_is_gone_with_its_statuses_and_annotations(api: Api, me: str):
     one = f"{APPOINTMENTS}/{hers(api, me)}"
     assert api.delete(one).status_code == 204
     for path in (one, f"{one}/statuses", f"{one}/annotations"):

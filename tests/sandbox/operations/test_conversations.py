@@ -14,7 +14,9 @@ from tests.sandbox.api import (
 )
 
 
-def test_a_conversation_is_linked_once_and_the_others_are_told(api: Api, mine: Api, sandbox: Sandbox, me: str):
+def test_a_conversation_is_linked_once_and_the_other_participants_are_notified(
+    api: Api, mine: Api, sandbox: Sandbox, me: str
+):
     one = hers(api, me)
     told = len(sandbox.state.notifications)
     linked = mine.post(f"{APPOINTMENTS}/{one}/conversations", json={"conversationId": "c/1"})
@@ -35,7 +37,7 @@ def test_a_conversation_is_linked_once_and_the_others_are_told(api: Api, mine: A
     assert [each["id"] for each in api.get(f"{APPOINTMENTS}/{one}").json()["conversations"]] == ["c/1", "d"]
 
 
-def test_a_completed_appointment_and_one_that_is_not_there_take_no_conversation(api: Api, me: str):
+def test_a_completed_or_missing_appointment_accepts_no_conversation(api: Api, me: str):
     one = f"{APPOINTMENTS}/{hers(api, me)}"
     api.patch(one, json={"status": "Completed"})
 

@@ -54,7 +54,7 @@ def test_counts_are_those_of_the_lists(api: Api, sandbox: Sandbox):
     }
 
 
-def test_only_the_metrics_that_are_named_are_told_and_the_interval_comes_back(api: Api):
+def test_only_the_requested_metrics_are_returned_with_the_interval(api: Api):
     asked = COUNT | {"interval": "2027-01-11T01:00:00+01:00/2027-01-12T00:00:00", "metrics": ["nActivities"]}
     assert api.post(AGGREGATES, json=asked).json() == {
         "results": [
@@ -64,14 +64,14 @@ def test_only_the_metrics_that_are_named_are_told_and_the_interval_comes_back(ap
     assert counts(api, metrics=[]) == {None: {}}
 
 
-def test_an_interval_of_counts_takes_its_start_and_leaves_its_end(two: Sandbox, ours: Api):
+def test_an_interval_of_counts_includes_its_start_and_excludes_its_end(two: Sandbox, ours: Api):
     meeting(two, "11T00:00", 30, "u")
     meeting(two, "12T00:00", 30, "u")
 
     assert counts(ours, interval=MONDAY, metrics=["nActivities"]) == {None: {"nActivities": 1}}
 
 
-def test_who_attends_twice_is_counted_once(two: Sandbox, ours: Api):
+def test_a_user_who_attends_twice_is_counted_once(two: Sandbox, ours: Api):
     meeting(two, "11T09:00", 30, "u", "u")
 
     assert counts(ours, groupBy=["attendeeId"], metrics=["nActivities"]) == {"u": {"nActivities": 1}}

@@ -36,7 +36,7 @@ def ended(api: Api, **changes: Any) -> list[dict[str, Any]]:
     "job_reads, intervals, done",
     [(0, 2, [0, 2, 2]), (1, 1, [0, 0, 1, 1]), (1, 2, [0, 1, 2, 2]), (1, 3, [0, 1, 3]), (3, 2, [0, 0, 1, 1, 2])],
 )
-def test_a_job_is_in_progress_for_its_first_reads_and_ends_in_one_interval_after_the_other(
+def test_a_job_is_in_progress_for_its_first_reads_and_completes_one_interval_after_the_other(
     enter: Callable[..., Sandbox], job_reads: int, intervals: int, done: list[int]
 ):
     sandbox = enter(appointments=0, users=1, job_reads=job_reads)
@@ -51,7 +51,7 @@ def test_a_job_is_in_progress_for_its_first_reads_and_ends_in_one_interval_after
     assert shown[-1]["results"][0]["slot"]["dateStart"] == "2027-01-11T09:00:00.000Z"
 
 
-def test_a_job_tells_what_it_was_asked(two: Sandbox, ours: Api):
+def test_a_job_contains_its_request(two: Sandbox, ours: Api):
     one, other = two.state.user_ids
     asked = {name: value for name, value in JOB.items() if name != "intervals"}
     asked |= {"attendeeIds": [one], "facilitatorIds": [other]}
@@ -63,7 +63,7 @@ def test_a_job_tells_what_it_was_asked(two: Sandbox, ours: Api):
     assert job["selfUri"] == f"{JOBS}/{job['id']}"
 
 
-def test_a_job_takes_the_slot_with_the_best_staffing_and_the_earliest_of_them(two: Sandbox, ours: Api):
+def test_a_job_chooses_the_earliest_slot_with_the_best_staffing(two: Sandbox, ours: Api):
     one, other = two.state.user_ids
     meeting(two, "11T09:00", 90, other)
     meeting(two, "11T10:30", 15, one)
@@ -85,7 +85,7 @@ def test_the_schedule_of_a_slot_is_that_of_its_week(two: Sandbox, ours: Api):
     assert schedules[0]["id"] != schedules[2]["id"]
 
 
-def test_a_job_without_a_free_slot_takes_one_that_clashes_and_without_working_time_none(two: Sandbox, ours: Api):
+def test_a_job_without_a_free_slot_chooses_a_conflicting_one_and_without_working_time_none(two: Sandbox, ours: Api):
     one = two.state.user_ids[0]
     meeting(two, "11T00:00", 24 * 60, one)
 
@@ -97,7 +97,7 @@ def test_a_job_without_a_free_slot_takes_one_that_clashes_and_without_working_ti
     assert too_long == {"interval": MONDAY, "status": "Complete"}
 
 
-def test_a_job_about_people_who_are_unknown_fails_in_every_interval(two: Sandbox, ours: Api):
+def test_a_job_for_unknown_users_fails_in_every_interval(two: Sandbox, ours: Api):
     found = ended(ours, facilitatorIds=[two.state.user_ids[0]], intervals=[MONDAY, SUNDAY])
 
     assert found == [{"interval": each, "status": "Error"} for each in (MONDAY, SUNDAY)]
@@ -109,7 +109,7 @@ def test_an_unknown_job_is_not_found(api: Api):
     assert (missing.status_code, missing.json()["entityName"], missing.json()["entityId"]) == (404, "job", "a/b")
 
 
-def test_what_a_job_has_found_stays_and_goes_into_the_file(two: Sandbox, ours: Api, tmp_path: Any):
+def test_the_result_of_a_job_does_not_change_and_is_saved(two: Sandbox, ours: Api, tmp_path: Any):
     one = two.state.user_ids[0]
     job = started(ours, attendeeIds=[one])
     ours.get(job["selfUri"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_a_walk_over_the_pages_sees_each_appointment_once_in_order(sandbox: Sandbox, api: Api):
+def test_the_pages_have_each_appointment_once_in_order(sandbox: Sandbox, api: Api):
     users = sandbox.state.user_ids
     found = api.ids(userIds=users, pageSize=7, sortOrder="Asc")
     assert sorted(found) == sorted(sandbox.state.appointments)
@@ -29,7 +29,7 @@ def test_a_walk_over_the_pages_sees_each_appointment_once_in_order(sandbox: Sand
     assert api.ids(userIds=",".join(users)) == found
 
 
-def test_a_page_is_described_as_in_the_examples(api: Api, sandbox: Sandbox):
+def test_a_page_has_the_fields_of_the_examples(api: Api, sandbox: Sandbox):
     users = {"userIds": sandbox.state.user_ids, "pageSize": 25}
     second = api.get(APPOINTMENTS, params={**users, "pageNumber": 2}).json()
     assert {name: value for name, value in second.items() if name != "entities"} == {
@@ -50,7 +50,7 @@ def test_a_page_is_described_as_in_the_examples(api: Api, sandbox: Sandbox):
     assert empty["lastUri"] == f"{APPOINTMENTS}?pageSize=25&pageNumber=1"
 
 
-def test_a_page_is_silently_capped_and_its_size_told(enter: Callable[..., Sandbox]):
+def test_a_page_is_capped_silently_and_its_size_returned(enter: Callable[..., Sandbox]):
     sandbox = enter(appointments=20, page_cap=6)
     with Api(sandbox, token_of(sandbox)) as api:
         page = api.get(APPOINTMENTS, params={"userIds": sandbox.state.user_ids, "pageSize": 500}).json()
@@ -81,7 +81,7 @@ def test_a_parameter_with_a_wrong_value_is_named(api: Api, name: str, value: str
     assert refused.json()["details"][0]["fieldName"] == name
 
 
-def test_an_interval_takes_its_start_and_leaves_its_end(api: Api):
+def test_an_interval_includes_its_start_and_excludes_its_end(api: Api):
     def between(condition: str, start: str, end: str, end_of: str = "interval") -> int:
         window = {end_of: f"2026-12-01T{start}/2026-12-01T{end}", "intervalCondition": condition}
         return len(api.ids(userIds="someone", **window))
@@ -99,7 +99,7 @@ def test_an_interval_takes_its_start_and_leaves_its_end(api: Api):
     assert api.ids(userIds="someone", completionInterval=ever) == [appointment_id]
 
 
-def test_each_filter_keeps_what_it_says(api: Api, sandbox: Sandbox, me: str):
+def test_each_filter_selects_matching_appointments(api: Api, sandbox: Sandbox, me: str):
     def found(**query: Any) -> list[dict[str, Any]]:
         return [api.get(f"{APPOINTMENTS}/{each}").json() for each in api.ids(userIds=me, pageSize=100, **query)]
 
@@ -116,7 +116,7 @@ def test_each_filter_keeps_what_it_says(api: Api, sandbox: Sandbox, me: str):
     assert len(overdue) + len(timely) == len(found(overdue="Any"))
 
 
-def test_the_largest_page_size_that_the_contract_has_is_capped_like_any_other(sandbox: Sandbox, api: Api):
+def test_the_largest_page_size_of_the_contract_is_capped_like_any_other(sandbox: Sandbox, api: Api):
     answer = api.get(APPOINTMENTS, params={"userIds": sandbox.state.user_ids, "pageSize": 2**31 - 1})
 
     assert answer.json()["pageSize"] == 100

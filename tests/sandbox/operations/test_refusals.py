@@ -23,7 +23,7 @@ from tests.sandbox.operations.requests import (
 
 
 @pytest.mark.parametrize("path, body", [(AGGREGATES, COUNT), (SLOTS, SEARCH), (JOBS, JOB)])
-def test_what_is_required_and_missing_is_named(api: Api, path: str, body: dict[str, Any]):
+def test_each_missing_required_field_is_named(api: Api, path: str, body: dict[str, Any]):
     for missing in body:
         refused = api.post(path, json={name: value for name, value in body.items() if name != missing})
         assert refused.json()["details"][0]["fieldName"] == missing
@@ -64,7 +64,9 @@ def test_what_is_required_and_missing_is_named(api: Api, path: str, body: dict[s
         (JOBS, JOB, {"slotsType": "WorstTime"}),
     ],
 )
-def test_a_value_that_is_not_allowed_is_named(api: Api, sandbox: Sandbox, path: str, body: Any, change: dict[str, Any]):
+def test_the_field_of_an_invalid_value_is_named(
+    api: Api, sandbox: Sandbox, path: str, body: Any, change: dict[str, Any]
+):
     refused = api.post(path, json=body | change)
     assert refused.status_code == 400
     assert refused.json()["details"][0]["fieldName"] == next(iter(change))

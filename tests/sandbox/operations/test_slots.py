@@ -33,7 +33,7 @@ def free(schedule: dict[str, Any]) -> list[tuple[str, int]]:
     return [(each["dateStart"][11:16], each["lengthInMinutes"]) for each in schedule["availableTimes"]]
 
 
-def test_who_has_nothing_to_do_is_free_from_nine_to_five_on_working_days(two: Sandbox, ours: Api):
+def test_a_user_without_appointments_is_free_from_nine_to_five_on_working_days(two: Sandbox, ours: Api):
     def found(interval: str) -> tuple[list[str], list[tuple[str, int]]]:
         asked = SEARCH | {"interval": interval, "attendeeIds": two.state.user_ids[:1]}
         slots = ours.post(SLOTS, json=asked).json()
@@ -49,9 +49,7 @@ def test_who_has_nothing_to_do_is_free_from_nine_to_five_on_working_days(two: Sa
     assert found("2027-01-15T16:00:00Z/2027-01-18T10:00:00Z") == (["16:00", "09:00"], [("16:00", 60), ("09:00", 60)])
 
 
-def test_leading_and_attending_takes_time_whatever_the_status_but_creating_and_interrupted_does_not(
-    two: Sandbox, ours: Api
-):
+def test_led_and_attended_appointments_take_time_but_created_and_interruptible_ones_do_not(two: Sandbox, ours: Api):
     one, other = two.state.user_ids
     attended = meeting(two, "11T08:30", 60, one, facilitatorId="f")
     led = meeting(two, "11T10:00", 50, other, facilitatorId=one)
@@ -70,7 +68,7 @@ def test_leading_and_attending_takes_time_whatever_the_status_but_creating_and_i
     assert found(led, attended, "unknown") == [("09:00", 480)]
 
 
-def test_everybody_named_has_to_be_free_and_each_schedule_is_told(two: Sandbox, ours: Api):
+def test_all_participants_have_to_be_free_and_each_schedule_is_returned(two: Sandbox, ours: Api):
     one, other = two.state.user_ids
     meeting(two, "11T09:00", 240, one)
     talk = meeting(two, "11T14:00", 180, other)
@@ -89,7 +87,7 @@ def test_everybody_named_has_to_be_free_and_each_schedule_is_told(two: Sandbox, 
     assert slot["wfmSchedule"] == attendee["availableTimes"][0]["wfmSchedule"]
 
 
-def test_who_is_unknown_has_no_schedule_and_so_no_time(two: Sandbox, ours: Api):
+def test_an_unknown_user_has_no_schedule_and_no_free_time(two: Sandbox, ours: Api):
     one = two.state.user_ids[0]
     meeting(two, "11T09:00", 60, "stranger")
 
@@ -100,7 +98,7 @@ def test_who_is_unknown_has_no_schedule_and_so_no_time(two: Sandbox, ours: Api):
     assert [each["userReference"]["id"] for each in slots["wfmScheduleActivities"]] == [one]
 
 
-def test_a_slot_is_rated_by_who_is_left_at_work(enter: Callable[..., Sandbox]):
+def test_a_slot_is_rated_by_the_number_of_users_left_at_work(enter: Callable[..., Sandbox]):
     with Api(sandbox := enter(appointments=0, users=6), token_of(sandbox)) as api:
         one, *others = sandbox.state.user_ids
         meeting(sandbox, "11T10:00", 60, *others[:1])
@@ -119,7 +117,7 @@ moments = st.integers(0, 100 * 24 * 4 * 15).map(lambda minutes: BEGIN + timedelt
 
 
 @given(start=moments, hours=st.integers(0, 80), length=st.sampled_from([15, 30, 45, 60]), data=st.data())
-def test_suggested_are_exactly_the_quarters_at_which_no_appointment_is_in_the_way(
+def test_the_suggested_slots_are_exactly_the_free_quarter_hours(
     start: datetime, hours: int, length: int, data: st.DataObject
 ):
     end = start + timedelta(hours=hours)
@@ -151,7 +149,7 @@ def test_suggested_are_exactly_the_quarters_at_which_no_appointment_is_in_the_wa
 @pytest.mark.parametrize(
     "interval", ["0001-01-01T00:00:00Z/0001-02-01T00:00:00Z", "9999-12-01T00:00:00Z/9999-12-31T23:59:59Z"]
 )
-def test_the_ends_of_time_are_like_any_other(ours: Api, two: Sandbox, interval: str):
+def test_slots_are_found_in_the_first_and_the_last_year(ours: Api, two: Sandbox, interval: str):
     body = MINIMAL | {"dateStart": "9999-12-06T12:00:00Z", "lengthInMinutes": 2**31 - 1}
     ours.post(APPOINTMENTS, json=body | {"attendeeIds": two.state.user_ids[:1]})
     slots = ours.post(SLOTS, json=SEARCH | {"interval": interval, "attendeeIds": two.state.user_ids[:1]}).json()

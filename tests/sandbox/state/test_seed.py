@@ -24,7 +24,7 @@ def test_the_same_seed_gives_the_same_data():
 
 @pytest.mark.parametrize("users", [1, 2, 10])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_first_user_leads_and_attends_something_and_was_told(users: int, seed: int):
+def test_the_first_user_leads_and_attends_appointments_and_has_notifications(users: int, seed: int):
     state = Sandbox(appointments=4, users=users, seed=seed).state
     me = "11111111-1111-4111-8111-111111111111"
     assert state.user_ids[0] == me
