@@ -376,7 +376,7 @@ async def test_a_rate_limit_is_obeyed_and_nothing_is_lost():
             waits.append(event.wait)
 
     with Sandbox(appointments=60, users=4, rate_limit=3, rate_window=1.0, page_cap=10) as sandbox:
-        sandbox._service.limit.now = lambda: sum(waits)
+        sandbox._service.rate_limit.now = lambda: sum(waits)
         auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=told) as client:
             found = await client.appointments.list(sandbox.state.user_ids).collect()
