@@ -54,12 +54,12 @@ def test_contenders_take_turns_after_each_has_run_once_unmeasured():
     ]
 
 
-def test_what_is_compared_are_medians():
+def test_medians_are_compared():
     assert FIGURE.median("ours", case="uphill") == 2.0
     assert FIGURE.ratio("ours", "ideal", case="uphill") == 2.0 / 1.5
 
 
-def test_a_goal_is_reached_on_its_side_and_on_the_line():
+def test_a_goal_is_reached_at_its_limit_and_on_its_side_of_it():
     assert [goal.verdict for goal in FIGURE.goals] == ["not reached", "reached"]
     assert attrs.evolve(FIGURE.goals[0], measured=0.93).is_reached
 
@@ -87,7 +87,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_all_who_decode_read_the_same(read: Callable[[bytes], object]):
+def test_all_contenders_decode_the_same(read: Callable[[bytes], object]):
     content = page(1, 3)
     model = handwritten.page(json.loads(content))
     assert plain(read(content), model) == plain(model, model)
@@ -146,7 +146,7 @@ def test_every_figure_is_a_program():
     assert programs == set(FIGURES)
 
 
-def test_what_keeps_a_figure_from_being_taken_is_said_in_one_line(capsys: pytest.CaptureFixture[str]):
+def test_a_figure_that_cannot_be_taken_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]):
     def fails(_: bool) -> Figure:
         raise Failed("no network")
 
@@ -171,7 +171,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_report_can_be_read_again_and_is_the_same_to_the_byte_the_next_time(root: Path):
+def test_a_report_can_be_read_and_written_again_without_a_difference(root: Path):
     report.write(RESULTS, root)
     first = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert report.read(root) == RESULTS
@@ -195,12 +195,12 @@ def test_a_report_writes_between_the_marks_and_nowhere_else(root: Path):
     assert "![Walking on: ms](performance/walking.svg)" in text
 
 
-def test_the_page_tells_what_the_last_run_has_found():
+def test_the_page_has_the_results_of_the_last_run():
     results = report.read(ROOT)
     assert [figure.key for figure in results.figures] == list(FIGURES)
     assert report.page(results) in (ROOT / "docs" / "performance.md").read_text()
     assert {path.stem for path in (ROOT / "docs" / "performance").glob("*.svg")} == set(FIGURES)
 
 
-def test_of_the_machine_four_things_are_told():
+def test_a_report_states_four_facts_about_the_machine():
     assert set(machine()) == set(report.read(ROOT).machine) == {"cores", "processor", "system", "Python"}

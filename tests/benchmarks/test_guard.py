@@ -12,7 +12,7 @@ from benchmarks import guard
 ROOT = Path(__file__).parents[2]
 
 
-def test_nothing_costs_a_tenth_more_than_was_recorded():
+def test_no_cost_is_more_than_ten_percent_above_its_record():
     """In a process of its own: what counts instructions does not go together with what measures coverage."""
     command = [sys.executable, "-m", "benchmarks.guard"]
     environ = os.environ | {"PYTHONASYNCIODEBUG": "1"}  # which may be set, and makes an event loop take twice as many
@@ -21,7 +21,7 @@ def test_nothing_costs_a_tenth_more_than_was_recorded():
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
-def test_what_costs_a_tenth_more_is_named(
+def test_a_regression_of_ten_percent_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     file = tmp_path / "guard.json"

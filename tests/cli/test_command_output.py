@@ -71,7 +71,7 @@ def ran(arguments: list[str], variables: dict[str, str], **streams: Any) -> subp
 
 @pytest.mark.parametrize("line", ON_STDOUT)
 @pytest.mark.parametrize("buffering", ["buffered", "unbuffered"])
-def test_a_full_disk_is_told_in_one_line(line: str, buffering: str, variables: dict[str, str], tmp_path: Path):
+def test_a_full_disk_is_reported_in_one_line(line: str, buffering: str, variables: dict[str, str], tmp_path: Path):
     if buffering == "unbuffered":
         variables = variables | {"PYTHONUNBUFFERED": "1"}
 
@@ -82,7 +82,7 @@ def test_a_full_disk_is_told_in_one_line(line: str, buffering: str, variables: d
 
 
 @pytest.mark.parametrize("line", ON_STDOUT)
-def test_a_closed_output_is_told_in_one_line(line: str, variables: dict[str, str], tmp_path: Path):
+def test_a_closed_output_is_reported_in_one_line(line: str, variables: dict[str, str], tmp_path: Path):
     done = ran(command(line, tmp_path, ">&-"), variables)
 
     assert (done.returncode, done.stderr) == (2, f"{ON_STDOUT[line]}{REFUSED}Bad file descriptor\n")
@@ -118,7 +118,7 @@ def test_a_standard_error_that_cannot_be_written_changes_nothing(
 
 @pytest.mark.parametrize("redirected", [">/dev/full 2>/dev/full", ">/dev/full 2>&-", ">&- 2>&-"])
 @pytest.mark.parametrize("line", ["--help", "doctor --probe"])
-def test_where_neither_can_be_written_only_the_exit_code_tells(
+def test_if_neither_stream_can_be_written_the_exit_code_alone_reports_the_failure(
     line: str, redirected: str, variables: dict[str, str], tmp_path: Path
 ):
     done = ran(command(line, tmp_path, redirected), variables)
@@ -127,7 +127,7 @@ def test_where_neither_can_be_written_only_the_exit_code_tells(
 
 
 @pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-"])
-def test_a_sandbox_is_stopped_as_ever_where_standard_error_cannot_be_written(
+def test_a_sandbox_stops_normally_if_standard_error_cannot_be_written(
     redirected: str, variables: dict[str, str], tmp_path: Path
 ):
     arguments = command("sandbox --port 0 --state {folder}/state.json", tmp_path, redirected)
@@ -140,7 +140,7 @@ def test_a_sandbox_is_stopped_as_ever_where_standard_error_cannot_be_written(
     assert (tmp_path / "state.json").exists()
 
 
-def test_a_sandbox_whose_usage_cannot_be_written_saves_its_data(variables: dict[str, str], tmp_path: Path):
+def test_a_sandbox_saves_its_data_if_its_usage_cannot_be_written(variables: dict[str, str], tmp_path: Path):
     done = ran(command("sandbox --port 0 --state {folder}/state.json", tmp_path, ">/dev/full"), variables)
 
     assert (done.returncode, done.stderr) == (2, f"{REFUSED}No space left on device\n")
@@ -148,7 +148,7 @@ def test_a_sandbox_whose_usage_cannot_be_written_saves_its_data(variables: dict[
 
 
 @pytest.mark.parametrize("line", ["--help", "doctor", "doctor --json"])
-def test_what_the_encoding_of_the_output_lacks_is_replaced(line: str, variables: dict[str, str], tmp_path: Path):
+def test_characters_that_the_output_encoding_lacks_are_replaced(line: str, variables: dict[str, str], tmp_path: Path):
     plain = variables | {"PYTHONIOENCODING": "latin-1", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "wrong"}
 
     done = subprocess.run(

@@ -25,7 +25,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_killed_five_times_at_any_moment_it_is_resumed_until_it_has_everything_once(
+def test_an_export_that_is_killed_five_times_is_resumed_until_it_has_each_appointment_once(
     form: str, sandbox: Sandbox, tmp_path: Path
 ):
     options = [*of_all_users(sandbox), "--format", form, "--out", f"x.{form}"]
@@ -57,7 +57,7 @@ def stopped_at(page: int, sandbox: Sandbox, *arguments: str, cwd: Path, by: int 
     return process.returncode, said
 
 
-def test_ctrl_c_says_how_much_is_written_and_how_to_go_on(sandbox: Sandbox, tmp_path: Path):
+def test_ctrl_c_reports_how_much_is_written_and_how_to_resume(sandbox: Sandbox, tmp_path: Path):
     options = [*of_all_users(sandbox), "--out", "x.jsonl"]
 
     code, said = stopped_at(3, sandbox, *options, cwd=tmp_path)
@@ -68,7 +68,7 @@ def test_ctrl_c_says_how_much_is_written_and_how_to_go_on(sandbox: Sandbox, tmp_
     assert set(ids(tmp_path / "x.jsonl")) == set(sandbox.state.appointments)
 
 
-def test_an_error_says_the_same(sandbox: Sandbox, tmp_path: Path):
+def test_an_error_reports_how_much_is_written_and_how_to_resume(sandbox: Sandbox, tmp_path: Path):
     sandbox.faults.add(Fault("status", path="pageNumber=3$", status=403))
     options = [*of_all_users(sandbox), "--out", "x.jsonl"]
 
@@ -80,7 +80,7 @@ def test_an_error_says_the_same(sandbox: Sandbox, tmp_path: Path):
     assert said.count("\n") == 1
 
 
-def test_a_disk_that_is_full_says_the_same(sandbox: Sandbox, tmp_path: Path):
+def test_a_full_disk_reports_how_much_is_written_and_how_to_resume(sandbox: Sandbox, tmp_path: Path):
     def small_files_only() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
@@ -97,7 +97,9 @@ def test_a_disk_that_is_full_says_the_same(sandbox: Sandbox, tmp_path: Path):
     assert set(ids(tmp_path / "x.jsonl")) == set(sandbox.state.appointments)
 
 
-def test_what_lasted_is_there_once_where_the_list_has_changed_before_it_is_resumed(sandbox: Sandbox, tmp_path: Path):
+def test_appointments_that_stay_are_exported_once_if_the_list_changes_before_it_is_resumed(
+    sandbox: Sandbox, tmp_path: Path
+):
     options = [*of_all_users(sandbox), "--out", "x.jsonl"]
     stopped_at(9, sandbox, *options, cwd=tmp_path, by=signal.SIGKILL)
     state, chance = sandbox.state, random.Random(1)
@@ -115,7 +117,7 @@ def test_what_lasted_is_there_once_where_the_list_has_changed_before_it_is_resum
     assert not lasting - set(found)
 
 
-def test_annotations_statuses_and_facilitators(sandbox: Sandbox, tmp_path: Path):
+def test_an_export_includes_annotations_and_statuses_and_filters_by_facilitator(sandbox: Sandbox, tmp_path: Path):
     facilitator = sandbox.state.user_ids[1]
     mine = [
         each
@@ -136,7 +138,7 @@ def test_annotations_statuses_and_facilitators(sandbox: Sandbox, tmp_path: Path)
         assert found[each["id"]]["statuses"][-1]["status"] == each["status"]
 
 
-def test_where_there_is_nothing_to_resume_that_is_said_in_one_line(sandbox: Sandbox, tmp_path: Path):
+def test_nothing_to_resume_is_reported_in_one_line(sandbox: Sandbox, tmp_path: Path):
     options = ["--user-id", sandbox.state.user_ids[0], "--out", "x.jsonl", "--resume"]
 
     for found in ("no unfinished export to x.jsonl", "x.jsonl is complete"):

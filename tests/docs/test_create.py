@@ -55,7 +55,7 @@ def posts(sandbox: Sandbox) -> int:
     return sum(each.method == "POST" and each.path.endswith("/appointments") for each in sandbox.requests)
 
 
-async def test_what_was_created_though_the_answer_was_lost_is_found(create: Create):
+async def test_an_appointment_created_with_a_lost_response_is_found(create: Create):
     with Sandbox(appointments=5) as sandbox:
         loses_answer(sandbox, "appointments.create")
 
@@ -65,7 +65,7 @@ async def test_what_was_created_though_the_answer_was_lost_is_found(create: Crea
         assert posts(sandbox) == 1
 
 
-async def test_a_503_is_told_as_it_is_where_nothing_is_found(create: Create):
+async def test_a_503_is_raised_if_nothing_is_found(create: Create):
     with Sandbox(appointments=5) as sandbox:
         fails(sandbox, "appointments.create", 503)
 
@@ -76,7 +76,7 @@ async def test_a_503_is_told_as_it_is_where_nothing_is_found(create: Create):
         assert posts(sandbox) == 1
 
 
-async def test_what_was_accepted_for_later_and_is_not_there_is_not_created_again(create: Create):
+async def test_an_accepted_appointment_that_does_not_exist_yet_is_not_created_again(create: Create):
     with Sandbox(appointments=5) as sandbox:
         sandbox.faults.add(Fault("accepted", *route("appointments.create"), delay=3600))
 
@@ -87,7 +87,7 @@ async def test_what_was_accepted_for_later_and_is_not_there_is_not_created_again
         assert posts(sandbox) == 1
 
 
-async def test_an_error_of_looking_does_not_stand_for_that_of_creating(create: Create):
+async def test_an_error_of_the_search_does_not_replace_that_of_the_create(create: Create):
     """It would say "no": looking changes nothing."""
     with Sandbox(appointments=5) as sandbox:
         loses_answer(sandbox, "appointments.create")
@@ -100,7 +100,7 @@ async def test_an_error_of_looking_does_not_stand_for_that_of_creating(create: C
         assert posts(sandbox) == 1
 
 
-async def test_what_surely_was_not_created_is_not_looked_for(create: Create):
+async def test_an_appointment_that_was_certainly_not_created_is_not_searched_for(create: Create):
     with Sandbox(appointments=5) as sandbox:
         fails(sandbox, "appointments.create", 403)
 

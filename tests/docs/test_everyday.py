@@ -76,7 +76,7 @@ def weather(sandbox: Sandbox, path: str) -> None:
     )
 
 
-def test_my_month_has_each_appointment_once_though_the_list_shrinks_meanwhile(run: Ours, sandbox: Sandbox):
+def test_a_users_month_has_each_appointment_once_although_the_list_shrinks_meanwhile(run: Ours, sandbox: Sandbox):
     lists = "appointments/me"
     weather(sandbox, lists)
     sandbox.faults.add(Fault("delete", "GET", lists, after=2))
@@ -90,7 +90,7 @@ def test_my_month_has_each_appointment_once_though_the_list_shrinks_meanwhile(ru
     assert not sandbox.faults.pending
 
 
-def test_five_hundred_ids_are_fetched_and_one_that_fails_stops_nobody(run: Ours):
+def test_five_hundred_ids_are_fetched_and_one_failure_stops_no_others(run: Ours):
     with Sandbox(appointments=499) as sandbox:
         weather(sandbox, "appointments/")
         there = list(sandbox.state.appointments)
@@ -103,7 +103,7 @@ def test_five_hundred_ids_are_fetched_and_one_that_fails_stops_nobody(run: Ours)
         assert not sandbox.faults.pending
 
 
-def test_a_fetch_that_is_refused_for_ever_ends_all(run: Ours):
+def test_a_fetch_that_is_refused_permanently_ends_the_bulk(run: Ours):
     with Sandbox(appointments=100) as sandbox:
         sandbox.faults.add(Fault("revoke", "GET", "appointments/", times=1e9))
 
@@ -127,7 +127,7 @@ def body(sandbox: Sandbox) -> Json:
 
 
 @pytest.mark.parametrize("wrong", ["429", "401", "answer lost", "202"])
-def test_an_appointment_is_created_once_and_shown_whole(run: Ours, sandbox: Sandbox, wrong: str):
+def test_an_appointment_is_created_once_and_returned_whole(run: Ours, sandbox: Sandbox, wrong: str):
     before = set(sandbox.state.appointments)
     if wrong == "429":
         fails(sandbox, "appointments.create", 429, retry_after=0)
@@ -146,7 +146,7 @@ def test_an_appointment_is_created_once_and_shown_whole(run: Ours, sandbox: Sand
     assert not sandbox.faults.pending
 
 
-def test_an_appointment_is_looked_for_after_a_503_and_never_created_twice(run: Ours, sandbox: Sandbox):
+def test_an_appointment_is_searched_for_after_a_503_and_never_created_twice(run: Ours, sandbox: Sandbox):
     fails(sandbox, "appointments.create", 503)
     before = set(sandbox.state.appointments)
 
@@ -158,14 +158,14 @@ def test_an_appointment_is_looked_for_after_a_503_and_never_created_twice(run: O
     assert run("create", sandbox, body(sandbox)) == created  # it is as good as one that this 503 has hidden
 
 
-def test_an_error_of_looking_does_not_stand_for_that_of_creating(run: Ours, sandbox: Sandbox):
+def test_an_error_of_the_search_does_not_replace_that_of_the_create(run: Ours, sandbox: Sandbox):
     loses_answer(sandbox, "appointments.create")
     fails(sandbox, "appointments.list", 403)
 
     assert run("create", sandbox, body(sandbox)) == Failed(None)
 
 
-def test_all_notifications_get_read(run: Ours, sandbox: Sandbox):
+def test_all_notifications_are_marked_as_read(run: Ours, sandbox: Sandbox):
     me = sandbox.state.user_ids[0]
     weather(sandbox, "/notifications")
     fails(sandbox, "notifications.mark_read", 429, retry_after=0)
@@ -179,7 +179,9 @@ def test_all_notifications_get_read(run: Ours, sandbox: Sandbox):
     assert not sandbox.faults.pending
 
 
-def test_a_quarter_is_exported_once_each_though_the_first_run_fails_and_its_last_line_is_cut(run: Ours, tmp_path: Path):
+def test_a_quarter_is_exported_without_duplicates_although_the_first_run_fails_and_its_last_line_is_cut(
+    run: Ours, tmp_path: Path
+):
     path = tmp_path / "quarter.jsonl"
     with Sandbox(appointments=330, users=130) as sandbox:
         users = list(sandbox.state.user_ids)
@@ -208,7 +210,7 @@ def test_a_quarter_is_exported_once_each_though_the_first_run_fails_and_its_last
 
 
 @pytest.mark.parametrize("told", ["by the service", "by nobody"])
-def test_a_missing_permission_is_named_with_what_to_quote(run: Ours, sandbox: Sandbox, told: str):
+def test_a_missing_permission_is_named_with_the_correlation_id(run: Ours, sandbox: Sandbox, told: str):
     if told == "by nobody":
         sandbox.faults.add(Fault("status", *route("appointments.create"), status=403, body="no"))
     else:
@@ -222,7 +224,7 @@ def test_a_missing_permission_is_named_with_what_to_quote(run: Ours, sandbox: Sa
 
 
 @pytest.mark.parametrize("wrong", ["503", "429", "slow answer"])
-def test_one_call_in_a_hurry_is_one_request_and_then_nothing(run: Ours, sandbox: Sandbox, wrong: str):
+def test_a_call_without_retries_sends_one_request(run: Ours, sandbox: Sandbox, wrong: str):
     one = next(iter(sandbox.state.appointments))
     assert run("one_call", sandbox, one)["id"] == one
     if wrong.isdecimal():
@@ -237,7 +239,7 @@ def test_one_call_in_a_hurry_is_one_request_and_then_nothing(run: Ours, sandbox:
     assert sent == [f"/api/v2/coaching/appointments/{one}"]
 
 
-def test_our_test_without_a_network_passes(tmp_path: Path):
+def test_the_example_test_without_a_network_passes(tmp_path: Path):
     shutil.copy(OURS / "test_names.py", tmp_path)
     command = [
         sys.executable,
@@ -257,7 +259,7 @@ def test_our_test_without_a_network_passes(tmp_path: Path):
     assert "2 passed" in ran.stdout
 
 
-def test_the_test_of_the_sdk_without_a_network_passes(official_sdk: Official):
+def test_the_sdks_example_test_without_a_network_passes(official_sdk: Official):
     assert official_sdk.asked("test_names") == [None]
 
 
@@ -267,7 +269,7 @@ def browser(server: Any, task: str, sandbox: Sandbox) -> Iterator[httpx.Client]:
         yield browser
 
 
-def test_a_handler_speaks_for_the_user_who_asks_and_tells_what_goes_wrong(server: Any, sandbox: Sandbox):
+def test_a_handler_uses_the_token_of_its_user_and_reports_errors(server: Any, sandbox: Sandbox):
     bearers = {}
     for user in sandbox.state.user_ids:
         sandbox.oauth.refresh_tokens[user] = UserGrant(CLIENT_ID, user, standing=True)
@@ -293,7 +295,7 @@ def test_a_handler_speaks_for_the_user_who_asks_and_tells_what_goes_wrong(server
         assert asking.get("/me/appointments", headers=bearer).status_code == 502
 
 
-def test_a_list_is_streamed_to_a_browser_as_it_comes(server: Any, sandbox: Sandbox):
+def test_a_list_is_streamed_to_a_browser_page_by_page(server: Any, sandbox: Sandbox):
     users = {"user_id": list(sandbox.state.user_ids)}
     with browser(server, "stream", sandbox) as asking:
         weather(sandbox, "appointments")

@@ -72,7 +72,7 @@ def test_the_table_of_commands_has_every_command():
 
 
 @pytest.mark.parametrize("name", main.commands)
-def test_every_command_and_its_options_are_on_their_page_as_help_tells_them(name: str):
+def test_every_command_and_its_options_are_on_their_page_as_in_the_help_text(name: str):
     command = main.commands[name]
     if (own := DOCS / f"{name}.md").exists() and not section("cli.md", f"coaching-async {name}"):
         text = own.read_text()
@@ -84,7 +84,7 @@ def test_every_command_and_its_options_are_on_their_page_as_help_tells_them(name
     assert f"(#coaching-async-{name})" in (DOCS / "cli.md").read_text()
 
 
-def test_the_table_of_retries_is_the_one_that_the_client_goes_by():
+def test_the_table_of_retries_is_that_of_the_client():
     words = {
         Action.RETRY: "retry, {}",
         Action.RETRY_ONCE: "retry once, {}",
@@ -100,7 +100,7 @@ def test_the_table_of_retries_is_the_one_that_the_client_goes_by():
     assert len(rows) == len(Fault)
 
 
-def test_the_table_of_retries_names_every_status_that_is_tried_again():
+def test_the_table_of_retries_names_every_status_that_is_retried():
     (unavailable,) = [
         what
         for what in table(section("errors.md", "Retries: which requests are repeated"))
@@ -112,7 +112,7 @@ def test_the_table_of_retries_names_every_status_that_is_tried_again():
     assert named == [status for status in range(100, 600) if fault_from_status(status) is Fault.UNAVAILABLE]
 
 
-def test_the_table_of_errors_has_all_of_them():
+def test_the_table_of_errors_has_every_error():
     errors = {
         name
         for name in coaching_async.__all__
@@ -122,7 +122,7 @@ def test_the_table_of_errors_has_all_of_them():
     assert {each.strip("`") for each in table(section("errors.md", "Exceptions"))} == errors - {"CoachingError"}
 
 
-def test_the_table_of_the_policy_has_its_fields_and_defaults():
+def test_the_table_of_the_retry_policy_has_its_fields_and_defaults():
     rows = table(section("errors.md", "Retry policy: attempts and backoff"))
 
     defaults = {each.name: str(each.default) for each in attrs.fields(RetryPolicy)}
@@ -130,7 +130,7 @@ def test_the_table_of_the_policy_has_its_fields_and_defaults():
     assert {name.strip("`"): default for name, (default, _) in rows.items()} == defaults
 
 
-def test_the_table_of_regions_has_every_region_that_is_known():
+def test_the_table_of_regions_has_every_known_region():
     rows = table(section("authentication.md", "Regions"))
 
     assert {name: domain for name, (domain,) in rows.items()} == REGIONS
@@ -142,7 +142,7 @@ def test_the_table_of_filters_has_every_filter():
     assert {name.strip("`") for name in rows} == AppointmentFilters.__annotations__.keys()
 
 
-def test_the_table_of_faults_has_every_kind_that_can_be_ordered():
+def test_the_table_of_faults_has_every_kind():
     faults = section("testing.md", "The sandbox").partition("| kind of")[2]
 
     kinds = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in faults.splitlines() if row.startswith("| `")))
@@ -150,7 +150,7 @@ def test_the_table_of_faults_has_every_kind_that_can_be_ordered():
     assert sorted(kinds) == sorted(KINDS)
 
 
-def test_the_table_of_the_sandbox_has_all_its_options():
+def test_the_table_of_the_sandbox_has_every_option():
     rows = table(section("testing.md", "The sandbox"))
 
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == inspect.signature(Sandbox).parameters.keys()

@@ -53,7 +53,7 @@ def sandbox() -> Iterator[Sandbox]:
 # What there is
 
 
-def test_every_method_of_the_sdk_and_every_one_of_ours_is_on_the_page(told: Json):
+def test_every_method_of_the_sdk_and_of_the_client_is_on_the_page(told: Json):
     pairs = [row for row in rows("Operations") if row[0].strip("`") in told["methods"]]
     kinds = inspect.get_annotations(coaching_async.CoachingClient)
     ours = {
@@ -70,7 +70,7 @@ def test_every_method_of_the_sdk_and_every_one_of_ours_is_on_the_page(told: Json
 URIS = {"self_uri", "first_uri", "previous_uri", "next_uri", "last_uri"}
 
 
-def test_every_model_of_the_sdk_is_on_the_page_with_one_that_has_its_fields(told: Json):
+def test_every_model_of_the_sdk_is_on_the_page_with_a_model_that_has_its_fields(told: Json):
     pairs = [row for row in rows("Models") if row[0] != "official SDK"]
     assert sorted(row[0].strip("`") for row in pairs) == sorted(told["models"])
 
@@ -85,7 +85,7 @@ def test_every_model_of_the_sdk_is_on_the_page_with_one_that_has_its_fields(told
         assert is_event or not known - fields, theirs
 
 
-def test_each_status_is_the_error_that_the_page_says():
+def test_each_status_raises_the_error_that_the_page_names():
     found = [(re.search(r"status (\d{3})", row[0]), names(row[1])) for row in rows("Errors")]
     said = {int(status[1]): known[0] for status, known in found if status}
 
@@ -93,7 +93,7 @@ def test_each_status_is_the_error_that_the_page_says():
     assert said == {status: ResponseError.of_status(status).__name__ for status in said}
 
 
-def test_every_error_and_grant_that_the_page_names_there_is():
+def test_every_error_and_grant_that_the_page_names_exists():
     for heading in ("Errors", "Authentication"):
         for row in rows(heading):
             for name in names(row[-1]):
@@ -106,13 +106,13 @@ def test_every_login_of_the_sdk_is_on_the_page(told: Json):
     assert {name.partition("(")[0] for row in rows("Authentication") for name in names(row[0])} >= set(told["logins"])
 
 
-def test_every_region_of_the_sdk_is_a_region_here_by_its_name_and_by_its_host(told: Json):
+def test_every_region_of_the_sdk_is_known_by_its_name_and_its_host(told: Json):
     assert len(told["regions"]) >= 18
     for name, host in told["regions"].items():
         assert resolve_hosts(name) == resolve_hosts(host) == (host, host.replace("//api.", "//login."))
 
 
-def test_the_lines_of_the_everyday_programs_are_as_many_as_the_page_says():
+def test_the_everyday_programs_have_the_number_of_lines_on_the_page():
     lines = runpy.run_path(str(EVERYDAY / "count.py"))["lines"]
     shared, *tasks, together = [row for row in rows("Recipes: ten everyday tasks") if row[1] != "here"]
 
@@ -131,7 +131,7 @@ def test_the_lines_of_the_everyday_programs_are_as_many_as_the_page_says():
     assert together[1:3] == [str(each) for each in sums]
 
 
-def test_a_line_counts_that_has_code_on_it(tmp_path: Path):
+def test_a_line_counts_if_it_has_code(tmp_path: Path):
     lines = runpy.run_path(str(EVERYDAY / "count.py"))["lines"]
     program = tmp_path / "program.py"
     program.write_text(
@@ -156,14 +156,14 @@ def wanted(sandbox: Sandbox) -> coaching_async.AppointmentCreate:
     return build(coaching_async.AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1])
 
 
-def test_the_sdk_creates_twice_where_an_answer_is_lost(official_sdk: Official, sandbox: Sandbox):
+def test_the_sdk_creates_twice_if_a_response_is_lost(official_sdk: Official, sandbox: Sandbox):
     loses_answer(sandbox, "appointments.create")
     bare(official_sdk, sandbox, "post_coaching_appointments", new(sandbox))
 
     assert len(sandbox.state.appointments) == 30 + 2
 
 
-def test_the_sdk_does_not_renew_the_token_of_a_client(official_sdk: Official, sandbox: Sandbox):
+def test_the_sdk_does_not_refresh_the_token_of_a_client(official_sdk: Official, sandbox: Sandbox):
     sandbox.faults.add(Fault("revoke", *route("appointments.get")))
 
     assert bare(official_sdk, sandbox, "get_coaching_appointment", next(iter(sandbox.state.appointments))) == Failed(
@@ -172,7 +172,7 @@ def test_the_sdk_does_not_renew_the_token_of_a_client(official_sdk: Official, sa
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_the_sdk_waits_only_where_it_is_told_how_long(official_sdk: Official, sandbox: Sandbox, status: int):
+def test_the_sdk_retries_only_with_a_retry_after_header(official_sdk: Official, sandbox: Sandbox, status: int):
     one = next(iter(sandbox.state.appointments))
     fails(sandbox, "appointments.get", status)
     assert bare(official_sdk, sandbox, "get_coaching_appointment", one) == Failed(status)
@@ -181,17 +181,17 @@ def test_the_sdk_waits_only_where_it_is_told_how_long(official_sdk: Official, sa
     assert bare(official_sdk, sandbox, "get_coaching_appointment", one)["id"] == one
 
 
-def test_the_sdk_gives_an_id_and_nothing_else_after_a_202(official_sdk: Official, sandbox: Sandbox):
+def test_the_sdk_returns_only_an_id_after_a_202(official_sdk: Official, sandbox: Sandbox):
     sandbox.faults.add(Fault("accepted", *route("appointments.create")))
 
     assert bare(official_sdk, sandbox, "post_coaching_appointments", new(sandbox)).keys() == {"id", "selfUri"}
 
 
-def test_the_sdk_gives_a_reference_to_nothing_after_a_204(official_sdk: Official, sandbox: Sandbox):
+def test_the_sdk_returns_an_empty_reference_after_a_204(official_sdk: Official, sandbox: Sandbox):
     assert bare(official_sdk, sandbox, "delete_coaching_appointment", next(iter(sandbox.state.appointments))) == {}
 
 
-def test_the_sdk_misses_rows_where_the_list_shrinks_between_two_pages(official_sdk: Official, sandbox: Sandbox):
+def test_the_sdk_misses_rows_if_the_list_shrinks_between_two_pages(official_sdk: Official, sandbox: Sandbox):
     users = list(sandbox.state.user_ids)
     first = bare(official_sdk, sandbox, "get_coaching_appointments", users)
     sandbox.faults.add(Fault("delete", *route("appointments.list")))
@@ -201,7 +201,7 @@ def test_the_sdk_misses_rows_where_the_list_shrinks_between_two_pages(official_s
     assert not set(sandbox.state.appointments) <= found
 
 
-def test_the_sdk_loses_an_enum_value_of_tomorrow_and_stumbles_over_null(official_sdk: Official, sandbox: Sandbox):
+def test_the_sdk_loses_an_unknown_enum_value_and_fails_on_null(official_sdk: Official, sandbox: Sandbox):
     one = next(iter(sandbox.state.appointments))
     for status, outcome in (("Postponed", "outdated_sdk_version"), (None, "AttributeError")):
         answer = {"id": one, "status": status}
@@ -212,12 +212,12 @@ def test_the_sdk_loses_an_enum_value_of_tomorrow_and_stumbles_over_null(official
             assert bare(official_sdk, sandbox, "get_coaching_appointment", one)["status"] == outcome
 
 
-def test_the_sdk_asks_another_address_where_an_id_has_a_slash(official_sdk: Official, sandbox: Sandbox):
+def test_the_sdk_requests_another_path_if_an_id_has_a_slash(official_sdk: Official, sandbox: Sandbox):
     assert bare(official_sdk, sandbox, "get_coaching_appointment", "a/b") == Failed(404)
     assert sandbox.requests[-1].path == "/api/v2/coaching/appointments/a/b"
 
 
-def test_the_sdk_has_no_time_limit_sends_naive_times_spells_fields_the_python_way_and_starts_threads(told: Json):
+def test_the_sdk_has_no_timeout_sends_naive_times_uses_python_field_names_and_starts_threads(told: Json):
     assert told["has_timeout"] is False
     assert told["naive"] == "2026-11-01T00:00:00"
     assert told["to_dict"] == ["id", "self_uri"]
@@ -227,7 +227,7 @@ def test_the_sdk_has_no_time_limit_sends_naive_times_spells_fields_the_python_wa
 # Both at once
 
 
-def test_both_live_in_one_process_with_one_token_that_either_may_find_refused(official_sdk: Official, sandbox: Sandbox):
+def test_sdk_and_client_share_a_process_and_a_token_that_may_be_revoked(official_sdk: Official, sandbox: Sandbox):
     sandbox.faults.add(Fault("revoke", *route("appointments.list")))
 
     assert official_sdk("both", sandbox, list(sandbox.state.user_ids)) == [30, 30]

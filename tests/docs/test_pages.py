@@ -70,7 +70,7 @@ def users_token(sandbox: Sandbox) -> str:
     "page, backend",
     [pytest.param(page, each, id=f"{name_of(page)}-{each}") for page in PROGRAMS for each in runs_on(page)],
 )
-def test_the_python_of_a_page_runs_from_top_to_bottom(
+def test_the_python_blocks_of_a_page_run_in_order(
     page: Path, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)  # a block sets it
@@ -95,7 +95,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     HTTPXClientInstrumentor().uninstrument()  # a block has it instrumented
 
 
-def test_the_program_in_the_readme_runs_as_it_stands_and_prints_appointments(tmp_path: Path):
+def test_the_program_in_the_readme_runs_unchanged_and_prints_appointments(tmp_path: Path):
     (program,) = blocks(ROOT / "README.md", "python")
 
     with Sandbox(appointments=100) as sandbox:
@@ -109,7 +109,7 @@ def test_the_program_in_the_readme_runs_as_it_stands_and_prints_appointments(tmp
 
 
 @pytest.mark.parametrize("page", TESTS, ids=name_of)
-def test_every_block_of_a_page_about_tests_is_a_test_that_passes(page: Path, tmp_path: Path):
+def test_every_block_of_a_page_about_tests_is_a_passing_test(page: Path, tmp_path: Path):
     for number, block in enumerate(TESTS[page]):
         is_conftest = block.text.startswith("# conftest.py\n")
         (tmp_path / ("conftest.py" if is_conftest else f"test_block_{number}.py")).write_text(block.text)
@@ -182,7 +182,7 @@ COMMANDS: dict[str, Callable[[list[str], list[str]], None]] = {
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=name_of)
-def test_the_commands_of_a_page_are_ones_that_there_are(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_commands_of_a_page_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with Sandbox(appointments=200) as sandbox:
         for name, value in environment(sandbox).items():
@@ -214,7 +214,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 
 
 @each_page
-def test_no_block_of_a_page_goes_unchecked(page: Path):
+def test_every_block_of_a_page_is_checked(page: Path):
     for block in blocks(page):
         assert block.language in {"python", "console", *PARSERS}, block.place
     tokens = MarkdownIt("commonmark").parse(page.read_text())
@@ -231,7 +231,7 @@ def test_the_data_of_a_page_parse(page: Path):
 
 
 @each_page
-def test_links_within_the_project_lead_somewhere(page: Path):
+def test_links_within_the_project_have_a_target(page: Path):
     for link in links(page):
         if re.match(r"[a-z]+:", link):
             continue
@@ -243,7 +243,7 @@ def test_links_within_the_project_lead_somewhere(page: Path):
 
 
 @each_page
-def test_links_to_elsewhere_are_whole_and_safe(page: Path):
+def test_external_links_are_complete_and_use_https(page: Path):
     """Whether they lead somewhere is not asked: a test needs no network."""
     for link in links(page):
         if re.match(r"[a-z]+:", link):

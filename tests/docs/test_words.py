@@ -85,13 +85,13 @@ def searched(page: str) -> str:
 
 
 @pytest.mark.parametrize("page", WORDS)
-def test_the_words_that_a_reader_searches_for_lead_to_their_page(page: str):
+def test_the_search_terms_of_a_page_are_in_its_headings_or_first_paragraphs(page: str):
     text = searched(page)
 
     assert [word for word in WORDS[page] if word.casefold() not in text] == []
 
 
-def test_every_page_that_shows_how_to_do_something_has_such_words():
+def test_every_how_to_page_has_search_terms():
     background = {"design.md", "performance.md"}
 
     assert {page.name for page in DOCS.glob("*.md")} - background == WORDS.keys()

@@ -80,7 +80,7 @@ def limited(sandbox: Sandbox, *permissions: str) -> dict[str, str]:
 # What is well
 
 
-async def test_where_all_is_well_nothing_is_a_problem_and_every_operation_is_told(sandbox: Sandbox):
+async def test_a_working_setup_has_no_problems_and_a_check_for_each_operation(sandbox: Sandbox):
     checks = await of_sandbox(sandbox)
 
     assert list(checks)[:6] == ["environment", "proxy", "connection", "credentials", "clock", "rate limit"]
@@ -90,7 +90,7 @@ async def test_where_all_is_well_nothing_is_a_problem_and_every_operation_is_tol
     assert {name for name in list(checks)[:5] if checks[name].state != "ok"} == set()
 
 
-async def test_it_only_reads_and_leaves_everything_as_it_was(sandbox: Sandbox, tmp_path: Path):
+async def test_the_doctor_only_reads_and_changes_nothing(sandbox: Sandbox, tmp_path: Path):
     sandbox.save(tmp_path / "before")
 
     await of_sandbox(sandbox)
@@ -105,7 +105,7 @@ async def test_it_only_reads_and_leaves_everything_as_it_was(sandbox: Sandbox, t
     assert [each.query for each in sandbox.requests if "tokens" in each.path] == ["preserveIdleTTL=true"]
 
 
-def test_every_operation_that_sends_one_kind_of_request_is_looked_at_and_every_get_is_sent():
+def test_every_operation_that_sends_one_kind_of_request_is_examined_and_every_get_is_sent():
     assert set(OPERATIONS) == set(ROUTES)
     assert set(READS) == {name for name, (method, _) in ROUTES.items() if method == "GET"}
     assert set(PERMISSIONS) - set(OPERATIONS) == {"schedule_slots.find"}
@@ -114,7 +114,7 @@ def test_every_operation_that_sends_one_kind_of_request_is_looked_at_and_every_g
 # The environment
 
 
-async def test_variables_are_named_and_their_values_are_not_shown(sandbox: Sandbox):
+async def test_variables_are_named_without_their_values(sandbox: Sandbox):
     found = await examine(environ=environment(sandbox))
 
     assert "GENESYSCLOUD_OAUTHCLIENT_SECRET" in by_name(found)["environment"].sentence
@@ -122,7 +122,7 @@ async def test_variables_are_named_and_their_values_are_not_shown(sandbox: Sandb
     assert CLIENT_SECRET not in str(found)
 
 
-async def test_a_region_is_told_as_its_hosts():
+async def test_a_region_is_shown_as_its_hosts():
     found = by_name(await examine(environ={"GENESYSCLOUD_REGION": "no.such.invalid", "GENESYSCLOUD_ACCESS_TOKEN": "t"}))
 
     assert "api.no.such.invalid" in found["environment"].sentence
@@ -136,9 +136,7 @@ async def test_a_region_is_told_as_its_hosts():
         ({"GENESYSCLOUD_ACCESS_TOKEN": "t", "GENESYSCLOUD_REGION": "nowhere"}, "unknown region 'nowhere'"),
     ],
 )
-async def test_an_environment_that_means_no_client_is_a_problem_and_nothing_is_asked(
-    environ: dict[str, str], says: str
-):
+async def test_an_invalid_environment_is_a_problem_and_no_request_is_sent(environ: dict[str, str], says: str):
     checks = by_name(await examine(environ=environ))
 
     assert problems(checks) == ["environment"]
@@ -146,7 +144,7 @@ async def test_an_environment_that_means_no_client_is_a_problem_and_nothing_is_a
     assert checks["service"].state == "not known"
 
 
-async def test_a_blank_at_the_end_of_a_secret_is_told(sandbox: Sandbox):
+async def test_a_space_at_the_end_of_a_secret_is_reported(sandbox: Sandbox):
     checks = await of_sandbox(sandbox, OAUTHCLIENT_SECRET=f"{CLIENT_SECRET}\n")
 
     assert problems(checks) == ["environment", "credentials"]
@@ -165,7 +163,7 @@ async def test_a_proxy_is_shown_without_its_password(sandbox: Sandbox, monkeypat
 
 
 @pytest.mark.parametrize("url", ["http://u:{}#x@h:80", "http://u:x@{}/x@h", "u:@{}?x@h", "http://{}:1/@h"])
-async def test_of_a_proxy_whose_password_is_not_quoted_nothing_is_shown(
+async def test_a_proxy_with_an_unquoted_password_is_not_shown(
     url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HTTPS_PROXY", url.format("12345"))
@@ -206,7 +204,7 @@ async def test_a_host_that_cannot_be_reached_is_named(region: str, host: str, sa
     assert "credentials" not in checks
 
 
-async def test_an_api_host_that_cannot_be_reached_is_told_from_the_login_host(sandbox: Sandbox):
+async def test_an_unreachable_api_host_is_distinguished_from_the_login_host(sandbox: Sandbox):
     sandbox.faults.add(Fault("drop_before", "HEAD", times=math.inf))
 
     checks = await of_sandbox(sandbox)
@@ -215,7 +213,7 @@ async def test_an_api_host_that_cannot_be_reached_is_told_from_the_login_host(sa
     assert checks["connection"].sentence.startswith("the API host 127.0.0.1")
 
 
-async def test_of_a_certificate_that_is_refused_it_says_what_may_be_in_between():
+async def test_advice_on_a_refused_certificate_names_what_may_intercept_the_connection():
     with FaultServer(ok(), tls=Authority().server()) as server:
         checks = by_name(
             await examine(
@@ -230,7 +228,7 @@ async def test_of_a_certificate_that_is_refused_it_says_what_may_be_in_between()
     assert "SSL_CERT_FILE" in (checks["connection"].advice or "")
 
 
-async def test_a_network_that_goes_in_the_middle_is_a_problem_and_what_was_not_answered_is_not_known(sandbox: Sandbox):
+async def test_a_network_that_fails_midway_is_a_problem_and_checks_without_a_response_are_unknown(sandbox: Sandbox):
     sandbox.faults.add(Fault("drop_before", "GET", times=math.inf, after=1))
 
     checks = await of_sandbox(sandbox)
@@ -244,7 +242,9 @@ async def test_a_network_that_goes_in_the_middle_is_a_problem_and_what_was_not_a
 @pytest.mark.parametrize(
     "elsewhere", [answer(status=302, Location="https://portal.test/"), answer(status=404), answer(status=403)]
 )
-async def test_a_host_that_answers_unlike_the_api_is_a_problem_and_has_accepted_no_token(elsewhere: httpx.Response):
+async def test_a_host_that_responds_unlike_the_api_is_a_problem_and_its_token_check_is_unknown(
+    elsewhere: httpx.Response,
+):
     service = Service(lambda request: httpx.Response(elsewhere.status_code, headers=elsewhere.headers))
 
     checks = by_name(await examine(service.client()))
@@ -254,7 +254,7 @@ async def test_a_host_that_answers_unlike_the_api_is_a_problem_and_has_accepted_
     assert checks["credentials"].state == "not known"
 
 
-def test_of_a_read_for_which_there_was_no_turn_it_says_so(anyio_backend: Any):
+def test_a_read_that_got_no_permit_in_time_is_reported(anyio_backend: Any):
     async def impatient() -> dict[str, Check]:
         entities, unknown = answer({"entities": []}), answer({"code": "not.found"}, 404)
         service = Service(lambda request: unknown if SUBJECT in request.url.path else entities)
@@ -288,7 +288,7 @@ async def test_a_wrong_secret_is_a_problem_of_the_credentials(sandbox: Sandbox):
         (503, None, "out of order"),
     ],
 )
-async def test_what_to_do_depends_on_why_there_is_no_token(status: int, body: Any, says: str, sandbox: Sandbox):
+async def test_advice_depends_on_why_there_is_no_token(status: int, body: Any, says: str, sandbox: Sandbox):
     sandbox.faults.add(Fault("status", path="/oauth", status=status, body=body, retry_after=99, times=math.inf))
 
     checks = await of_sandbox(sandbox)
@@ -297,7 +297,7 @@ async def test_what_to_do_depends_on_why_there_is_no_token(status: int, body: An
     assert says in (checks["credentials"].advice or "")
 
 
-async def test_a_token_that_is_refused_is_a_problem_of_the_credentials(sandbox: Sandbox):
+async def test_a_refused_token_is_a_problem_of_the_credentials(sandbox: Sandbox):
     checks = await of_sandbox(sandbox, ACCESS_TOKEN="an-old-token")
 
     assert problems(checks) == ["credentials"]
@@ -315,7 +315,7 @@ def at_once(**headers: str) -> Callable[[httpx.Request], httpx.Response]:
 
 
 @pytest.mark.parametrize("off, says", [(-300, "ahead of"), (300, "behind")])
-async def test_a_clock_that_is_far_off_is_a_problem(off: int, says: str):
+async def test_a_clock_that_is_wrong_by_minutes_is_a_problem(off: int, says: str):
     service = Service(at_once(Date=format_datetime(datetime.now(UTC) + timedelta(seconds=off), usegmt=True)))
 
     checks = by_name(await examine(service.client()))
@@ -326,14 +326,14 @@ async def test_a_clock_that_is_far_off_is_a_problem(off: int, says: str):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, {"Date": f"Fri, 20 Nov 2026 14:00:00 +{10**20}"}])
-async def test_a_service_that_does_not_tell_the_time_leaves_the_clock_unknown(headers: dict[str, str]):
+async def test_without_a_valid_date_header_the_clock_is_unknown(headers: dict[str, str]):
     assert by_name(await examine(Service(at_once(**headers)).client()))["clock"].state == "not known"
 
 
 @pytest.mark.parametrize(
     "value, state", [(150, "problem"), (300, "ok"), (600, "ok"), ("150", "not known"), (True, "not known")]
 )
-async def test_an_org_that_allows_less_than_the_client_sends_is_a_problem(value: object, state: str):
+async def test_an_org_with_a_lower_rate_limit_than_the_client_is_a_problem(value: object, state: str):
     others: list[Any] = [{"key": "another", "value": 1}, {"key": ["odd"], "value": 1}]
     limits = {"entities": [{"key": "token.rate.per.minute", "value": value}, *others]}
     service = Service(lambda request: answer(limits if "limits" in request.url.path else {"entities": []}))
@@ -344,7 +344,7 @@ async def test_an_org_that_allows_less_than_the_client_sends_is_a_problem(value:
     assert ("RateLimit(150, per=60)" in (check.advice or "")) is (state == "problem")
 
 
-async def test_answers_of_429_tell_that_something_else_uses_the_token():
+async def test_429s_show_that_another_program_uses_the_token():
     with Sandbox(appointments=1, users=1, rate_limit=4) as sandbox:
         checks = await of_sandbox(sandbox)
 
@@ -355,7 +355,7 @@ async def test_answers_of_429_tell_that_something_else_uses_the_token():
 # The permissions
 
 
-async def test_a_token_that_lacks_a_permission_is_told_which_operations_need_it(sandbox: Sandbox):
+async def test_a_missing_permission_is_reported_with_the_operations_that_need_it(sandbox: Sandbox):
     some = limited(sandbox, "coaching:appointment:view", "coaching:annotation:add")
 
     checks = await of_sandbox(sandbox, **some)
@@ -371,7 +371,7 @@ async def test_a_token_that_lacks_a_permission_is_told_which_operations_need_it(
     assert checks["appointments.delete"].sentence == "it needs coaching:appointment:delete"
 
 
-async def test_an_operation_that_the_program_needs_and_the_token_may_not_call_is_a_problem(sandbox: Sandbox):
+async def test_a_needed_operation_that_the_token_may_not_call_is_a_problem(sandbox: Sandbox):
     some = limited(sandbox, "coaching:appointment:view")
 
     checks = await of_sandbox(sandbox, "appointments.list", "appointments.create", "notifications.list", **some)
@@ -381,7 +381,9 @@ async def test_an_operation_that_the_program_needs_and_the_token_may_not_call_is
     assert "with_auth" in (checks["notifications.list"].advice or "")
 
 
-async def test_a_user_may_do_some_without_a_permission_and_a_client_never_speaks_for_a_user(sandbox: Sandbox):
+async def test_a_user_needs_no_permission_for_some_operations_and_a_client_cannot_call_those_of_a_user(
+    sandbox: Sandbox,
+):
     user, client = await of_sandbox(sandbox, ACCESS_TOKEN=await user_of(sandbox)), await of_sandbox(sandbox)
 
     for operation in ("appointments.list_mine", "notifications.list", "notifications.mark_read"):
@@ -390,7 +392,7 @@ async def test_a_user_may_do_some_without_a_permission_and_a_client_never_speaks
     assert "unless" not in user["appointments.create"].sentence
 
 
-async def test_without_the_roles_writes_are_not_known_and_reads_are_by_their_answers(sandbox: Sandbox):
+async def test_without_the_roles_writes_are_unknown_and_reads_are_judged_by_their_responses(sandbox: Sandbox):
     sandbox.faults.add(Fault("status", path=SUBJECT, status=403))
 
     checks = await of_sandbox(sandbox)
@@ -400,7 +402,7 @@ async def test_without_the_roles_writes_are_not_known_and_reads_are_by_their_ans
     assert "nothing may be changed to find out" in checks["appointments.create"].sentence
 
 
-async def test_a_403_counts_more_than_what_the_roles_grant(sandbox: Sandbox):
+async def test_a_403_overrides_the_permissions_of_the_roles(sandbox: Sandbox):
     sandbox.faults.add(Fault("status", path="/appointments$", status=403))
 
     checks = await of_sandbox(sandbox, "appointments.list")
@@ -421,7 +423,7 @@ async def test_a_403_counts_more_than_what_the_roles_grant(sandbox: Sandbox):
         ("none", "not allowed"),
     ],
 )
-async def test_a_role_may_grant_all_of_a_kind_and_an_odd_one_grants_nothing(policy: object, state: str):
+async def test_a_role_may_grant_wildcards_and_a_malformed_policy_grants_nothing(policy: object, state: str):
     subject = {"grants": [{"role": {"policies": [policy]}}, None, {"role": 1}]}
     service = Service(lambda request: answer(subject if SUBJECT in request.url.path else {"entities": []}))
 
@@ -431,7 +433,7 @@ async def test_a_role_may_grant_all_of_a_kind_and_an_odd_one_grants_nothing(poli
 # How it is called
 
 
-async def test_every_block_of_the_page_on_the_doctor_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+async def test_every_block_of_the_doctors_page_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
     for name, value in environment(sandbox).items():
         monkeypatch.setenv(name, value)
     page = Path(__file__).parents[2] / "docs" / "doctor.md"
@@ -443,7 +445,7 @@ async def test_every_block_of_the_page_on_the_doctor_runs(sandbox: Sandbox, monk
             await eval(compile(block, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
 
 
-async def test_a_client_that_is_given_is_examined_as_it_is_and_stays_open(sandbox: Sandbox):
+async def test_a_given_client_is_examined_as_it_is_and_stays_open(sandbox: Sandbox):
     async with CoachingClient(AccessToken(await user_of(sandbox)), base_url=sandbox.base_url) as client:
         checks = by_name(await examine(client))
 
@@ -452,7 +454,7 @@ async def test_a_client_that_is_given_is_examined_as_it_is_and_stays_open(sandbo
         assert await client.appointments.list_mine().total() >= 0
 
 
-async def test_a_closed_client_and_a_name_that_is_no_operation_are_refused(sandbox: Sandbox):
+async def test_a_closed_client_and_an_unknown_operation_are_refused(sandbox: Sandbox):
     client = CoachingClient(AccessToken("t"), base_url=sandbox.base_url)
     await client.aclose()
 
@@ -464,7 +466,7 @@ async def test_a_closed_client_and_a_name_that_is_no_operation_are_refused(sandb
 
 
 @pytest.mark.anyio
-async def test_a_lone_operation_that_is_needed_is_one(sandbox: Sandbox):
+async def test_needs_may_be_a_single_operation(sandbox: Sandbox):
     assert (await examine(environ=environment(sandbox), needs="appointments.list")).is_healthy
 
 
@@ -478,7 +480,7 @@ async def slow(request: httpx.Request) -> httpx.Response:
 
 
 @pytest.mark.parametrize("service", [silence, slow])
-def test_a_host_that_is_silent_takes_less_than_a_minute(service: Any, anyio_backend: Any):
+def test_a_silent_host_takes_less_than_a_minute(service: Any, anyio_backend: Any):
     async def patient() -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(service)) as http:
             client = CoachingClient(
@@ -497,7 +499,7 @@ def test_a_host_that_is_silent_takes_less_than_a_minute(service: Any, anyio_back
 # The command
 
 
-def test_the_command_shows_each_check_in_a_line_and_fails_where_one_is_a_problem(sandbox: Sandbox):
+def test_the_command_prints_a_line_for_each_check_and_fails_if_there_is_a_problem(sandbox: Sandbox):
     shown = CliRunner().invoke(main, ["doctor"], env=environment(sandbox))
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert len(shown.stdout.splitlines()) == 6 + len(OPERATIONS)
@@ -510,7 +512,7 @@ def test_the_command_shows_each_check_in_a_line_and_fails_where_one_is_a_problem
 
 
 @pytest.mark.parametrize("options", [[], ["--probe"]])
-def test_an_interrupted_doctor_says_that_nothing_was_changed(
+def test_an_interrupted_doctor_reports_that_nothing_was_changed(
     options: list[str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     for name, value in environment(sandbox).items():
@@ -529,7 +531,7 @@ def test_an_interrupted_doctor_says_that_nothing_was_changed(
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--probe"]])
-def test_where_nothing_can_be_written_it_says_so_in_a_line(options: list[str], sandbox: Sandbox, tmp_path: Path):
+def test_an_output_that_cannot_be_written_is_reported_in_one_line(options: list[str], sandbox: Sandbox, tmp_path: Path):
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
             [*COMMAND, "doctor", *options],
@@ -544,7 +546,7 @@ def test_where_nothing_can_be_written_it_says_so_in_a_line(options: list[str], s
     assert ran.stderr.splitlines()[-1] == "coaching-async: cannot write to the output: No space left on device"
 
 
-def test_what_the_output_has_no_character_for_is_replaced(sandbox: Sandbox):
+def test_characters_that_the_encoding_of_the_output_lacks_are_replaced(sandbox: Sandbox):
     ran = subprocess.run(
         [*COMMAND, "doctor"],
         env=os.environ
@@ -568,7 +570,7 @@ def test_what_the_output_has_no_character_for_is_replaced(sandbox: Sandbox):
         (["--probe", "--user-id", "a,b"], "an id has letters, digits and dashes only"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options: list[str], says: str, sandbox: Sandbox):
+def test_invalid_options_are_refused(options: list[str], says: str, sandbox: Sandbox):
     refused = CliRunner().invoke(main, ["doctor", *options], env=environment(sandbox))
 
     assert (refused.exit_code, refused.stdout) == (2, "")

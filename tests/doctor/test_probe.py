@@ -56,7 +56,7 @@ def section(report: Report, question: str) -> str:
     return found.strip()
 
 
-async def test_every_open_question_is_answered_or_said_why_not(sandbox: Sandbox):
+async def test_every_open_question_has_an_answer_or_a_reason(sandbox: Sandbox):
     report = await of_sandbox(sandbox)
 
     assert report.is_complete
@@ -67,9 +67,7 @@ async def test_every_open_question_is_answered_or_said_why_not(sandbox: Sandbox)
         assert section(report, question).startswith("- not asked, because ")
 
 
-async def test_it_only_reads_leaves_everything_as_it_was_and_sends_no_more_than_it_says(
-    sandbox: Sandbox, tmp_path: Path
-):
+async def test_the_probe_only_reads_and_sends_no_more_requests_than_announced(sandbox: Sandbox, tmp_path: Path):
     sandbox.save(tmp_path / "before")
 
     await of_sandbox(sandbox, user_ids=[ME], foreign_appointment_id=next(iter(sandbox.state.appointments)))
@@ -104,7 +102,7 @@ def words_of(sandbox: Sandbox, folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("whose", ["user", "client", "stranger"])
-async def test_nothing_in_the_report_tells_whose_org_it_is(whose: str, sandbox: Sandbox, tmp_path: Path):
+async def test_the_report_does_not_identify_the_org(whose: str, sandbox: Sandbox, tmp_path: Path):
     sandbox.oauth.clients["stranger-id"] = Client("stranger-secret", frozenset())
     auth = {
         "user": RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN),
@@ -123,7 +121,7 @@ async def test_nothing_in_the_report_tells_whose_org_it_is(whose: str, sandbox: 
     assert not re.search(r"[0-9a-f]{8}-", report.text)
 
 
-async def test_a_text_of_the_service_that_might_be_anything_is_left_out():
+async def test_free_text_of_the_service_is_left_out():
     person = "Erika Mustermann"
     hostile: dict[str, Any] = {
         "entities": [{"id": "v2.users.{id}.wem.coaching.notification", "requiresPermissions": [person, 1]}],
@@ -145,7 +143,7 @@ async def test_a_text_of_the_service_that_might_be_anything_is_left_out():
 # What is found
 
 
-async def test_the_largest_page_is_found(sandbox: Sandbox):
+async def test_the_largest_page_size_is_found(sandbox: Sandbox):
     report = await of_sandbox(sandbox, user_ids=sandbox.state.user_ids)
 
     assert section(report, OPEN[0]).splitlines() == [
@@ -162,7 +160,7 @@ def refusing(what: Callable[[httpx.QueryParams], bool]) -> Service:
     return Service(answered)
 
 
-async def test_a_page_or_a_list_of_ids_that_is_refused_is_told_by_status_and_code():
+async def test_a_refused_page_size_or_list_of_ids_is_reported_with_status_and_code():
     pages = await probe(refusing(lambda query: int(query.get("pageSize", 1)) > 200).client())
     users = await probe(refusing(lambda query: len(query.get_list("userIds")) > 100).client())
 
@@ -173,7 +171,7 @@ async def test_a_page_or_a_list_of_ids_that_is_refused_is_told_by_status_and_cod
     ]
 
 
-async def test_where_made_up_ids_are_refused_that_is_what_is_said():
+async def test_the_refusal_of_made_up_ids_is_reported():
     def answered(request: httpx.Request) -> httpx.Response:
         return answer({"code": "not.found"}, 404) if "userIds" in request.url.params else answer({})
 
@@ -182,12 +180,12 @@ async def test_where_made_up_ids_are_refused_that_is_what_is_said():
     assert section(report, OPEN[1]) == "- 1 made-up id: 404 not.found\n- so made-up ids tell nothing"
 
 
-async def test_pages_beyond_the_end_are_asked_for(sandbox: Sandbox):
+async def test_pages_beyond_the_end_are_requested(sandbox: Sandbox):
     assert "no entities" in section(await of_sandbox(sandbox, user_ids=[ME]), OPEN[2])
     assert "the list is empty" in section(await of_sandbox(sandbox), OPEN[2])
 
 
-async def test_intervals_end_now_and_grow(sandbox: Sandbox):
+async def test_intervals_end_now_and_grow_longer(sandbox: Sandbox):
     await of_sandbox(sandbox)
 
     asked = [httpx.QueryParams(each.query)["interval"] for each in sandbox.requests if "interval=" in each.query]
@@ -196,7 +194,7 @@ async def test_intervals_end_now_and_grow(sandbox: Sandbox):
     assert all(abs((datetime.now(UTC) - end).total_seconds()) < 60 for _, end in spans)
 
 
-async def test_a_foreign_appointment_is_asked_for_where_its_id_is_given(sandbox: Sandbox):
+async def test_a_foreign_appointment_is_requested_if_its_id_is_given(sandbox: Sandbox):
     foreign = next(iter(sandbox.state.appointments))
     sandbox.faults.add(Fault("status", path=f"/{foreign}$", status=403))
 
@@ -208,7 +206,7 @@ async def test_a_foreign_appointment_is_asked_for_where_its_id_is_given(sandbox:
     )
 
 
-async def test_what_the_topic_of_notifications_needs_is_read_off_the_list_of_topics():
+async def test_the_permissions_of_the_notification_topic_are_read_from_the_list_of_topics():
     topic = {
         "id": "v2.users.{id}.wem.coaching.notification",
         "requiresPermissions": ["coaching:notification:view"],
@@ -222,7 +220,7 @@ async def test_what_the_topic_of_notifications_needs_is_read_off_the_list_of_top
     )
 
 
-async def test_a_user_is_asked_for_what_is_theirs(sandbox: Sandbox):
+async def test_with_a_users_token_the_users_own_lists_are_requested(sandbox: Sandbox):
     report = await of_sandbox(sandbox, RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN))
 
     assert "with the token of a user" in report.text
@@ -232,12 +230,12 @@ async def test_a_user_is_asked_for_what_is_theirs(sandbox: Sandbox):
 # What goes wrong
 
 
-async def test_a_token_that_cannot_be_had_is_an_error_and_no_report(sandbox: Sandbox):
+async def test_without_a_token_there_is_an_error_and_no_report(sandbox: Sandbox):
     with pytest.raises(AuthError):
         await of_sandbox(sandbox, ClientCredentials(CLIENT_ID, "wrong"))
 
 
-async def test_where_the_network_goes_in_the_middle_the_report_says_so(sandbox: Sandbox):
+async def test_a_network_that_fails_midway_is_in_the_report(sandbox: Sandbox):
     sandbox.faults.add(Fault("drop_before", "GET", path="pageNumber=", times=math.inf))
 
     report = await of_sandbox(sandbox)
@@ -249,7 +247,7 @@ async def test_where_the_network_goes_in_the_middle_the_report_says_so(sandbox: 
 
 
 @pytest.mark.parametrize("user_ids", [["a,b"], [""], ["x"] * 51])
-async def test_what_cannot_be_ids_is_refused_before_anything_is_sent(user_ids: list[str], sandbox: Sandbox):
+async def test_invalid_ids_are_refused_before_anything_is_sent(user_ids: list[str], sandbox: Sandbox):
     with pytest.raises(ValueError, match=r"an id has|are enough"):
         await of_sandbox(sandbox, user_ids=user_ids)
     for foreign in ("../me", ""):
@@ -258,7 +256,7 @@ async def test_what_cannot_be_ids_is_refused_before_anything_is_sent(user_ids: l
     assert sandbox.requests == []
 
 
-def test_the_command_writes_the_report_and_says_how_much_it_asks(sandbox: Sandbox, tmp_path: Path):
+def test_the_command_writes_the_report_and_announces_its_number_of_requests(sandbox: Sandbox, tmp_path: Path):
     run = CliRunner().invoke
 
     written = run(main, ["doctor", "--probe", "--out", f"{tmp_path}/report.md"], env=environment(sandbox))

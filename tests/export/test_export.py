@@ -26,7 +26,7 @@ from tests.support.fault_server import HANG
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_calm_export_reads_each_page_once_and_tells_after_each_what_is_on_the_disk(tmp_path: Path):
+async def test_an_undisturbed_export_reads_each_page_once_and_reports_after_each_what_is_on_disk(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     told: list[ExportProgress] = []
 
@@ -37,7 +37,7 @@ async def test_a_calm_export_reads_each_page_once_and_tells_after_each_what_is_o
     assert [(each.items, each.new, each.total) for each in told] == [(0, 0, None), (3, 3, 7), (6, 6, 7), (7, 7, 7)]
 
 
-async def test_a_resumed_one_keeps_what_is_there_and_reads_the_last_page_again_and_the_rest(tmp_path: Path):
+async def test_a_resumed_export_keeps_its_file_and_reads_the_last_page_again_and_the_rest(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     await stopped(org, path, after=6)
     kept = (tmp_path / "x.jsonl.part").read_bytes()
@@ -52,7 +52,7 @@ async def test_a_resumed_one_keeps_what_is_there_and_reads_the_last_page_again_a
     assert [(each.items, each.new, each.total) for each in told] == [(6, 0, None), (7, 1, 7)]
 
 
-async def test_without_resume_an_unfinished_one_is_begun_afresh(tmp_path: Path):
+async def test_without_resume_an_unfinished_export_starts_again(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     await stopped(org, path)
     org.ids = SEVEN[::-1]
@@ -64,9 +64,7 @@ async def test_without_resume_an_unfinished_one_is_begun_afresh(tmp_path: Path):
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-async def test_annotations_and_the_history_of_the_status_stand_on_the_line_of_their_appointment(
-    form: str, tmp_path: Path
-):
+async def test_annotations_and_status_history_are_on_the_line_of_their_appointment(form: str, tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / f"x.{form}"
     how: dict[str, Any] = {"form": form, "with_annotations": True, "with_statuses": True}
     await stopped(org, path, **how)
@@ -82,7 +80,7 @@ async def test_annotations_and_the_history_of_the_status_stand_on_the_line_of_th
     assert list(rows(path)[0])[-2:] == ["annotations", "statuses"]
 
 
-async def test_what_was_deleted_since_it_was_listed_is_kept_and_says_null(tmp_path: Path):
+async def test_an_appointment_deleted_after_it_was_listed_is_kept_with_null_annotations(tmp_path: Path):
     org, path = Org("a", "b"), tmp_path / "x.jsonl"
     org.refuse = lambda request: answer(status=404) if "/b/" in request.url.path else None
 
@@ -91,7 +89,7 @@ async def test_what_was_deleted_since_it_was_listed_is_kept_and_says_null(tmp_pa
     assert [row["annotations"] is None for row in rows(path)] == [False, True]
 
 
-async def test_an_annotation_that_may_not_be_read_ends_it_after_the_pages_before(tmp_path: Path):
+async def test_a_forbidden_annotation_ends_the_export_after_the_pages_before(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     org.refuse = lambda request: answer(status=403) if f"/{SEVEN[4]}/" in request.url.path else None
 
@@ -103,7 +101,7 @@ async def test_an_annotation_that_may_not_be_read_ends_it_after_the_pages_before
     assert ids(path) == SEVEN
 
 
-async def test_a_service_that_is_down_ends_it_and_it_goes_on(tmp_path: Path):
+async def test_an_export_that_ended_because_the_service_was_down_can_be_resumed(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     org.refuse = lambda request: answer(status=503) if request.url.params["pageNumber"] == "2" else None
 
@@ -117,7 +115,7 @@ async def test_a_service_that_is_down_ends_it_and_it_goes_on(tmp_path: Path):
     assert ids(path) == SEVEN
 
 
-async def test_one_that_stops_before_it_has_anything_leaves_nothing(tmp_path: Path):
+async def test_an_export_that_stops_before_its_first_page_leaves_nothing(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     org.refuse = lambda _: answer(status=403)
 
@@ -135,7 +133,7 @@ async def test_an_empty_list_is_an_empty_file(tmp_path: Path):
         assert not rows(path)
 
 
-async def test_what_is_beside_it_names_nobody_and_nothing(tmp_path: Path):
+async def test_the_checkpoint_contains_no_ids_and_no_names(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     await stopped(org, path, facilitator_ids="somebody-else")
 
@@ -145,7 +143,9 @@ async def test_what_is_beside_it_names_nobody_and_nothing(tmp_path: Path):
     assert not [each for each in [USER, "somebody-else", *SEVEN] if each in text]
 
 
-async def test_one_that_is_complete_but_for_its_name_needs_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_an_export_that_is_complete_but_not_renamed_needs_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", refusing(Path.replace, after=4))
@@ -170,7 +170,7 @@ def refusing(replace: Callable[[Path, Path], Path], after: int) -> Callable[[Pat
     return replaced
 
 
-async def test_arguments_may_be_iterated_once_only(tmp_path: Path):
+async def test_arguments_may_be_iterators(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
 
     await exported(org, path, users=(each for each in [USER]), statuses=(each for each in ["Completed"]))
@@ -180,7 +180,7 @@ async def test_arguments_may_be_iterated_once_only(tmp_path: Path):
     assert org.service.requests[0].url.params.get_list("statuses") == ["Completed"]
 
 
-async def test_users_in_a_set_are_the_same_when_it_is_resumed_in_another_process(tmp_path: Path):
+async def test_users_in_a_set_are_the_same_list_for_an_export_resumed_in_another_process(tmp_path: Path):
     """Python shuffles the strings in a set anew in each process: two views of dicts stand for that."""
     org, path, users = Org(*SEVEN), tmp_path / "x.jsonl", [USER, *SEVEN]
     await stopped(org, path, users=dict.fromkeys(users).keys())
@@ -191,7 +191,7 @@ async def test_users_in_a_set_are_the_same_when_it_is_resumed_in_another_process
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-async def test_half_a_surrogate_pair_in_a_text_ends_no_export(
+async def test_a_lone_surrogate_in_a_text_does_not_end_an_export(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(exports, "NASTY", "cut in the middle of an emoji: \ud83d")
@@ -203,9 +203,7 @@ async def test_half_a_surrogate_pair_in_a_text_ends_no_export(
 
 
 @pytest.mark.parametrize("order", [None, "Asc"])
-async def test_so_many_users_that_the_list_is_split_have_no_total_and_each_appointment_once(
-    order: str | None, tmp_path: Path
-):
+async def test_an_export_of_a_split_list_has_no_total_and_each_appointment_once(order: str | None, tmp_path: Path):
     """In memory all have the same appointments, so the second part shows nothing new."""
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     how: dict[str, Any] = {"users": [f"user-{number}" for number in range(150)], "sort_order": order}
@@ -218,7 +216,7 @@ async def test_so_many_users_that_the_list_is_split_have_no_total_and_each_appoi
     assert {each.total for each in told} == {None}
 
 
-async def test_where_parts_of_the_list_are_merged_each_page_is_kept_as_a_whole(tmp_path: Path):
+async def test_if_parts_of_the_list_are_merged_each_page_is_kept_as_a_whole(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     others = answer(page("a", "b", "c", total=3, size=3))
     org.refuse = lambda request: others if len(request.url.params.get_list("userIds")) == 50 else None
@@ -231,7 +229,7 @@ async def test_where_parts_of_the_list_are_merged_each_page_is_kept_as_a_whole(t
     assert told == [0, 3, 6, 7, 10]
 
 
-async def test_what_is_new_on_a_page_that_ends_with_what_is_not_is_kept_when_the_next_one_was_read(tmp_path: Path):
+async def test_new_items_on_a_page_that_ends_with_known_ones_are_kept_after_the_next_page_was_read(tmp_path: Path):
     org, path = Org(*SEVEN, "last"), tmp_path / "x.jsonl"
     first, *rest = org.ids
     moved = [rest[4], *rest[:4], first, *rest[5:]]
@@ -249,7 +247,7 @@ async def test_what_is_new_on_a_page_that_ends_with_what_is_not_is_kept_when_the
     assert told == [0, 3, 6, 7, 8]
 
 
-async def test_where_something_may_have_been_missed_a_resumed_one_looks_from_the_beginning(tmp_path: Path):
+async def test_a_resumed_export_starts_at_the_first_page_if_a_gap_was_suspected(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     moved = [SEVEN[5], *SEVEN[1:4], SEVEN[0], SEVEN[4], SEVEN[6]]
 
@@ -268,7 +266,7 @@ async def test_where_something_may_have_been_missed_a_resumed_one_looks_from_the
     assert sorted(ids(path)) == SEVEN
 
 
-async def test_verify_goes_on_too_and_writes_what_is_missing(tmp_path: Path):
+async def test_a_resumed_export_with_verify_writes_missing_items(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     await stopped(org, path, consistency="verify")
     org.pages.clear()
@@ -280,7 +278,7 @@ async def test_verify_goes_on_too_and_writes_what_is_missing(tmp_path: Path):
     assert done.resumed_from == 3
 
 
-def left_alone_by_a_cancelling(monkeypatch: pytest.MonkeyPatch, cancel: Callable[[], object]) -> list[str]:
+def file_steps_after_cancellation(monkeypatch: pytest.MonkeyPatch, cancel: Callable[[], object]) -> list[str]:
     """What happens to the file, in this order: a cancelling comes while a thread is at work on the second page."""
     happened: list[str] = []
     closing = threading.Event()
@@ -304,14 +302,14 @@ def left_alone_by_a_cancelling(monkeypatch: pytest.MonkeyPatch, cancel: Callable
     return happened
 
 
-def test_who_is_cancelled_natively_leaves_no_thread_at_work_on_the_file(
+def test_a_natively_cancelled_export_leaves_no_thread_that_writes_to_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
 
     async def work() -> list[str]:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(exported(org, path))
-        happened = left_alone_by_a_cancelling(monkeypatch, lambda: loop.call_soon_threadsafe(task.cancel))
+        happened = file_steps_after_cancellation(monkeypatch, lambda: loop.call_soon_threadsafe(task.cancel))
         with pytest.raises(asyncio.CancelledError):
             await task
         monkeypatch.undo()
@@ -323,7 +321,7 @@ def test_who_is_cancelled_natively_leaves_no_thread_at_work_on_the_file(
     assert ids(path) == SEVEN
 
 
-async def test_who_is_cancelled_by_a_scope_can_go_on(tmp_path: Path):
+async def test_an_export_cancelled_by_a_scope_can_be_resumed(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
 
     with anyio.CancelScope() as scope:
@@ -339,7 +337,7 @@ async def test_who_is_cancelled_by_a_scope_can_go_on(tmp_path: Path):
     assert ids(path) == SEVEN
 
 
-async def test_a_walk_leaves_out_what_was_seen(tmp_path: Path):
+async def test_a_walk_skips_seen_ids(tmp_path: Path):
     async with Org(*SEVEN).client() as client:
         listing = client.appointments.list(USER, page_size=3)
 
@@ -357,11 +355,11 @@ async def test_a_walk_leaves_out_what_was_seen(tmp_path: Path):
         (ExportProgress(items=600, new=400, total=590), "600 of 590 items, 20/s, 0:00:00 left, "),
     ],
 )
-def test_the_rate_and_the_time_left_are_those_of_this_run(told: ExportProgress, says: str):
+def test_the_rate_and_the_remaining_time_are_those_of_this_run(told: ExportProgress, says: str):
     assert progress_text(told, 20.0, Stats(throttled=2, tokens=1)) == f"{says}2 of the answers 429, 1 tokens minted"
 
 
-async def test_on_a_pipe_there_is_a_line_for_each_thousand_and_at_the_end(tmp_path: Path):
+async def test_on_a_pipe_progress_is_a_line_for_each_thousand_items_and_one_at_the_end(tmp_path: Path):
     org, out = Org(*(f"appointment-{number}" for number in range(2345))), io.StringIO()
 
     async with org.client() as client:

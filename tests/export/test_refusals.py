@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
     ],
     ids=str,
 )
-async def test_it_goes_on_with_the_same_arguments_only(other: dict[str, Any], tmp_path: Path):
+async def test_an_export_is_resumed_with_the_same_arguments_only(other: dict[str, Any], tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     await stopped(org, path)
 
@@ -55,7 +55,7 @@ async def test_it_goes_on_with_the_same_arguments_only(other: dict[str, Any], tm
         ({"resume": True}, ExportRefused, "there is nothing to resume: no unfinished export to "),
     ],
 )
-async def test_what_makes_no_sense_is_refused_before_anything_is_sent_or_written(
+async def test_invalid_arguments_are_refused_before_anything_is_sent_or_written(
     how: dict[str, Any], kind: type[Exception], says: str, tmp_path: Path
 ):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
@@ -67,7 +67,7 @@ async def test_what_makes_no_sense_is_refused_before_anything_is_sent_or_written
     assert (org.pages, files(path)) == ([], set())
 
 
-async def test_where_the_file_is_complete_there_is_nothing_to_resume_and_that_is_said(tmp_path: Path):
+async def test_resuming_a_complete_export_is_refused(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     await exported(org, path)
 
@@ -99,7 +99,7 @@ def doubled(part: bytes) -> bytes:
         ("x.jsonl.part.checkpoint", lambda data: data.replace(b'"items": 3', b'"other": 3'), "this version's"),
     ],
 )
-async def test_what_somebody_has_changed_is_not_gone_on_with_and_not_touched(
+async def test_a_changed_part_file_or_checkpoint_is_refused_and_not_touched(
     name: str, change: Callable[[bytes], bytes] | None, says: str, tmp_path: Path
 ):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
@@ -119,7 +119,7 @@ async def test_what_somebody_has_changed_is_not_gone_on_with_and_not_touched(
 
 
 @pytest.mark.parametrize("resume", [False, True])
-async def test_two_exports_to_one_file_are_told_and_the_first_is_not_disturbed(resume: bool, tmp_path: Path):
+async def test_a_second_export_to_the_same_file_is_refused_and_the_first_is_not_disturbed(resume: bool, tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     first = UnfinishedFile(path)
     first.begin("its arguments", None, b"")
@@ -135,14 +135,14 @@ async def test_two_exports_to_one_file_are_told_and_the_first_is_not_disturbed(r
     assert (path.read_text(), files(path)) == ("a line of it", {"x.jsonl"})
 
 
-async def test_what_is_no_file_is_not_replaced(tmp_path: Path):
+async def test_a_target_that_is_no_file_is_not_replaced(tmp_path: Path):
     (tmp_path / "x.jsonl").mkdir()
 
     with pytest.raises(ExportRefused, match="is no file"):
         await exported(Org(*SEVEN), tmp_path / "x.jsonl")
 
 
-async def test_a_file_system_without_locks_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+async def test_an_export_works_on_a_file_system_without_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -154,7 +154,7 @@ async def test_a_file_system_without_locks_will_do(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("third", [[], ["x.jsonl.part"]])
-async def test_one_that_comes_while_another_gives_its_file_its_name_is_told_and_does_no_harm(
+async def test_an_export_that_starts_while_another_renames_its_file_is_refused_and_does_no_harm(
     third: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     """And a third one may have begun just then."""
@@ -174,7 +174,7 @@ async def test_one_that_comes_while_another_gives_its_file_its_name_is_told_and_
     assert contents(tmp_path) == {"x.jsonl": b"all of the other's"} | dict.fromkeys(third, b"the third's")
 
 
-def test_a_thread_that_begins_only_after_its_export_has_ended_does_nothing(tmp_path: Path):
+def test_a_thread_that_starts_after_its_export_has_ended_does_nothing(tmp_path: Path):
     file = UnfinishedFile(tmp_path / "x.jsonl")
     file.close()
 
@@ -184,7 +184,9 @@ def test_a_thread_that_begins_only_after_its_export_has_ended_does_nothing(tmp_p
     assert contents(tmp_path) == {}
 
 
-async def test_what_is_complete_and_then_gone_is_not_said_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_complete_file_that_was_removed_is_not_reported_as_present(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError("not now")))
@@ -196,7 +198,7 @@ async def test_what_is_complete_and_then_gone_is_not_said_to_be_there(tmp_path: 
         await exported(org, path, resume=True)
 
 
-async def test_a_name_that_is_too_long_leaves_nothing(tmp_path: Path):
+async def test_a_name_that_is_too_long_leaves_no_files(tmp_path: Path):
     with pytest.raises(OSError, match="too long"):
         await exported(Org(*SEVEN), tmp_path / ("x" * 250))
 
@@ -204,18 +206,18 @@ async def test_a_name_that_is_too_long_leaves_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["", ".", "/"])
-async def test_a_path_without_a_name_is_refused_in_words(name: str):
+async def test_a_path_without_a_file_name_is_refused(name: str):
     with pytest.raises(ExportRefused, match="is no file that an export could take the place of"):
         await exported(Org(*SEVEN), Path(name))
 
 
-async def test_a_folder_is_no_finished_export(tmp_path: Path):
+async def test_a_folder_does_not_count_as_a_finished_export(tmp_path: Path):
     with pytest.raises(ExportRefused, match="is no file that an export could take the place of"):
         await exported(Org(*SEVEN), tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP])
-async def test_a_file_system_that_cannot_sync_folders_will_do(
+async def test_an_export_works_on_a_file_system_that_cannot_sync_folders(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def sync(fd: int) -> None:

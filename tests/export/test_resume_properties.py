@@ -60,7 +60,7 @@ def steps_of_an_export(suffix: str) -> int:
 
 @pytest.mark.parametrize("suffix, backend", [("jsonl", "asyncio"), ("csv", "trio")])
 @pytest.mark.parametrize("end", END)
-def test_killed_between_any_two_things_it_does_to_files_it_goes_on_or_is_visibly_complete(
+def test_an_export_killed_between_any_two_file_operations_can_be_resumed_or_is_complete(
     suffix: str, end: str, backend: str, tmp_path: Path
 ):
     steps = steps_of_an_export(suffix)
@@ -96,7 +96,9 @@ def test_killed_between_any_two_things_it_does_to_files_it_goes_on_or_is_visibly
     end=st.sampled_from(END),
     before=st.booleans(),
 )
-def test_killed_again_and_again_beside_an_older_export_too(suffix: str, kills: Sequence[int], end: str, before: bool):
+def test_an_export_can_be_killed_repeatedly_with_or_without_an_older_file(
+    suffix: str, kills: Sequence[int], end: str, before: bool
+):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"x.{suffix}"
         if before:
@@ -121,7 +123,7 @@ def test_killed_again_and_again_beside_an_older_export_too(suffix: str, kills: S
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_disk_that_is_full_at_any_step_is_an_oserror_and_no_loss(tmp_path: Path):
+def test_a_disk_that_is_full_at_any_step_is_an_oserror_without_loss(tmp_path: Path):
     for at in range(1, steps_of_an_export("csv") + 1):
         path = tmp_path / f"{at}" / "x.csv"
         path.parent.mkdir()
@@ -152,7 +154,9 @@ def stop_at(items: int) -> Callable[[ExportProgress], None]:
 
 @pytest.mark.parametrize("kept", [3, 6])
 @pytest.mark.parametrize("gone", range(7))
-def test_as_many_may_have_gone_before_the_cursor_as_have_come_after_it(gone: int, kept: int, tmp_path: Path):
+def test_a_resumed_export_is_complete_if_as_many_items_were_deleted_before_the_cursor_as_inserted_after_it(
+    gone: int, kept: int, tmp_path: Path
+):
     """So that the total is the same, and each page is full of what was not seen before."""
     org, path = Org(*SEVEN, *"abcdefg"), tmp_path / "x.jsonl"
     with pytest.raises(Killed):
@@ -184,7 +188,7 @@ def changes(draw: st.DrawFn) -> Changing:
     rests=st.lists(st.tuples(st.integers(8, 30), changes()), max_size=3),
     consistency=st.sampled_from(["default", "verify"]),
 )
-def test_what_lasts_is_there_once_however_the_list_changes_between_the_runs(
+def test_items_that_stay_are_exported_once_however_the_list_changes_between_the_runs(
     suffix: str, rests: Sequence[tuple[int, Changing]], consistency: str
 ):
     """As many may have gone as have come: the total then shows nothing."""
@@ -208,7 +212,7 @@ words = st.text(st.characters(exclude_categories=["Cs"]))
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["an-id", 'a,"b', "a\nb", "a\rb"]), words), max_size=5))
-def test_whatever_is_in_the_cells_of_a_csv_they_are_read_as_they_were_written(cells: Sequence[tuple[str, str]]):
+def test_any_cells_of_a_csv_are_read_as_they_were_written(cells: Sequence[tuple[str, str]]):
     form, note = FORMS["csv"], [{"text": '"'}]
     rows = [form.line(Appointment(id=id_, name=name), {"annotations": note}) for id_, name in cells]
     text = form.header(["annotations"]) + "".join(rows)
@@ -219,7 +223,7 @@ def test_whatever_is_in_the_cells_of_a_csv_they_are_read_as_they_were_written(ce
     assert list(form.ids(io.BytesIO(text.encode()))) == [id_ for id_, _ in cells]
 
 
-def test_a_cell_may_be_longer_than_the_csv_module_reads():
+def test_a_cell_may_be_longer_than_the_field_limit_of_the_csv_module():
     form = FORMS["csv"]
     data = form.line(Appointment(id="an-id", description='long, "long"\n' * 100_000), {})
 

@@ -38,7 +38,7 @@ class Server:
         self.sent.append(message)
 
 
-async def test_a_browser_that_leaves_cancels_the_handler():
+async def test_a_disconnect_cancels_the_handler():
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep_forever()
 
@@ -50,7 +50,7 @@ async def test_a_browser_that_leaves_cancels_the_handler():
     assert server.sent == []
 
 
-async def test_what_follows_the_answer_is_not_cancelled_and_is_told_that_the_browser_has_left():
+async def test_work_after_the_response_is_not_cancelled_and_receives_the_disconnect():
     seen: list[Message] = []
 
     async def app(scope: Any, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
@@ -67,7 +67,7 @@ async def test_what_follows_the_answer_is_not_cancelled_and_is_told_that_the_bro
     assert server.sent == [START, END]
 
 
-async def test_a_body_in_pieces_comes_whole():
+async def test_a_body_in_several_messages_is_received_whole():
     async def app(scope: Any, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
         body = b""
         while True:
@@ -86,7 +86,7 @@ async def test_a_body_in_pieces_comes_whole():
 
 
 @pytest.mark.parametrize("kind", [LookupError, KeyboardInterrupt])
-async def test_an_error_comes_out_as_itself(kind: type[BaseException]):
+async def test_an_exception_of_the_application_is_raised_as_itself(kind: type[BaseException]):
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise kind("by the application")
 
@@ -96,7 +96,7 @@ async def test_an_error_comes_out_as_itself(kind: type[BaseException]):
 
 
 @pytest.mark.parametrize("scope", [{"type": "http", "method": "POST"}, {"type": "lifespan"}])
-async def test_what_is_no_get_is_left_alone(scope: Message):
+async def test_a_scope_that_is_no_get_is_passed_on_unchanged(scope: Message):
     given: list[Any] = []
 
     async def app(*arguments: Any) -> None:

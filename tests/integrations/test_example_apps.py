@@ -58,7 +58,7 @@ def an_id(sandbox: Sandbox) -> str:
 # Routes
 
 
-def test_one_appointment_comes_as_the_service_writes_it(browser: httpx.Client, sandbox: Sandbox):
+def test_one_appointment_is_returned_as_the_service_returns_it(browser: httpx.Client, sandbox: Sandbox):
     answer = browser.get(f"/appointments/{an_id(sandbox)}")
 
     assert answer.status_code == 200
@@ -66,7 +66,7 @@ def test_one_appointment_comes_as_the_service_writes_it(browser: httpx.Client, s
     assert to_dict(from_dict(Appointment, answer.json())) == answer.json()
 
 
-def test_all_appointments_come_a_line_each(browser: httpx.Client, sandbox: Sandbox):
+def test_all_appointments_are_streamed_one_a_line(browser: httpx.Client, sandbox: Sandbox):
     answer = browser.get("/appointments", params={"user_id": sandbox.state.user_ids})
 
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -76,9 +76,7 @@ def test_all_appointments_come_a_line_each(browser: httpx.Client, sandbox: Sandb
 
 
 @pytest.mark.parametrize("query", ["", "user_id="])
-def test_appointments_of_nobody_are_refused_before_the_service_is_asked(
-    browser: httpx.Client, sandbox: Sandbox, query: str
-):
+def test_a_list_without_users_is_refused_before_a_request_is_sent(browser: httpx.Client, sandbox: Sandbox, query: str):
     before = len(sandbox.requests)
 
     assert browser.get(f"/appointments?{query}").status_code == 422
@@ -86,7 +84,7 @@ def test_appointments_of_nobody_are_refused_before_the_service_is_asked(
     assert len(sandbox.requests) == before
 
 
-def test_no_appointments_are_no_lines(browser: httpx.Client):
+def test_an_empty_list_has_no_lines(browser: httpx.Client):
     answer = browser.get("/appointments", params={"user_id": "99999999-9999-4999-8999-999999999999"})
 
     assert (answer.status_code, answer.text) == (200, "")
@@ -104,7 +102,7 @@ def test_an_appointment_is_created(browser: httpx.Client, sandbox: Sandbox):
 
 
 @pytest.mark.parametrize("change", [{"lengthInMinutes": "30"}, {"lengthInMinutes": 0}, {"attendeeIds": None}])
-def test_a_body_that_is_no_appointment_is_refused_before_the_service_sees_it(
+def test_an_invalid_appointment_is_refused_before_a_request_is_sent(
     browser: httpx.Client, sandbox: Sandbox, change: dict[str, Any]
 ):
     before = len(sandbox.requests)
@@ -116,7 +114,7 @@ def test_a_body_that_is_no_appointment_is_refused_before_the_service_sees_it(
     assert len(sandbox.requests) == before
 
 
-def test_two_users_at_once_see_their_own(browser: httpx.Client, sandbox: Sandbox):
+def test_concurrent_users_see_their_own_appointments(browser: httpx.Client, sandbox: Sandbox):
     tokens = {user_id: token_of(sandbox, user_id) for user_id in sandbox.state.user_ids}
     found: dict[str, list[Any]] = {}
 
@@ -140,7 +138,7 @@ def test_two_users_at_once_see_their_own(browser: httpx.Client, sandbox: Sandbox
         assert ids == theirs != set(sandbox.state.appointments)
 
 
-def test_who_brings_no_token_is_sent_for_one(browser: httpx.Client):
+def test_a_request_without_a_token_gets_401(browser: httpx.Client):
     answer = browser.get("/me/appointments")
 
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -158,21 +156,21 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
     return body
 
 
-def test_what_is_not_there_is_a_problem_with_the_correlation_id(browser: httpx.Client):
+def test_a_missing_appointment_is_a_problem_with_the_correlation_id(browser: httpx.Client):
     told = problem(browser.get(f"/appointments/{USER.replace('1', '9')}"))
 
     assert (told["status"], told["code"]) == (404, "not.found")
     assert told["correlationId"]
 
 
-def test_a_user_whose_token_is_refused_gets_401(browser: httpx.Client):
+def test_a_refused_user_token_gets_401(browser: httpx.Client):
     answer = browser.get("/me/appointments", headers={"Authorization": "Bearer an-old-token"})
 
     assert problem(answer)["status"] == 401
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_list_that_fails_at_once_has_an_answer_of_its_own(browser: httpx.Client, sandbox: Sandbox):
+def test_a_list_that_fails_at_once_has_an_error_response(browser: httpx.Client, sandbox: Sandbox):
     fails(sandbox, "appointments.list", 403)
 
     assert problem(browser.get("/appointments", params={"user_id": USER}))["status"] == 403
@@ -187,7 +185,7 @@ def test_a_list_that_fails_later_is_cut_off_and_logged(framework: str, sandbox: 
         assert browser.get(f"/appointments/{an_id(sandbox)}").status_code == 200
 
 
-def test_a_write_that_may_have_been_done_says_so(browser: httpx.Client, sandbox: Sandbox):
+def test_a_write_that_may_have_been_carried_out_is_reported_as_such(browser: httpx.Client, sandbox: Sandbox):
     fails(sandbox, "appointments.create", 503)
     body = to_dict(build(AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1]))
 
@@ -196,7 +194,7 @@ def test_a_write_that_may_have_been_done_says_so(browser: httpx.Client, sandbox:
     assert (told["status"], told["processed"]) == (502, "maybe")
 
 
-def test_a_rate_limit_of_the_service_is_503_with_the_time_to_wait(browser: httpx.Client, sandbox: Sandbox):
+def test_a_429_of_the_service_is_a_503_with_retry_after(browser: httpx.Client, sandbox: Sandbox):
     token = token_of(sandbox, sandbox.state.user_ids[0])  # whose pause nobody else shares
     fails(sandbox, "appointments.list_mine", 429, retry_after=500)
 
@@ -209,7 +207,7 @@ def test_a_rate_limit_of_the_service_is_503_with_the_time_to_wait(browser: httpx
 # What FastAPI says of itself
 
 
-def test_the_openapi_document_of_the_fastapi_application_is_true(sandbox: Sandbox):
+def test_the_openapi_document_of_the_fastapi_application_is_correct(sandbox: Sandbox):
     with serving("fastapi", sandbox.base_url) as browser:
         document = browser.get("/openapi.json").json()
         found = browser.get(f"/appointments/{an_id(sandbox)}").json()
@@ -242,7 +240,7 @@ def test_the_openapi_document_of_the_fastapi_application_is_true(sandbox: Sandbo
 
 
 @pytest.mark.parametrize("name", ["with_asyncio", "with_trio"])
-def test_the_scripts_run_as_they_stand(name: str, sandbox: Sandbox):
+def test_the_example_scripts_run_unchanged(name: str, sandbox: Sandbox):
     users = sandbox.state.user_ids
     ran = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py", *users],

@@ -39,7 +39,7 @@ class Leaving:
         self._socket.close()
 
 
-def test_a_browser_that_leaves_ends_what_it_asked_for_and_nothing_else(framework: str):
+def test_a_disconnect_cancels_the_calls_of_that_request_and_no_others(framework: str):
     stalled = then(answering(TOKEN), Conversation.pause)
     stalled_at_page_2 = then(answering(FIRST_PAGE), Conversation.pause)
     with FaultServer(stalled, stalled_at_page_2, ok(FOUND)) as service, serving(framework, service.url) as browser:
@@ -59,7 +59,7 @@ def test_a_browser_that_leaves_ends_what_it_asked_for_and_nothing_else(framework
         assert browser.get(f"/appointments/{USER}").json() == FOUND
 
 
-def test_a_write_goes_on_when_the_browser_has_left(framework: str):
+def test_a_write_continues_after_a_disconnect(framework: str):
     has_left, is_answered = threading.Event(), threading.Event()
 
     def slow(conversation: Conversation) -> None:

@@ -78,7 +78,7 @@ def one_of(sandbox: Sandbox) -> str:
 
 
 @over_sockets
-async def test_a_call_is_a_span_of_kind_client_under_what_is_current_with_its_requests_as_events(
+async def test_a_call_is_a_client_span_below_the_current_span_with_its_requests_as_events(
     client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
 ):
     sandbox.faults.add(Fault("status", "GET", "appointments/", status=503, times=2))
@@ -108,7 +108,7 @@ async def test_a_call_is_a_span_of_kind_client_under_what_is_current_with_its_re
 
 
 @over_sockets
-async def test_a_call_that_fails_is_an_error_of_the_type_that_is_raised(client: CoachingClient, telemetry: Telemetry):
+async def test_a_failed_call_is_a_span_with_the_type_of_its_error(client: CoachingClient, telemetry: Telemetry):
     with pytest.raises(NotFound) as caught:
         await client.appointments.get("no-such-appointment")
 
@@ -124,7 +124,7 @@ async def test_a_call_that_fails_is_an_error_of_the_type_that_is_raised(client: 
 
 
 @over_sockets
-async def test_a_write_whose_answer_is_lost_says_that_it_may_have_been_carried_out(
+async def test_a_write_with_a_lost_response_is_marked_as_possibly_carried_out(
     client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
 ):
     sandbox.faults.add(Fault("drop_after", "PATCH"))
@@ -140,7 +140,7 @@ async def test_a_write_whose_answer_is_lost_says_that_it_may_have_been_carried_o
 
 
 @over_sockets
-async def test_the_status_of_a_span_is_that_of_the_answer_to_its_last_request_and_none_where_none_came(
+async def test_a_span_has_the_status_code_of_its_last_response_or_none_without_a_response(
     client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
 ):
     twice = client.with_options(retry=RetryPolicy(attempts=2, max_backoff=0.01))
@@ -166,7 +166,7 @@ async def test_the_status_of_a_span_is_that_of_the_answer_to_its_last_request_an
 
 @over_sockets
 @every_way
-async def test_a_call_that_is_cancelled_is_marked_and_no_error(
+async def test_a_cancelled_call_is_marked_and_is_no_error(
     cancel: Way, client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox, anyio_backend_name: str
 ):
     skip_where_unknown(cancel, anyio_backend_name)
@@ -197,7 +197,7 @@ async def arrived(sandbox: Sandbox, before: int) -> None:
 
 
 @over_sockets
-async def test_of_fifty_calls_at_once_each_has_its_own_events_and_its_own_callers_span_above_it(
+async def test_each_of_fifty_concurrent_calls_has_its_own_events_and_its_callers_span_as_parent(
     client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
 ):
     sandbox.faults.add(Fault("status", "GET", "appointments/", status=429, retry_after=0, times=10))
@@ -224,7 +224,7 @@ async def test_of_fifty_calls_at_once_each_has_its_own_events_and_its_own_caller
 
 
 @over_sockets
-async def test_walks_streams_and_bulks_are_calls_under_their_callers_span(
+async def test_the_calls_of_walks_streams_and_bulks_are_below_their_callers_span(
     client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
 ):
     listing = client.appointments.list(sandbox.state.user_ids)
@@ -267,9 +267,7 @@ class Source:
 
 
 @over_sockets
-async def test_calls_inside_a_call_are_its_children_and_events_stay_with_their_own(
-    telemetry: Telemetry, sandbox: Sandbox
-):
+async def test_calls_inside_a_call_are_its_children_and_keep_their_own_events(telemetry: Telemetry, sandbox: Sandbox):
     await call_inside_a_call(telemetry.hook, sandbox)
 
     *inside, outside = telemetry.spans()
@@ -289,7 +287,7 @@ async def call_inside_a_call(hook: OpenTelemetry, sandbox: Sandbox) -> None:
 
 
 @over_sockets
-async def test_with_httpx_instrumented_each_request_is_a_span_below_its_call_and_nothing_is_counted_twice(
+async def test_with_instrumented_httpx_each_request_is_a_span_below_its_call_and_nothing_is_counted_twice(
     client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
 ):
     sandbox.faults.add(Fault("status", "GET", "appointments/", status=429, retry_after=0, times=10))
@@ -327,7 +325,7 @@ async def test_with_httpx_instrumented_each_request_is_a_span_below_its_call_and
 
 
 @over_sockets
-async def test_a_token_is_told_on_the_call_that_fetches_it_and_on_none_that_waits_for_it(
+async def test_a_token_event_is_on_the_call_that_requests_the_token_and_on_no_waiting_call(
     telemetry: Telemetry, sandbox: Sandbox
 ):
     async with CoachingClient(AUTH, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
@@ -344,7 +342,7 @@ async def test_a_token_is_told_on_the_call_that_fetches_it_and_on_none_that_wait
 
 
 @over_sockets
-async def test_when_the_call_that_fetches_a_token_is_cancelled_the_next_one_tells_of_it(
+async def test_if_the_call_that_requests_a_token_is_cancelled_the_next_call_has_the_token_event(
     telemetry: Telemetry, sandbox: Sandbox
 ):
     sandbox.faults.add(Fault("stall", "POST", "oauth/token"))
@@ -369,9 +367,7 @@ async def cancel_once_asked(scope: anyio.CancelScope, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_renewal_that_no_call_makes_is_told_on_none_and_below_none(
-    backend: str, telemetry: Telemetry, sandbox: Sandbox
-):
+def test_a_background_refresh_has_no_event_and_no_parent_span(backend: str, telemetry: Telemetry, sandbox: Sandbox):
     async def calls() -> None:
         auth = RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
@@ -392,7 +388,7 @@ def test_a_renewal_that_no_call_makes_is_told_on_none_and_below_none(
 # What is counted
 
 
-def test_metrics_tell_how_long_calls_took_and_waited_and_what_was_sent_again(telemetry: Telemetry):
+def test_metrics_count_durations_waiting_times_and_retries(telemetry: Telemetry):
     for event in (
         CallStarted("appointments.get"),
         RetryScheduled("oauth.token", 1, 0.5, "ReadError"),
@@ -416,7 +412,7 @@ def test_metrics_tell_how_long_calls_took_and_waited_and_what_was_sent_again(tel
 
 
 @over_sockets
-async def test_what_is_written_has_no_id_no_address_and_no_secret_in_it(
+async def test_telemetry_contains_no_id_no_address_and_no_secret(
     client: CoachingClient, telemetry: Telemetry, sandbox: Sandbox
 ):
     sandbox.faults.add(Fault("status", "GET", "statuses", status=429, retry_after=0))
@@ -457,7 +453,7 @@ class BrokenProcessor(SpanProcessor):
 
 @over_sockets
 @pytest.mark.parametrize("broken", ["sampler", "processor"])
-async def test_who_fails_to_watch_changes_no_call_and_leaves_nothing_current(
+async def test_a_failing_telemetry_library_changes_no_call_and_leaves_no_current_span(
     broken: str, telemetry: Telemetry, sandbox: Sandbox
 ):
     failing = Telemetry(BrokenSampler() if broken == "sampler" else None)
@@ -472,7 +468,7 @@ async def test_who_fails_to_watch_changes_no_call_and_leaves_nothing_current(
 
 
 @over_sockets
-async def test_a_call_whose_span_fails_to_begin_ends_no_other_one(sandbox: Sandbox):
+async def test_a_span_that_fails_to_start_ends_no_other_span(sandbox: Sandbox):
     telemetry = Telemetry(BrokenSampler("appointments.get"))
 
     await call_inside_a_call(telemetry.hook, sandbox)
@@ -482,7 +478,7 @@ async def test_a_call_whose_span_fails_to_begin_ends_no_other_one(sandbox: Sandb
     assert (span.attributes or {})["error.type"] == "Unauthorized"
 
 
-def test_the_client_alone_does_not_import_it_and_without_an_sdk_nothing_is_kept(sandbox: Sandbox):
+def test_the_client_does_not_import_opentelemetry_and_nothing_is_recorded_without_an_sdk(sandbox: Sandbox):
     program = f"""
 import asyncio, sys
 import coaching_async
@@ -516,7 +512,7 @@ asyncio.run(main())
     assert (ran.stderr, ran.stdout) == ("", "['appointments.get']\n")
 
 
-def test_every_block_of_the_page_on_observing_runs_one_after_the_other(sandbox: Sandbox):
+def test_the_blocks_of_the_page_on_observing_run_in_order(sandbox: Sandbox):
     """In a process of its own, whose spans go to a console, as an application has them."""
     texts = [each.text for each in blocks(ROOT / "docs" / "observing.md", "python")]
     program = f"""

@@ -27,7 +27,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-def test_every_error_is_a_problem_unless_the_application_made_it(kind: type[CoachingError]):
+def test_every_error_is_a_problem_unless_the_application_caused_it(kind: type[CoachingError]):
     told = problem(kind("in words"))
 
     if kind in {ClientMisuse, ConfigurationError}:
@@ -49,14 +49,16 @@ def test_every_error_is_a_problem_unless_the_application_made_it(kind: type[Coac
         (DeadlineExceeded, 504),
     ],
 )
-def test_whose_fault_it_is_can_be_told_from_the_status(kind: type[CoachingError], status: int):
+def test_the_status_distinguishes_errors_of_the_caller_from_those_of_the_service(
+    kind: type[CoachingError], status: int
+):
     told = problem(kind("in words"))
 
     assert told is not None
     assert told.status == status
 
 
-def test_a_write_that_may_have_been_carried_out_is_told_and_a_read_says_nothing_of_it():
+def test_a_problem_of_a_write_states_whether_it_was_carried_out_and_one_of_a_read_does_not():
     read, write = problem(ServerError("in words")), problem(ServerError("in words", processed="maybe"))
 
     assert read is not None
@@ -65,7 +67,7 @@ def test_a_write_that_may_have_been_carried_out_is_told_and_a_read_says_nothing_
     assert write.body["processed"] == "maybe"
 
 
-def test_the_headers_that_the_status_needs_are_there():
+def test_a_problem_has_the_headers_that_its_status_requires():
     error = RateLimited("in words")
     error.retry_after = 1.2
     limited, unauthorized = problem(error), problem(Unauthorized("in words"))

@@ -79,7 +79,7 @@ def new(sandbox: Sandbox, **fields: object) -> AppointmentCreate:
     return AppointmentCreate(**given | fields)  # type: ignore[arg-type]
 
 
-async def test_a_walk_hands_out_what_the_service_has_each_once(client: CoachingClient, sandbox: Sandbox):
+async def test_a_walk_returns_each_appointment_of_the_service_once(client: CoachingClient, sandbox: Sandbox):
     listing = client.appointments.list(sandbox.state.user_ids, page_size=40)
 
     ids = [appointment.id async for appointment in listing]
@@ -89,7 +89,7 @@ async def test_a_walk_hands_out_what_the_service_has_each_once(client: CoachingC
     assert await listing.total() == len(ids)
 
 
-async def test_a_page_size_that_the_service_caps_loses_nothing(client: CoachingClient, sandbox: Sandbox):
+async def test_a_capped_page_size_loses_nothing(client: CoachingClient, sandbox: Sandbox):
     listing = client.appointments.list(sandbox.state.user_ids, page_size=5000)
 
     pages = [page async for page in listing.pages()]
@@ -98,7 +98,7 @@ async def test_a_page_size_that_the_service_caps_loses_nothing(client: CoachingC
     assert sum(len(page.entities) for page in pages) == len(sandbox.state.appointments)
 
 
-async def test_filters_select(client: CoachingClient, sandbox: Sandbox):
+async def test_filters_select_appointments(client: CoachingClient, sandbox: Sandbox):
     november = Interval.month(2026, 11)
     listing = client.appointments.list(
         sandbox.state.user_ids, interval=november, statuses="Completed", sort_order="Desc", overdue=False
@@ -113,7 +113,7 @@ async def test_filters_select(client: CoachingClient, sandbox: Sandbox):
     assert all(november.start <= start < november.end for start in starts)
 
 
-async def test_an_appointment_lives_from_create_to_delete(client: CoachingClient, sandbox: Sandbox):
+async def test_an_appointment_is_created_updated_and_deleted(client: CoachingClient, sandbox: Sandbox):
     created = await client.appointments.create(new(sandbox, location="Room 4"))
     assert await client.appointments.get(created.id) == created
     assert created.facilitator is not None
@@ -136,7 +136,7 @@ async def test_an_appointment_lives_from_create_to_delete(client: CoachingClient
         await client.appointments.get(created.id)
 
 
-async def test_an_annotation_lives_from_create_to_delete(client: CoachingClient, sandbox: Sandbox):
+async def test_an_annotation_is_created_updated_and_deleted(client: CoachingClient, sandbox: Sandbox):
     appointment = await client.appointments.create(new(sandbox))
     note = await client.annotations.create(appointment.id, "Slow down.", access_type="Private")
     assert note.access_type is AccessType.PRIVATE
@@ -170,7 +170,7 @@ async def test_a_conversation_is_linked_to_an_appointment_and_found_there(client
         await client.appointments.add_conversation("nothing", "c/1")
 
 
-async def test_counts_are_what_a_walk_finds(client: CoachingClient, sandbox: Sandbox):
+async def test_counts_match_a_walk(client: CoachingClient, sandbox: Sandbox):
     november, users = Interval.month(2026, 11), sandbox.state.user_ids[:2]
 
     counted = await client.appointments.aggregate(
@@ -193,7 +193,7 @@ async def test_counts_are_what_a_walk_finds(client: CoachingClient, sandbox: San
     } == {user: attendees.count(user) for user in attendees}
 
 
-async def test_slots_are_suggested_where_everybody_is_free(client: CoachingClient, sandbox: Sandbox):
+async def test_slots_are_suggested_when_all_participants_are_free(client: CoachingClient, sandbox: Sandbox):
     busy = await client.appointments.create(new(sandbox, date_start=MONDAY.start + timedelta(hours=9)))
     people = sandbox.state.user_ids[1:2]
 
@@ -216,7 +216,7 @@ async def test_slots_are_suggested_where_everybody_is_free(client: CoachingClien
     await client.appointments.delete(busy.id)
 
 
-async def test_a_job_that_was_started_is_read_until_it_has_ended_everywhere(client: CoachingClient, sandbox: Sandbox):
+async def test_a_job_is_read_until_every_interval_is_complete(client: CoachingClient, sandbox: Sandbox):
     search = ScheduleSlotsSearch(
         attendee_ids=sandbox.state.user_ids[:2], length_in_minutes=30, activity_code_id="5", intervals=[MONDAY, SUNDAY]
     )
@@ -238,7 +238,7 @@ async def test_a_job_that_was_started_is_read_until_it_has_ended_everywhere(clie
         await client.schedule_slots.get_job("nothing")
 
 
-async def test_a_job_whose_start_was_cut_may_have_been_started_once(client: CoachingClient, sandbox: Sandbox):
+async def test_a_job_with_a_lost_response_may_have_been_started_once(client: CoachingClient, sandbox: Sandbox):
     before = len(sandbox.state.jobs)
     sandbox.faults.add(Fault("drop_after", *route("schedule_slots.start_job")))
 
@@ -250,7 +250,7 @@ async def test_a_job_whose_start_was_cut_may_have_been_started_once(client: Coac
     assert len(sandbox.state.jobs) == before + 1
 
 
-async def test_a_user_sees_what_is_the_users(mine: CoachingClient, sandbox: Sandbox):
+async def test_a_user_sees_the_users_own_data(mine: CoachingClient, sandbox: Sandbox):
     appointments = await mine.appointments.list_mine().collect()
     notifications = await mine.notifications.list(expand_appointment=True).collect()
 
@@ -265,7 +265,9 @@ async def test_a_user_sees_what_is_the_users(mine: CoachingClient, sandbox: Sand
     assert (await mine.notifications.mark_read(one, read=False)).marked_as_read is False
 
 
-async def test_what_a_token_may_not_do_is_said_in_words(client: CoachingClient, mine: CoachingClient, sandbox: Sandbox):
+async def test_a_forbidden_call_names_the_missing_permission(
+    client: CoachingClient, mine: CoachingClient, sandbox: Sandbox
+):
     with pytest.raises(BadRequest, match="needs a user's token"):
         await client.notifications.list().first()
     with pytest.raises(Forbidden, match="coaching:appointment:view"):
@@ -285,7 +287,7 @@ async def test_a_wrong_secret_is_an_auth_error(sandbox: Sandbox):
     assert "wrong" not in str(caught.value)
 
 
-async def test_tokens_that_were_revoked_are_replaced_without_notice(client: CoachingClient, sandbox: Sandbox):
+async def test_revoked_tokens_are_replaced_without_an_error(client: CoachingClient, sandbox: Sandbox):
     one = next(iter(sandbox.state.appointments))
     await client.appointments.get(one)
     sandbox.oauth.revoke_all()
@@ -296,7 +298,7 @@ async def test_tokens_that_were_revoked_are_replaced_without_notice(client: Coac
     assert client.stats().failed_calls == 0
 
 
-async def test_a_create_cut_after_the_work_creates_once(client: CoachingClient, sandbox: Sandbox):
+async def test_a_create_with_a_lost_response_creates_once(client: CoachingClient, sandbox: Sandbox):
     before = len(sandbox.state.appointments)
     sandbox.faults.add(Fault("drop_after", "POST", "appointments$"))
 
@@ -307,7 +309,7 @@ async def test_a_create_cut_after_the_work_creates_once(client: CoachingClient, 
     assert len(sandbox.state.appointments) == before + 1
 
 
-async def test_a_create_cut_in_its_answer_was_created_once(client: CoachingClient, sandbox: Sandbox):
+async def test_a_create_with_a_truncated_response_creates_once(client: CoachingClient, sandbox: Sandbox):
     before = len(sandbox.state.appointments)
     sandbox.faults.add(Fault("half_body", "POST", "appointments$"))
 
@@ -329,7 +331,7 @@ async def test_a_create_that_fails_on_a_gateway_creates_at_most_once(client: Coa
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "half_body"])
-async def test_a_read_survives_what_a_network_does(kind: str, client: CoachingClient, sandbox: Sandbox):
+async def test_a_read_survives_network_faults(kind: str, client: CoachingClient, sandbox: Sandbox):
     sandbox.faults.add(Fault(kind, "GET", "appointments/", times=2))  # type: ignore[arg-type]
     one = next(iter(sandbox.state.appointments))
 
@@ -338,7 +340,7 @@ async def test_a_read_survives_what_a_network_does(kind: str, client: CoachingCl
     assert client.stats().retries == 2
 
 
-async def test_a_delete_cut_after_the_work_is_done(client: CoachingClient, sandbox: Sandbox):
+async def test_a_delete_with_a_lost_response_succeeds(client: CoachingClient, sandbox: Sandbox):
     created = await client.appointments.create(new(sandbox))
     sandbox.faults.add(Fault("drop_after", "DELETE", "appointments/"))
 
@@ -347,7 +349,7 @@ async def test_a_delete_cut_after_the_work_is_done(client: CoachingClient, sandb
     assert created.id not in sandbox.state.appointments
 
 
-async def test_what_is_accepted_for_later_comes_back_whole(client: CoachingClient, sandbox: Sandbox):
+async def test_an_accepted_appointment_is_returned_whole(client: CoachingClient, sandbox: Sandbox):
     sandbox.faults.add(Fault("accepted", "POST", "appointments$", delay=0.3))
 
     created = await client.appointments.create(new(sandbox))
@@ -356,7 +358,7 @@ async def test_what_is_accepted_for_later_comes_back_whole(client: CoachingClien
     assert created == from_dict(Appointment, sandbox.state.shown(sandbox.state.appointments[created.id]))
 
 
-async def test_a_silent_service_is_left_at_the_deadline(sandbox: Sandbox):
+async def test_a_call_to_a_silent_service_ends_at_its_deadline(sandbox: Sandbox):
     sandbox.faults.add(Fault("stall", "GET", "appointments/"))
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
     async with CoachingClient(auth, base_url=sandbox.base_url) as client:
@@ -374,7 +376,7 @@ async def test_a_rate_limit_is_obeyed_and_nothing_is_lost():
             waits.append(event.wait)
 
     with Sandbox(appointments=60, users=4, rate_limit=3, rate_window=1.0, page_cap=10) as sandbox:
-        sandbox._service.limit.now = lambda: sum(waits)
+        sandbox._service.rate_limit.now = lambda: sum(waits)
         auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=told) as client:
             found = await client.appointments.list(sandbox.state.user_ids).collect()

@@ -12,24 +12,12 @@ import pytest
 from coaching_async.sandbox import Fault, Sandbox
 from coaching_async.sandbox._faults.fault import KINDS
 from coaching_async.sandbox._faults.handlers import HANDLERS
-from tests.sandbox.test_contract import (
-    APPOINTMENTS,
-    MINIMAL,
-    Api,
-    api,
-    enter,
-    me,
-    mine,
-    sandbox,
-    token_of,
-)
+from tests.sandbox.api import APPOINTMENTS, MINIMAL, Api, token_of
 from tests.support.doubles import CUT
 from tests.support.fault_server import HANG, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-__all__ = ["api", "enter", "me", "mine", "sandbox"]
 
 FAULTS = "/_sandbox/faults"
 REQUESTS = "/_sandbox/requests"
@@ -54,7 +42,7 @@ def test_every_kind_is_described():
 # answers
 
 
-def test_an_answer_that_drips_comes_whole_and_byte_by_byte(sandbox: Sandbox, raw: httpx.Client):
+def test_a_dripping_response_is_complete_and_sent_byte_by_byte(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("drip", method="POST", delay=0.0001))
     with raw.stream("POST", APPOINTMENTS, json=MINIMAL) as response:
         pieces = list(response.iter_raw())
@@ -64,18 +52,18 @@ def test_an_answer_that_drips_comes_whole_and_byte_by_byte(sandbox: Sandbox, raw
     assert len(sandbox.state.appointments) == 61
 
 
-def test_who_waits_for_an_answer_that_drips_waits_long_and_may_leave(sandbox: Sandbox, raw: httpx.Client):
+def test_a_slowly_dripping_response_can_be_abandoned(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("drip", delay=60))
     with pytest.raises(httpx.ReadTimeout):
         raw.get(f"{APPOINTMENTS}/x", timeout=httpx.Timeout(HANG, read=0.05))
 
 
-def test_an_answer_without_a_body_has_nothing_to_drip(sandbox: Sandbox, raw: httpx.Client):
+def test_a_response_without_a_body_does_not_drip(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("drip", method="DELETE", delay=60))
     assert raw.delete(f"{APPOINTMENTS}/{next(iter(sandbox.state.appointments))}").status_code == 204
 
 
-def test_garbage_is_no_http_and_nothing_is_done(sandbox: Sandbox, raw: httpx.Client):
+def test_garbage_is_no_http_and_nothing_is_carried_out(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("garbage"))
     with pytest.raises(CUT):
         raw.post(APPOINTMENTS, json=MINIMAL)
@@ -83,7 +71,7 @@ def test_garbage_is_no_http_and_nothing_is_done(sandbox: Sandbox, raw: httpx.Cli
     assert sandbox.requests[-1].status is None
 
 
-def test_a_page_for_people_takes_the_place_of_the_answer(sandbox: Sandbox, raw: httpx.Client):
+def test_an_html_page_replaces_the_response(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("html"))
     page = raw.post(APPOINTMENTS, json=MINIMAL)
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -91,7 +79,7 @@ def test_a_page_for_people_takes_the_place_of_the_answer(sandbox: Sandbox, raw: 
     assert len(sandbox.state.appointments) == 60
 
 
-def test_json_of_the_wrong_shape_is_never_what_was_promised(sandbox: Sandbox, raw: httpx.Client):
+def test_json_of_the_wrong_shape_never_matches_the_contract(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("wrong_shape", times=math.inf))
     page = raw.get(APPOINTMENTS, params={"userIds": "x"})
     assert (page.status_code, page.json()["pageSize"]) == (200, 25)
@@ -103,7 +91,7 @@ def test_json_of_the_wrong_shape_is_never_what_was_promised(sandbox: Sandbox, ra
 
 
 @pytest.mark.parametrize("size", [1, 2**20, 2**20 + 1, 3 * 2**20 - 1])
-def test_a_gzip_bomb_is_small_until_it_is_unpacked(sandbox: Sandbox, raw: httpx.Client, size: int):
+def test_a_gzip_bomb_is_small_until_it_is_decompressed(sandbox: Sandbox, raw: httpx.Client, size: int):
     sandbox.faults.add(Fault("gzip_bomb", size=size))
     with raw.stream("GET", APPOINTMENTS) as response:
         packed = b"".join(response.iter_raw())
@@ -112,25 +100,125 @@ def test_a_gzip_bomb_is_small_until_it_is_unpacked(sandbox: Sandbox, raw: httpx.
     assert len(zlib.decompress(packed, wbits=31)) == size
 
 
-def test_who_does_not_wait_for_the_end_of_a_bomb_may_leave(sandbox: Sandbox, raw: httpx.Client):
+def test_a_gzip_bomb_can_be_abandoned(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("gzip_bomb", size=2**40))
     with raw.stream("GET", APPOINTMENTS) as response:
         assert next(response.iter_raw())
     assert raw.get(f"{APPOINTMENTS}/x").status_code == 404
 
 
-def test_a_redirect_says_where_to(sandbox: Sandbox, raw: httpx.Client):
+def test_a_redirect_has_its_location(sandbox: Sandbox, raw: httpx.Client):
     sandbox.faults.add(Fault("redirect", location="https://elsewhere.example/x"))
     answer = raw.post(APPOINTMENTS, json=MINIMAL)
     assert (answer.status_code, answer.headers["Location"]) == (307, "https://elsewhere.example/x")
     assert len(sandbox.state.appointments) == 60
 
 
-def test_when_tokens_are_revoked_the_next_request_fails_too(sandbox: Sandbox, api: Api):
+def test_after_tokens_are_revoked_the_next_request_fails_too(sandbox: Sandbox, api: Api):
     sandbox.faults.add(Fault("revoke"))
     assert [api.get(f"{APPOINTMENTS}/x").status_code for _ in range(2)] == [401, 401]
     api.headers["Authorization"] = f"Bearer {token_of(sandbox)}"
     assert api.get(f"{APPOINTMENTS}/x").status_code == 404
+
+
+def test_drop_before_comes_before_the_work_and_drop_after_after_it(sandbox: Sandbox, api: Api):
+    for kind, done in (("drop_before", 0), ("drop_after", 1)):
+        before = len(sandbox.state.appointments)
+        sandbox.faults.add(Fault(kind, method="post", path=APPOINTMENTS))
+        with pytest.raises(CUT):
+            api.post(APPOINTMENTS, json=MINIMAL)
+        assert len(sandbox.state.appointments) == before + done
+        assert sandbox.requests[-1].status is None
+
+
+def test_half_a_body_is_sent_after_the_work(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("half_body"))
+    with pytest.raises(CUT):
+        api.post(APPOINTMENTS, json=MINIMAL)
+    assert len(sandbox.state.appointments) == 61
+    assert sandbox.requests[-1].status == 201
+
+
+def test_a_status_fault_replaces_the_work(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("status", method="POST", status=503, retry_after=7))
+    refused = api.post(APPOINTMENTS, json=MINIMAL)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "7")
+    assert len(sandbox.state.appointments) == 60
+    sandbox.faults.add(Fault("status", status=502, body="<html>"))
+    with httpx.Client(base_url=sandbox.base_url) as client:
+        gateway = client.get(APPOINTMENTS)
+    assert (gateway.text, gateway.headers["Content-Type"]) == ("<html>", "text/html; charset=utf-8")
+    sandbox.faults.add(Fault("status", path="/oauth/token", status=400, body={"error": "invalid_request"}))
+    assert api.token(grant_type="client_credentials").json() == {"error": "invalid_request"}
+
+
+def test_a_stalled_request_ends_when_the_client_disconnects(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("stall"))
+    with pytest.raises(httpx.ReadTimeout):
+        api.get(APPOINTMENTS, timeout=httpx.Timeout(HANG, read=0.05))
+    assert api.get(APPOINTMENTS).status_code == 400
+
+
+def test_accepted_work_has_no_effect_at_first(sandbox: Sandbox, api: Api):
+    one = api.post(APPOINTMENTS, json=MINIMAL).json()["selfUri"]
+    sandbox.faults.add(Fault("accepted", delay=math.inf, times=3))
+    created = api.post(APPOINTMENTS, json=MINIMAL)
+    changed = api.patch(one, json={"name": "m"})
+    deleted = api.delete(one)
+
+    assert [answer.status_code for answer in (created, changed, deleted)] == [202, 202, 202]
+    assert set(created.json()) == {"id", "selfUri"}
+    assert changed.json()["selfUri"] == one
+    assert api.get(created.json()["selfUri"]).status_code == 404
+    assert api.get(one).json()["name"] == "n"
+
+
+def test_accepted_work_is_carried_out_after_a_delay(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("accepted", delay=0.01, times=3))
+    reference = api.post(APPOINTMENTS, json=MINIMAL)
+    one = reference.json()["selfUri"]
+    wait_until(lambda: api.get(one).status_code == 200)
+    sandbox.faults.clear()
+    sandbox.faults.add(Fault("accepted", method="PATCH", delay=0.01), Fault("accepted", method="DELETE", delay=0.01))
+    assert api.patch(one, json={"name": "m"}).json() == reference.json()
+    wait_until(lambda: api.get(one).json()["name"] == "m")
+    assert api.delete(one).status_code == 202
+    wait_until(lambda: api.get(one).status_code == 404)
+    assert api.patch(one, json={}).status_code == 404
+
+
+def test_accepted_work_is_validated_first(sandbox: Sandbox, api: Api):
+    sandbox.faults.add(Fault("accepted", times=math.inf))
+    assert api.post(APPOINTMENTS, json={}).status_code == 400
+    assert api.patch(f"{APPOINTMENTS}/x", json={}).status_code == 404
+
+
+def test_a_fault_skips_the_first_requests_and_applies_a_limited_number_of_times(sandbox: Sandbox, api: Api):
+    fault = Fault("status", method="GET", path="pageNumber=2$", after=1, times=2, status=500)
+    sandbox.faults.add(fault)
+    assert sandbox.faults.pending == (fault,)
+
+    def status(number: int) -> int:
+        return api.get(APPOINTMENTS, params={"userIds": "x", "pageNumber": number}).status_code
+
+    assert [status(1), status(2), status(2), status(1), status(2), status(2)] == [200, 200, 500, 200, 500, 200]
+    assert sandbox.faults.pending == ()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kind": "explode"},
+        {"kind": "status"},
+        {"kind": "stall", "status": 500},
+        {"kind": "stall", "times": 0},
+        {"kind": "stall", "after": -1},
+        {"kind": "status", "status": 42},
+    ],
+)
+def test_an_invalid_fault_is_refused(arguments: dict[str, Any]):
+    with pytest.raises(ValueError):  # noqa: PT011
+        Fault(**arguments)
 
 
 # changes under a reader
@@ -148,7 +236,7 @@ def query(request: pytest.FixtureRequest, sandbox: Sandbox) -> dict[str, Any]:
     return {"userIds": sandbox.state.user_ids[:2], "sortOrder": request.param, "interval": interval}
 
 
-def test_where_one_is_inserted_a_reader_of_pages_sees_one_twice(api: Api, sandbox: Sandbox, query: dict[str, Any]):
+def test_an_insert_makes_a_reader_of_pages_see_one_item_twice(api: Api, sandbox: Sandbox, query: dict[str, Any]):
     before = api.ids(**query)
     assert read(api, sandbox, "insert", **query) == [*before[:5], before[4], *before[5:]]
     new, *rest = api.ids(**query)
@@ -158,14 +246,14 @@ def test_where_one_is_inserted_a_reader_of_pages_sees_one_twice(api: Api, sandbo
     assert [each["status"] for each in api.get(f"{APPOINTMENTS}/{new}/statuses").json()["entities"]] == [status]
 
 
-def test_where_one_is_deleted_a_reader_of_pages_misses_one(api: Api, sandbox: Sandbox, query: dict[str, Any]):
+def test_a_delete_makes_a_reader_of_pages_miss_one_item(api: Api, sandbox: Sandbox, query: dict[str, Any]):
     before = api.ids(**query)
     assert read(api, sandbox, "delete", **query) == [*before[:5], *before[6:]]
     assert api.ids(**query) == before[1:]
     assert api.get(f"{APPOINTMENTS}/{before[0]}").status_code == 404
 
 
-def test_where_the_order_changes_a_reader_sees_one_twice_and_misses_one(
+def test_a_reorder_makes_a_reader_of_pages_see_one_item_twice_and_miss_one(
     api: Api, sandbox: Sandbox, query: dict[str, Any]
 ):
     before = api.ids(**query)
@@ -176,7 +264,7 @@ def test_where_the_order_changes_a_reader_sees_one_twice_and_misses_one(
     assert before[0] in after[-2:]
 
 
-def test_a_change_strikes_what_the_caller_is_shown_and_nothing_else(sandbox: Sandbox, mine: Api, me: str):
+def test_a_list_change_affects_only_a_list_that_the_caller_may_read(sandbox: Sandbox, mine: Api, me: str):
     whole = mine.ids(f"{APPOINTMENTS}/me")
     sandbox.faults.add(Fault("delete", times=3))
     assert mine.get(APPOINTMENTS, params={"userIds": me}).status_code == 403
@@ -187,7 +275,7 @@ def test_a_change_strikes_what_the_caller_is_shown_and_nothing_else(sandbox: San
 
 
 @pytest.mark.parametrize("disturbance", ["insert", "delete", "reorder"])
-def test_where_nothing_is_listed_nothing_changes(sandbox: Sandbox, api: Api, disturbance: str):
+def test_an_empty_list_does_not_change(sandbox: Sandbox, api: Api, disturbance: str):
     sandbox.faults.add(Fault(disturbance))
     assert api.ids(userIds="nobody") == []
     assert len(sandbox.state.appointments) == 60
@@ -196,7 +284,7 @@ def test_where_nothing_is_listed_nothing_changes(sandbox: Sandbox, api: Api, dis
 @pytest.mark.parametrize(
     "first", ["a/b", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "A" * 32]
 )
-def test_an_insert_finds_an_id_before_or_after_any_other(enter: Callable[..., Sandbox], first: str):
+def test_an_insert_chooses_an_id_before_or_after_any_other(enter: Callable[..., Sandbox], first: str):
     sandbox = enter(appointments=0)
     with Api(sandbox, token_of(sandbox)) as api:
         sandbox.state.create(first, {**MINIMAL}, None)
@@ -209,7 +297,7 @@ def test_an_insert_finds_an_id_before_or_after_any_other(enter: Callable[..., Sa
 # over HTTP
 
 
-def test_faults_are_ordered_and_cancelled_without_a_token(sandbox: Sandbox, api: Api):
+def test_faults_are_added_and_cleared_without_a_token(sandbox: Sandbox, api: Api):
     one = httpx.post(f"{sandbox.base_url}{FAULTS}", json={"kind": "status", "status": 503, "retry_after": 7})
     assert (one.status_code, one.json()[0]["retry_after"]) == (201, 7)
     assert api.get(APPOINTMENTS).headers["Retry-After"] == "7"
@@ -242,14 +330,14 @@ def test_faults_are_ordered_and_cancelled_without_a_token(sandbox: Sandbox, api:
         ('{"kind": "gzip_bomb", "size": 0}', "size"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused_as_a_whole_and_says_why(sandbox: Sandbox, body: str, complaint: str):
+def test_an_invalid_list_of_faults_is_refused_as_a_whole_with_a_reason(sandbox: Sandbox, body: str, complaint: str):
     refused = httpx.post(f"{sandbox.base_url}{FAULTS}", content=body)
     assert (refused.status_code, refused.json()["code"]) == (400, "bad.request")
     assert complaint in refused.json()["message"]
     assert sandbox.faults.pending == ()
 
 
-def test_what_arrived_is_told_and_the_telling_is_not_recorded(sandbox: Sandbox):
+def test_the_recorded_requests_can_be_read_without_being_recorded(sandbox: Sandbox):
     httpx.get(f"{sandbox.base_url}{APPOINTMENTS}?userIds=x")
     for _ in range(2):
         arrived = httpx.get(f"{sandbox.base_url}{REQUESTS}").json()
@@ -259,7 +347,7 @@ def test_what_arrived_is_told_and_the_telling_is_not_recorded(sandbox: Sandbox):
     assert arrived[0]["at"].endswith("Z")
 
 
-def test_control_is_beyond_faults_and_limits(enter: Callable[..., Sandbox]):
+def test_control_requests_ignore_faults_and_limits(enter: Callable[..., Sandbox]):
     sandbox = enter(appointments=1, rate_limit=1, login_rate_limit=1, latency=60)
     sandbox.faults.add(Fault("stall", times=math.inf))
     for _ in range(3):

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
 
-from coaching_async.sandbox import ASSERTION, CLIENT_ID, CODE, ORG_NAME, REFRESH_TOKEN, Client, Sandbox, UserGrant
-from tests.sandbox.test_contract import APPOINTMENTS, Api, enter, sandbox
+from coaching_async.sandbox import (
+    ASSERTION,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CODE,
+    ORG_NAME,
+    REFRESH_TOKEN,
+    Client,
+    Sandbox,
+    UserGrant,
+)
+from tests.sandbox.api import APPOINTMENTS, BASIC, MINIMAL, Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import httpx
-
-__all__ = ["enter", "sandbox"]
 
 WITH_CODE = {"grant_type": "authorization_code", "code": CODE, "redirect_uri": "http://localhost/x"}
 WITH_PKCE = {**WITH_CODE, "client_id": CLIENT_ID, "code_verifier": "a" * 43}
@@ -44,19 +53,19 @@ def is_good(login: Api, answer: httpx.Response) -> bool:
 # grants
 
 
-def test_a_code_gives_the_first_users_token_again_and_again(login: Api):
+def test_an_authorization_code_can_be_used_repeatedly_for_the_first_users_token(login: Api):
     for answer in (login.token(**WITH_CODE), login.token(**WITH_CODE), login.token(None, **WITH_PKCE)):
         assert is_good(login, answer)
         assert answer.json()["refresh_token"]
 
 
-def test_an_assertion_gives_the_first_users_token_and_nothing_to_refresh(login: Api):
+def test_an_assertion_returns_the_first_users_token_without_a_refresh_token(login: Api):
     answer = login.token(**WITH_SAML)
     assert is_good(login, answer)
     assert "refresh_token" not in answer.json()
 
 
-def test_what_was_got_without_a_secret_is_refreshed_without_one_and_nothing_else_is(login: Api):
+def test_only_a_token_obtained_without_a_secret_is_refreshed_without_one(login: Api):
     public, confidential = (
         each.json()["refresh_token"] for each in (login.token(None, **WITH_PKCE), login.token(**WITH_CODE))
     )
@@ -79,7 +88,7 @@ def test_what_was_got_without_a_secret_is_refreshed_without_one_and_nothing_else
         ({**WITH_SAML, "assertion": "other"}, "invalid_grant"),
     ],
 )
-def test_a_client_with_a_secret_is_refused_what_is_wrong(login: Api, form: dict[str, str], error: str):
+def test_a_wrong_request_of_a_client_with_a_secret_is_refused(login: Api, form: dict[str, str], error: str):
     assert login.token(**form).json()["error"] == error
 
 
@@ -96,14 +105,51 @@ def test_a_client_with_a_secret_is_refused_what_is_wrong(login: Api, form: dict[
         ({"grant_type": "client_credentials", "client_id": CLIENT_ID}, "invalid_client"),
     ],
 )
-def test_a_client_without_a_secret_is_refused_all_but_a_verified_code(login: Api, form: dict[str, str], error: str):
+def test_a_client_without_a_secret_may_only_use_a_code_with_pkce(login: Api, form: dict[str, str], error: str):
     assert login.token(None, **form).json()["error"] == error
+
+
+def test_a_refresh_token_is_rotated_and_the_printed_one_stays_valid(sandbox: Sandbox):
+    with Api(sandbox) as api:
+        for _ in range(2):
+            rotated = api.token(grant_type="refresh_token", refresh_token=REFRESH_TOKEN).json()["refresh_token"]
+        assert api.token(grant_type="refresh_token", refresh_token=rotated).status_code == 200
+        assert api.token(grant_type="refresh_token", refresh_token=rotated).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    "auth, form, error",
+    [
+        (None, {"grant_type": "client_credentials"}, "invalid_client"),
+        (("nobody", CLIENT_SECRET), {"grant_type": "client_credentials"}, "invalid_client"),
+        ((CLIENT_ID, "wrong"), {"grant_type": "client_credentials"}, "invalid_client"),
+        (BASIC, {}, "invalid_request"),
+        (BASIC, {"grant_type": "password"}, "unsupported_grant_type"),
+        (BASIC, {"grant_type": "refresh_token"}, "invalid_grant"),
+    ],
+)
+def test_the_token_endpoint_refuses_with_oauth_error_codes(sandbox: Sandbox, auth, form: dict[str, str], error: str):
+    with Api(sandbox) as api:
+        refused = api.token(auth, **form)
+    assert (refused.status_code, refused.json()["error"]) == (400, error)
+
+
+def test_client_credentials_are_form_encoded_inside_basic(sandbox: Sandbox):
+    sandbox.oauth.clients["a b"] = Client("p:ä%+", permissions=["coaching:appointment:view"])
+    basic = b64encode(b"a+b:p%3A%C3%A4%25%2B").decode()
+    with Api(sandbox) as api:
+        form = {"grant_type": "client_credentials"}
+        answer = api.post("/oauth/token", data=form, headers={"Authorization": f"Basic {basic}"})
+        assert answer.status_code == 200
+    with Api(sandbox, answer.json()["access_token"]) as limited:
+        assert limited.get(APPOINTMENTS, params={"userIds": "x"}).status_code == 200
+        assert limited.post(APPOINTMENTS, json=MINIMAL).status_code == 403
 
 
 # families
 
 
-def test_a_token_presented_twice_ends_all_that_came_of_the_same_sign_in(login: Api):
+def test_reusing_a_refresh_token_revokes_all_tokens_of_its_sign_in(login: Api):
     signed_in, other = login.token(**WITH_CODE), login.token(**WITH_CODE)
     second = refresh(login, signed_in.json()["refresh_token"])
     third = refresh(login, second.json()["refresh_token"])
@@ -115,7 +161,7 @@ def test_a_token_presented_twice_ends_all_that_came_of_the_same_sign_in(login: A
     assert is_good(login, refresh(login, other.json()["refresh_token"]))
 
 
-def test_the_printed_token_starts_a_family_each_time_and_stays_good(login: Api):
+def test_the_printed_refresh_token_starts_a_new_family_each_time_and_stays_valid(login: Api):
     first, other = refresh(login, REFRESH_TOKEN), refresh(login, REFRESH_TOKEN)
     second = refresh(login, first.json()["refresh_token"])
     refresh(login, first.json()["refresh_token"])
@@ -124,7 +170,7 @@ def test_the_printed_token_starts_a_family_each_time_and_stays_good(login: Api):
     assert is_good(login, refresh(login, REFRESH_TOKEN))
 
 
-def test_a_token_that_was_added_by_hand_is_the_first_of_its_family(sandbox: Sandbox, login: Api):
+def test_a_refresh_token_added_by_a_test_is_the_first_of_its_family(sandbox: Sandbox, login: Api):
     sandbox.oauth.refresh_tokens["hr"] = UserGrant(CLIENT_ID, sandbox.state.user_ids[1])
     answer = refresh(login, "hr")
     assert is_good(login, answer)
@@ -132,7 +178,7 @@ def test_a_token_that_was_added_by_hand_is_the_first_of_its_family(sandbox: Sand
     assert not is_good(login, answer)
 
 
-def test_a_stranger_ends_nothing(sandbox: Sandbox, login: Api):
+def test_another_client_cannot_revoke_a_family(sandbox: Sandbox, login: Api):
     sandbox.oauth.clients["other"] = Client("secret")
     signed_in = login.token(**WITH_CODE)
     used = signed_in.json()["refresh_token"]
@@ -142,7 +188,7 @@ def test_a_stranger_ends_nothing(sandbox: Sandbox, login: Api):
     assert is_good(login, signed_in)
 
 
-def test_what_is_expired_is_forgotten(sandbox: Sandbox, login: Api):
+def test_expired_tokens_are_removed(sandbox: Sandbox, login: Api):
     login.token(**WITH_CODE)
     sandbox.oauth.now = lambda: time.monotonic() + 86400
     login.token(**WITH_SAML)
@@ -152,7 +198,9 @@ def test_what_is_expired_is_forgotten(sandbox: Sandbox, login: Api):
 # its limit
 
 
-def test_over_its_limit_the_login_host_answers_400_until_the_window_has_passed(enter: Callable[..., Sandbox]):
+def test_above_its_rate_limit_the_token_endpoint_responds_400_until_the_window_has_passed(
+    enter: Callable[..., Sandbox],
+):
     sandbox = enter(appointments=0, login_rate_limit=2, rate_limit=1)
     with Api(sandbox) as login:
         assert [login.token(**WITH_CODE).status_code for _ in range(3)] == [200, 200, 400]

@@ -124,7 +124,7 @@ def where(sandbox: Sandbox, wanted: Callable[[Json], bool]) -> list[str]:
     return [each["id"] for each in sorted(found, key=lambda each: (each["dateStart"], each["id"]))]
 
 
-def test_all_sixteen_operations_give_what_the_sandbox_holds(sdk: OfficialSdk, sandbox: Sandbox, me: str):
+def test_all_sixteen_operations_return_the_data_of_the_sandbox(sdk: OfficialSdk, sandbox: Sandbox, me: str):
     state = sandbox.state
     schedule = {"id": "s", "businessUnit": {"id": "u"}, "weekDate": "2026-11-30"}
     order = new(sandbox, facilitatorId=me, conversationIds=["c"], wfmSchedule=schedule, shareInsightsData=False)
@@ -193,7 +193,7 @@ def test_all_sixteen_operations_give_what_the_sandbox_holds(sdk: OfficialSdk, sa
     assert {camel(call) for call in sdk.called} >= operations(seed=True)
 
 
-def test_the_five_newer_operations_give_what_the_sandbox_answers(sdk: OfficialSdk, sandbox: Sandbox, me: str):
+def test_the_five_newer_operations_return_the_responses_of_the_sandbox(sdk: OfficialSdk, sandbox: Sandbox, me: str):
     state = sandbox.state
     one = sdk("post_coaching_appointments", new(sandbox, dateStart="2027-01-11T09:00:00.000Z"))[1]["id"]
     linked = sdk("post_coaching_appointment_conversations", one, body("AddConversationRequest", conversationId="c"))
@@ -283,7 +283,9 @@ def end(appointment: Json) -> datetime:
 
 
 @pytest.mark.parametrize("options, wanted", FILTERS, ids=[str(options) for options, _ in FILTERS])
-def test_the_filters_of_the_sdk_select(sdk: OfficialSdk, sandbox: Sandbox, options: Json, wanted: Callable[..., bool]):
+def test_the_filters_of_the_sdk_select_appointments(
+    sdk: OfficialSdk, sandbox: Sandbox, options: Json, wanted: Callable[..., bool]
+):
     users = set(sandbox.state.user_ids[1:3])
     concerned = where(sandbox, lambda each: bool(users & {each["facilitator"]["id"], *attendees(each), creator(each)}))
 
@@ -304,7 +306,7 @@ def test_a_facilitator_an_order_and_a_page_are_respected(sdk: OfficialSdk, sandb
     assert {(page[1]["total"], page[1]["pageCount"]) for page in pages} == {(len(everything), 3)}
 
 
-def test_what_is_accepted_for_later_is_known_by_its_id_alone(sdk: OfficialSdk, sandbox: Sandbox):
+def test_an_accepted_appointment_is_returned_as_an_id_only(sdk: OfficialSdk, sandbox: Sandbox):
     sandbox.faults.add(Fault("accepted", "POST", "appointments$"))
     kind, stub = sdk("post_coaching_appointments", new(sandbox))
     assert (kind, set(stub)) == ("CoachingAppointmentResponse", {"id", "selfUri"})
@@ -312,7 +314,7 @@ def test_what_is_accepted_for_later_is_known_by_its_id_alone(sdk: OfficialSdk, s
     assert sdk("delete_coaching_appointment", stub["id"]) == ("CoachingAppointmentReference", stub)
 
 
-def test_what_is_not_there_is_not_found(sdk: OfficialSdk, sandbox: Sandbox):
+def test_a_missing_appointment_is_not_found(sdk: OfficialSdk, sandbox: Sandbox):
     one = next(iter(sandbox.state.appointments))
     for refused, entity in (
         (sdk.refused("get_coaching_appointment", "no such id"), ("appointment", "no such id")),
@@ -323,7 +325,7 @@ def test_what_is_not_there_is_not_found(sdk: OfficialSdk, sandbox: Sandbox):
         assert (refused.body["entityName"], refused.body["entityId"]) == entity
 
 
-def test_what_a_user_may_not_do_is_forbidden_with_the_permission_that_it_needs(sdk: OfficialSdk, sandbox: Sandbox):
+def test_a_forbidden_call_of_a_user_names_the_required_permission(sdk: OfficialSdk, sandbox: Sandbox):
     for refused, permission in (
         (sdk.refused("post_coaching_appointments", new(sandbox), by="user"), "coaching:appointment:add"),
         (sdk.refused("get_coaching_appointments", ["someone"], by="user"), "coaching:appointment:view"),
@@ -333,7 +335,7 @@ def test_what_a_user_may_not_do_is_forbidden_with_the_permission_that_it_needs(s
 
 
 @pytest.mark.parametrize("call", ["get_coaching_appointments_me", "get_coaching_notifications"])
-def test_what_is_a_users_is_not_for_a_client_of_its_own(sdk: OfficialSdk, call: str):
+def test_operations_of_a_user_are_refused_for_a_client(sdk: OfficialSdk, call: str):
     refused = sdk.refused(call)
     assert (refused.status, refused.body["code"]) == (400, "not.a.user")
 
@@ -347,13 +349,13 @@ def test_a_wrong_value_is_a_bad_request_that_names_its_field(sdk: OfficialSdk, s
         assert (refused.status, refused.body["details"][0]["fieldName"]) == (400, field)
 
 
-def test_a_completed_appointment_can_not_be_changed(sdk: OfficialSdk, sandbox: Sandbox):
+def test_a_completed_appointment_cannot_be_changed(sdk: OfficialSdk, sandbox: Sandbox):
     completed = where(sandbox, lambda each: each["status"] == "Completed")[0]
     refused = sdk.refused("patch_coaching_appointment", completed, body("UpdateCoachingAppointmentRequest", name="x"))
     assert (refused.status, refused.body["code"]) == (409, "general.conflict")
 
 
-def test_a_token_that_is_none_is_refused(sdk: OfficialSdk):
+def test_an_invalid_token_is_refused(sdk: OfficialSdk):
     refused = sdk.refused("get_coaching_appointments", ["someone"], by="stranger")
     assert (refused.status, refused.body["code"]) == (401, "bad.credentials")
 

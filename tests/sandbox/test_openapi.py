@@ -12,12 +12,10 @@ import pytest
 
 import coaching_async.sandbox
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
-from tests.sandbox.test_contract import DOCUMENT, enter, me, sandbox
+from tests.sandbox.api import DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["enter", "me", "sandbox"]
 
 PACKAGE = Path(coaching_async.sandbox.__file__).parent
 
@@ -31,7 +29,7 @@ def test_the_document_in_the_package_is_the_contract():
     assert (PACKAGE / "_server" / "openapi.json").read_bytes() == truth.read_bytes()
 
 
-def test_the_document_that_is_served_leads_nowhere_but_to_the_sandbox(sandbox: Sandbox):
+def test_the_served_document_names_no_other_host(sandbox: Sandbox):
     document = shown(sandbox)
     assert document["servers"] == [{"url": sandbox.base_url}]
     flows = document["components"]["securitySchemes"]["GenesysOAuth"]["flows"]
@@ -40,21 +38,21 @@ def test_the_document_that_is_served_leads_nowhere_but_to_the_sandbox(sandbox: S
     assert not any("servers" in path for path in document["paths"].values())
 
 
-def test_the_page_needs_nothing_from_elsewhere(sandbox: Sandbox):
+def test_the_page_loads_nothing_from_another_host(sandbox: Sandbox):
     page = httpx.get(f"{sandbox.base_url}/docs")
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert set(re.findall(r'(?:src|href)="([^"]*)"', page.text)) == {"data:,", "openapi.json"}
     assert [url for url in re.findall(r"https?://[^\s\"']+", page.text) if "localhost" not in url] == []
 
 
-def test_the_page_knows_whom_it_may_ask_as(sandbox: Sandbox, me: str):
+def test_the_page_has_the_credentials_of_the_sandbox(sandbox: Sandbox, me: str):
     page = httpx.get(f"{sandbox.base_url}/docs").text
     for known in (CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, me):
         assert known in page
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-def test_neither_is_recorded_or_struck_by_a_fault(enter: Callable[..., Sandbox], path: str):
+def test_document_and_page_are_not_recorded_and_ignore_faults(enter: Callable[..., Sandbox], path: str):
     sandbox = enter(appointments=1, rate_limit=1, latency=60)
     sandbox.faults.add(Fault("stall", times=math.inf))
     assert httpx.get(f"{sandbox.base_url}{path}").status_code == 200

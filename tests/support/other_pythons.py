@@ -16,8 +16,8 @@ TESTS = (
     "tests/transport/test_http.py",
     "tests/concurrency/test_event_loop.py",
     "tests/sandbox/test_end_to_end.py",
-    "tests/docs/test_pages.py::test_the_python_of_a_page_runs_from_top_to_bottom",
-    "tests/docs/test_pages.py::test_the_program_in_the_readme_runs_as_it_stands_and_prints_appointments",
+    "tests/docs/test_pages.py::test_the_python_blocks_of_a_page_run_in_order",
+    "tests/docs/test_pages.py::test_the_program_in_the_readme_runs_unchanged_and_prints_appointments",
 )
 
 

@@ -69,7 +69,7 @@ def client_of(sandbox: Sandbox, **options: Any) -> CoachingClient:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_every_model_is_built_the_same_each_time_and_survives_the_wire(model: Any):
+def test_every_model_is_built_the_same_each_time_and_survives_serialization(model: Any):
     built = build(model, **HOLDING.get(model, {}))
     whole = {Page: Page[Appointment], ChannelEvent: ChannelEvent[Notification]}.get(model, model)
 
@@ -78,11 +78,11 @@ def test_every_model_is_built_the_same_each_time_and_survives_the_wire(model: An
 
 
 @pytest.mark.parametrize("model", [Appointment, Annotation, Notification])
-def test_what_is_read_is_built_whole(model: Any):
+def test_a_model_of_a_response_is_built_with_every_field(model: Any):
     assert [field.name for field in attrs.fields(model) if getattr(build(model), field.name) in (None, ())] == []
 
 
-def test_the_second_has_an_id_a_name_and_times_of_its_own():
+def test_each_built_model_has_an_id_a_name_and_times_of_its_own():
     first, second = build(Appointment), build(Appointment, 2)
 
     assert {first.id, second.id} == {str(UUID(first.id)), str(UUID(second.id))}
@@ -92,11 +92,11 @@ def test_the_second_has_an_id_a_name_and_times_of_its_own():
     assert datetime.now(UTC) < first.date_start < second.date_start
 
 
-def test_a_reference_points_to_the_appointment_that_is_built():
+def test_a_reference_points_to_the_built_appointment():
     assert build(AppointmentReference, 3).id == build(Appointment, 3).id
 
 
-def test_changes_are_taken_and_an_unknown_field_is_refused():
+def test_fields_can_be_given_and_an_unknown_field_is_refused():
     assert build(Appointment, name="Call opening", attendees=()).attendees == ()
     with pytest.raises(TypeError, match="nme"):
         build(Appointment, nme="Call opening")
@@ -105,7 +105,7 @@ def test_changes_are_taken_and_an_unknown_field_is_refused():
 
 
 @pytest.mark.parametrize("nonsense", [str, Page, AccessType])
-def test_what_is_no_model_cannot_be_built(nonsense: Any):
+def test_a_class_that_is_no_model_cannot_be_built(nonsense: Any):
     with pytest.raises(TypeError):
         build(nonsense)
 
@@ -159,7 +159,7 @@ def test_every_operation_of_the_client_can_be_made_to_fail():
 
 @pytest.mark.anyio
 @pytest.mark.real_time
-async def test_a_fault_strikes_its_operation_and_no_other():
+async def test_a_fault_affects_its_operation_and_no_other():
     for operation, call in CALLS.items():
         async with Sandbox(appointments=0) as sandbox, client_of(sandbox) as client:
             fails(sandbox, operation, 418)
@@ -178,7 +178,7 @@ async def test_a_fault_strikes_its_operation_and_no_other():
 
 @pytest.mark.anyio
 @pytest.mark.real_time
-async def test_a_read_that_fails_once_is_tried_again_and_one_that_always_fails_is_told():
+async def test_a_read_that_fails_once_is_retried_and_one_that_always_fails_raises():
     async with Sandbox(appointments=1) as sandbox, client_of(sandbox) as client:
         (id_,) = sandbox.state.appointments
         fails(sandbox, "appointments.get", retry_after=0)
@@ -192,7 +192,7 @@ async def test_a_read_that_fails_once_is_tried_again_and_one_that_always_fails_i
 
 @pytest.mark.anyio
 @pytest.mark.real_time
-async def test_an_answer_is_lost_after_the_work_and_one_that_never_comes_before_it():
+async def test_a_lost_response_comes_after_the_work_and_a_stalled_request_before_it():
     async with Sandbox(appointments=0) as sandbox, client_of(sandbox) as client:
         hasty = client.with_options(timeout=0.5)
         body = build(AppointmentCreate, attendee_ids=sandbox.state.user_ids[:1])
@@ -275,19 +275,19 @@ def pytest_of(folder: Path, tests: str, *options: str) -> str:
     ],
     ids=["anyio", "anyio beside pytest-asyncio", "pytest-asyncio, strict", "pytest-asyncio, auto"],
 )
-def test_the_fixtures_work_with(tests: str, options: tuple[str, ...], passed: int, tmp_path: Path):
+def test_the_fixtures_work_with_each_plugin(tests: str, options: tuple[str, ...], passed: int, tmp_path: Path):
     said = pytest_of(tmp_path, tests, *options)
 
     assert re.search(rf"^{passed} passed in", said, re.MULTILINE), said
 
 
-def test_a_client_without_a_plugin_that_runs_async_tests_is_refused_in_words(tmp_path: Path):
+def test_a_client_without_a_plugin_for_async_tests_is_refused(tmp_path: Path):
     said = pytest_of(tmp_path, "def test_plain(coaching_client): pass\n")
 
     assert "coaching_client is for async tests: mark this one with pytest.mark.anyio or asyncio" in said
 
 
-def test_the_plugin_imports_no_sandbox_before_a_test_asks_for_it(tmp_path: Path):
+def test_the_plugin_imports_no_sandbox_before_a_test_requests_it(tmp_path: Path):
     said = pytest_of(tmp_path, "import sys\ndef test_plain(): assert 'starlette' not in sys.modules\n")
 
     assert "1 passed" in said, said

@@ -11,7 +11,7 @@ from coaching_async.sandbox import Sandbox
 from coaching_async.testing import assert_no_leaks
 
 
-def test_a_descriptor_that_stays_is_found():
+def test_an_open_descriptor_is_reported():
     with (
         contextlib.ExitStack() as held,
         pytest.raises(AssertionError, match=r"left behind: .*socket"),
@@ -20,7 +20,7 @@ def test_a_descriptor_that_stays_is_found():
         held.enter_context(socket.socket())
 
 
-def test_a_thread_that_stays_is_found():
+def test_a_running_thread_is_reported():
     done = threading.Event()
     stays = threading.Thread(target=done.wait, name="stays")
     with pytest.raises(AssertionError, match=r"left behind: .*thread stays"), assert_no_leaks(within=0.05):
@@ -29,13 +29,13 @@ def test_a_thread_that_stays_is_found():
     stays.join()
 
 
-def test_what_goes_in_a_moment_is_no_leak():
+def test_a_thread_that_ends_soon_is_no_leak():
     with assert_no_leaks():
         timer = threading.Timer(0.02, socket.socket().close)
         timer.start()
 
 
-def test_a_failure_is_not_hidden_by_what_it_leaves():
+def test_an_exception_is_not_hidden_by_the_leak_that_it_causes():
     def failing() -> None:
         held.enter_context(socket.socket())
         raise LookupError
@@ -45,7 +45,7 @@ def test_a_failure_is_not_hidden_by_what_it_leaves():
 
 
 @pytest.mark.anyio
-async def test_a_task_that_stays_is_found_by_its_name():
+async def test_a_running_task_is_reported_by_its_name():
     async with anyio.create_task_group() as tasks:
         with pytest.raises(AssertionError, match="left behind: task the one that stays"):
             async with assert_no_leaks(within=0.05):
@@ -54,13 +54,13 @@ async def test_a_task_that_stays_is_found_by_its_name():
 
 
 @pytest.mark.anyio
-async def test_a_task_that_ends_in_a_moment_is_no_leak():
+async def test_a_task_that_ends_soon_is_no_leak():
     async with anyio.create_task_group() as tasks, assert_no_leaks():
         tasks.start_soon(anyio.lowlevel.checkpoint)
 
 
 @pytest.mark.anyio
-async def test_a_failure_passes_by_the_look_for_tasks():
+async def test_an_exception_passes_the_check_for_tasks():
     async def failing() -> None:
         async with assert_no_leaks():
             tasks.start_soon(anyio.sleep_forever)
@@ -74,12 +74,12 @@ async def test_a_failure_passes_by_the_look_for_tasks():
 
 @pytest.mark.anyio
 @pytest.mark.real_time
-async def test_the_worker_threads_of_a_loop_are_no_leaks():
+async def test_the_worker_threads_of_an_event_loop_are_no_leaks():
     async with assert_no_leaks():
         await anyio.to_thread.run_sync(int)
 
 
-def test_a_sandbox_has_all_that_it_holds_when_it_is_entered():
+def test_a_sandbox_opens_all_its_resources_when_it_is_entered():
     for _ in range(20):
         with Sandbox(appointments=0), assert_no_leaks():
             pass

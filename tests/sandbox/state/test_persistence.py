@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
-from tests.sandbox.test_contract import APPOINTMENTS, MINIMAL
+from tests.sandbox.api import APPOINTMENTS, MINIMAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +27,14 @@ def saved(tmp_path: Path) -> Path:
     return file
 
 
-def test_what_is_saved_and_loaded_and_saved_is_the_same_to_the_byte(saved: Path, tmp_path: Path):
+def test_a_state_that_is_saved_loaded_and_saved_is_identical(saved: Path, tmp_path: Path):
     loaded = Sandbox(state=str(saved))
     loaded.save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == saved.read_bytes()
     assert loaded.state.appointment("a/b")["name"] == "\ud800 ü 🙂"
 
 
-def test_a_loaded_state_is_served_and_grows(saved: Path):
+def test_a_loaded_state_is_served_and_can_be_changed(saved: Path):
     with Sandbox(state=saved) as sandbox, httpx.Client(base_url=sandbox.base_url, trust_env=False) as client:
         form = {"grant_type": "client_credentials"}
         token = client.post("/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET)).json()["access_token"]
@@ -47,7 +47,7 @@ def test_a_loaded_state_is_served_and_grows(saved: Path):
     assert page["total"] == before  # that of "someone" is not of these users
 
 
-def test_it_can_be_saved_while_it_changes(saved: Path):
+def test_a_state_can_be_saved_while_it_changes(saved: Path):
     sandbox = Sandbox(state=saved)
     stop = threading.Event()
 
@@ -68,7 +68,7 @@ def test_it_can_be_saved_while_it_changes(saved: Path):
         changing.join()
 
 
-def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(saved: Path):
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(saved: Path):
     before = saved.read_bytes()
     sandbox = Sandbox(state=saved)
     sandbox.state.notifications["odd"] = {"id": "odd", "user": {"id": object()}}
@@ -80,7 +80,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(saved: Path):
     assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_a_file_from_before_there_were_jobs_is_loaded(saved: Path):
+def test_a_file_without_jobs_is_loaded(saved: Path):
     state = json.loads(saved.read_bytes())
     del state["jobs"]
     saved.write_text(json.dumps(state))
@@ -94,14 +94,14 @@ def test_a_file_that_is_missing_is_an_os_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000, b"[]", b"1", b"{}", b'{"format": 1}'])
-def test_another_file_is_refused_in_one_sentence(tmp_path: Path, raw: bytes):
+def test_a_file_of_another_kind_is_refused_in_one_sentence(tmp_path: Path, raw: bytes):
     file = tmp_path / "other.json"
     file.write_bytes(raw)
     with pytest.raises(ValueError, match=r"other\.json is no state that a sandbox has saved: it .*"):
         Sandbox(state=file)
 
 
-def test_half_a_file_is_refused(saved: Path):
+def test_a_truncated_file_is_refused(saved: Path):
     saved.write_bytes(saved.read_bytes()[: saved.stat().st_size // 2])
     with pytest.raises(ValueError, match="it is not JSON"):
         Sandbox(state=saved)

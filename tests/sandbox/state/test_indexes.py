@@ -109,13 +109,13 @@ MANY = seeded_state(400, 6, seed=1, clock=lambda: NOON)
 
 @settings(deadline=None)
 @given(queries, st.lists(st.sampled_from(MANY.user_ids)))
-def test_of_many_the_few_and_the_most_are_listed_alike(query: AppointmentFilter, chosen: list[str]):
+def test_lists_of_few_and_of_most_users_match_the_predicate(query: AppointmentFilter, chosen: list[str]):
     wanted = attrs.evolve(query, user_ids=tuple(chosen), facilitator_ids=())
     plain = MANY.appointments_where(*wanted.predicates(), newest_first=wanted.newest_first)
     assert list(MANY.find_appointments(wanted)) == [each["id"] for each in plain]
 
 
-def test_a_table_is_a_dictionary_to_everybody_else():
+def test_a_table_behaves_like_a_dictionary():
     state = Sandbox(appointments=6, users=2).state
     table, me = state.appointments, state.user_ids[0]
     everything = dict(table)
@@ -138,7 +138,7 @@ def test_a_table_is_a_dictionary_to_everybody_else():
         table.popitem()
 
 
-def test_what_is_no_appointment_is_refused_and_changes_nothing():
+def test_an_invalid_record_is_refused_and_changes_nothing():
     state = Sandbox(appointments=2).state
     before = dict(state.appointments)
     with pytest.raises(KeyError):
