@@ -7,16 +7,16 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 INSTALLED := $(VENV)/installed-$(VERSION)
 READY := $(VENV)/ready-$(VERSION)
 
-.PHONY: demo test lint format types unit matrix others legs docs record long bench bench-quick clean
+.PHONY: demo test lint format types unit faults others pythons docs record long bench bench-quick clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
 
-# The fault matrix, the other tests, those of the other Pythons and the documentation run side by side: on two cores that
+# The tests of faults, the other tests, those on other Pythons and the documentation run side by side: on two cores that
 # halves the time.
 test: lint types
 	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory --jobs=3 matrix others legs docs
+	$(MAKE) --no-print-directory --jobs=3 faults others pythons docs
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(MAKE) --no-print-directory bench-quick
@@ -38,13 +38,13 @@ unit: $(READY)
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
 
-matrix: $(READY)
+faults: $(READY)
 	$(BIN)/python -m pytest -q tests/faults
 
 others: $(READY)
 	$(BIN)/coverage run --parallel-mode -m pytest -q --ignore tests/faults
 
-legs: $(READY)
+pythons: $(READY)
 	$(BIN)/python tests/support/other_pythons.py
 
 # The site is in build/site then. With --quiet no warning would count; the announcement that is put off is the theme's.
@@ -53,13 +53,13 @@ docs: $(READY)
 
 # What decoding and calls cost, taken down as what they may cost: tests/benchmarks/test_guard.py fails where it is a tenth more.
 record: $(READY)
-	for python in $(BIN)/python $(wildcard .venv-leg-*/bin/python); do $$python -m benchmarks.guard --record || exit 1; done
+	for python in $(BIN)/python $(wildcard .venv-python-*/bin/python); do $$python -m benchmarks.guard --record || exit 1; done
 
 # Half an hour, and never part of `make test`: see tests/slow/README.md.
 long: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
 	$(BIN)/python tests/slow/mutation.py
-	FULL_MATRIX=1 $(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
+	FULL_FAULTS=1 $(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
 	$(BIN)/python -m pytest tests/slow
 
 # Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
@@ -70,7 +70,7 @@ bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf build $(VENV) .venv-leg-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
+	rm -rf build $(VENV) .venv-python-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl
 
 # The stamps carry the Python version, so that another Python gets a new environment. `-qq` shows errors alone.
 $(INSTALLED): pyproject.toml Makefile

@@ -31,7 +31,7 @@ NEW = AppointmentCreate(
     attendee_ids=["user-1"],
 )
 
-FULL = "FULL_MATRIX" in os.environ
+FULL = "FULL_FAULTS" in os.environ
 """Whether the rows with many calls make all of them, as `make long` has it, or a tenth."""
 
 SWIFT = RetryPolicy(max_backoff=0.01)

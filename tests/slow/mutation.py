@@ -1,7 +1,7 @@
-"""Mutation testing of what decides and remembers: every change that mutmut can think of has to be noticed by a test.
+"""Mutation testing of the rate limiter, the retry policy and the token sources: a test has to notice every mutation.
 
-It works on a copy of the project: on the modules that are named, or else on all of `MODULES`. Exit code 1 where a change
-goes unnoticed that README.md does not explain.
+Run it with names of `MODULES` to mutate these alone. It works on a copy of the project. The exit code is 1 if a mutant
+survives that README.md does not explain.
 """
 
 import json
@@ -16,29 +16,30 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
-    "_rate": [
+    "_transport/rate_limit": [
         "tests/transport/test_rate_limit.py",
         "tests/transport/test_rate_limit_edges.py",
         "-k",
-        "not whatever and not 2000 and not (300 and 99_percent)",
+        "not in_any_history and not 2000 and not (300 and 99_percent)",
     ],
-    "_retry": [
+    "_transport/retry_policy": [
         "tests/transport/test_retry_policy.py",
         "tests/transport/test_retry_policy_edges.py",
         "tests/transport/test_retry.py",
     ],
-    "_tokens": [
+    "_auth/token_source": [
         "tests/auth/test_token_source.py",
         "tests/auth/test_token_source_properties.py",
         "tests/auth/test_token_source_edges.py",
-        "tests/faults/test_auth.py",
+        "tests/faults/test_token_refresh.py",
+        "tests/faults/test_refresh_tokens.py",
         "-m",
         "not real_time",
         "-k",
-        "not (whatever_happens_a_keeper or mint_one_token) and (not matrix or row_42 or row_48 or row_51 or row_52 or row_62)",
+        "not (whatever_happens_a_keeper or mint_one_token) and (not test_row or row_42 or row_48 or row_51 or row_52 or row_62)",
     ],
 }
-"""What is mutated, and the tests that have to notice: two seconds of them at most."""
+"""The modules that are mutated, and the tests that have to notice. The tests of a module take two seconds at most."""
 
 SETTINGS = """
 
@@ -50,31 +51,31 @@ pytest_add_cli_args = ["--timeout=10"] # some mutants hang
 pytest_add_cli_args_test_selection = {tests}
 """
 
-EXPLAINED = re.compile(r"^\| `(?P<module>\w+)` \| `(?P<before>.+)` \| `(?P<after>.+)` \| (?P<why>.+) \|$", re.MULTILINE)
+EXPLAINED = re.compile(r"^\| `(?P<module>[\w/]+)` \| `(?P<before>.+)` \| `(?P<after>.+)` \| (?P<why>.+) \|$", re.MULTILINE)
 RESULT = re.compile(r"^\s+(?P<name>\S+): (?P<status>.+)$", re.MULTILINE)
 
-NOTICED = {"killed", "timeout"}
+KILLED = {"killed", "timeout"}
 
 
 def mutmut(folder: str, *arguments: str) -> str:
-    """What it says. Some of what goes wrong it says on standard output."""
+    """Run mutmut and return its standard output, where it writes some of its errors, too."""
     command = [sys.executable, "-m", "mutmut", *arguments]
-    environment = os.environ | {"PYTHONHASHSEED": "0"}  # it runs tests in the order of a set
+    environment = os.environ | {"PYTHONHASHSEED": "0"}  # mutmut runs tests in the order of a set
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-5000:]}\n{done.stderr[-5000:]}")
     return done.stdout
 
 
-def changed(difference: str) -> tuple[str, str]:
-    """The lines that a mutant takes away and puts in, each as one line."""
+def changes(difference: str) -> tuple[str, str]:
+    """Return the lines that a mutant removes, joined to one line, and those that it adds."""
     lines = [line for line in difference.splitlines() if not line.startswith(("---", "+++"))]
     before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
     return before, after
 
 
 def survivors_of(module: str) -> dict[tuple[str, str, str], str]:
-    """What goes unnoticed: the module, what is and what it becomes, and its name and status."""
+    """Return name and status of each surviving mutant by its module, the code before, and the code after."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("coaching_async", "tests"):
             shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
@@ -84,36 +85,36 @@ def survivors_of(module: str) -> dict[tuple[str, str, str], str]:
         results = {
             found["name"]: found["status"] for found in RESULT.finditer(mutmut(folder, "results", "--all", "true"))
         }
-        unnoticed = {name: status for name, status in results.items() if status not in NOTICED}
-        hung = list(results.values()).count("timeout")
-        say(f"{module}: {len(results)} mutants, {len(results) - len(unnoticed)} noticed, {hung} of them by hanging")
+        survived = {name: status for name, status in results.items() if status not in KILLED}
+        timeouts = list(results.values()).count("timeout")
+        report(f"{module}: {len(results)} mutants, {len(results) - len(survived)} killed, {timeouts} of them by a timeout")
         if not results:
             sys.exit(1)
         return {
-            (module, *changed(mutmut(folder, "show", name))): f"{name}: {status}" for name, status in unnoticed.items()
+            (module, *changes(mutmut(folder, "show", name))): f"{name}: {status}" for name, status in survived.items()
         }
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    asked = sys.argv[1:]
+    modules = sys.argv[1:]
     explained = {
         (found["module"], found["before"], found["after"])
         for found in EXPLAINED.finditer((ROOT / "tests/slow/README.md").read_text())
-        if not asked or found["module"] in asked
+        if not modules or found["module"] in modules
     }
     survivors: dict[tuple[str, str, str], str] = {}
-    for module in asked or MODULES:
+    for module in modules or MODULES:
         survivors |= survivors_of(module)
-    say(f"{len(explained)} explained")
+    report(f"{len(explained)} explained")
     for module, before, after in survivors.keys() - explained:
-        say(f"\n{survivors[module, before, after]}\n- {before}\n+ {after}")
+        report(f"\n{survivors[module, before, after]}\n- {before}\n+ {after}")
     for module, before, after in explained - survivors.keys():
-        say(f"\nexplained in README.md, and not among the survivors of {module}\n- {before}\n+ {after}")
+        report(f"\nexplained in README.md, but no survivor of {module}\n- {before}\n+ {after}")
     if survivors.keys() != explained:
         sys.exit(1)
 

@@ -36,7 +36,7 @@ def interpreter(version: str) -> str | None:
 
 def environment(version: str, python: str) -> str:
     """The interpreter of a virtual environment with all that the tests need; made anew when pyproject.toml changed."""
-    folder = ROOT / f".venv-leg-{version}"
+    folder = ROOT / f".venv-python-{version}"
     stamp, python_there = folder / "ready", str(folder / "bin" / "python")
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
         subprocess.run([python, "-m", "venv", "--clear", folder], check=True)

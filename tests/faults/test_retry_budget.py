@@ -1,0 +1,101 @@
+"""Row 41: the retry budget limits retries while all requests fail, and refills with successes."""
+
+import anyio
+import httpx
+import pytest
+
+from coaching_async import (
+    CoachingClient,
+    CoachingError,
+    RateLimit,
+)
+from tests.faults.statuses import GET, service_of, throttled
+from tests.faults.support import APPOINTMENT
+from tests.support.doubles import answer
+
+pytestmark = pytest.mark.anyio
+
+
+# The budget of retries
+
+NO_LIMIT = {"rate_limit": RateLimit(1_000_000)}
+IN_FLIGHT = 10
+
+
+class Weather:
+    """Fails while it is bad."""
+
+    def __init__(self, failure: int | Exception) -> None:
+        self.bad, self.sent, self._failure = True, 0, failure
+
+    def __call__(self, _: httpx.Request) -> httpx.Response:
+        self.sent += 1
+        if not self.bad:
+            return answer(APPOINTMENT)
+        if isinstance(self._failure, Exception):
+            raise self._failure
+        return answer({}, self._failure)
+
+
+async def several(client: CoachingClient, count: int, *, at_once: bool) -> None:
+    async def one() -> None:
+        try:
+            await GET(client)
+        except CoachingError as error:
+            failed.append(error)
+
+    failed: list[CoachingError] = []
+    if at_once:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(one)
+    else:
+        for _ in range(count):
+            await one()
+    assert len(failed) == count
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
+@pytest.mark.parametrize("failure", [503, httpx.ConnectError("refused"), httpx.ReadError("cut")], ids=str)
+async def test_row_41_while_all_fails_retries_are_few_and_come_back_with_success(
+    failure: int | Exception, at_once: bool
+):
+    weather = Weather(failure)
+    async with service_of(weather, max_concurrency=IN_FLIGHT, **NO_LIMIT) as (_, client, _waits):
+        await several(client, 500, at_once=at_once)
+        assert 500 < weather.sent <= 500 + 10 + IN_FLIGHT
+
+        weather.sent = 0
+        await several(client, 50, at_once=at_once)
+        assert weather.sent == 50, "the budget is spent"
+
+        weather.bad = False
+        for _ in range(200):
+            await GET(client)
+
+        weather.bad, weather.sent = True, 0
+        await several(client, 1, at_once=at_once)
+        assert weather.sent == 4, "it has been refilled"
+
+
+async def test_row_41_what_ten_failures_took_a_hundred_successes_give_back():
+    weather = Weather(503)
+    async with service_of(weather, **NO_LIMIT) as (_, client, _waits):
+        await several(client, 3, at_once=False)
+        first = weather.sent
+        assert 3 < first <= 13
+
+        weather.bad = False
+        for _ in range(100):
+            await GET(client)
+
+        weather.bad, weather.sent = True, 0
+        await several(client, 3, at_once=False)
+        assert weather.sent == first
+
+
+async def test_row_41_waits_for_429_take_nothing_from_the_budget():
+    async with service_of([throttled("0")], **NO_LIMIT) as (service, client, _):
+        await several(client, 100, at_once=False)
+
+    assert len(service.requests) == 600
