@@ -64,7 +64,7 @@ class TokenEndpoint:
         return CallContext(TOKEN_OPERATION, self.emit, self.retry)
 
     async def __call__(
-        self, grant: Grant, call: CallContext, renewing: Secret | None = None
+        self, grant: Grant, call: CallContext, refresh_token: Secret | None = None
     ) -> tuple[Token, Secret | None]:
         """A new token, and the refresh token that came with it. Raises what getting no token means.
 
@@ -73,7 +73,7 @@ class TokenEndpoint:
         asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
         # Client credentials may be posted twice; a code or a refresh token is good for one answer.
         safety = Safety.SAFE if isinstance(grant, ClientCredentials) else Safety.WRITE
-        request = self._request(grant, call, safety, renewing)
+        request = self._request(grant, call, safety, refresh_token)
         response = await self._posted(request)
         if response.status != 200:
             raise _auth_error(response, request)
@@ -92,8 +92,8 @@ class TokenEndpoint:
             cause = error.__cause__
         raise AuthError("the login host's answer got lost, and with it perhaps a token") from cause
 
-    def _request(self, grant: Grant, call: CallContext, safety: Safety, renewing: Secret | None) -> Request:
-        form = grant.form() if renewing is None else refresh_token_form(renewing)
+    def _request(self, grant: Grant, call: CallContext, safety: Safety, refresh_token: Secret | None) -> Request:
+        form = grant.form() if refresh_token is None else refresh_token_form(refresh_token)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if grant.client_secret is None:
             form = {**form, "client_id": grant.client_id}
