@@ -1,4 +1,4 @@
-"""`CoachingClient`: wires the layers together and owns, or borrows, the HTTP client."""
+"""`CoachingClient`: wires the layers together, and owns or borrows the HTTP client."""
 
 import contextlib
 import copy
@@ -49,19 +49,21 @@ T = TypeVar("T")
 
 
 class CoachingClient:
-    """A client of the Genesys Cloud Coaching API.
-
-    `auth` is a `ClientCredentials`, an `AccessToken`, a user's `AuthorizationCode`, `RefreshToken` or `Saml2Bearer`, or any
-    object with `async def token(self, rejected=None) -> str`.
-
-    `region` is an AWS name ("eu-west-1"), a Genesys domain or a full API URL, us-east-1 unless told; `base_url` and
-    `login_url` stand instead of it for a gateway or a sandbox. `timeout` is the deadline of one call in seconds: token,
-    waiting, all attempts and the answer. `retry` and `rate_limit` say how often to try and how fast to go;
-    `max_concurrency` how many requests are under way at once. `http_client` is used instead of an own one and stays
-    open; its pool has to allow `max_concurrency` + 1 connections. Plain http goes to loopback only, elsewhere with
-    `allow_http`. `on_event` is told what happens in each call; what it raises is logged and otherwise ignored.
+    """An async client of the Genesys Cloud Coaching API, for asyncio and trio.
 
     Use it with `async with`, or call `aclose()` at the end.
+
+    - `auth` authenticates the requests: a `ClientCredentials`, an `AccessToken`, a user's `AuthorizationCode`,
+      `RefreshToken` or `Saml2Bearer`, or any object with `async def token(self, rejected=None) -> str`.
+    - `region` is an AWS region ("eu-west-1"), a Genesys domain or a full API URL. The default is us-east-1.
+    - `base_url` and `login_url` replace `region` for a gateway or a sandbox.
+    - `timeout` is the deadline of each call in seconds. It includes the token request, all waiting, and all attempts.
+    - `retry` limits retries and backoff, `rate_limit` the requests per period.
+    - `max_concurrency` is the maximum number of concurrent requests.
+    - `http_client` is used instead of a client of its own, and is not closed. Its pool must allow `max_concurrency` + 1
+      connections.
+    - `allow_http` permits plain http to other hosts than loopback.
+    - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
 
     Raises `ConfigurationError`.
     """
@@ -89,45 +91,42 @@ class CoachingClient:
         if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
         validate_arguments(auth, http_client, on_event)
-        where = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
-        is_plain = all(host.startswith("http:") for host in where)
+        hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
+        is_plain = all(host.startswith("http:") for host in hosts)
         tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else new_tls_context())
 
-        def line() -> Session:
+        def new_session() -> Session:
             if self._is_closed:
                 raise ClientMisuse(CLIENT_CLOSED)
-            connections = LazyHttpClient(
-                http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls())
-            )
-            engine, login_engine = (
-                HttpTransport(connections, ConcurrencyLimiter(width)) for width in (max_concurrency, 1)
-            )
-            errands = BackgroundTasks()
+            http = LazyHttpClient(http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls()))
+            api_host = HttpTransport(http, ConcurrencyLimiter(max_concurrency))
+            login_host = HttpTransport(http, ConcurrencyLimiter(1))
+            background = BackgroundTasks()
 
-            def way(who: Identity) -> Pipeline:
-                login = TokenEndpoint(
-                    f"{where.login}/oauth/token",
-                    RetryMiddleware(NormalizeThrottlingMiddleware(login_engine)),
-                    self._emit,
-                    retry,
-                )
-                tokens = token_source_for(who.auth, login, errands.spawn) if isinstance(who.auth, Grant) else who.auth
-                send = RetryMiddleware(
-                    RateLimitMiddleware(BearerAuthMiddleware(engine, tokens), RateLimiter(who.rate_limit))
-                )
-                return Pipeline(send, tokens, RetryMiddleware(AcceptAnyStatus(engine)))
+            def new_pipeline(identity: Identity) -> Pipeline:
+                login = RetryMiddleware(NormalizeThrottlingMiddleware(login_host))
+                endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
+                tokens = token_source_for(identity.auth, endpoint, background.spawn)
+                signed = BearerAuthMiddleware(api_host, tokens)
+                send = RetryMiddleware(RateLimitMiddleware(signed, RateLimiter(identity.rate_limit)))
+                return Pipeline(send, tokens, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
-            return Session(way, errands, connections)
+            return Session(new_pipeline, background, http)
 
         self._on_event: Final = isolated(on_event)
         self._counters: Final = Counters()
         self._is_closed = False
         self._is_view = False
-        self._lines: Final = PerEventLoop(line, Session.discard)
-        identity = Identity(auth, rate_limit)
+        self._sessions: Final = PerEventLoop(new_session, Session.discard)
         self._bind_resources(
             ApiClient(
-                where.api, self._lines.get, identity, self._emit, validate_timeout(timeout), retry, max_concurrency
+                hosts.api,
+                self._sessions.get,
+                Identity(auth, rate_limit),
+                self._emit,
+                validate_timeout(timeout),
+                retry,
+                max_concurrency,
             )
         )
 
@@ -140,25 +139,27 @@ class CoachingClient:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
-        """A client configured by the environment, with the names that Genesys's own tools use; the options are the client's.
+        """Return a client configured by environment variables, which have the names that Genesys's own tools use.
 
-        `GENESYSCLOUD_REGION` (a region, a domain or a URL; us-east-1 unless set), and either `GENESYSCLOUD_ACCESS_TOKEN`,
-        which wins, or `GENESYSCLOUD_OAUTHCLIENT_ID` with `GENESYSCLOUD_OAUTHCLIENT_SECRET`.
+        The variables are `GENESYSCLOUD_REGION` (a region, a domain or a URL; default us-east-1), and either
+        `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
+        `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `options` are further arguments of `CoachingClient`.
 
-        Raises `ConfigurationError`, which names what is missing.
+        Raises `ConfigurationError`, which names missing variables.
         """
-        found = auth_from_environment(environ)
-        del environ  # an error's frames must not show it
-        if isinstance(found, ConfigurationError):
-            raise found
-        auth, region = found
+        configured = auth_from_environment(environ)
+        del environ  # the frames of an error must not show it
+        if isinstance(configured, ConfigurationError):
+            raise configured
+        auth, region = configured
         return cls(auth, region=region, **options)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
-        """A view of this client with another deadline, in seconds, or another policy, for some calls.
+        """Return a view of this client with another `timeout`, in seconds, or another `retry` policy.
 
-        It shares everything else: connections, token, rate limit, statistics. It cannot be closed. Raises
-        `ConfigurationError`.
+        The view shares everything else: connections, token, rate limit and statistics. It cannot be closed.
+
+        Raises `ConfigurationError`.
         """
         return self._view(
             timeout=self._api.timeout if isinstance(timeout, Unset) else validate_timeout(timeout),
@@ -166,32 +167,33 @@ class CoachingClient:
         )
 
     def with_auth(self, auth: Grant | TokenSource, *, rate_limit: RateLimit | None = None) -> Self:
-        """A view of this client that speaks for somebody else: one user's token in a web request, say.
+        """Return a view of this client with another identity: the token of a user in a web request, for example.
 
             mine = client.with_auth(AccessToken(users_token))
             async for appointment in mine.appointments.list_mine(): ...
 
-        It has a token and a rate limit of its own, and shares everything else; thousands of them cost little. Keep one
-        view for a user while it is in use, because its token and what it has sent are forgotten with it. It cannot be
-        closed.
+        The view has its own token and rate limit, and shares everything else, so thousands of views are cheap. Keep one view
+        for each user while it is in use, because its token and its rate limit are discarded with it. It cannot be closed.
+
+        Raises `ConfigurationError`.
         """
         validate_arguments(auth, None, None)
-        known = self._api.identity.rate_limit
-        return self._view(identity=Identity(auth, known if rate_limit is None else rate_limit))
+        return self._view(identity=Identity(auth, rate_limit or self._api.identity.rate_limit))
 
     def _view(self, **changes: Any) -> Self:
         view = copy.copy(self)
-        view._is_view = True  # noqa: SLF001 # one of us
-        view._bind_resources(attrs.evolve(self._api, **changes))  # noqa: SLF001 # one of us
+        view._is_view = True  # noqa: SLF001 # of the same class
+        view._bind_resources(attrs.evolve(self._api, **changes))  # noqa: SLF001 # of the same class
         return view
 
     async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
-        """Call a method and get its answer as it came: status, headers, JSON, besides the value.
+        """Call a method and return its raw response: status, headers and JSON, besides the value.
 
-            answer = await client.raw(client.appointments.get, appointment_id)
+            response = await client.raw(client.appointments.get, appointment_id)
 
-        After a 202 it does not wait for what was accepted. Raises what the method raises, and `TypeError` for a bulk, whose
-        calls may be raw.
+        After a 202 it does not wait for the result.
+
+        Raises what the method raises, and `TypeError` for `bulk`: use `raw` for its single calls instead.
         """
         with capture_response() as capture:
             value = await function(*args, **kwargs)
@@ -208,15 +210,15 @@ class CoachingClient:
         json: Json = None,
         safe: bool = False,
     ) -> RawResponse[Json]:
-        """Any other endpoint of the platform, with this client's token, pacing and retries.
+        """Call any other endpoint of the platform, with the token, rate limit and retries of this client.
 
-            answer = await client.request("GET", f"/api/v2/users/{quote(user_id, safe='')}")
+            response = await client.request("GET", f"/api/v2/users/{quote(user_id, safe='')}")
 
-        `path` starts with a slash, and its ids are quoted; parameters go into `query`, where lists are repeated and None
-        is left out. `safe` says that the request only asks, whatever its method, and may be sent twice; without it a POST,
-        PUT or PATCH is sent again only when it was surely not carried out.
+        `path` starts with a slash, and the ids in it are percent-encoded. Parameters belong in `query`: lists become repeated
+        parameters, and None is left out. `safe` marks a request that changes nothing, whatever its method, and so may be
+        retried after any failure. Without it a POST, PUT or PATCH is retried only if it was certainly not carried out.
 
-        Raises `ValueError` and `TypeError` for bad arguments, before anything is sent; else what every method raises.
+        Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
         """
         verb = method.upper()
         if not verb.isalpha() or not verb.isascii():
@@ -229,11 +231,14 @@ class CoachingClient:
         )
 
     async def warmup(self) -> None:
-        """Do ahead what the first call would wait for: a token is fetched, and a connection opened, which stays for 5 s.
+        """Fetch a token and open a connection, which the first call would otherwise wait for.
 
-        Needs no permission. HTTP: `POST /oauth/token` at the login host, then `HEAD /` at the API host, without the token;
-        any answer will do. Raises what every method raises; `AuthError` and `TransportError` tell of wrong credentials and
-        hosts before anybody waits for an answer.
+        The connection stays open for 5 s if it is not used. A wrong credential or host shows here, as an `AuthError` or a
+        `TransportError`, before the first call.
+
+        HTTP: POST /oauth/token at the login host, then HEAD / at the API host, without the token; any status is accepted
+        Permission: none
+        Raises: what every method raises.
         """
         await self._api.warmup()
 
@@ -245,62 +250,64 @@ class CoachingClient:
         concurrency: int | None = None,
         on_progress: OnProgress[K, T] | None = None,
     ) -> BulkResult[K, T]:
-        """Call `function` for each item, at most `concurrency` at a time (`max_concurrency` of the client unless told).
+        """Call `function` for each item, with up to `concurrency` concurrent calls (default: the client's `max_concurrency`).
 
             result = await client.bulk(client.appointments.get, ids)
 
-        `items` is any iterable, async ones included; each item is taken only when there is room for its call, and each call
-        has a deadline of its own. A `CoachingError` is the outcome of its item and stops nobody else, except those that
-        every call would meet: `Unauthorized`, `AuthError` and `ClientMisuse`. After one of them nothing new begins, what is
-        under way ends by itself, and the rest is "not started"; an async input is then not read any further.
+        `items` is any iterable or async iterable. The next item is taken only when its call can start. Each call has a
+        deadline of its own.
 
-        `on_progress`, a plain function, is given each outcome as it comes, and so keeps them where the bulk itself fails.
+        A `CoachingError` becomes the outcome of its item, and the other calls continue. `Unauthorized`, `AuthError` and
+        `ClientMisuse` would affect every call, so they stop the bulk: no further call starts, running calls finish, and the
+        remaining items are "not started". A stopped bulk does not read the rest of an async input.
 
-        Raises `ValueError` and `TypeError` for bad arguments, before anything is sent. What `function` raises that is no
-        `CoachingError` comes out at once, as itself, as does what `on_progress` and `items` raise, and the calls under way
-        are cancelled. They are waited for where `items` raises a `CoachingError`, whose `partial` has all outcomes.
+        `on_progress`, a plain function, receives each outcome when its call finishes, also where the bulk fails later.
+
+        Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent. Any other exception of
+        `function`, `on_progress` or `items` cancels the running calls and is raised unchanged. If `items` raises a
+        `CoachingError`, running calls finish first, and the error's `partial` has all outcomes.
         """
         return await bulk(function, items, concurrency, on_progress, default_concurrency=self._api.concurrency)
 
     def bulk_stream(
         self, function: Callable[[K], Awaitable[T]], items: Items[K], *, concurrency: int | None = None
     ) -> BulkStream[K, T]:
-        """`bulk` for an input that is too long to keep, or never ends.
+        """Return a stream of outcomes: `bulk` for an input that is endless, or too long to keep in memory.
 
             async with client.bulk_stream(client.appointments.get, ids) as outcomes:
                 async for outcome in outcomes: ...
 
-        Outcomes come in the order of the input. At most `concurrency` calls are under way, or done and not yet taken: who
-        reads slowly slows them down. Leaving the block cancels what is under way, and closes an async generator. After an
-        error that stops a bulk the stream ends with what was under way.
+        Outcomes come in the order of the input. Up to `concurrency` calls are running, or finished and not yet consumed, so
+        a slow consumer slows the calls down (backpressure). Leaving the block cancels the running calls and closes an async
+        generator. After an error that stops a bulk, the stream ends with the outcomes of the running calls.
 
         Raises what `bulk` raises, in the block or at its end.
         """
         return BulkStream(function, items, concurrency, default_concurrency=self._api.concurrency)
 
     def stats(self) -> Stats:
-        """What this client, its views included, has done so far."""
+        """Return the statistics of this client, its views included."""
         return self._counters.snapshot()
 
     async def aclose(self) -> None:
-        """End the calls under way, with `ClientMisuse` or `OutcomeUnknown`, and close the client's own connections.
+        """Cancel open calls, which raise `ClientMisuse` or `OutcomeUnknown`, and close the client's own connections.
 
-        Twice is as good as once. Raises `ClientMisuse` on a view, and in another event loop than the client's.
+        Idempotent. Raises `ClientMisuse` on a view, and in another event loop than the client's.
         """
         if self._is_view:
             raise ClientMisuse("a view cannot be closed: close the client that it was made from")
-        line = None if self._is_closed and self._lines.is_foreign() else self._lines.get()
+        session = None if self._is_closed and self._sessions.is_foreign() else self._sessions.get()
         self._is_closed = True
-        if line is not None:
-            await line.aclose()
+        if session is not None:
+            await session.aclose()
 
     async def __aenter__(self) -> Self:
         if self._is_view:
             raise ClientMisuse("a view cannot be closed, so it is no context manager: use it as it is")
-        line = self._lines.get()
-        line.raise_if_closed()
-        await line.connections.get()
-        line.raise_if_closed()  # it may have been, meanwhile
+        session = self._sessions.get()
+        session.raise_if_closed()
+        await session.http_client.get()
+        session.raise_if_closed()  # it may have been closed while its HTTP client was made
         return self
 
     async def __aexit__(
@@ -310,6 +317,6 @@ class CoachingClient:
 
     def _emit(self, event: Event) -> None:
         self._counters(event)
-        with contextlib.suppress(Exception):  # a handler of the application's; who only watches must not change a call
+        with contextlib.suppress(Exception):  # an application's log handler may raise
             log_event(event)
         self._on_event(event)

@@ -1,4 +1,4 @@
-"""What a client may be given, and what the environment says of it."""
+"""The options of a client: their validation, and credentials from environment variables."""
 
 import inspect
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ __all__ = ["ClientOptions", "auth_from_environment", "validate_arguments", "vali
 
 
 class ClientOptions(TypedDict, total=False):
-    """What a client is told besides who it is, and where the service is; as `CoachingClient` describes it."""
+    """The arguments of `CoachingClient` other than authentication, region and URLs."""
 
     timeout: float
     retry: RetryPolicy
@@ -29,7 +29,7 @@ class ClientOptions(TypedDict, total=False):
 
 
 def validate_arguments(auth: object, http_client: object, on_event: object) -> None:
-    """What a type checker would have told."""
+    """Raise `ConfigurationError` for a type that a type checker would reject."""
     if not isinstance(auth, Grant) and not inspect.iscoroutinefunction(getattr(auth, "token", None)):
         raise ConfigurationError(
             f"auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
@@ -48,7 +48,7 @@ def _type_name(value: object) -> str:
 
 
 def validate_timeout(timeout: float) -> float:
-    """A deadline."""
+    """Return `timeout`. Raise `ConfigurationError` unless it is a positive number."""
     if not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("timeout has to be a number of seconds above 0")
     return timeout
@@ -63,9 +63,9 @@ VARIABLES: Final = (
 
 
 def auth_from_environment(environ: Mapping[str, str]) -> tuple[Grant | TokenSource, str | None] | ConfigurationError:
-    """What to log in with, and the region, if it is set; or an error that names what is missing.
+    """Return authentication and region (None where it is not set), or an error that names the missing variables.
 
-    That is not raised here, because its frames must not show the environment.
+    The error is returned, because the frames of a raised one would show the environment.
     """
     region, token, client_id, client_secret = (_secret_variable(environ, name) for name in VARIABLES)
     missing = [name for name, value in zip(VARIABLES[2:], (client_id, client_secret), strict=True) if not value]

@@ -61,23 +61,24 @@ class Session:
     """The ways of requests, as long as it is open."""
 
     def __init__(
-        self, way: Callable[[Identity], Pipeline], errands: BackgroundTasks, connections: LazyHttpClient
+        self, new_pipeline: Callable[[Identity], Pipeline], background: BackgroundTasks, http_client: LazyHttpClient
     ) -> None:
-        self.connections: Final = connections
+        self.http_client: Final = http_client
         self.is_closed = False
-        self._way = way
-        self._ways: WeakKeyDictionary[Identity, Pipeline] = WeakKeyDictionary()
-        self._background = errands
+        self._new_pipeline = new_pipeline
+        self._pipelines: WeakKeyDictionary[Identity, Pipeline] = WeakKeyDictionary()
+        self._background = background
         self._owner_pid: int | None = None
         self._calls: set[anyio.CancelScope] = set()
         self._idle = Signal()
         self._closed = anyio.Event()
 
     def pipeline(self, identity: Identity) -> Pipeline:
-        """The way of one identity's requests: its own token and budget, and everybody's connections."""
-        if (known := self._ways.get(identity)) is None:
-            known = self._ways[identity] = self._way(identity)
-        return known
+        """Return the pipeline of an identity. It is made at the first use, and kept as long as the identity is alive."""
+        pipeline = self._pipelines.get(identity)
+        if pipeline is None:
+            pipeline = self._pipelines[identity] = self._new_pipeline(identity)
+        return pipeline
 
     def raise_if_closed(self) -> None:
         """Raise `ClientMisuse` where it is."""
@@ -113,7 +114,7 @@ class Session:
             await self._background.wait_until_idle()
         finally:
             try:
-                await self.connections.close()
+                await self.http_client.close()
             finally:
                 self._closed.set()
 
@@ -122,7 +123,7 @@ class Session:
         self.is_closed = True
 
     def __del__(self) -> None:
-        if self._owner_pid == os.getpid() and self.connections.owns_open_client and not self.is_closed:
+        if self._owner_pid == os.getpid() and self.http_client.owns_open_client and not self.is_closed:
             warnings.warn(
                 "a CoachingClient was dropped without being closed: use `async with`, or call aclose()",
                 ResourceWarning,

@@ -329,13 +329,13 @@ class RotatingTokenSource:
             await save_refresh_token(self.grant, self._stored, new)
 
 
-def token_source_for(
-    grant: Grant, endpoint: TokenEndpoint, spawn: SpawnBackgroundTask
-) -> CachedTokenSource | RotatingTokenSource:
-    """Return the token source for a grant."""
-    if isinstance(grant, RotatingGrant):
-        return RotatingTokenSource(grant, endpoint, spawn)
-    return CachedTokenSource(grant, endpoint)
+def token_source_for(auth: Grant | TokenSource, endpoint: TokenEndpoint, spawn: SpawnBackgroundTask) -> TokenSource:
+    """Return the token source of a grant. A token source is returned as it is."""
+    if isinstance(auth, RotatingGrant):
+        return RotatingTokenSource(auth, endpoint, spawn)
+    if isinstance(auth, Grant):
+        return CachedTokenSource(auth, endpoint)
+    return auth
 
 
 def _usable(token: Token | None, rejected: Secret | None) -> Token | None:

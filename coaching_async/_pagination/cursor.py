@@ -1,6 +1,6 @@
-"""Cursors: where a walk is, as a short text with which another process goes on.
+"""Cursors: the position of a walk as short, opaque text, from which another process can resume (a continuation token).
 
-It holds no ids: of the filters and of the items that were handed out last it has digests.
+A cursor contains no ids. It has digests of the filters and of the items that were returned last.
 """
 
 import base64
@@ -17,28 +17,29 @@ __all__ = ["LATER_PASS", "START", "Position", "decode_cursor", "encode_cursor", 
 VERSION: Final = 1
 
 
-DIGEST: Final = 6
-"""Bytes. Of a million items, one is taken for one of the last hundred with a chance of 1 in 3 million."""
+DIGEST_SIZE: Final = 6
+"""Bytes. The chance that any of a million ids has the digest of one of the last hundred is 1 in 3 million."""
 
 
-DIGEST_LENGTH: Final = DIGEST * 4 // 3
+DIGEST_LENGTH: Final = DIGEST_SIZE * 4 // 3
+"""Characters."""
 
 
 @attrs.frozen(repr=False)
 class Position:
-    """Where a walk is in one list of the service."""
+    """Position of a walk in one list of the service."""
 
     row: int = 0
-    """The first one that was not handed out."""
+    """The first row that was not returned."""
     size: int = 0
-    """Rows a page, as the service has it; 0 where nothing was read."""
+    """Rows per page, as the service made them; 0 if no page was read."""
     total: int | None = None
     digests: tuple[str, ...] = ()
-    """Of the ids that stood before that row."""
+    """Digests of the last ids before `row`."""
     is_later_pass: bool = False
-    """Whether the list was walked once, and is being walked again for what was missed."""
+    """Whether the first pass has ended, and another one was looking for missed items."""
     gaps: int = 0
-    """Changes that were seen, and after which something may still be missing."""
+    """Changes seen so far after which items may be missing."""
 
 
 START: Final = Position()
@@ -48,39 +49,46 @@ LATER_PASS: Final = Position(is_later_pass=True)
 
 
 def id_digest(id_: str) -> str:
-    """A short digest of an id."""
+    """Return a short digest of an id."""
     return base64.urlsafe_b64encode(
-        hashlib.blake2s(id_.encode(errors="surrogatepass"), digest_size=DIGEST).digest()
+        hashlib.blake2s(id_.encode(errors="surrogatepass"), digest_size=DIGEST_SIZE).digest()
     ).decode()
 
 
 def list_fingerprint(*texts: str) -> str:
-    """What tells the cursors of one question from those of another."""
+    """Return a digest of the operation and the filters of a list. A cursor is accepted only by a list with its fingerprint."""
     return hashlib.blake2s("\n".join(texts).encode(), digest_size=12).hexdigest()
 
 
-def encode_cursor(key: str, chunk: int, positions: Sequence[Position | None]) -> str:
-    """A cursor: the chunk that a walk is in, and its positions in that and the ones after it; None where one is done."""
-    data = [VERSION, key, chunk, [None if each is None else _encode_position(each) for each in positions]]
+def encode_cursor(fingerprint: str, chunk: int, positions: Sequence[Position | None]) -> str:
+    """Return a cursor of the current chunk's index and the positions in it and in chunks after it.
+
+    None is the position at the end of a chunk. Chunks that are left out are at their start.
+    """
+    encoded = [None if position is None else _encode_position(position) for position in positions]
+    data = [VERSION, fingerprint, chunk, encoded]
     return base64.urlsafe_b64encode(json.dumps(data, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: object, key: str, chunks: int) -> tuple[Position | None, ...]:
-    """The positions in all the chunks. Raises `ValueError` where it is no cursor, or one of another list."""
+def decode_cursor(cursor: object, fingerprint: str, chunks: int) -> tuple[Position | None, ...]:
+    """Return the position in each of the chunks.
+
+    Raises `ValueError` if the text is not a cursor, or is one of a list with another fingerprint.
+    """
     if not isinstance(cursor, str):
         raise ValueError("cursor is not one: give the text that a walk's `.cursor` was")  # noqa: TRY004 # one for all
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        version, its_key, chunk, positions = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        found = [None if each is None else _decode_position(*each) for each in positions]
-        is_sound = version == VERSION and _is_count(chunk) and chunk + len(found) <= chunks
+        version, found, chunk, encoded = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        positions = [None if fields is None else _decode_position(*fields) for fields in encoded]
+        is_valid = version == VERSION and _is_count(chunk) and chunk + len(positions) <= chunks
     except (ValueError, TypeError, RecursionError):
-        is_sound, its_key, chunk, found = False, key, 0, []
-    if its_key != key:
+        is_valid, found, chunk, positions = False, fingerprint, 0, []
+    if found != fingerprint:
         raise ValueError("cursor belongs to another list, or other filters: go on with the same arguments as before")
-    if not is_sound:
+    if not is_valid:
         raise ValueError("cursor is not one of this version's: give the text that a walk's `.cursor` was")
-    return (*[None] * chunk, *found, *[START] * (chunks - chunk - len(found)))
+    return (*[None] * chunk, *positions, *[START] * (chunks - chunk - len(positions)))
 
 
 def _encode_position(position: Position) -> list[Any]:
@@ -103,8 +111,8 @@ def _decode_position(row: Any, size: Any, total: Any, digests: Any, is_later_pas
         or (row and not size)
     ):
         raise ValueError
-    several = tuple(digests[start : start + DIGEST_LENGTH] for start in range(0, len(digests), DIGEST_LENGTH))
-    return Position(row, size, total, several, is_later_pass=bool(is_later_pass), gaps=gaps)
+    separate = tuple(digests[start : start + DIGEST_LENGTH] for start in range(0, len(digests), DIGEST_LENGTH))
+    return Position(row, size, total, separate, is_later_pass=bool(is_later_pass), gaps=gaps)
 
 
 def _is_count(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Lists that change while they are read: what a page shows of it, and what to do then. Pure decisions, no I/O."""
+"""Drift: decisions about a list whose rows are inserted and deleted while its pages are read. Pure functions, no I/O."""
 
 import enum
 from typing import Final
@@ -9,77 +9,78 @@ __all__ = ["MAX_BACKTRACKS", "NextStep", "PageObservation", "decide", "is_plain_
 
 
 MAX_BACKTRACKS: Final = 4
-"""How often a walk goes back from one place before it lets a gap be."""
+"""Backtracks from one place before a possible gap is only counted."""
 
 
 MAX_REPEATED_PAGES: Final = 8
+"""Repeated pages in a row that are read in a list that has changed."""
 
 
 MAX_SHIFTED_PAGES: Final = 1000
-"""Pages in a row that may come again where the list has changed, and where so many rows were inserted that they have to."""
+"""Repeated pages in a row that are read where enough rows were inserted to explain them."""
 
 
 class NextStep(enum.Enum):
-    """What to do with a page that was read."""
+    """What the pager does with a page that was read."""
 
-    TAKE = "hand out what is new on it"
-    REREAD = "it is older than what was seen since"
-    BACKTRACK = "keep it, and read the pages before it: rows may have moved there"
-    REREAD_SHORT_PAGE = "keep it, and read the page before it again, which was not full"
-    STOP = "it was read already: the service has no more"
+    TAKE = "return the new items of the page"
+    REREAD = "read the page again, because it is older than a page read since"
+    BACKTRACK = "keep the page and read the pages before it, because rows may have moved there"
+    REREAD_SHORT_PAGE = "keep the page and read the one before it again, because that was not full"
+    STOP = "end the pass, because the service repeats pages at the end of the list"
 
 
 @attrs.define(eq=False, repr=False)
 class PageObservation:
-    """What one page shows, beside what this pass over the list has seen before it."""
+    """What a page shows, compared with what this pass has seen so far."""
 
     number: int
     rows: int
     repeats: int = 0
-    """Rows that this pass has met before."""
+    """Rows that this pass has already seen."""
     leading_repeats: int = 0
-    """As many rows of the beginning are repeats."""
+    """Repeats before the first row that is new."""
     total: int | None = None
-    before: int | None = None
-    """The total that the page before told, the same where there was none."""
+    previous_total: int | None = None
+    """Total of the page before; the same as `total` if there was none."""
     inserted_rows: int | None = 0
-    """As many repeats are explained by rows that were inserted; None where the service tells no total."""
+    """Inserted rows that have not explained a repeat yet; None if the service sends no total."""
     expects_repeats: bool = False
-    """Whether it begins with rows that were handed out."""
+    """Whether the page begins with rows that were returned."""
     is_beyond_frontier: bool = True
-    """Whether no page of its rows has been taken in this pass."""
-    is_current: bool = True
-    """Whether it was read after all that was taken: one that was read ahead may be older."""
+    """Whether all of its rows come after the furthest page taken in this pass."""
+    is_fresh: bool = True
+    """Whether it was read after all pages that were taken. A page that was prefetched or kept may be older."""
     follows_short_page: bool = False
     """Whether the page before it was not full."""
     should_be_full: bool = False
-    """Whether the size of the pages, their number and the total agree, so that it should be full."""
+    """Whether the page size, the page count and the total agree, so that pages before the last one have to be full."""
     is_repeated_page: bool = False
-    """Whether the very same page was taken in this pass."""
+    """Whether a page with exactly these rows was taken in this pass."""
     repeated_pages: int = 0
-    """As many pages in a row before it came again."""
+    """Repeated pages in a row just before this page."""
     is_within_total: bool = True
-    """Whether it is one of the pages that the total promises."""
+    """Whether the total covers the first row of the page; without ids, whether the page has a total or a page count."""
     changed_before: bool = False
-    """Whether the list has changed in this pass, even before this page."""
+    """Whether the list has changed in this pass before this page."""
     has_ids: bool = True
-    """Whether its rows can be told apart: of some lists only whole pages can."""
-    rounds: int = 0
-    """How often the walk went back from here."""
+    """Whether rows have ids. Without ids only whole pages can be compared."""
+    backtracks: int = 0
+    """Backtracks from this place so far."""
 
     @property
     def has_changed(self) -> bool:
-        """Whether the list has, as far as its total tells."""
-        return self.total != self.before
+        """Whether the total shows that the list has changed since the page before."""
+        return self.total != self.previous_total
 
     @property
     def is_explained(self) -> bool:
-        """Whether its repeats may be rows that moved down because as many others were inserted."""
+        """Whether at least as many rows were inserted as the page has repeats, so that inserts can have shifted them."""
         return self.inserted_rows is not None and self.repeats <= self.inserted_rows
 
     @property
     def allowed_repeats(self) -> int:
-        """As many pages in a row may come again: some services repeat the last one for ever instead of ending."""
+        """Repeated pages in a row to accept. A limit is needed because some services repeat the last page forever."""
         if not self.has_ids:
             return MAX_REPEATED_PAGES if self.is_within_total else 0
         if self.total is None or not self.is_within_total:
@@ -90,34 +91,34 @@ class PageObservation:
 
     @property
     def may_have_missed_rows(self) -> bool:
-        """Whether rows may have moved to the pages before it.
+        """Whether unread rows may have moved to the pages before.
 
-        As long as rows are only inserted and deleted, all that is unread comes after all that was handed out. So a row that
-        was met before shows that nothing in between was missed, and so does a total that has not changed.
+        As long as rows are only inserted and deleted, all unread rows come after all rows that were returned. So a
+        repeat on this page shows that nothing before it was missed, and so does an unchanged total.
         """
         return self.number > 1 and not self.repeats and (self.has_changed or self.expects_repeats)
 
 
-def decide(sight: PageObservation) -> NextStep:
-    """What to do with a page."""
-    if not sight.is_current and (sight.has_changed or (sight.is_beyond_frontier and sight.repeats)):
+def decide(page: PageObservation) -> NextStep:
+    """Return what to do with a page."""
+    if not page.is_fresh and (page.has_changed or (page.is_beyond_frontier and page.repeats)):
         return NextStep.REREAD
-    if sight.is_repeated_page and sight.is_beyond_frontier and sight.repeated_pages >= sight.allowed_repeats:
+    if page.is_repeated_page and page.is_beyond_frontier and page.repeated_pages >= page.allowed_repeats:
         return NextStep.STOP
-    if sight.may_have_missed_rows and sight.rounds < MAX_BACKTRACKS:
+    if page.may_have_missed_rows and page.backtracks < MAX_BACKTRACKS:
         return NextStep.BACKTRACK
-    if sight.follows_short_page and sight.should_be_full and sight.is_beyond_frontier and sight.rows:
+    if page.follows_short_page and page.should_be_full and page.is_beyond_frontier and page.rows:
         return NextStep.REREAD_SHORT_PAGE
     return NextStep.TAKE
 
 
-def is_plain_shift(sight: PageObservation) -> bool:
-    """Whether its repeats are rows that moved down because others were inserted before them, and nothing else."""
-    return sight.repeats == sight.leading_repeats and (sight.inserted_rows is None or sight.is_explained)
+def is_plain_shift(page: PageObservation) -> bool:
+    """Return whether the repeats of a page are explained by inserts before it, which moved rows down."""
+    return page.repeats == page.leading_repeats and (page.inserted_rows is None or page.is_explained)
 
 
-def row_after_deletes(sight: PageObservation, unread: int) -> int:
-    """The row where the first unread one is now, if all that was deleted stood before it."""
-    if sight.total is None or sight.before is None:
-        return unread
-    return max(0, unread - max(0, sight.before - sight.total))
+def row_after_deletes(page: PageObservation, next_row: int) -> int:
+    """Return the index that the row `next_row` has now, if all rows deleted since the page before came before it."""
+    if page.total is None or page.previous_total is None:
+        return next_row
+    return max(0, next_row - max(0, page.previous_total - page.total))

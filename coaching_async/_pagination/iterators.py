@@ -1,4 +1,4 @@
-"""Walks: the items of a list, or its pages, step by step."""
+"""Async iterators over a list: its items (walk), its pages (page walk), or its items with prefetch (stream)."""
 
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
@@ -23,108 +23,106 @@ T = TypeVar("T")
 
 @attrs.frozen(eq=False, repr=False)
 class WalkReport(Value):
-    """What a walk has met so far."""
+    """Counts of a walk so far."""
 
     pages: int = 0
     """Pages read."""
     duplicates: int = 0
-    """Items that came again, and were dropped."""
+    """Items that were read again and dropped."""
     re_reads: int = 0
-    """Of `pages`, those that were read because the list had changed, or for another pass. A calm walk has none."""
+    """Those of `pages` that were read because the list had changed, or for another pass; 0 if the list does not change."""
     suspected_gaps: int = 0
-    """Changes of the list that were seen, and after which something may still be missing."""
+    """Changes of the list that were seen, and after which items may be missing."""
     passes: int = 0
-    """How often the list was walked, the present time included."""
+    """Passes over the list, the current one included."""
 
 
 class BaseWalk(Generic[T]):
-    """What all ways of walking have."""
+    """Base of the iterators over a list."""
 
-    def __init__(self, route: Reader[T], key: str | None) -> None:
-        self._route: Reader[T] = route
-        self._key: Final = key
-        self._turns: Final = SingleTaskGuard("walk")
+    def __init__(self, reader: Reader[T], fingerprint: str | None) -> None:
+        self._reader: Reader[T] = reader
+        self._fingerprint: Final = fingerprint
+        self._guard: Final = SingleTaskGuard("walk")
 
     @property
     def page(self) -> Page[T]:
-        """The page that was read last: its `total` tells how far the walk has to go."""
-        return self._route.page
+        """The current page. Its `total` is the number of items in the list."""
+        return self._reader.page
 
     @property
     def report(self) -> WalkReport:
-        """What it has met so far."""
-        courses = [strand.pager for strand in self._route.strands]
+        """Counts of this walk so far."""
+        pagers = [reader.pager for reader in self._reader.list_readers]
         return WalkReport(
-            pages=sum(each.pages for each in courses),
-            duplicates=sum(each.duplicates for each in courses),
-            re_reads=sum(each.re_reads for each in courses),
-            suspected_gaps=sum(each.suspected_gaps for each in courses),
-            passes=max((each.passes for each in courses), default=0),
+            pages=sum(pager.pages for pager in pagers),
+            duplicates=sum(pager.duplicates for pager in pagers),
+            re_reads=sum(pager.re_reads for pager in pagers),
+            suspected_gaps=sum(pager.suspected_gaps for pager in pagers),
+            passes=max((pager.passes for pager in pagers), default=0),
         )
 
     @property
     def cursor(self) -> str | None:
-        """With what `list(..., cursor=...)` goes on after the last item, in another process, say; None where it takes none.
+        """Position after the last item, for `list(..., cursor=...)`, also in another process; None if the list takes none.
 
-        It is short (of a list that is split and sorted, so much for each part), safe in a URL, and has no ids in it, only
-        digests of the last page's. So a walk that goes on from it drops what came last, but cannot know what came long
-        ago: where more rows than a page were inserted in the meantime, or all of the last page was deleted, or two parts
-        of a list that is split have an item, it may hand out an item again. Where the list was walked to its end, and is
-        being walked again for what was missed, a cursor is at the end.
+        A cursor is short (if the list is split and sorted, that holds for each part) and safe in a URL. It contains no
+        ids, only digests of the last page's ids. So a walk that resumes from it drops the items of that page, but does
+        not know earlier ones. It may return an item again if more rows than a page were inserted in the meantime, if
+        all rows of the last page were deleted, or if two parts of a split list contain the item. If the first pass has
+        ended and another one looks for missed items, the cursor is at the end.
         """
-        return None if self._key is None else encode_cursor(self._key, *self._route.positions())
+        return None if self._fingerprint is None else encode_cursor(self._fingerprint, *self._reader.positions())
 
     async def _next_reader(self) -> ListReader[T]:
-        """A step: the one that has what comes next."""
-        self._turns.enter()
+        self._guard.enter()
         try:
-            return await self._route.next_reader()
+            return await self._reader.next_reader()
         except StopAsyncIteration:
             raise
         except Exception as error:
             self._attach_cursor(error)
             raise
         finally:
-            self._turns.exit()
+            self._guard.exit()
 
     def _attach_cursor(self, error: Exception) -> None:
-        """A step has ended with that."""
         if isinstance(error, CoachingError):
             error.cursor = self.cursor
 
 
 class ItemWalk(BaseWalk[T], AsyncIterator[T]):
-    """Steps over items."""
+    """Base of the iterators over items."""
 
     _current: ListReader[T] | None = None
-    """The one that comes next for as long as it has an item in hand; most steps are taken by it alone."""
+    """The list reader whose buffered items come next. Most steps need nothing else."""
 
     async def __anext__(self) -> T:
-        strand = self._current
-        if strand is not None and strand.has_buffered():
-            self._turns.check()
+        reader = self._current
+        if reader is not None and reader.has_buffered():
+            self._guard.check()
         else:
-            strand = await self._next_reader()
-            self._current = strand if self._route.yields_whole_pages else None
-        return strand.take()
+            reader = await self._next_reader()
+            self._current = reader if self._reader.yields_whole_pages else None
+        return reader.take()
 
-    async def take_batch(self, most: int | None) -> Sequence[T]:
-        """As many items as one step gives, and not more than `most`; nothing at the end."""
+    async def take_batch(self, limit: int | None) -> Sequence[T]:
+        """Return the items that are buffered after one step, up to `limit`; none at the end."""
         try:
-            strand = await self._next_reader()
+            reader = await self._next_reader()
         except StopAsyncIteration:
             return ()
-        return strand.take_batch(most if self._route.yields_whole_pages else 1)
+        return reader.take_batch(limit if self._reader.yields_whole_pages else 1)
 
 
 class Walk(ItemWalk[T]):
-    """A walk over the items of a list, each once. After an error the next step goes on at the same item."""
+    """Async iterator over the items of a list, each once. After an error the next step continues at the same item."""
 
 
 class PageWalk(BaseWalk[T], AsyncIterator[Page[T]]):
-    """A walk over the pages of a list, with what is new on each. After an error the next step goes on at the same page.
+    """Async iterator over the pages of a list, each with its new items. After an error the next step continues at the same page.
 
-    Where the list was split, it goes through one part after the other, whatever the order.
+    If the list was split, it reads one part after the other, even if the listing has an order.
     """
 
     async def __anext__(self) -> Page[T]:
@@ -132,29 +130,29 @@ class PageWalk(BaseWalk[T], AsyncIterator[Page[T]]):
 
 
 class Stream(ItemWalk[T]):
-    """The items of a list, each once and in its order, while pages are read ahead: `async with` it, then `async for` over it.
+    """Async iterator over the items of a list, each once and in order, with prefetch: `async with` it, then `async for` over it.
 
-    Leaving the block ends what is in flight. After an error it is over: its `cursor` tells where another one goes on.
+    Leaving the block cancels the reads in flight. An error ends the stream; another one can resume from its `cursor`.
     """
 
-    def __init__(self, route: Reader[T], ahead: Prefetcher[T], key: str | None) -> None:
-        super().__init__(route, key)
-        self._ahead = ahead
+    def __init__(self, reader: Reader[T], prefetcher: Prefetcher[T], fingerprint: str | None) -> None:
+        super().__init__(reader, fingerprint)
+        self._prefetcher = prefetcher
         self._tasks: ErrorCollectingTaskGroup | None = None
         self._problem: str | None = "a stream is used inside its block: async with listing.stream() as items"
 
     @property
     def report(self) -> WalkReport:
-        """What it has met so far. What was read ahead in vain counts as read again."""
-        found, wasted = super().report, self._ahead.wasted
-        return attrs.evolve(found, pages=found.pages + wasted, re_reads=found.re_reads + wasted)
+        """Counts of this stream so far. Prefetched pages that were discarded count as read again."""
+        report, wasted = super().report, self._prefetcher.wasted
+        return attrs.evolve(report, pages=report.pages + wasted, re_reads=report.re_reads + wasted)
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             raise ClientMisuse("a stream is used once: make another one")
         self._tasks = ErrorCollectingTaskGroup()
         await self._tasks.__aenter__()
-        self._ahead.tasks, self._problem = self._tasks, None
+        self._prefetcher.tasks, self._problem = self._tasks, None
         return self
 
     async def __aexit__(
@@ -165,15 +163,15 @@ class Stream(ItemWalk[T]):
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(exc_type, exc, traceback)
 
-    async def _strand(self) -> ListReader[T]:
+    async def _next_reader(self) -> ListReader[T]:
         if self._problem is not None:
             raise ClientMisuse(self._problem)
         return await super()._next_reader()
 
-    def _failed(self, error: Exception) -> None:
+    def _attach_cursor(self, error: Exception) -> None:
         super()._attach_cursor(error)
         self._end("this stream ended with an error: its cursor tells where another one goes on")
 
     def _end(self, problem: str) -> None:
-        """No more steps, not even those by what is in hand."""
+        """Refuse all further steps, those over buffered items included."""
         self._problem, self._current = problem, None

@@ -1,4 +1,4 @@
-"""Lists: walking pages so that nobody has to see them."""
+"""Listings: lists of the service, whose pagination is hidden behind async iterators."""
 
 import math
 from collections.abc import Awaitable, Callable, Container, Sequence
@@ -17,56 +17,56 @@ from .cursor import START, Position, decode_cursor
 from .iterators import ItemWalk, PageWalk, Stream, Walk
 from .pages import PageRequest, PageResult
 from .prefetch import Prefetcher
-from .readers import ChainedReader, Reader, ReadPage, combine, list_readers
+from .readers import ChainedReader, Reader, ReadPage, combine, make_list_readers
 
 __all__ = ["Consistency", "Listing", "Plan", "WalkOptions"]
 
 T = TypeVar("T")
 
 FetchPage: TypeAlias = Callable[[int, int], Awaitable[Page[T]]]
-"""Reads page `number` with `size` entities a page."""
+"""Reads page `number`, with `size` entities per page."""
 
 
 Consistency: TypeAlias = Literal["default", "verify"]
 
 
 class WalkOptions(TypedDict, total=False):
-    """How a list is walked that has cursors."""
+    """Options of a walk over a list that has cursors."""
 
     cursor: str | None
-    """Where to go on; None begins afresh."""
+    """Where to resume; None starts at the first item."""
     consistency: Consistency
 
 
 @attrs.frozen(eq=False, repr=False)
 class Plan(Value):
-    """What reading a list will take, as far as that can be known without asking."""
+    """Estimate of what reading a list takes, made without a request."""
 
     requests: int
-    """At least. Retries, and pages that are read again because the list changes, come on top."""
+    """Minimum number of requests. Retries, and pages that are read again because the list changes, come on top."""
     chunks: int
-    """The lists that it is split into, because it has so many ids."""
+    """Number of lists that it is split into, because it was given many ids."""
     seconds: float
-    """How long the client's rate limit holds them up, if nothing else is sent. The time of the answers comes on top."""
+    """Seconds that the client's rate limit delays them, if nothing else is sent. The time of the responses comes on top."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class Listing(Value, Generic[T]):
-    """A list on the service. It does nothing until it is used, and may be used again: each walk starts afresh.
+    """A list of the service. It sends nothing until it is used. It can be used again: each walk starts from the beginning.
 
-    Every way of using it needs the permission, and raises the errors, of the method that made it. Where the list changes
-    while it is walked, each item comes once all the same, and none that lasts is missed: pages are read again as soon as
-    rows may have moved to where the walk has been. What cannot be seen is a delete and an insert between two reads that
-    leave the total as it was, and no row where it would show; `consistency="verify"` walks the list until two walks agree.
+    All its methods need the permission, and raise the errors, of the method that made it. If the list changes during a
+    walk, each item is still returned once, and no item that stays in the list is missed, because pages are read again when
+    rows may have moved to a place that was read. One change cannot be seen: a delete and an insert between two reads that
+    leave the total unchanged and shift no row that is read. `consistency="verify"` reads the list until two passes agree.
     """
 
     _fetchers: tuple[FetchPage[T], ...] = attrs.field(repr=False)
-    """What the list is split into."""
+    """Reads the pages of each list that it is split into."""
     _page_size: int
     _fingerprint: str | None = attrs.field(alias="key", default=None, kw_only=True, repr=False)
-    """What its cursors are known by; None where it takes none."""
+    """Identifies its cursors; None if it takes none."""
     _order: SortOrder | None = attrs.field(alias="order", default=None, kw_only=True)
-    """What its chunks are merged by."""
+    """Order in which its chunks are merged."""
     _cursor: str | None = attrs.field(alias="cursor", default=None, kw_only=True)
     _consistency: Consistency = attrs.field(alias="consistency", default="default", kw_only=True)
     _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True, repr=False)
@@ -78,73 +78,76 @@ class Listing(Value, Generic[T]):
             raise ValueError('consistency is "default" or "verify"')
         if self._cursor is not None and self._consistency == "verify":
             raise ValueError("verify needs to know every item that was handed out, which a cursor does not tell")
-        starts: tuple[Position | None, ...] = (START,) * len(self._fetchers)
+        start_positions: tuple[Position | None, ...] = (START,) * len(self._fetchers)
         if self._cursor is not None:
-            starts = decode_cursor(self._cursor, self._fingerprint or "", len(self._fetchers))
-        object.__setattr__(self, "_start_positions", starts)
+            start_positions = decode_cursor(self._cursor, self._fingerprint or "", len(self._fetchers))
+        object.__setattr__(self, "_start_positions", start_positions)
 
     def __aiter__(self) -> Walk[T]:
-        """Walk the items, one page at a time. `break` needs no cleanup."""
+        """Return a walk over the items, one page at a time. `break` needs no cleanup."""
         return self.walk()
 
     def walk(self, *, seen: Container[str] = ()) -> Walk[T]:
-        """Walk the items, but for those whose ids were `seen`: what was handed out before a cursor, say.
+        """Return a walk over the items whose ids are not in `seen`, which can hold the ids returned before a cursor.
 
-        A cursor alone knows the last page that was handed out. With all of it, a walk that goes on hands out each item once
+        A cursor knows only the page that was returned last. With all ids in `seen`, a resumed walk returns each item once,
         however the list has changed in the meantime.
 
-        Raises `TypeError` where `seen` is a lone id.
+        Raises `TypeError` if `seen` is a single id.
         """
         if isinstance(seen, str):
             raise TypeError("seen is a set of ids, and not one id")
         return Walk(self._reader(self._page_readers(), seen), self._fingerprint)
 
     def pages(self) -> PageWalk[T]:
-        """Walk the pages instead of the items. What came before is not on them."""
-        found = list_readers(
-            self._page_readers(), self._start_positions, (), until_agreed=self._consistency == "verify"
+        """Return a walk over the pages. Items of earlier pages are left out of them."""
+        readers = make_list_readers(
+            self._page_readers(), self._start_positions, (), verify=self._consistency == "verify"
         )
-        return PageWalk(ChainedReader(found), self._fingerprint)
+        return PageWalk(ChainedReader(readers), self._fingerprint)
 
     def stream(self, concurrency: int = 8) -> Stream[T]:
-        """Walk the items while up to `concurrency` pages are read at once.
+        """Return a stream of the items, which reads up to `concurrency` pages at once (prefetch).
 
             async with listing.stream() as items:
                 async for item in items: ...
 
-        The order is that of the list. Up to twice as many pages are kept until they are wanted, so that one which is slow
-        to come holds up nobody, and a slow reader stops the reading; leaving the block ends what is in flight. After an
-        error the stream is over: go on with the error's `cursor`. Use it in the task that opened it, and not inside a
-        generator of your own: there, walk the list itself.
+        The order is that of the list. Up to twice as many pages are buffered, so that one slow page does not block the
+        later ones; a slow consumer pauses the reads (backpressure). Leaving the block cancels the reads in flight. An error
+        ends the stream: resume from the error's `cursor`. Use it in the task that opened it, and not inside a generator of
+        your own: there, iterate over the listing itself.
 
-        Raises `ValueError` for a `concurrency` below 1.
+        Raises `ValueError` if `concurrency` is below 1.
         """
         _validate_count("concurrency", concurrency)
         return self._stream(concurrency, None)
 
     def _stream(self, concurrency: int, limit: int | None) -> Stream[T]:
         is_merged = self._order is not None and len(self._fetchers) > 1
-        ahead = Prefetcher(self._page_readers(), self._start_positions, concurrency, limit, is_merged=is_merged)
-        return Stream(self._reader(ahead.page_readers(), ()), ahead, self._fingerprint)
+        prefetcher = Prefetcher(self._page_readers(), self._start_positions, concurrency, limit, is_merged=is_merged)
+        return Stream(self._reader(prefetcher.page_readers(), ()), prefetcher, self._fingerprint)
 
     async def first(self) -> T | None:
-        """The first item, or None where the list is empty. One request, one entity; more where the list is split."""
-        one = attrs.evolve(self, page_size=1) if self._cursor is None else self
-        readers = [_page_reader(fetch, one._page_size) for fetch in one._fetchers]  # noqa: SLF001 # a Listing, too
-        walk = Walk(one._reader(readers, ()), self._fingerprint)  # noqa: SLF001 # a Listing, too
+        """Return the first item, or None if the list is empty.
+
+        Sends one request for one entity; more if the list is split.
+        """
+        listing = attrs.evolve(self, page_size=1) if self._cursor is None else self
+        readers = [_page_reader(fetch, listing._page_size) for fetch in listing._fetchers]  # noqa: SLF001 # a Listing, too
+        walk = Walk(listing._reader(readers, ()), self._fingerprint)  # noqa: SLF001 # a Listing, too
         return await anext(walk, None)
 
     async def total(self) -> int | None:
-        """How many items the service counts, or None where it does not tell, or the list is split.
+        """Return the number of items that the service reports, or None if it reports none or the list is split.
 
-        One request, one entity.
+        Sends one request for one entity.
         """
         return (await self._fetchers[0](1, 1)).total if len(self._fetchers) == 1 else None
 
     async def collect(self, limit: int | None = None, concurrency: int = 1) -> list[T]:
-        """All items, or the first `limit`, as a list; with a `concurrency`, up to so many pages are read at once.
+        """Return all items, or the first `limit`, as a list. Reads up to `concurrency` pages at once.
 
-        When a page cannot be read, the error's `partial` has what came before, and its `cursor` where to go on.
+        If a page cannot be read, the error's `partial` has the items before it, and its `cursor` the place to resume.
         """
         if limit is not None:
             _validate_count("limit", limit, at_least=0)
@@ -164,12 +167,12 @@ class Listing(Value, Generic[T]):
         return items
 
     def plan(self, items: int | None = None) -> Plan:
-        """What reading this list takes, without asking: for so many `items`, or else at least.
+        """Return an estimate of what reading this list takes for that many `items`, or else the minimum. Sends nothing.
 
-        It cannot know how many items there are, how they are spread over the parts of a list that is split, whether the
-        service caps the size of a page, and what else is sent in the meantime.
+        It does not know how many items there are, how they are spread over the parts of a split list, whether the service
+        limits the page size, and what else is sent in the meantime.
 
-        Raises `ValueError` for negative `items`.
+        Raises `ValueError` if `items` is negative.
         """
         if items is not None and items < 0:
             raise ValueError("items must not be negative")
@@ -180,23 +183,24 @@ class Listing(Value, Generic[T]):
     def _page_readers(self) -> list[ReadPage[T]]:
         return [_with_bulk_priority(_page_reader(fetch, self._page_size)) for fetch in self._fetchers]
 
-    def _reader(self, reads: Sequence[ReadPage[T]], seen: Container[str]) -> Reader[T]:
+    def _reader(self, page_readers: Sequence[ReadPage[T]], seen: Container[str]) -> Reader[T]:
         return combine(
-            list_readers(reads, self._start_positions, seen, until_agreed=self._consistency == "verify"), self._order
+            make_list_readers(page_readers, self._start_positions, seen, verify=self._consistency == "verify"),
+            self._order,
         )
 
 
 def _page_reader(fetch: FetchPage[T], size: int) -> ReadPage[T]:
-    async def read(ask: PageRequest) -> PageResult[T]:
-        return PageResult(await fetch(ask.number, size))
+    async def read(request: PageRequest) -> PageResult[T]:
+        return PageResult(await fetch(request.number, size))
 
     return read
 
 
-def _with_bulk_priority(read: ReadPage[T]) -> ReadPage[T]:
-    async def read_in_bulk(ask: PageRequest) -> PageResult[T]:
+def _with_bulk_priority(read_page: ReadPage[T]) -> ReadPage[T]:
+    async def read_in_bulk(request: PageRequest) -> PageResult[T]:
         with bulk_priority():
-            return await read(ask)
+            return await read_page(request)
 
     return read_in_bulk
 

@@ -1,4 +1,4 @@
-"""What a walk and its course say to each other: pages that are wanted, and what is new on them."""
+"""Messages between the pager and its readers: page requests, page results, and the new items of a page."""
 
 from collections.abc import Generator, Sequence
 from typing import Generic, TypeAlias, TypeVar
@@ -27,47 +27,50 @@ T = TypeVar("T")
 
 @attrs.define(repr=False)
 class PageRequest:
-    """A page is wanted. One that `is_current` is read now: what was read ahead will not do."""
+    """Request of the pager for one page."""
 
     number: int
-    is_current: bool = False
+    must_be_fresh: bool = False
+    """Whether the page has to be read now, because one that was prefetched may be outdated."""
 
 
 @attrs.define(eq=False, repr=False)
 class PageResult(Generic[T]):
-    """The page that was wanted; not `is_current` where it was read ahead."""
+    """The page that was requested."""
 
     page: Page[T]
-    is_current: bool = True
+    is_fresh: bool = True
+    """Whether it was read on request; False if it was prefetched or kept."""
 
 
 @attrs.define(eq=False, repr=False)
 class NewItems(Generic[T]):
-    """What is new on a page, and where it stood."""
+    """The items of a page that were not returned before, and what a cursor needs to know of them."""
 
     page: Page[T]
     items: Sequence[T]
     rows: Sequence[int]
-    """Of each of `items`, counted in the whole list."""
+    """Row of each of `items` in the whole list."""
     end: int
     """The row after the page."""
     size: int
+    """Rows per page."""
     previous_ids: Sequence[str | None]
-    """Ids that stood before the page."""
+    """Ids of the rows before the page."""
     digests: Sequence[str]
-    """The same, where no more is known of them."""
+    """Digests of the rows before the page, where their ids are not known."""
     digest_count: int
-    """As many of them a cursor has."""
+    """Maximum number of digests in a cursor."""
     passes: int
-    """In which pass over the list."""
+    """Number of the pass, from 1."""
     gaps: int
-    """Changes so far that this pass has no explanation for."""
+    """Unexplained changes so far in this pass."""
 
-    def position(self, handed_out: int) -> Position:
-        """Where the walk is after so many of the items."""
-        row = self.rows[handed_out] if handed_out < len(self.items) else self.end
+    def position(self, returned: int) -> Position:
+        """Return the position of the walk after the first `returned` of the items."""
+        row = self.rows[returned] if returned < len(self.items) else self.end
         ids = [*self.previous_ids, *ids_of(self.page)[: row - self.end + self.size]]
-        digests = dict.fromkeys([*self.digests, *(id_digest(each) for each in ids if each is not None)])
+        digests = dict.fromkeys([*self.digests, *(id_digest(id_) for id_ in ids if id_ is not None)])
         return Position(row, self.size, total_of(self.page), tuple(digests)[-self.digest_count :], gaps=self.gaps)
 
 
@@ -81,21 +84,21 @@ PagerSearch: TypeAlias = Generator[PageRequest | NewItems[T], PageResult[T] | No
 
 
 def ids_of(page: Page[T]) -> list[str | None]:
-    """The ids of its items, which those of some lists have not."""
-    return [getattr(each, "id", None) for each in page.entities]
+    """Return the ids of the page's items; the items of some lists have none."""
+    return [getattr(item, "id", None) for item in page.entities]
 
 
 def total_of(page: Page[T]) -> int | None:
-    """How many items it says there are, where that can be."""
+    """Return the number of items in the list, or None if the page has no total or an impossible one."""
     return None if page.total is None or page.total < len(page.entities) else page.total
 
 
 def page_count_of(page: Page[T]) -> int | None:
-    """How many pages it says there are, where that can be."""
+    """Return the number of pages in the list, or None if the page has no count or an impossible one."""
     return None if page.page_count is None or page.page_count < bool(page.entities) else page.page_count
 
 
 def last_page_of(page: Page[T], size: int) -> int | None:
-    """The number of the last page, as far as it tells."""
+    """Return the number of the last page, by the page count or else by the total; None if the page has neither."""
     count, total = page_count_of(page), total_of(page)
     return -(-total // size) if count is None and total is not None else count

@@ -1,6 +1,6 @@
-"""Streams: walks that read pages ahead, several at once, and give the items in the order of the list all the same."""
+"""Prefetch: pages are read ahead of the consumer, several at once, and returned in the order of the list."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import anyio
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @attrs.define(eq=False, repr=False)
 class PrefetchedPage(Generic[T]):
-    """A page that is read ahead, or why it could not be."""
+    """A page that is being prefetched, with its error if it fails."""
 
     ready: anyio.Event = attrs.field(factory=anyio.Event)
     page: Page[T] | None = None
@@ -29,155 +29,158 @@ class PrefetchedPage(Generic[T]):
 
 @attrs.define(eq=False, repr=False)
 class PrefetchQueue(Generic[T]):
-    """How far one list is read."""
+    """Pages of one list that are prefetched, and the range of those to come."""
 
-    read: ReadPage[T]
+    read_page: ReadPage[T]
     requested: int
-    """The furthest page that the walk has asked for."""
+    """The furthest page that the pager has requested."""
     last_page: int
-    """The last page there is, as far as that is known."""
+    """The last page of the list, as far as known."""
     last_requested: int = 0
-    """The page that it asked for last."""
-    slots: dict[int, PrefetchedPage[T]] = attrs.field(factory=dict[int, PrefetchedPage[T]])
+    """The page that the pager requested last."""
+    pages: dict[int, PrefetchedPage[T]] = attrs.field(factory=dict[int, PrefetchedPage[T]])
 
     def next(self) -> int | None:
-        """The page that comes after all that are read or being read."""
+        """Return the number of the next page to prefetch; None if there is none."""
         number = self.requested + 1
-        while number in self.slots:
+        while number in self.pages:
             number += 1
         return number if number <= self.last_page else None
 
+    def pages_of_other_total(self, total: int | None) -> list[int]:
+        """Return the numbers of the pages that have arrived with another total, and are therefore outdated."""
+        return [number for number, item in self.pages.items() if item.page is not None and item.page.total != total]
+
 
 class Prefetcher(Generic[T]):
-    """Reads ahead of a walk, in tasks of its own, at most `width` at once.
+    """Reads pages ahead of the pager, in tasks of its own, up to `concurrency` at once.
 
-    Twice as many are under way or kept until they are wanted: so one that is slow does not hold up all that come after it.
+    Up to twice as many pages are in flight or waiting for the consumer, so that one slow page does not block the later ones.
     """
 
     def __init__(
         self,
-        reads: Sequence[ReadPage[T]],
-        starts: Sequence[Position | None],
-        width: int,
+        page_readers: Sequence[ReadPage[T]],
+        start_positions: Sequence[Position | None],
+        concurrency: int,
         limit: int | None = None,
         *,
         is_merged: bool,
     ) -> None:
         self.tasks: ErrorCollectingTaskGroup | None = None
-        """Where its tasks live."""
-        self._lanes = [_prefetch_queue(read, start) for read, start in zip(reads, starts, strict=True)]
-        self._width = width
+        """Task group of the fetches; no page is prefetched while it is None."""
+        self._queues = [
+            _prefetch_queue(read_page, start) for read_page, start in zip(page_readers, start_positions, strict=True)
+        ]
+        self._concurrency = concurrency
         self._limit = limit
-        """As many items will do, and no page is read ahead that is beyond them; None for all."""
-        self._begun = 0
-        """Pages."""
+        """Number of items that the consumer wants. Pages beyond them are not prefetched. None for all."""
+        self._requested_pages = 0
         self._is_merged = is_merged
-        self._semaphore = anyio.Semaphore(width, fast_acquire=True)
-        self._size = 1
-        """Items on a page."""
+        self._semaphore = anyio.Semaphore(concurrency, fast_acquire=True)
+        self._page_size = 1
         self._has_failed = False
         self.wasted = 0
-        """Pages that were read ahead, and of no use because the list had changed by then."""
+        """Prefetched pages that were discarded because the list had changed."""
 
     def page_readers(self) -> list[ReadPage[T]]:
-        """What reads the pages of each list."""
-        return [self._read_of(lane) for lane in self._lanes]
+        """Return a function for each list that reads its pages with prefetch."""
+        return [self._page_reader_of(queue) for queue in self._queues]
 
-    def _read_of(self, lane: PrefetchQueue[T]) -> ReadPage[T]:
-        async def read(ask: PageRequest) -> PageResult[T]:
-            return await self._read(lane, ask)
+    def _page_reader_of(self, queue: PrefetchQueue[T]) -> ReadPage[T]:
+        async def read(request: PageRequest) -> PageResult[T]:
+            return await self._read(queue, request)
 
         return read
 
-    async def _read(self, lane: PrefetchQueue[T], ask: PageRequest) -> PageResult[T]:
+    async def _read(self, queue: PrefetchQueue[T], request: PageRequest) -> PageResult[T]:
         if not self._is_merged:
-            for left in self._lanes[: self._lanes.index(lane)]:
-                self._discard(left, lambda _: True)
-        if ask.is_current and (ask.number == 1 or ask.number != lane.last_requested):  # it begins afresh
-            self._discard(lane, lambda _: True)
-            lane.requested = 0
-        lane.requested = max(lane.requested, ask.number)
-        slot = lane.slots.get(ask.number)
-        if slot is None:
-            self._begun += 1
-            page = await self._fetch(lane, ask.number)
-            self._discard(lane, lambda each: each.page is not None and each.page.total != page.total)  # they are older
+            for earlier in self._queues[: self._queues.index(queue)]:
+                self._discard(earlier, list(earlier.pages))
+        if request.must_be_fresh and (request.number == 1 or request.number != queue.last_requested):
+            self._discard(queue, list(queue.pages))  # the pager starts another pass, or the page size has changed
+            queue.requested = 0
+        queue.requested = max(queue.requested, request.number)
+        prefetched = queue.pages.get(request.number)
+        if prefetched is None:
+            self._requested_pages += 1
+            page = await self._fetch(queue, request.number)
+            self._discard(queue, queue.pages_of_other_total(page.total))
         else:
-            page = await _wait_for_page(slot)
-            lane.slots.pop(ask.number, None)
-        lane.last_requested = ask.number
-        self._page_arrived(lane, page)
-        return PageResult(page, is_current=slot is None)
+            page = await _wait_for_page(prefetched)
+            queue.pages.pop(request.number, None)
+        queue.last_requested = request.number
+        self._page_arrived(queue, page)
+        return PageResult(page, is_fresh=prefetched is None)
 
-    def _discard(self, lane: PrefetchQueue[T], which: Callable[[PrefetchedPage[T]], bool]) -> None:
-        """Forget pages that are of no use any more."""
-        for number in [number for number, slot in lane.slots.items() if which(slot)]:
-            del lane.slots[number]
-            self.wasted += 1
+    def _discard(self, queue: PrefetchQueue[T], numbers: Sequence[int]) -> None:
+        for number in numbers:
+            del queue.pages[number]
+        self.wasted += len(numbers)
 
-    async def _fetch(self, lane: PrefetchQueue[T], number: int) -> Page[T]:
+    async def _fetch(self, queue: PrefetchQueue[T], number: int) -> Page[T]:
         async with self._semaphore:
-            return (await lane.read(PageRequest(number))).page
+            return (await queue.read_page(PageRequest(number))).page
 
-    def _page_arrived(self, lane: PrefetchQueue[T], page: Page[T]) -> None:
-        """Now that the page is there, there may be more to read."""
+    def _page_arrived(self, queue: PrefetchQueue[T], page: Page[T]) -> None:
+        """Learn from the page how many there are, and prefetch more."""
         size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(page.entities))
         last = last_page_of(page, size)
-        lane.last_page = lane.requested if last is None else max(1, last)
-        for beyond in [each for each in lane.slots if each > lane.last_page]:
-            del lane.slots[beyond]
-        self._size = size
+        queue.last_page = queue.requested if last is None else max(1, last)
+        for number in [number for number in queue.pages if number > queue.last_page]:
+            del queue.pages[number]
+        self._page_size = size
         self._start_fetches()
 
     def _start_fetches(self) -> None:
-        """Read what comes next, as far as there are places and room for it."""
-        while self.tasks is not None and not self._has_failed and self._below_limit() and self._wants_more(self._size):
-            waiting = [(each, number) for each in self._lanes if (number := each.next()) is not None]
+        """Start fetching pages until a limit is reached."""
+        while self.tasks is not None and not self._has_failed and self._below_limit() and self._wants_more():
+            waiting = [(queue, number) for queue in self._queues if (number := queue.next()) is not None]
             if not waiting:
                 return
             try:
-                self._semaphore.acquire_nowait()  # here, so that they are taken in the order of the pages
+                self._semaphore.acquire_nowait()  # here and not in the task, so that pages are fetched in their order
             except anyio.WouldBlock:
                 return
-            lane, number = (
-                min(waiting, key=lambda each: each[1] - each[0].last_requested) if self._is_merged else waiting[0]
+            queue, number = (
+                min(waiting, key=lambda item: item[1] - item[0].last_requested) if self._is_merged else waiting[0]
             )
-            slot = lane.slots[number] = PrefetchedPage[T]()
-            self._begun += 1
-            self.tasks.start_soon(self._fetch_into, lane, number, slot)
+            prefetched = queue.pages[number] = PrefetchedPage[T]()
+            self._requested_pages += 1
+            self.tasks.start_soon(self._fetch_into, queue, number, prefetched)
 
     def _below_limit(self) -> bool:
-        return sum(len(each.slots) for each in self._lanes) < 2 * self._width
+        return sum(len(queue.pages) for queue in self._queues) < 2 * self._concurrency
 
-    def _wants_more(self, size: int) -> bool:
-        return self._limit is None or self._begun * size < self._limit
+    def _wants_more(self) -> bool:
+        return self._limit is None or self._requested_pages * self._page_size < self._limit
 
-    async def _fetch_into(self, lane: PrefetchQueue[T], number: int, slot: PrefetchedPage[T]) -> None:
-        """Read a page, from a place that was taken for it."""
+    async def _fetch_into(self, queue: PrefetchQueue[T], number: int, prefetched: PrefetchedPage[T]) -> None:
+        """Fetch a page. The caller has acquired the semaphore."""
         try:
-            slot.page = (await lane.read(PageRequest(number))).page
-        except Exception as error:  # noqa: BLE001 # raised when it is its turn
-            slot.error = error
+            prefetched.page = (await queue.read_page(PageRequest(number))).page
+        except Exception as error:  # noqa: BLE001 # raised when the pager requests the page
+            prefetched.error = error
             self._has_failed = True
         finally:
             self._semaphore.release()
-        if slot.page is not None and lane.slots.get(number) is slot:
-            self._page_arrived(lane, slot.page)
+        if prefetched.page is not None and queue.pages.get(number) is prefetched:
+            self._page_arrived(queue, prefetched.page)
         else:
             self._start_fetches()
-        slot.ready.set()
+        prefetched.ready.set()
 
 
-async def _wait_for_page(slot: PrefetchedPage[T]) -> Page[T]:
-    await slot.ready.wait()
-    if slot.error is not None:
-        raise slot.error
-    assert slot.page is not None  # noqa: S101 # it is ready
-    return slot.page
+async def _wait_for_page(prefetched: PrefetchedPage[T]) -> Page[T]:
+    await prefetched.ready.wait()
+    if prefetched.error is not None:
+        raise prefetched.error
+    assert prefetched.page is not None  # noqa: S101 # the event is set
+    return prefetched.page
 
 
-def _prefetch_queue(read: ReadPage[T], start: Position | None) -> PrefetchQueue[T]:
+def _prefetch_queue(read_page: ReadPage[T], start: Position | None) -> PrefetchQueue[T]:
     if start is None:
-        return PrefetchQueue(read, requested=0, last_page=0)
-    before = start.row // start.size if start.size else 0
-    return PrefetchQueue(read, requested=before, last_page=before + 1, last_requested=before)
+        return PrefetchQueue(read_page, requested=0, last_page=0)
+    pages_before = start.row // start.size if start.size else 0
+    return PrefetchQueue(read_page, requested=pages_before, last_page=pages_before + 1, last_requested=pages_before)

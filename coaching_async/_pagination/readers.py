@@ -1,4 +1,4 @@
-"""The ways through what may be several lists on the service: one after the other, or merged."""
+"""Readers: they fetch the pages that a pager requests, and combine the lists of a split listing, chained or merged."""
 
 from collections.abc import Awaitable, Callable, Container, Sequence
 from heapq import heappop, heappush
@@ -14,7 +14,7 @@ from .deduplication import SeenIds
 from .pager import Pager
 from .pages import NewItems, PageRequest, PageResult
 
-__all__ = ["ChainedReader", "ListReader", "MergedReader", "ReadPage", "Reader", "combine", "list_readers"]
+__all__ = ["ChainedReader", "ListReader", "MergedReader", "ReadPage", "Reader", "combine", "make_list_readers"]
 
 T = TypeVar("T")
 
@@ -22,181 +22,188 @@ ReadPage: TypeAlias = Callable[[PageRequest], Awaitable[PageResult[T]]]
 
 
 class ListReader(Generic[T]):
-    """One list of the service being walked: its course, and the batch in hand."""
+    """Reads one list of the service, and buffers the new items of the current page."""
 
-    def __init__(self, course: Pager[T], start: Position | None, read: ReadPage[T]) -> None:
-        self.pager = course
+    def __init__(self, pager: Pager[T], start: Position | None, read_page: ReadPage[T]) -> None:
+        self.pager = pager
         self.page: Page[T] | None = None
-        """The one that was read last."""
+        """The current page."""
         self._start = start
-        self._read = read
-        self._steps = course.run()
+        self._read_page = read_page
+        self._steps = pager.run()
         self._step: PageRequest | NewItems[T] | None
         self._advance(None)
         self._batch: NewItems[T] | None = None
         self._items: Sequence[T] = ()
-        """Those of the batch."""
+        """Items of the batch."""
         self._returned = 0
 
     async def fetch_next(self) -> bool:
-        """Whether there is an item to take; reads pages until one is there. After an error it may be asked again."""
+        """Read pages until an item is buffered; return False at the end. After an error it can be called again."""
         while not self.has_buffered():
             step = self._step
             if step is None:
                 return False
             if isinstance(step, PageRequest):
-                self._advance(await self._read(step))
+                self._advance(await self._read_page(step))
             else:
                 self._batch, self._items, self._returned, self.page = step, step.items, 0, step.page
                 self._advance(None)
         return True
 
     def has_buffered(self) -> bool:
-        """Whether there is one in hand."""
+        """Return whether an item is buffered."""
         return self._returned < len(self._items)
 
-    def _advance(self, answer: PageResult[T] | None) -> None:
+    def _advance(self, result: PageResult[T] | None) -> None:
         try:
-            self._step = self._steps.send(answer)
+            self._step = self._steps.send(result)
         except StopIteration:
             self._step = None
 
     def peek(self) -> T:
-        """The next item, while there is one."""
+        """Return the next buffered item, and keep it in the buffer."""
         return self._items[self._returned]
 
     def take(self) -> T:
-        """Hand out the next item."""
+        """Return the next buffered item."""
         item = self._items[self._returned]
         self._returned += 1
         return item
 
-    def take_batch(self, most: int | None) -> Sequence[T]:
-        """Hand out what is in hand, at most so many."""
-        at = self._returned
-        items = self._items[at:] if most is None else self._items[at : at + most]
-        self._returned = at + len(items)
+    def take_batch(self, limit: int | None) -> Sequence[T]:
+        """Return up to `limit` of the buffered items."""
+        first = self._returned
+        items = self._items[first:] if limit is None else self._items[first : first + limit]
+        self._returned = first + len(items)
         return items
 
     def take_page(self) -> Page[T]:
-        """Hand out all items of the page in hand."""
+        """Return the current page with its new items only."""
         batch = self._batch
-        assert batch is not None  # noqa: S101 # has_more() came before
+        assert batch is not None  # noqa: S101 # fetch_next() returned True
         self._returned = len(self._items)
         is_whole = len(self._items) == len(batch.page.entities)
         return batch.page if is_whole else attrs.evolve(batch.page, entities=tuple(self._items))
 
     def position(self) -> Position | None:
-        """Where it is; None at its end."""
+        """Return the position after the items that were returned; None at the end."""
         batch, step = self._batch, self._step
         if batch is None:
             return None if step is None else self._start
-        is_at_the_end = not self.has_buffered()
-        if is_at_the_end and step is None:
+        is_used_up = not self.has_buffered()
+        if is_used_up and step is None:
             return None
-        if batch.passes > 1 or (is_at_the_end and self.pager.passes > 1):
+        if batch.passes > 1 or (is_used_up and self.pager.passes > 1):
             return LATER_PASS
         return batch.position(self._returned)
 
 
-def list_readers(
-    reads: Sequence[ReadPage[T]], starts: Sequence[Position | None], seen: Container[str], *, until_agreed: bool
+def make_list_readers(
+    page_readers: Sequence[ReadPage[T]],
+    start_positions: Sequence[Position | None],
+    seen: Container[str],
+    *,
+    verify: bool,
 ) -> list[ListReader[T]]:
-    """One for each list. An item that two of them have comes once, and what was `seen` does not come at all."""
+    """Return a reader for each list. Together they return each item once, and none whose id is in `seen`."""
     known = SeenIds(seen)
-    found: list[ListReader[T]] = []
-    for read, place in zip(reads, starts, strict=True):
-        start = place
-        if start is not None and start.is_later_pass:  # possible only where all that was handed out is known
+    readers: list[ListReader[T]] = []
+    for read_page, position in zip(page_readers, start_positions, strict=True):
+        start = position
+        if start is not None and start.is_later_pass:  # another pass needs all ids that were returned
             start = START if seen else None
-        found.append(ListReader(Pager(known, start, until_agreed=until_agreed), start, read))
-    return found
+        readers.append(ListReader(Pager(known, start, verify=verify), start, read_page))
+    return readers
 
 
 class Reader(Protocol[T]):
-    """The way through the strands."""
+    """Reads the lists of a listing in some order."""
 
     yields_whole_pages: bool
-    """Whether all that the strand has in hand comes next, and not only the first of it."""
+    """Whether all buffered items of a list reader come next; False if only the first does."""
 
     @property
-    def strands(self) -> Sequence[ListReader[T]]: ...
+    def list_readers(self) -> Sequence[ListReader[T]]: ...
     @property
     def page(self) -> Page[T]: ...
     async def next_reader(self) -> ListReader[T]:
-        """The one that has the next item."""
+        """Return the list reader with the next item buffered. Raises `StopAsyncIteration` at the end."""
         ...
 
     def positions(self) -> tuple[int, list[Position | None]]:
-        """The strand where it is, and the positions in that and some after it."""
+        """Return the index of the current list, and the positions in it and in lists after it."""
         ...
 
 
 class ChainedReader(Generic[T]):
-    """One strand after the other."""
+    """Reads one list after the other."""
 
     yields_whole_pages = True
 
-    def __init__(self, strands: Sequence[ListReader[T]]) -> None:
-        self.strands = strands
+    def __init__(self, list_readers: Sequence[ListReader[T]]) -> None:
+        self.list_readers = list_readers
         self.page: Page[T] = Page(entities=())
-        self._at = 0
+        self._index = 0
 
     async def next_reader(self) -> ListReader[T]:
-        """The one that has the next item."""
-        while self._at < len(self.strands):
-            strand = self.strands[self._at]
-            has_more = await strand.fetch_next()
-            self.page = strand.page or self.page
+        """Return the list reader with the next item buffered. Raises `StopAsyncIteration` at the end."""
+        while self._index < len(self.list_readers):
+            reader = self.list_readers[self._index]
+            has_more = await reader.fetch_next()
+            self.page = reader.page or self.page
             if has_more:
-                return strand
-            self._at += 1
+                return reader
+            self._index += 1
         raise StopAsyncIteration
 
     def positions(self) -> tuple[int, list[Position | None]]:
-        """Which strand it is in, where that is, and where those after it are that were begun by an earlier walk."""
-        found = [each.position() for each in self.strands[self._at :]]
-        while found and found[-1] == START:  # as good as left out, and there may be many
-            found.pop()
-        return self._at, found
+        """Return the index of the current list, and the positions in it and in lists that an earlier walk has begun."""
+        positions = [reader.position() for reader in self.list_readers[self._index :]]
+        while positions and positions[-1] == START:  # the start is the default, and there may be many lists
+            positions.pop()
+        return self._index, positions
 
 
 class MergedReader(Generic[T]):
-    """All strands at once, each in order: the item that is due first comes first. It holds a page of each."""
+    """Merges lists that are sorted by `date_start`. Buffers a page of each."""
 
     yields_whole_pages = False
 
-    def __init__(self, strands: Sequence[ListReader[T]], order: SortOrder) -> None:
-        self.strands = strands
+    def __init__(self, list_readers: Sequence[ListReader[T]], order: SortOrder) -> None:
+        self.list_readers = list_readers
         self.page: Page[T] = Page(entities=())
         self._sign = -1 if order is SortOrder.DESC else 1
         self._heads: list[tuple[bool, float, int]] = []
-        self._headless = list(reversed(range(len(strands))))
+        """Heap of the sort key of each list's next item, with the index of the list."""
+        self._to_refill = list(reversed(range(len(list_readers))))
+        """Indexes of the lists whose next item is not in the heap."""
 
     async def next_reader(self) -> ListReader[T]:
-        """The one that has the item that is due first."""
-        while self._headless:
-            number = self._headless[-1]
-            strand = self.strands[number]
-            if await strand.fetch_next():
-                heappush(self._heads, (*self._due(strand.peek()), number))
-            self.page = strand.page or self.page
-            self._headless.pop()
+        """Return the list reader whose next item comes first in the order. Raises `StopAsyncIteration` at the end."""
+        while self._to_refill:
+            index = self._to_refill[-1]
+            reader = self.list_readers[index]
+            if await reader.fetch_next():
+                heappush(self._heads, (*self._sort_key(reader.peek()), index))
+            self.page = reader.page or self.page
+            self._to_refill.pop()
         if not self._heads:
             raise StopAsyncIteration
-        *_, number = heappop(self._heads)
-        self._headless.append(number)
-        return self.strands[number]
+        *_, index = heappop(self._heads)
+        self._to_refill.append(index)
+        return self.list_readers[index]
 
-    def _due(self, item: T) -> tuple[bool, float]:
+    def _sort_key(self, item: T) -> tuple[bool, float]:
+        """Return a key that sorts by date, and items without a date to the end."""
         start = getattr(item, "date_start", None)
         return (True, 0.0) if start is None else (False, self._sign * start.timestamp())
 
     def positions(self) -> tuple[int, list[Position | None]]:
-        """Where each strand is."""
-        return 0, [each.position() for each in self.strands]
+        """Return 0, and the position in each list."""
+        return 0, [reader.position() for reader in self.list_readers]
 
 
-def combine(strands: Sequence[ListReader[T]], order: SortOrder | None) -> Reader[T]:
-    """In order, where there is one to keep, and else one after the other."""
-    return ChainedReader(strands) if order is None or len(strands) == 1 else MergedReader(strands, order)
+def combine(list_readers: Sequence[ListReader[T]], order: SortOrder | None) -> Reader[T]:
+    """Return a reader that merges the lists in the order, or reads one after the other if there is none."""
+    return ChainedReader(list_readers) if order is None or len(list_readers) == 1 else MergedReader(list_readers, order)

@@ -6,7 +6,8 @@ from typing import Unpack
 
 import anyio
 
-from coaching_async._api.client import API_ROOT, poll_intervals
+from coaching_async._api.accepted import poll_intervals
+from coaching_async._api.client import API_ROOT
 from coaching_async._bulk.results import BulkResult
 from coaching_async._bulk.runner import Items, OnProgress, bulk
 from coaching_async._exceptions import NotFound
@@ -156,7 +157,12 @@ class Appointments(Resource):
         where it was accepted and does not appear in time. Then `find_created` looks for it.
         """
         return await self._api.write(
-            Appointment, "appointments.create", "POST", "appointments", body=appointment, accepted=_read_until_found
+            Appointment,
+            "appointments.create",
+            "POST",
+            "appointments",
+            body=appointment,
+            resolve_accepted=_read_until_found,
         )
 
     async def find_created(self, appointment: AppointmentCreate, *, since: datetime) -> tuple[Appointment, ...]:
@@ -193,7 +199,7 @@ class Appointments(Resource):
             "appointments",
             appointment_id,
             body=changes,
-            accepted=lambda read, _: read(appointment_id),
+            resolve_accepted=lambda read, _: read(appointment_id),
         )
 
     async def delete(self, appointment_id: str) -> AppointmentReference:

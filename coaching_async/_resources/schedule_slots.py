@@ -104,7 +104,7 @@ class ScheduleSlots(Resource):
         """
         body = ScheduleSlotsJobCreate(slots_type=slots_type, **search)
         return await self._api.run_job(
-            ScheduleSlotsJob, "schedule_slots.find", "scheduleslots", "jobs", body=body, ready=_is_finished
+            ScheduleSlotsJob, "schedule_slots.find", "scheduleslots", "jobs", body=body, is_finished=_is_finished
         )
 
 

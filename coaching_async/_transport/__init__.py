@@ -1,1 +1,1 @@
-"""One HTTP exchange, and the middleware around it."""
+"""One HTTP exchange, and the middleware around it: retry, rate limit, concurrency limit."""

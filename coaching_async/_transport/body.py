@@ -1,14 +1,13 @@
-"""Reading the body of an answer: in full, and never more of it than a client can bear."""
+"""Response bodies: reading, gzip decompression, size limit, and parsing in a thread."""
 
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
-import anyio
-
 from coaching_async._concurrency.tasks import run_in_thread
 from coaching_async._serialization.json import LARGE_BODY, check_size, parse_json
 
+from .httpcore_hooks import close_iterators
 from .messages import BodyError
 
 __all__ = ["MAX_BODY_SIZE", "ResponseBody", "parse_body", "read_body"]
@@ -17,7 +16,7 @@ T = TypeVar("T")
 
 
 MAX_BODY_SIZE: Final = 10 * 2**20
-"""Bytes of a body, unpacked. A page of a hundred appointments has about 150,000."""
+"""Bytes of a body after decompression. A page of 100 appointments has about 150,000."""
 
 
 TOO_LARGE: Final = BodyError(f"it is larger than {MAX_BODY_SIZE // 2**20} MiB")
@@ -36,10 +35,11 @@ JSON_TRUNCATED: Final = BodyError("it ends with its connection, in the middle of
 
 
 DELIMITERS: Final = ("content-length", "transfer-encoding")
+"""Headers that mark the end of an HTTP/1 body."""
 
 
 class ResponseBody(Protocol):
-    """As much of an HTTP library's answer as it takes to read it."""
+    """What reading a body needs of an HTTP library's response."""
 
     @property
     def http_version(self) -> str: ...
@@ -52,59 +52,54 @@ class ResponseBody(Protocol):
     def aiter_raw(self) -> AsyncIterator[bytes]: ...
 
 
-async def read_body(answer: ResponseBody) -> bytes | BodyError:
-    """The unpacked body, or why there is none. What the HTTP library raises when the connection breaks is passed on.
+async def read_body(response: ResponseBody) -> bytes | BodyError:
+    """Return the decompressed body, or why there is none. Raises what the HTTP library raises when the connection breaks.
 
-    The library's own decoding is not used: it unpacks a chunk whole, and 64 KiB may hold 64 MiB.
+    The library's own decompression is not used, because it has no size limit: a chunk of 64 KiB may hold 64 MiB.
     """
-    if answer.is_stream_consumed:  # a transport that had it all at once
-        return answer.content if len(answer.content) <= MAX_BODY_SIZE else TOO_LARGE
-    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if response.is_stream_consumed:  # by a borrowed client's transport or hook
+        return response.content if len(response.content) <= MAX_BODY_SIZE else TOO_LARGE
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         return BodyError("it is in an encoding that was not asked for")
-    length = answer.headers.get("content-length", "")
+    length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > MAX_BODY_SIZE:
         return TOO_LARGE
-    unpacking = BodyDecoder(is_packed=encoding == "gzip")
-    chunks = answer.aiter_raw()
+    decoder = BodyDecoder(is_gzipped=encoding == "gzip")
+    chunks = response.aiter_raw()
     async for chunk in chunks:
-        unpacking.feed(chunk)
-        if unpacking.error is not None:
-            # Leaving the loop would leave the library's generators to the garbage collector, one inside the other.
-            # Cancelled from within, each of them ends.
-            with anyio.CancelScope() as rest:
-                rest.cancel()
-                async for _ in chunks:
-                    pass
+        decoder.feed(chunk)
+        if decoder.error is not None:
+            await close_iterators(chunks)
             break
-    whole = unpacking.finish()
-    if isinstance(whole, BodyError) or _is_delimited(answer) or not whole or await _is_json(whole):
-        return whole
+    body = decoder.finish()
+    if isinstance(body, BodyError) or _is_delimited(response) or not body or await _is_json(body):
+        return body
     return JSON_TRUNCATED
 
 
-async def drain(answer: ResponseBody) -> bytes:
-    """The end of an answer that has no body, whatever it says of one: else its connection would be closed."""
-    if not answer.is_stream_consumed:
-        async for _ in answer.aiter_raw():
+async def drain(response: ResponseBody) -> bytes:
+    """Read the response to a HEAD request to its end, because its connection would otherwise be closed."""
+    if not response.is_stream_consumed:
+        async for _ in response.aiter_raw():
             pass
     return b""
 
 
 class BodyDecoder:
-    """A body that grows chunk by chunk, until it is whole or has a flaw."""
+    """Collects the chunks of a body, up to the size limit. `error` is set as soon as the body is unusable."""
 
-    def __init__(self, *, is_packed: bool) -> None:
+    def __init__(self, *, is_gzipped: bool) -> None:
         self.error: BodyError | None = None
-        self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_packed else None
+        self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_gzipped else None
         self._body = bytearray()
-        self._began = False
+        self._has_data = False
 
     def feed(self, chunk: bytes) -> None:
-        """Unpack what came, and no more of it than there is room for."""
+        """Add a chunk, decompressed up to the size limit."""
         if self.error is not None:
             return
-        self._began = True
+        self._has_data = True
         try:
             self._body += (
                 chunk if self._gzip is None else self._gzip.decompress(chunk, MAX_BODY_SIZE + 1 - len(self._body))
@@ -117,15 +112,15 @@ class BodyDecoder:
             self.error = TOO_LARGE
 
     def finish(self) -> bytes | BodyError:
-        """All of it, or why there is none."""
-        if self.error is None and self._gzip is not None and self._began and not self._gzip.eof:
+        """Return the whole body, or why there is none."""
+        if self.error is None and self._gzip is not None and self._has_data and not self._gzip.eof:
             return GZIP_TRUNCATED
         return self.error or bytes(self._body)
 
 
-def _is_delimited(answer: ResponseBody) -> bool:
-    """Whether the end of the answer is more than the end of its connection, which may come at any time."""
-    return not answer.http_version.startswith("HTTP/1") or any(name in answer.headers for name in DELIMITERS)
+def _is_delimited(response: ResponseBody) -> bool:
+    """Whether the protocol marks the end of the body, so that a lost connection cannot be taken for it."""
+    return not response.http_version.startswith("HTTP/1") or any(name in response.headers for name in DELIMITERS)
 
 
 async def _is_json(body: bytes) -> bool:

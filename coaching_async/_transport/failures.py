@@ -1,21 +1,23 @@
-"""How HTTP libraries fail, and what each failure means: the same for httpx, httpx2 and aiohttp behind one of them."""
+"""Network errors: exceptions of httpx, httpx2 and aiohttp → `Fault`, with a copy that holds no secret."""
 
 import ssl
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
+from .http_client import HttpResponse
+from .messages import SendError
 from .retry_policy import Fault
 
-__all__ = ["fault_from_exception", "network_error_class", "sanitized"]
+__all__ = ["classify", "is_closed_loop", "response_raised_by"]
 
 F = TypeVar("F", bound=BaseException)
 
 LIBRARIES: Final = frozenset({"httpx", "httpx2", "aiohttp"})
-"""Whose errors are understood. aiohttp's own come through its transport for httpx, where that has no name for them."""
+"""Packages whose exceptions are known. aiohttp's transport for httpx lets some of aiohttp's own through."""
 
 
 NETWORK_ERRORS: Final = frozenset({"RequestError", "HTTPStatusError", "ClientError"})
-"""The roots of what may go wrong on the way; what else these libraries raise is about how they are used."""
+"""Base classes of network errors. The libraries' other exceptions are about how they are used."""
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
@@ -25,7 +27,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "UnsupportedProtocol": Fault.NOT_CONNECTABLE,
     "LocalProtocolError": Fault.NOT_CONNECTABLE,
 }
-"""What an error means by the name of its class, which is the same in each library; any other means LOST."""
+"""Faults by the name of the exception's class, which is the same in each library. Any other means `CONNECTION_LOST`."""
 
 
 INCOMPLETE_HANDSHAKE: Final = (
@@ -35,52 +37,78 @@ INCOMPLETE_HANDSHAKE: Final = (
     ssl.SSLWantWriteError,
     ssl.SSLZeroReturnError,
 )
-"""A handshake that was not finished; any other error of TLS is about who is at the other end, and stays."""
+"""TLS errors of an interrupted handshake. Any other is about the server's identity, and a retry would not help."""
 
 
-def network_error_class(error: Exception) -> type[Exception] | None:
-    """The library's own class that an error is of, or None where it is no error of the network's."""
-    theirs = [cls for cls in type(error).__mro__ if cls.__module__.partition(".")[0] in LIBRARIES]
-    if any(cls.__name__ in NETWORK_ERRORS for cls in theirs):
-        return theirs[0]
+def classify(error: Exception, *, borrowed: bool) -> SendError | None:
+    """Return the fault of an exception with a sanitized copy as its cause, or None if it is a bug and no network error."""
+    cls = _network_error_class(error)
+    return None if cls is None else SendError(_fault(error, cls.__name__, borrowed=borrowed), _sanitized(error, cls))
+
+
+def response_raised_by(error: Exception) -> HttpResponse | None:
+    """Return the response of a status error, which a borrowed client may raise, in a hook for example."""
+    cls = _network_error_class(error)
+    if cls is None or cls.__name__ != "HTTPStatusError":
+        return None
+    response: HttpResponse = getattr(error, "response")  # noqa: B009 # the class is not known, it may be httpx2's
+    return response
+
+
+def is_closed_loop(error: Exception) -> bool:
+    """Whether a connection was used that belongs to an event loop that is closed."""
+    return isinstance(error, RuntimeError) and "loop is closed" in str(error)
+
+
+def _network_error_class(error: Exception) -> type[Exception] | None:
+    """Return the most derived class of a network error that is a library's own."""
+    library_classes = [cls for cls in type(error).__mro__ if cls.__module__.partition(".")[0] in LIBRARIES]
+    if any(cls.__name__ in NETWORK_ERRORS for cls in library_classes):
+        return library_classes[0]
     return type(error) if isinstance(error, OSError) else None
 
 
-def fault_from_exception(error: Exception, kind: str, *, borrowed: bool) -> Fault:
-    if kind == "ProxyError":
+def _fault(error: Exception, class_name: str, *, borrowed: bool) -> Fault:
+    if class_name == "ProxyError":
         return Fault.NOT_SENT if str(error).startswith("5") else Fault.NOT_CONNECTABLE
-    if kind in {"ConnectError", "ConnectTimeout"}:
-        tls = _find_in_chain(error, ssl.SSLError)
-        if tls is not None and not isinstance(tls, INCOMPLETE_HANDSHAKE):
+    if class_name in {"ConnectError", "ConnectTimeout"}:
+        tls_error = _find_in_chain(error, ssl.SSLError)
+        if tls_error is not None and not isinstance(tls_error, INCOMPLETE_HANDSHAKE):
             return Fault.NOT_CONNECTABLE
-    if kind == "ConnectTimeout" and borrowed and not _find_in_chain(error, Exception, name="ClientConnectorError"):
-        # The aiohttp transport reports a server that hung up after reading the request this way.
+    if (
+        class_name == "ConnectTimeout"
+        and borrowed
+        and not _find_in_chain(error, Exception, name="ClientConnectorError")
+    ):
+        # The aiohttp transport raises this also if the server closed the connection after it read the request.
         return Fault.CONNECTION_LOST
-    if kind == "RemoteProtocolError" and _find_in_chain(error, Exception, module="h11"):
+    if class_name == "RemoteProtocolError" and _find_in_chain(error, Exception, module="h11"):
         return Fault.INVALID_HTTP
-    return FAULTS.get(kind, Fault.CONNECTION_LOST)
+    return FAULTS.get(class_name, Fault.CONNECTION_LOST)
 
 
 def _find_in_chain(error: BaseException, cls: type[F], *, module: str = "", name: str = "") -> F | None:
-    """The first of `cls`, of that module and of that name, among an error and what it came from."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, cls) and type(seen).__module__.startswith(module) and type(seen).__name__.endswith(name):
-            return seen
-        seen = seen.__cause__ or seen.__context__
+    """Return the first exception of `cls`, of a module and a name, in an exception's chain of causes and contexts."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, cls) and type(link).__module__.startswith(module) and type(link).__name__.endswith(name):
+            return link
+        link = link.__cause__ or link.__context__
     return None
 
 
-def sanitized(error: Exception, kind: type[Exception]) -> Exception:
-    """The same error without request, traceback and context, which hold the token and the form."""
-    tls = _find_in_chain(error, ssl.SSLError)
-    # What could not be sent is quoted in the error about it, and so is what came and is no HTTP.
-    is_quoting = kind.__name__ == "LocalProtocolError" or _find_in_chain(error, Exception, module="h11") is not None
-    text = "" if is_quoting else str(error) or str(tls or "")  # of a certificate the cause may tell more
+def _sanitized(error: Exception, cls: type[Exception]) -> Exception:
+    """Return a copy without request, traceback and context, because these hold the token and the form."""
+    tls_error = _find_in_chain(error, ssl.SSLError)
+    # These errors quote the header that could not be sent, or the bytes that are no HTTP.
+    is_quoting = cls.__name__ == "LocalProtocolError" or _find_in_chain(error, Exception, module="h11") is not None
+    text = (
+        "" if is_quoting else str(error) or str(tls_error or "")
+    )  # the TLS error says what is wrong with a certificate
     try:
-        copy = kind(text)
-    except Exception:  # noqa: BLE001 # aiohttp's want to know of which request, and quote its URL
-        copy = ConnectionError(kind.__name__)
-    if tls is not None:
-        copy.__cause__ = type(tls)(*tls.args)
+        copy = cls(text)
+    except Exception:  # noqa: BLE001 # aiohttp's exceptions need a request, and quote its URL
+        copy = ConnectionError(cls.__name__)
+    if tls_error is not None:
+        copy.__cause__ = type(tls_error)(*tls_error.args)
     return copy

@@ -1,10 +1,9 @@
-"""The bottom of the pipeline, and the only place that knows how an HTTP library talks and fails."""
+"""HTTP transport: sends one request and reads its whole response, with timeouts and under the concurrency limit."""
 
 from typing import Any, Final
 
 import anyio
 import attrs
-import httpx
 
 from coaching_async._concurrency.deadlines import checkpoint_if_past_deadline
 from coaching_async._concurrency.tasks import run_in_child_task
@@ -12,9 +11,9 @@ from coaching_async._events import RequestAnswered, RequestFailed, RequestSent
 from coaching_async._exceptions import ClientMisuse
 
 from .body import drain, read_body
-from .failures import fault_from_exception, network_error_class, sanitized
+from .failures import classify, is_closed_loop, response_raised_by
 from .http_client import HttpClient, HttpResponse, LazyHttpClient
-from .httpcore_hooks import BytesBody, HttpcoreTrace, mark_sent, silence_hpack
+from .httpcore_hooks import HttpcoreTrace, remove_client_defaults, replace_body_stream, silence_hpack
 from .messages import BodyError, Request, Response, SendError
 from .retry_policy import Fault, Safety
 from .throttling import ConcurrencyLimiter
@@ -23,112 +22,109 @@ __all__ = ["HttpTransport"]
 
 
 CONNECT_TIMEOUT: Final = 5.0
+"""Seconds for opening a connection."""
 
 
 READ_TIMEOUT: Final = 15.0
-"""Seconds of silence after which a request that may be repeated is repeated; a write waits for its deadline."""
+"""Seconds without a byte after which a request that may be retried fails. A write waits until its deadline."""
 
 
 @attrs.define(eq=False, repr=False)
 class HttpTransport:
-    """Sends one request through the gate and reads the answer in full.
+    """The last `Send` of a pipeline: sends one request under the concurrency limit and reads the whole response.
 
-    Each exchange runs in a child task: so a native cancel of the caller reaches httpx as the cancelling of a scope, the
-    only kind that its pool survives (encode/httpcore#1093). The gate keeps requests from waiting in that pool.
+    Each exchange runs in a child task. A native cancellation of the caller then reaches httpx as the cancellation of a
+    scope, which is the only kind that its connection pool survives (encode/httpcore#1093). The limiter allows no more
+    exchanges than the pool has connections, because a request that is cancelled while it waits in the pool breaks it too.
     """
 
     http_client: LazyHttpClient
     limiter: ConcurrencyLimiter
 
     async def __call__(self, request: Request) -> Response:
-        """Exchange one request for its answer, or raise ExchangeFailed."""
+        """Send a request and return its response. Raises `SendError` if there is none."""
         http = await self.http_client.get()
         call = request.call
-        turn = self.limiter.acquire_nowait(request.cooldown)
-        if turn is None:
+        slot = self.limiter.acquire_nowait(request.cooldown)
+        if slot is None:
             await checkpoint_if_past_deadline()
             with call.waiting():
-                turn = await self.limiter.acquire(request.cooldown, call.priority)
-        with turn:
+                slot = await self.limiter.acquire(request.cooldown, call.priority)
+        with slot:
             if http.is_closed:
                 raise ClientMisuse("the HTTP client of this client is closed")
             call.attempts += 1
-            attempt, before = call.attempts, call.processed
+            attempt, processed_before = call.attempts, call.processed
             if self.http_client.is_borrowed:
-                mark_sent(request)  # it may take another's transport to know better
+                request.mark_sent()  # at once, because a borrowed client's transport may not report its events
             started = anyio.current_time()
             call.emit(RequestSent(call.operation, attempt, call.waited))
-            answer = await run_in_child_task(lambda: self._exchange(http, request))
+            outcome = await run_in_child_task(lambda: self._exchange(http, request))
             elapsed = anyio.current_time() - started
-            call.processed = before
-            if isinstance(answer, SendError):
-                call.emit(RequestFailed(call.operation, attempt, type(answer.cause).__name__, elapsed))
+            call.processed = processed_before  # an outcome is known: the retry table decides what it means
+            if isinstance(outcome, SendError):
+                call.emit(RequestFailed(call.operation, attempt, type(outcome.cause).__name__, elapsed))
                 try:
-                    raise answer
+                    raise outcome
                 finally:
-                    del answer  # it holds this frame, and must not be held by it
-            turn.went_well = answer.status != 429
-            call.emit(RequestAnswered(call.operation, attempt, answer.status, elapsed, answer.correlation_id))
-            return answer
+                    del outcome  # its traceback refers to this frame: without this there would be a reference cycle
+            slot.succeeded = outcome.status != 429
+            call.emit(RequestAnswered(call.operation, attempt, outcome.status, elapsed, outcome.correlation_id))
+            return outcome
 
     async def _exchange(self, http: HttpClient, request: Request) -> Response | SendError:
-        answer: HttpResponse | None = None
-        silence = None if request.safety is Safety.WRITE else READ_TIMEOUT
-        if self.http_client.is_borrowed:  # our own speaks HTTP/1.1
+        if self.http_client.is_borrowed:  # a client of our own uses HTTP/1.1
             silence_hpack()
-        watch = HttpcoreTrace(request, self.http_client.door)
+        http_response: HttpResponse | None = None
+        trace = HttpcoreTrace(request, self.http_client.admission)
         try:
-            outgoing = http.build_request(
-                request.method,
-                request.url,
-                headers={**self.http_client.headers, **request.headers},
-                content=request.content,
-                timeout=(CONNECT_TIMEOUT, silence, silence, None),
-                extensions={"trace": watch},
-            )
-            if self.http_client.is_borrowed:
-                _without_client_defaults(outgoing, request, http)
-            if isinstance(outgoing, httpx.Request) and request.content is not None:
-                outgoing.stream = BytesBody(request.content)
-            async with watch:
-                answer = await http.send(outgoing, stream=True, auth=None, follow_redirects=False)
-            try:
-                return _to_response(answer, await (drain if request.method == "HEAD" else read_body)(answer))
-            finally:
-                await answer.aclose()
+            http_request = self._build_request(http, request, trace)
+            async with trace:
+                http_response = await http.send(http_request, stream=True, auth=None, follow_redirects=False)
+            return await _read_response(http_response, request.method)
         except Exception as error:
-            kind = network_error_class(error)
-            if kind is not None:
-                return self._classify(error, kind, answer)
-            if not (
-                self.http_client.is_borrowed and isinstance(error, RuntimeError) and "loop is closed" in str(error)
-            ):
-                raise  # a mistake, ours or a borrowed transport's
+            if (refusal := response_raised_by(error)) is not None:
+                return _to_response(refusal, refusal.content if refusal.is_stream_consumed else b"")
+            failure = classify(error, borrowed=self.http_client.is_borrowed)
+            if failure is not None:
+                return failure if http_response is None else _without_body(http_response, failure)
+            if not (self.http_client.is_borrowed and is_closed_loop(error)):
+                raise  # a bug of this package, or of a borrowed client
         raise ClientMisuse("the HTTP client that this client was given belongs to an event loop that is gone")
 
-    def _classify(self, error: Exception, kind: type[Exception], answer: HttpResponse | None) -> Response | SendError:
-        if kind.__name__ == "HTTPStatusError":  # a borrowed client may raise by itself
-            refusal: HttpResponse = getattr(error, "response")  # noqa: B009 # whichever library's
-            return _to_response(refusal, refusal.content if refusal.is_stream_consumed else b"")
-        if answer is not None and not 200 <= answer.status_code < 300:
-            return Response(answer.status_code, answer.headers)  # what matters of it arrived
-        fault = (
-            Fault.BODY_TRUNCATED
-            if answer is not None
-            else fault_from_exception(error, kind.__name__, borrowed=self.http_client.is_borrowed)
+    def _build_request(self, http: HttpClient, request: Request, trace: HttpcoreTrace) -> Any:
+        read_timeout = None if request.safety is Safety.WRITE else READ_TIMEOUT
+        http_request = http.build_request(
+            request.method,
+            request.url,
+            headers={**self.http_client.headers, **request.headers},
+            content=request.content,
+            timeout=(CONNECT_TIMEOUT, read_timeout, read_timeout, None),
+            extensions={"trace": trace},
         )
-        return SendError(fault, sanitized(error, kind))
+        if self.http_client.is_borrowed:
+            remove_client_defaults(http_request, request.url, http.headers)
+        if request.content is not None:
+            replace_body_stream(http_request, request.content)
+        return http_request
 
 
-def _without_client_defaults(outgoing: Any, request: Request, http: HttpClient) -> None:
-    """Without what a borrowed client adds to each request: its params, which would stand instead of ours, and its jar."""
-    if str(outgoing.url) != request.url:
-        outgoing.url = type(outgoing.url)(request.url)
-    if "cookie" not in http.headers:
-        outgoing.headers.pop("cookie", None)
+async def _read_response(http_response: HttpResponse, method: str) -> Response:
+    try:
+        body = await (drain if method == "HEAD" else read_body)(http_response)
+        return _to_response(http_response, body)
+    finally:
+        await http_response.aclose()
 
 
-def _to_response(answer: HttpResponse, body: bytes | BodyError) -> Response:
+def _to_response(http_response: HttpResponse, body: bytes | BodyError) -> Response:
     if isinstance(body, BodyError):
-        return Response(answer.status_code, answer.headers, body_error=body)
-    return Response(answer.status_code, answer.headers, body)
+        return Response(http_response.status_code, http_response.headers, body_error=body)
+    return Response(http_response.status_code, http_response.headers, body)
+
+
+def _without_body(http_response: HttpResponse, failure: SendError) -> Response | SendError:
+    """Return what a response means whose body could not be read: of an error, status and headers are enough."""
+    if 200 <= http_response.status_code < 300:
+        return SendError(Fault.BODY_TRUNCATED, failure.cause)
+    return Response(http_response.status_code, http_response.headers)

@@ -1,4 +1,4 @@
-"""The HTTP client that requests go out with: one of our own, or a borrowed one."""
+"""HTTP clients: protocols for httpx and httpx2, the client's own one and its TLS, or a borrowed one."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -13,12 +13,13 @@ from coaching_async._exceptions import ConfigurationError
 from coaching_async._version import VERSION
 
 from .body import ResponseBody
+from .httpcore_hooks import new_admission
 
 __all__ = ["HttpClient", "HttpResponse", "LazyHttpClient", "new_http_client", "new_tls_context"]
 
 
 class HttpResponse(ResponseBody, Protocol):
-    """As much of an answer of httpx's, or httpx2's, as is used here."""
+    """What is used of an `httpx.Response` or `httpx2.Response`."""
 
     @property
     def status_code(self) -> int: ...
@@ -26,13 +27,13 @@ class HttpResponse(ResponseBody, Protocol):
 
 
 class HttpClient(Protocol):
-    """As much of `httpx.AsyncClient`, or `httpx2.AsyncClient`, as is used here."""
+    """What is used of `httpx.AsyncClient` or `httpx2.AsyncClient`."""
 
     @property
     def is_closed(self) -> bool: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
-    def build_request(  # a request goes back to the client that built it, so nobody needs to know what it is
+    def build_request(  # only the client that builds a request needs to know its type
         self,
         method: str,
         url: str,
@@ -51,45 +52,39 @@ DEFAULT_HEADERS: Final = {
     "Accept-Encoding": "gzip",
     "User-Agent": f"coaching-async/{VERSION}",
 }
-"""Of every request."""
+"""Headers of every request."""
 
 
 class LazyHttpClient:
-    """An HTTP client and its connections: borrowed, or our own, which is made when it is first needed.
+    """An HTTP client: a borrowed one, or one of our own that is created when it is first needed.
 
-    Reading the certificates takes 20 ms, so that is done off the event loop.
+    It is created in a thread, because reading the certificates takes 20 ms.
     """
 
-    def __init__(self, http: HttpClient | None, make: Callable[[], HttpClient]) -> None:
+    def __init__(self, http: HttpClient | None, factory: Callable[[], HttpClient]) -> None:
         self.http = http
         self.is_borrowed: Final = http is not None
         self.headers: Final = DEFAULT_HEADERS if self.is_borrowed else {}
-        """What each request has to be given, because the client does not have it."""
-        self.door: Final = None if self.is_borrowed else anyio.Semaphore(1, fast_acquire=True)
-        """Lets requests into httpcore one by one, each when the one before has made its first step in there, or ended.
-
-        httpcore gives all that come at once the same idle connection, and sends all but one of them back to look again,
-        through all connections each time: of a walk with eight under way that was a sixth of the CPU. A borrowed client may
-        take its time before the first step, or tell of none: its door would be shut for as long.
-        """
-        self._make = make
+        """Headers to add to each request, because a borrowed client does not send them itself."""
+        self.admission: Final = None if self.is_borrowed else new_admission()
+        self._factory = factory
         self._lock = anyio.Lock()
 
     @property
     def owns_open_client(self) -> bool:
-        """Whether there are any that have to be closed by us."""
+        """Whether there is one of our own to close."""
         return self.http is not None and not self.is_borrowed
 
     async def get(self) -> HttpClient:
-        """The HTTP client. Raises `ConfigurationError`."""
+        """Return the HTTP client. Raises `ConfigurationError`."""
         if (http := self.http) is None:
             async with self._lock:
                 if (http := self.http) is None:
-                    http = self.http = await run_in_thread(self._make)
+                    http = self.http = await run_in_thread(self._factory)
         return http
 
     async def close(self) -> None:
-        """Close all connections of our own, also when the caller is cancelled in the middle."""
+        """Close the client if it is our own. All connections are closed even if the caller is cancelled meanwhile."""
         if self.http is not None and not self.is_borrowed:
             await run_in_child_task(self.http.aclose)
 
@@ -97,27 +92,30 @@ class LazyHttpClient:
 def new_tls_context() -> ssl.SSLContext:
     """Return a context for TLS 1.2 or newer, with the certificates of `SSL_CERT_FILE`, else certifi's. Takes 20 ms.
 
-    Python as Debian builds it leaves the oldest version to OpenSSL's settings, which may allow TLS 1.0.
+    The minimum is set because Debian's Python leaves it to OpenSSL's settings, which may allow TLS 1.0.
     """
     try:
         context = httpx.create_ssl_context()
-    except OSError as error:  # ssl's own among them
+    except OSError as error:  # ssl.SSLError is one
         problem = type(error).__name__
     else:
-        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)  # the system may ask for 1.3
+        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)  # the system may require 1.3
         return context
     raise ConfigurationError(f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {problem}")
 
 
 def new_http_client(*, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClient:
-    """The HTTP client of who brings none: no redirects, no cookies, proxies from the environment, HTTP/1.1."""
+    """Return the HTTP client that is used unless the user passes one. Raises `ConfigurationError`.
+
+    It uses HTTP/1.1, follows no redirects, keeps no cookies, and takes proxies from the environment.
+    """
     limits = httpx.Limits(
         max_connections=connections,
         max_keepalive_connections=connections,
-        keepalive_expiry=5.0,  # below any load balancer's idle time: else it may close just as we send
+        keepalive_expiry=5.0,  # below a load balancer's idle timeout, after which it may close just as a request is sent
     )
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    # Whatever the environment says: what stays on this machine needs no proxy, and may be plain http.
+    # Connections within the machine use no proxy, whatever the environment says.
     direct: dict[str, None] = dict.fromkeys(["all://localhost", "all://127.0.0.1", "all://[::1]"])
     try:
         return httpx.AsyncClient(
@@ -132,5 +130,5 @@ def new_http_client(*, connections: int, tls: ssl.SSLContext) -> httpx.AsyncClie
         problem = "is a SOCKS proxy, which needs one package more: pip install 'httpx[socks]'"
     except (ValueError, httpx.InvalidURL):
         problem = "is no proxy's URL"
-    # Which of them it is stays unsaid: a proxy's URL may hold a password.
+    # The message does not quote the URL, because it may hold a password.
     raise ConfigurationError(f"what HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is set to {problem}")

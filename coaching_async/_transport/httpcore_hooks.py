@@ -1,6 +1,7 @@
-"""Workarounds for httpx and httpcore."""
+"""Workarounds for httpx, httpcore and hpack, each with its reason: logged secrets, cancellation, contention in the pool."""
 
 import logging
+from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, Self
 
@@ -9,21 +10,28 @@ import attrs
 import httpx
 
 from .messages import Request
-from .retry_policy import Safety
 
-__all__ = ["BytesBody", "HttpcoreTrace", "mark_sent", "silence_hpack"]
+__all__ = [
+    "BytesBody",
+    "HttpcoreTrace",
+    "close_iterators",
+    "new_admission",
+    "remove_client_defaults",
+    "replace_body_stream",
+    "silence_hpack",
+]
 
 
 _in_an_exchange: Final = ContextVar("in_an_exchange", default=False)
 
 
 def silence_hpack() -> None:
-    """From here to the end of the task: hpack, at DEBUG, writes out each header that it packs, the token among them.
+    """Silence hpack's loggers for the rest of the task, because at DEBUG they write each header, the token included.
 
-    What others do with HTTP/2 is logged as before.
+    HTTP/2 requests of other tasks are logged as before.
     """
     for name in ("hpack.hpack", "hpack.table"):
-        logging.getLogger(name).addFilter(_is_foreign)  # once, however often it is said
+        logging.getLogger(name).addFilter(_is_foreign)  # a filter that is there already is not added again
     _in_an_exchange.set(True)
 
 
@@ -31,17 +39,24 @@ def _is_foreign(_: logging.LogRecord) -> bool:
     return not _in_an_exchange.get()
 
 
-def mark_sent(request: Request) -> None:
-    """From here on it may have been carried out, until the answer tells."""
-    if request.safety is not Safety.SAFE:
-        request.call.processed = "maybe"
+def new_admission() -> anyio.Semaphore:
+    """Return a semaphore that lets requests into httpcore one at a time: each until its first event, or its end.
+
+    Without it httpcore assigns one idle connection to all requests that arrive together, and all but one of them search
+    the whole pool again (encode/httpcore#822). In a walk with eight concurrent requests that took a sixth of the CPU.
+
+    A borrowed client goes without, because its hooks may take long before the first event, and its transport may report
+    no event at all.
+    """
+    return anyio.Semaphore(1, fast_acquire=True)
 
 
 @attrs.define(eq=False, repr=False)
 class HttpcoreTrace:
-    """Told by httpcore of each of its steps, for what it does not do itself; `async with` it, it goes through the door.
+    """httpcore's trace callback.
 
-    `info` is what it writes to its log afterwards, at DEBUG: what is taken out here does not get there.
+    Marks the request as sent, removes secrets from `info` before httpcore logs it at DEBUG, and closes the socket of a
+    cancelled TLS handshake. As a context manager it holds the admission semaphore until httpcore reports its first event.
     """
 
     request: Request
@@ -62,31 +77,30 @@ class HttpcoreTrace:
             self._holds_admission = False
             self._admission.release()
 
-    async def __call__(self, step: str, info: dict[str, Any]) -> None:
-        """One step."""
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        """Handle one event of httpcore."""
         self._release_admission()
-        match step.partition(".")[2]:
+        match event.partition(".")[2]:
             case "send_request_headers.started":
-                mark_sent(self.request)  # whatever ended before has surely done nothing
+                self.request.mark_sent()  # what fails before was certainly not carried out
             case "receive_response_headers.complete":
                 *start, headers = info["return_value"]
                 info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
             case "connect_tcp.complete":
                 self._stream = info["return_value"]
             case "start_tls.failed" if self._stream is not None:
-                # A handshake that is cancelled leaves its socket to the collector of garbage.
-                with anyio.CancelScope(shield=True):
+                with anyio.CancelScope(shield=True):  # httpcore leaves the socket of a cancelled handshake open
                     await self._stream.aclose()
             case _:
                 pass
-        if "exception" in info:  # h11 quotes what it cannot read
+        if "exception" in info:  # h11 quotes what it cannot parse
             info["exception"] = type(info["exception"]).__name__
-        elif info.get("auth") is not None:  # of a SOCKS proxy, and used afterwards
+        elif info.get("auth") is not None:  # of a SOCKS proxy; httpcore uses it after it was logged
             info["auth"] = RedactedCredentials(info["auth"])
 
 
 class RedactedCredentials(tuple[bytes, ...]):
-    """A user's name and password, as a log shows them."""
+    """User name and password of a proxy, not shown in logs."""
 
     __slots__ = ()
 
@@ -94,16 +108,44 @@ class RedactedCredentials(tuple[bytes, ...]):
         return "**********"
 
 
+def remove_client_defaults(http_request: Any, url: str, client_headers: Mapping[str, str]) -> None:
+    """Remove a borrowed client's parameters, which replace those of the request, and its cookies from a request."""
+    if str(http_request.url) != url:
+        http_request.url = type(http_request.url)(url)
+    if "cookie" not in client_headers:
+        http_request.headers.pop("cookie", None)
+
+
+def replace_body_stream(http_request: object, content: bytes) -> None:
+    """Replace httpx's stream of a request body.
+
+    httpx's own is an async generator, and one that is cancelled halfway is left to the garbage collector.
+    """
+    if isinstance(http_request, httpx.Request):
+        http_request.stream = BytesBody(content)
+
+
 class BytesBody(httpx.AsyncByteStream):
-    """A request's body. httpx's own is a generator, and one that is cancelled in the middle is left to the collector."""
+    """A request body of one chunk."""
 
     def __init__(self, content: bytes) -> None:
-        self._left = [content]
+        self._chunks = [content]
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._left:
+        if not self._chunks:
             raise StopAsyncIteration
-        return self._left.pop()
+        return self._chunks.pop()
+
+
+async def close_iterators(chunks: AsyncIterator[bytes]) -> None:
+    """End the nested async generators of a response body, which would otherwise be left to the garbage collector.
+
+    A cancellation from within ends each of them.
+    """
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        async for _ in chunks:
+            pass

@@ -1,4 +1,4 @@
-"""What goes through the layers: a call, its requests, and what comes back."""
+"""Messages of the pipeline: call context, request, response; and `Send`, the interface of middleware and transport."""
 
 import math
 import re
@@ -23,50 +23,50 @@ __all__ = ["BodyError", "CallContext", "Request", "Response", "Send", "SendError
 
 @attrs.define(eq=False, repr=False)
 class CallContext:
-    """What is known so far of one call of the user's, over all its requests."""
+    """State of one call over all its attempts, known to each layer of the pipeline."""
 
     operation: str
     emit: Emit
     policy: RetryPolicy
     priority: Priority = Priority.INTERACTIVE
     scope: anyio.CancelScope | None = None
-    """What ends it at its deadline."""
+    """Its deadline."""
     is_captured: bool = False
-    """Whether somebody wants the answer rather than what it leads to."""
+    """Whether the caller wants the response itself (`CoachingClient.raw`) rather than what a 202 leads to."""
     attempts: int = 0
     processed: Processed = "no"
     last_response: "Response | None" = None
-    """The last one that came up to the call."""
+    """The last response that the pipeline returned."""
     pending_error: OutcomeUnknown | None = None
-    """What to say of the value, where the answer is no more than a promise of it, and nobody waits."""
+    """Error about the value, if the response only accepts the request (202) and the caller does not wait for the value."""
     deadline_too_close: bool = False
-    """Whether it was given up only because its deadline left no room."""
+    """Whether the last retry was given up only because its delay would exceed the deadline."""
     waited: float = 0.0
-    """Seconds for its turn, so far."""
+    """Seconds that it has waited so far for permits, slots and cooldowns."""
 
     @contextmanager
     def waiting(self) -> Generator[None]:
-        """While it waits for its turn. Who is in no hurry has all of its time left then."""
-        began, scope = anyio.current_time(), None if self.priority is Priority.INTERACTIVE else self.scope
+        """Measure the time that the call waits in this block. The deadline of a bulk call is extended by it."""
+        started, scope = anyio.current_time(), None if self.priority is Priority.INTERACTIVE else self.scope
         deadline = math.inf if scope is None else scope.deadline
         if scope is not None:
             scope.deadline = math.inf
         try:
             yield
         finally:
-            took = anyio.current_time() - began
-            self.waited += took
+            elapsed = anyio.current_time() - started
+            self.waited += elapsed
             if scope is not None:
-                scope.deadline = deadline + took
+                scope.deadline = deadline + elapsed
 
 
 NO_COOLDOWN: Final = Cooldown()
-"""One that is never begun."""
+"""A cooldown that is never started."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class Request:
-    """One request, before any HTTP library knows of it. `url` is whole, query included."""
+    """One request, independent of HTTP libraries. `url` is absolute and includes the query."""
 
     call: CallContext
     method: str
@@ -75,21 +75,26 @@ class Request:
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     content: bytes | None = None
     cooldown: Cooldown = NO_COOLDOWN
-    """Of the token that it is sent with."""
+    """The cooldown of the token that it is sent with."""
 
     def with_header(self, name: str, value: str) -> "Request":
-        """The same request with one header more."""
+        """Return the same request with one more header."""
         headers = {**self.headers, name: value}
         return Request(self.call, self.method, self.url, self.safety, headers, self.content, self.cooldown)
 
-    def with_cooldown(self, pause: Cooldown) -> "Request":
-        """The same request, with a token that may be told to wait."""
-        return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, pause)
+    def with_cooldown(self, cooldown: Cooldown) -> "Request":
+        """Return the same request with the cooldown of its token."""
+        return Request(self.call, self.method, self.url, self.safety, self.headers, self.content, cooldown)
+
+    def mark_sent(self) -> None:
+        """Record that the service may carry the request out from now on."""
+        if self.safety is not Safety.SAFE:
+            self.call.processed = "maybe"
 
 
 @attrs.frozen(eq=False, repr=False)
 class BodyError(Value):
-    """Why an answer has no usable body. One that is `passing` may be gone at the next attempt."""
+    """Why a response has no usable body. A retry may help if `is_transient`."""
 
     text: str
     is_transient: bool = False
@@ -97,7 +102,7 @@ class BodyError(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class Response(Value):
-    """An answer, read in full, or as far as its `flaw` lets. `headers` finds names in any case."""
+    """A response with its whole body, or the `body_error`. The names of `headers` are case-insensitive."""
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
@@ -106,14 +111,14 @@ class Response(Value):
 
     @property
     def fault(self) -> Fault | None:
-        """What is wrong with it, as far as sending again is concerned."""
+        """The fault that the retry table decides by; None for a final response."""
         if 200 <= self.status < 300 and self.body_error is not None and self.body_error.is_transient:
             return Fault.BODY_CORRUPT
         return fault_from_status(self.status)
 
     @property
     def correlation_id(self) -> str | None:
-        """The id to quote to support, from the header or, of an error, its body; None where it is no such id."""
+        """The id to quote to support, from the header, or from the body of an error; None if there is no valid one."""
         found: object = self.headers.get("inin-correlation-id")
         if found is None and self.status >= 400:
             found = parse_object(self.content).get("contextId")
@@ -121,7 +126,7 @@ class Response(Value):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the service asks to wait."""
+        """Seconds from the Retry-After header; None if absent or invalid."""
         return parse_retry_after(self.headers.get("retry-after"), self.headers.get("date"))
 
 
@@ -129,10 +134,14 @@ CORRELATION_ID: Final = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""Interface of the transport and of each middleware around it."""
 
 
 class SendError(Exception):
-    """No answer came. The cause is safe to show: it holds no request and no traceback."""
+    """No response was received. The cause is safe to show, because it holds no request and no traceback."""
+
+    retry_after: Final = None
+    """A response may have one; without a response there is none."""
 
     def __init__(self, fault: Fault, cause: Exception) -> None:
         super().__init__(str(cause) or type(cause).__name__)

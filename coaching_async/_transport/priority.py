@@ -1,4 +1,4 @@
-"""Priority of requests: a direct call, or one of the many of a walk or a bulk."""
+"""Priority of a request: interactive (a direct call) or bulk (a page of a list, or a call of a bulk)."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,25 +10,25 @@ __all__ = ["Priority", "bulk_priority", "current_priority"]
 
 
 class Priority(Enum):
-    """A lane of the rate limit."""
+    """Priority of a request under the rate limit and the concurrency limit."""
 
     INTERACTIVE = auto()
-    """Goes first, and is bounded by its deadline while it waits."""
+    """Gets permits first. Its deadline includes the time it waits."""
     BULK = auto()
-    """Is spaced evenly, and has its time only from its turn on."""
+    """Keeps an even pace. Its deadline is extended by the time it waits."""
 
 
-_priority: Final = ContextVar("lane", default=Priority.INTERACTIVE)
+_priority: Final = ContextVar("priority", default=Priority.INTERACTIVE)
 
 
 def current_priority() -> Priority:
-    """That of the calls that are made here."""
+    """Return the priority of calls that are made in this context."""
     return _priority.get()
 
 
 @contextmanager
 def bulk_priority() -> Generator[None]:
-    """Calls that are made in this block are some of many."""
+    """Give bulk priority to the calls that are made in this block."""
     token = _priority.set(Priority.BULK)
     try:
         yield

@@ -1,10 +1,10 @@
-"""Pacing: how many requests one token sends in a window, and in which order."""
+"""Rate limiting: how many requests one token sends in a sliding window, and in which order; client-side throttling."""
 
 import math
 from collections import deque
 from typing import Final
 
-import anyio.lowlevel
+import anyio
 import attrs
 
 from coaching_async._concurrency.deadlines import raise_if_too_late
@@ -26,119 +26,122 @@ class RateLimit(Value):
 
 
 BULK_BURST: Final = 5
-"""Bulk goes at once as long as less than one part in so many of the window is in use."""
-
-
-RECOVERY_STEPS: Final = 20
-"""A lower limit that 429s showed is forgotten in so many windows without one, or fewer."""
+"""Bulk requests start at once while less than a fifth of the limit is in use."""
 
 
 INTERACTIVE_RESERVE: Final = 3
-"""One part in so many of the window is left to direct calls, as long as it is not known when more comes free."""
+"""A third of the limit is left to interactive requests while bulk spreads the rest over time."""
+
+
+RECOVERY_STEPS: Final = 20
+"""A limit that 429s have lowered grows by a twentieth of the full limit in each window without a 429."""
 
 
 MAX_LOOKAHEAD: Final = 100
-"""Bulk looks ahead at so many of the permits that come free."""
+"""Up to about 100 of the expiry times are examined, evenly chosen, to pace bulk."""
 
 
 LATENCY_WINDOW: Final = 10
-"""How long an answer takes is averaged over about so many."""
+"""The weight of a new response in the mean latency is a tenth."""
 
 
 LATENCY_SLACK: Final = 2
-"""So many answer times more than even may be between the permits that come free, before bulk leaves some for a gap."""
+"""Permits that come free later than evenly, by up to twice the mean latency in a window, are not a gap to bulk."""
 
 
 def bulk_seconds(limit: RateLimit, requests: int) -> float:
-    """How long so many requests of a walk or a bulk take, as far as the limit holds them up: a burst, and then even shares."""
+    """Return the seconds that a number of bulk requests takes under a limit: none for a burst, else an even share each."""
     return requests * limit.per / limit.requests if requests > limit.requests / BULK_BURST else 0.0
 
 
 @attrs.frozen(eq=False, repr=False)
 class Permit:
-    """To send one request."""
+    """The right to send one request."""
 
-    given_at: float
+    granted_at: float
 
 
 class RateLimiter:
     """A sliding window over one token's requests, as the service sees it.
 
-    A permit is free again `per` seconds after its *answer* came: the service may have counted the request at any moment
-    between sending and answer.
+    A permit comes free `per` seconds after its *response*, because the service may have counted the request at any moment
+    between sending and response.
 
-    Direct calls take whatever is free, and go first. Bulk takes a fifth of the window at once, and then an even share at a
-    time: so a direct call beside it finds a permit, or waits for one such share and not for a window.
+    Interactive requests take any free permit and go first. Bulk requests take a fifth of the window at once, and then
+    keep an even pace. So an interactive request beside a bulk finds a free permit, or waits for one share of the window
+    and not for a whole window.
     """
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
         self._learned_limit = limit.requests
-        """By what 429s have shown."""
+        """Lower than the limit after 429s."""
         self._last_decrease_at = self._last_granted_at = -math.inf
         self._next_increase_at = math.inf
-        self._used: deque[float] = deque()
-        """When each permit that was used is free again, soonest first."""
-        self._refused: list[float] = []
-        """The same of those whose requests the service refused."""
+        self._expiry_times: deque[float] = deque()
+        """When each used permit comes free, soonest first."""
+        self._throttled_expiry_times: list[float] = []
+        """Those of permits whose requests got a 429."""
         self._in_flight = 0
         self._mean_latency = 0.0
-        self._direct_waiting = 0
-        self._locks = {lane: anyio.Lock() for lane in Priority}  # first come, first served
+        self._interactive_waiting = 0
+        self._locks = {priority: anyio.Lock() for priority in Priority}  # first come, first served
         self._changed = Signal()
 
-    def acquire_nowait(self, lane: Priority) -> Permit | None:
-        """One that is free now, for who has nobody before them."""
+    def acquire_nowait(self, priority: Priority) -> Permit | None:
+        """Return a permit if one is free now and no other task of this priority waits."""
         now = anyio.current_time()
-        return self._grant(now) if not self._locks[lane].locked() and self._next_permit_at(lane, now) <= now else None
+        if self._locks[priority].locked() or self._next_permit_at(priority, now) > now:
+            return None
+        return self._grant(now)
 
-    async def acquire(self, lane: Priority = Priority.INTERACTIVE) -> Permit:
-        """Wait for a permit. Raises `RateLimited` at once where a direct one would come after the deadline."""
-        if lane is Priority.BULK:
-            async with self._locks[lane]:
-                return await self._wait_for_permit(lane)
+    async def acquire(self, priority: Priority = Priority.INTERACTIVE) -> Permit:
+        """Wait for a permit. Raises `RateLimited` at once if an interactive request would get it after its deadline."""
+        if priority is Priority.BULK:
+            async with self._locks[priority]:
+                return await self._wait_for_permit(priority)
         self._raise_if_too_late()
-        self._direct_waiting += 1
+        self._interactive_waiting += 1
         try:
-            async with self._locks[lane]:
-                return await self._wait_for_permit(lane)
+            async with self._locks[priority]:
+                return await self._wait_for_permit(priority)
         finally:
-            self._direct_waiting -= 1
+            self._interactive_waiting -= 1
             self._changed.notify_all()
 
-    def release(self, permit: Permit, sent: int, *, refused: bool = False) -> None:
-        """Give a permit back after `sent` requests: none where it came to nothing, two where a 401 was replayed.
+    def release(self, permit: Permit, sent: int, *, throttled: bool = False) -> None:
+        """Give a permit back after `sent` requests: 0 if none was sent, 2 after a retry with a new token.
 
-        `refused` says that the service said 429.
+        `throttled` means that the service responded with 429.
         """
         now, per = anyio.current_time(), self._limit.per
         self._in_flight -= 1
-        self._used.extend([now + per] * sent)
+        self._expiry_times.extend([now + per] * sent)
         if sent:
-            # Bounded, so that the answers to what hung in an outage do not make bulk take more than there is.
-            took = min(now - permit.given_at, 2 * self._mean_latency + per / RECOVERY_STEPS)
-            self._mean_latency += (took - self._mean_latency) / LATENCY_WINDOW
-        if refused:
-            self._refused.append(now + per)
+            # Capped, because late responses after an outage would make bulk exceed its pace.
+            latency = min(now - permit.granted_at, 2 * self._mean_latency + per / RECOVERY_STEPS)
+            self._mean_latency += (latency - self._mean_latency) / LATENCY_WINDOW
+        if throttled:
+            self._throttled_expiry_times.append(now + per)
             self._lower_limit(permit, now)
         self._changed.notify_all()
 
     def _lower_limit(self, permit: Permit, now: float) -> None:
-        """The service allows less than was thought: as much, perhaps, as it took in this window.
+        """Lower the limit after a 429 to the number of requests accepted in this window, but by no more than half.
 
-        One 429 does not more than halve what is allowed, and one to a request from before the last lesson, or from less than
-        half a window after it, teaches nothing: a service that is out of order must not make this one crawl.
+        429s of requests that were sent before the last decrease, or less than half a window after it, are ignored, because
+        an outage would otherwise reduce the limit to one.
         """
-        allowed = self._current_limit(now)
-        if permit.given_at > self._last_decrease_at + self._limit.per / 2:
-            took = self._used_in_window(now) - len(self._refused)
-            self._learned_limit = max(1, allowed // 2, min(allowed, took))
+        limit = self._current_limit(now)
+        if permit.granted_at > self._last_decrease_at + self._limit.per / 2:
+            accepted = self._used_in_window(now) - len(self._throttled_expiry_times)
+            self._learned_limit = max(1, limit // 2, min(limit, accepted))
             self._last_decrease_at = now
-        self._next_increase_at = now + 2 * self._limit.per  # after a whole window without one
+        self._next_increase_at = now + 2 * self._limit.per  # after a whole window without a 429
 
-    async def _wait_for_permit(self, lane: Priority) -> Permit:
-        while (opens_at := self._next_permit_at(lane, now := anyio.current_time())) > now:
-            with anyio.CancelScope(deadline=min(opens_at, self._next_increase_at)):
+    async def _wait_for_permit(self, priority: Priority) -> Permit:
+        while (permit_at := self._next_permit_at(priority, now := anyio.current_time())) > now:
+            with anyio.CancelScope(deadline=min(permit_at, self._next_increase_at)):
                 await self._changed.wait()
         return self._grant(now)
 
@@ -147,82 +150,108 @@ class RateLimiter:
         self._last_granted_at = now
         return Permit(now)
 
-    def _next_permit_at(self, lane: Priority, now: float) -> float:
-        """When a lane may take the next permit, as far as that is known."""
-        per = self._limit.per
+    def _next_permit_at(self, priority: Priority, now: float) -> float:
+        """Return when a request may take the next permit; infinity if that depends on a response or on another request."""
         free = self._current_limit(now) - self._in_flight - self._used_in_window(now)
         if free <= 0:
-            return self._used[-free] if -free < len(self._used) else math.inf
-        if lane is Priority.INTERACTIVE:
+            return self._expiry_times[-free] if -free < len(self._expiry_times) else math.inf
+        if priority is Priority.INTERACTIVE:
             return now
-        if self._direct_waiting:
+        if self._interactive_waiting:
             return math.inf
         if free * BULK_BURST > self._learned_limit * (BULK_BURST - 1):
             return now
-        # What is free has to do, an even share after the other, until it comes free again; and where much comes free
-        # together, as that of a burst does, also for the gap behind that.
-        share, stride = per / self._learned_limit, (per + LATENCY_SLACK * self._mean_latency) / self._learned_limit
-        looks = range(0, len(self._used), len(self._used) // MAX_LOOKAHEAD + 1)
-        until = max((self._used[nth] - nth * stride for nth in looks), default=self._last_granted_at + per)
-        turn = until - free * share - self._mean_latency
-        # After a burst that would be a long stop. What is more than the reserve is spread over the time until more comes free;
-        # and then is another look.
-        spare = max(0, free - self._learned_limit // INTERACTIVE_RESERVE)
-        last = max(self._last_granted_at, now - per)
-        next_free = self._used[0] if self._used else self._last_granted_at + per
-        return min(turn, last + max(share, (next_free - last) / (spare + 1)))
+        return self._paced_at(free, now)
+
+    def _paced_at(self, free: int, now: float) -> float:
+        """Return when bulk may take the next of the free permits, once more than a burst is in use.
+
+        Example: at 60 requests a minute, 20 interactive requests were sent at 0 s. 40 permits are free, and 20 more come
+        free at 60 s.
+
+        * Even pace: at one a second the 40 permits last 40 s. So as not to run out before 60 s bulk starts at 20 s.
+        * Spread: 20 of the 40 permits exceed the interactive reserve. Spread over the 60 s until more come free, the first
+          of them may be used after 60 s / 21 = 2.9 s.
+
+        The sooner of the two is 2.9 s: bulk never stops for long. The same question is asked again for the next permit.
+        """
+        return min(self._even_pace_at(free), self._spread_at(free, now))
+
+    def _even_pace_at(self, free: int) -> float:
+        """Return from when on bulk may take one permit per even share of the window without ever running out.
+
+        Each permit in use has to come free before the free ones, and those that come free before it, are used up. Those of
+        a burst come free together and leave a gap behind them.
+        """
+        seconds_per_permit = self._limit.per / self._learned_limit
+        tolerated_spacing = (self._limit.per + LATENCY_SLACK * self._mean_latency) / self._learned_limit
+        examined = range(0, len(self._expiry_times), len(self._expiry_times) // MAX_LOOKAHEAD + 1)
+        free_must_last_until = max(
+            (self._expiry_times[index] - index * tolerated_spacing for index in examined),
+            default=self._last_granted_at + self._limit.per,
+        )
+        # A permit that bulk takes is away for the latency longer than a window, so it is taken that much sooner.
+        return free_must_last_until - free * seconds_per_permit - self._mean_latency
+
+    def _spread_at(self, free: int, now: float) -> float:
+        """Return when bulk may take a permit if those above the reserve are spread over the time until more come free."""
+        per = self._limit.per
+        seconds_per_permit = per / self._learned_limit
+        above_reserve = max(0, free - self._learned_limit // INTERACTIVE_RESERVE)
+        last_granted_at = max(self._last_granted_at, now - per)
+        next_expiry_at = self._expiry_times[0] if self._expiry_times else self._last_granted_at + per
+        return last_granted_at + max(seconds_per_permit, (next_expiry_at - last_granted_at) / (above_reserve + 1))
 
     def _used_in_window(self, now: float) -> int:
-        """How many requests are in the window, those in flight left out."""
-        while self._used and self._used[0] <= now:
-            self._used.popleft()
-        while self._refused and self._refused[0] <= now:
-            del self._refused[0]
-        return len(self._used)
+        """Return how many requests are in the window, without those in flight."""
+        while self._expiry_times and self._expiry_times[0] <= now:
+            self._expiry_times.popleft()
+        while self._throttled_expiry_times and self._throttled_expiry_times[0] <= now:
+            del self._throttled_expiry_times[0]
+        return len(self._expiry_times)
 
     def _current_limit(self, now: float) -> int:
-        """What is allowed now: a step more for each window without a 429."""
+        """Return the limit now. A lowered one grows by a step for each window without a 429."""
         limit = self._limit
         while now >= self._next_increase_at:
             self._learned_limit = min(limit.requests, self._learned_limit + math.ceil(limit.requests / RECOVERY_STEPS))
-            self._next_increase_at = (
-                math.inf if self._learned_limit == limit.requests else self._next_increase_at + limit.per
-            )
+            is_full = self._learned_limit == limit.requests
+            self._next_increase_at = math.inf if is_full else self._next_increase_at + limit.per
         return self._learned_limit
 
     def _raise_if_too_late(self) -> None:
-        now = anyio.current_time()
-        allowed = self._current_limit(now)
-        excess = self._in_flight + self._used_in_window(now) - allowed
-        if self._direct_waiting + excess < 0:
+        now, per = anyio.current_time(), self._limit.per
+        limit = self._current_limit(now)
+        excess = self._in_flight + self._used_in_window(now) - limit
+        if self._interactive_waiting + excess < 0:
             return
-        # Permits come free in the order of the answers, those in flight a window from now at best, and so on in rounds;
-        # what is more than is allowed by now comes before the first round.
-        before = max(0, excess)
-        rounds, nth = divmod(self._direct_waiting + excess - before, allowed)
-        nth += before
-        soonest = self._used[nth] if nth < len(self._used) else now + self._limit.per
-        raise_if_too_late(soonest + rounds * self._limit.per)
+        # After a decrease more permits may be in use than the limit allows. The first ones to expire free none then. After
+        # them permits come free in rounds of `limit`, in the order of the responses, those in flight in a window at best.
+        above_limit = max(0, excess)
+        rounds, index = divmod(self._interactive_waiting + excess - above_limit, limit)
+        index += above_limit
+        free_at = self._expiry_times[index] if index < len(self._expiry_times) else now + per
+        raise_if_too_late(free_at + rounds * per)
 
 
 @attrs.define(eq=False, repr=False)
 class RateLimitMiddleware:
-    """Keeps one token's requests under its rate limit."""
+    """Keeps the requests of one token under its rate limit."""
 
     send: Send
-    budget: RateLimiter
+    limiter: RateLimiter
 
     async def __call__(self, request: Request) -> Response:
-        """Wait for a permit, then send."""
+        """Wait for a permit and send the request."""
         call = request.call
-        permit = self.budget.acquire_nowait(call.priority)
+        permit = self.limiter.acquire_nowait(call.priority)
         if permit is None:
             with call.waiting():
-                permit = await self.budget.acquire(call.priority)
-        before, refused = call.attempts, False
+                permit = await self.limiter.acquire(call.priority)
+        attempts_before, throttled = call.attempts, False
         try:
             response = await self.send(request)
-            refused = response.status == 429
+            throttled = response.status == 429
             return response
         finally:
-            self.budget.release(permit, call.attempts - before, refused=refused)
+            self.limiter.release(permit, call.attempts - attempts_before, throttled=throttled)

@@ -1,8 +1,8 @@
-"""Middleware that sends again what may be sent again."""
+"""Retry middleware: retries failed requests, with backoff, as far as that is safe (idempotency)."""
 
 import random
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from coaching_async._exceptions import (
 )
 
 from .messages import Request, Response, Send, SendError
-from .retry_policy import RETRY_TABLE, Action, Fault, RetryBudget, Safety, cooldown_seconds
+from .retry_policy import RETRY_TABLE, Action, Decision, Fault, RetryBudget, Safety, cooldown_seconds
 from .throttling import Cooldown
 
 __all__ = ["RetryMiddleware"]
@@ -27,70 +27,78 @@ __all__ = ["RetryMiddleware"]
 
 @attrs.define(eq=False, repr=False)
 class RetryMiddleware:
-    """Sends again what may be sent again, as `_retry.TABLE` has it.
+    """Retries failed requests according to `RETRY_TABLE`.
 
-    It gives up early where the wait would outlast the deadline, the caller's own tighter one included.
+    Gives up without waiting if the delay would exceed the deadline, that of an enclosing scope included.
     """
 
     send: Send
     cooldown: Cooldown = attrs.field(factory=Cooldown)
-    """Of everybody who uses the token: each 429 makes it last."""
+    """Shared by all requests of the token. Each 429 starts or extends it."""
     retry_budget: RetryBudget = attrs.field(factory=RetryBudget)
     random: Callable[[], float] = random.random
 
     async def __call__(self, request: Request) -> Response:
-        """Send until it is done, refused or hopeless."""
+        """Send the request until it succeeds, is refused, or must not be retried."""
         call = request.call
-        faults = throttles = 0
+        failures = throttles = 0
         while True:
             outcome = await self._attempt(request)
             fault = outcome.fault
             if fault is None:
                 self.retry_budget.succeeded()
                 return _final_response(request, outcome)
-            verdict = RETRY_TABLE[fault][request.safety]
-            call.processed = worst_processed(call.processed, verdict.processed)
-            if verdict.action is Action.TREAT_AS_DONE:
+            decision = RETRY_TABLE[fault][request.safety]
+            call.processed = worst_processed(call.processed, decision.processed)
+            if decision.action is Action.TREAT_AS_DONE:
                 return DELETED
-            hint = None if isinstance(outcome, SendError) else outcome.retry_after
-            throttles += fault is Fault.THROTTLED
-            faults += fault is not Fault.THROTTLED
+            waiting: AbstractContextManager[None]
             if fault is Fault.THROTTLED:
-                self.cooldown.start(cooldown_seconds(hint))
-            may_go_on = verdict.action is Action.RETRY or (verdict.action is Action.RETRY_ONCE and faults == 1)
-            if may_go_on and fault is not Fault.THROTTLED:
-                may_go_on = self.retry_budget.failed()
-            wait = call.policy.wait(fault, faults=faults, throttles=throttles, retry_after=hint, draw=self.random)
-            with call.waiting() if fault is Fault.THROTTLED else nullcontext():
-                call.deadline_too_close = may_go_on and wait is not None and _outlasts_deadline(wait)
-                if not may_go_on or wait is None or call.deadline_too_close:
+                throttles += 1
+                self.cooldown.start(cooldown_seconds(outcome.retry_after))
+                may_retry, waiting = True, call.waiting()
+            else:
+                failures += 1
+                may_retry, waiting = self._may_retry(decision, failures), nullcontext()
+            delay = call.policy.wait(
+                fault, failures=failures, throttles=throttles, retry_after=outcome.retry_after, random=self.random
+            )
+            with waiting:
+                if not may_retry or delay is None:
                     return _give_up(request, outcome)
-                call.emit(RetryScheduled(call.operation, call.attempts, wait, _reason(outcome)))
-                await anyio.sleep(wait)
+                if _exceeds_deadline(delay):
+                    call.deadline_too_close = True
+                    return _give_up(request, outcome)
+                call.emit(RetryScheduled(call.operation, call.attempts, delay, _reason(outcome)))
+                await anyio.sleep(delay)
+
+    def _may_retry(self, decision: Decision, failures: int) -> bool:
+        is_allowed = decision.action is Action.RETRY or (decision.action is Action.RETRY_ONCE and failures == 1)
+        return is_allowed and self.retry_budget.failed()
 
     async def _attempt(self, request: Request) -> "Response | SendError":
         try:
             return await self.send(request.with_cooldown(self.cooldown))
-        except SendError as failure:
-            return failure.with_traceback(None)  # its frames hold the signed request
+        except SendError as error:
+            return error.with_traceback(None)  # the frames hold the token
         except CoachingError as error:
             if request.call.processed == "no":
                 raise
             problem = str(error)
         raise _outcome_unknown(
-            request, f"an attempt may have been carried out, and for another there was no way: {problem}"
+            request, f"an attempt may have been carried out, and another one could not be made: {problem}"
         )
 
 
 DELETED: Final = Response(204)
-"""Stands for the answer to a delete that was done, and whose own answer got lost."""
+"""Response to a delete that was carried out, but whose own response was lost."""
 
 
 def _final_response(request: Request, outcome: "Response | SendError") -> Response:
-    assert isinstance(outcome, Response)  # noqa: S101 # a failed exchange always has a fault
+    assert isinstance(outcome, Response)  # noqa: S101 # a SendError always has a fault
     call = request.call
     if request.safety is Safety.DELETE and call.processed == "maybe" and outcome.status in {404, 410}:
-        call.processed = "yes"  # it is gone, and most likely by our own hand
+        call.processed = "yes"  # an earlier attempt most likely deleted it
         return DELETED
     _raise_if_uncertain(request, outcome)
     if outcome.status < 300 and request.safety is not Safety.SAFE:
@@ -110,7 +118,7 @@ def _give_up(request: Request, outcome: "Response | SendError") -> Response:
 
 
 def _raise_if_uncertain(request: Request, outcome: Response) -> None:
-    """A 401 or a 429 says that nothing was done, but not of the attempt before."""
+    """Raise `OutcomeUnknown` if an earlier attempt may have been carried out: a 401 or 429 is only about the last one."""
     if outcome.status in {401, 429} and request.call.processed != "no":
         raise _outcome_unknown(
             request, f"an attempt may have been carried out, and another was answered {outcome.status}"
@@ -124,8 +132,8 @@ def _outcome_unknown(request: Request, problem: str) -> OutcomeUnknown:
     )
 
 
-def _outlasts_deadline(wait: float) -> bool:
-    return anyio.current_time() + wait >= anyio.current_effective_deadline()
+def _exceeds_deadline(delay: float) -> bool:
+    return anyio.current_time() + delay >= anyio.current_effective_deadline()
 
 
 def _reason(outcome: "Response | SendError") -> str:

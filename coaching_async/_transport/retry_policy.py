@@ -1,4 +1,4 @@
-"""Whether and when a request is sent again: one table and pure functions, no clock, no I/O."""
+"""Retry policy: whether a request is retried, and after which delay (exponential backoff, jitter, Retry-After). No I/O."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -26,38 +26,38 @@ __all__ = [
 
 
 class Safety(enum.Enum):
-    """What sending an operation twice would do."""
+    """What sending a request twice would do: whether it is safe, idempotent or neither (RFC 9110, section 9.2)."""
 
-    SAFE = "reads only"
-    DELETE = "the second time finds nothing"
-    WRITE = "may do it twice"
+    SAFE = "only reads"
+    DELETE = "idempotent: the second one finds nothing"
+    WRITE = "may be carried out twice"
 
 
 class Fault(enum.Enum):
-    """What went wrong with one request, as far as its repetition is concerned."""
+    """A kind of failure of one attempt, by which `RETRY_TABLE` decides."""
 
-    NOT_SENT = "the connection could not be made"
-    NOT_CONNECTABLE = "the connection will never be made: certificate, proxy login"
-    CONNECTION_LOST = "the connection broke after the request may have left"
-    INVALID_HTTP = "what came is no HTTP"
-    BODY_TRUNCATED = "the service did it, its answer was cut"
-    BODY_CORRUPT = "the service did it, its answer is whole as far as one can see, and yet broken"
+    NOT_SENT = "no connection could be opened"
+    NOT_CONNECTABLE = "no connection can ever be opened: certificate, proxy login"
+    CONNECTION_LOST = "the connection broke after the request may have been sent"
+    INVALID_HTTP = "the response is no HTTP"
+    BODY_TRUNCATED = "carried out, but the response was cut off"
+    BODY_CORRUPT = "carried out, but the response is corrupt although it seems complete"
     THROTTLED = "429"
     UNAVAILABLE = "the service or its gateway failed"
-    UNEXPECTED_STATUS = "an answer that the API does not know"
+    UNEXPECTED_STATUS = "a status that the API does not use"
 
 
 class Action(enum.Enum):
-    """What follows."""
+    """What to do after a failed attempt."""
 
-    RETRY = "send again"
-    RETRY_ONCE = "send again, unless something went wrong before"
+    RETRY = "retry"
+    RETRY_ONCE = "retry if this is the first failure"
     RAISE = "raise"
-    TREAT_AS_DONE = "count it as done"
+    TREAT_AS_DONE = "treat as done"
 
 
 class Decision(NamedTuple):
-    """One cell of the table: what follows, and whether the service may have carried the request out."""
+    """One cell of the table: what to do, and whether the service may have carried the request out."""
 
     action: Action
     processed: Processed
@@ -101,11 +101,11 @@ RETRY_TABLE: Final[Mapping[Fault, Mapping[Safety, Decision]]] = {
 
 
 DEFAULT_RETRY_AFTER: Final = 3.0
-"""Seconds to wait after a 429 that names none: what the vendor's own clients do."""
+"""Seconds to wait after a 429 without Retry-After. The vendor's own clients do the same."""
 
 
 def fault_from_status(status: int) -> Fault | None:
-    """The fault that an HTTP status stands for; None where the answer is final and plain (2xx, most of 4xx)."""
+    """Return the fault of an HTTP status; None if the response is final (2xx, most of 4xx)."""
     if status == 429:
         return Fault.THROTTLED
     if status in {408, 500, 502, 503, 504}:
@@ -114,37 +114,37 @@ def fault_from_status(status: int) -> Fault | None:
 
 
 def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
-    """Seconds from a Retry-After header, as a number or as a date; None where it is absent or nonsense.
+    """Return the seconds of a Retry-After header, a number or a date; None if it is absent or invalid.
 
-    A date is measured from the answer's own Date header, so a wrong clock on either side does not matter.
+    A date is compared with the response's own Date header, so clock skew does not matter.
     """
     if value is None:
         return None
     if (number := value.strip()).isdecimal():
         return float(number)
     try:
-        then = parsedate_to_datetime(value)
+        retry_at = parsedate_to_datetime(value)
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return max(0.0, (then - now).total_seconds())
-    except (TypeError, ValueError, OverflowError):  # no date, one of the two without a zone, or beyond all time
+        return max(0.0, (retry_at - now).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # no date, only one of the two with a time zone, or out of range
         return None
 
 
 def cooldown_seconds(retry_after: float | None) -> float:
-    """Seconds for which a 429 stops everybody who uses the token, however long the one call may wait."""
+    """Return the seconds for which a 429 stops all requests of the token, whatever the policy of the one call."""
     return min(DEFAULT_RETRY_AFTER if retry_after is None else retry_after, MAX_COOLDOWN)
 
 
 MAX_COOLDOWN: Final = 180.0
-"""A limit of one endpoint's for a day is no reason to stop all the others for a day."""
+"""Seconds, because the Retry-After of one endpoint may be a day, and the token serves the others too."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class RetryPolicy(Value):
-    """How often and how long a client tries again. Times are in seconds.
+    """How often a client retries, and how long it waits before. Times are in seconds.
 
-    `attempts` counts the first one too; waits for a 429 are counted apart, by `throttle_waits`. A Retry-After above
-    `max_retry_after` is not waited for: the error comes at once and carries it.
+    `attempts` includes the first one. Waits after a 429 are counted separately, by `throttle_waits`. If a Retry-After
+    exceeds `max_retry_after`, the error is raised at once; its `retry_after` has the seconds.
     """
 
     attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
@@ -153,28 +153,29 @@ class RetryPolicy(Value):
     max_retry_after: float = attrs.field(default=180.0, validator=attrs.validators.ge(0))
 
     def wait(
-        self, fault: Fault, *, faults: int, throttles: int, retry_after: float | None, draw: Callable[[], float]
+        self, fault: Fault, *, failures: int, throttles: int, retry_after: float | None, random: Callable[[], float]
     ) -> float | None:
-        """Seconds until the next attempt, or None for no more.
+        """Return the seconds until the next attempt, or None if there is none.
 
-        `faults` and `throttles` count what went wrong so far, this time included; `draw` gives a number in [0, 1).
+        `throttles` counts the 429s of the call so far and `failures` its other faults, the current one included. `random`
+        returns a number in [0, 1).
         """
         if fault is Fault.THROTTLED:
             exhausted = throttles > self.throttle_waits
             wait = DEFAULT_RETRY_AFTER if retry_after is None else retry_after
         else:
-            exhausted = faults >= self.attempts
-            # Full jitter: clients that failed together do not come back together.
-            wait = draw() * min(self.max_backoff, 2.0 ** (faults - 1)) if retry_after is None else retry_after
+            exhausted = failures >= self.attempts
+            # Full jitter, because clients that failed together must not retry together.
+            wait = random() * min(self.max_backoff, 2.0 ** (failures - 1)) if retry_after is None else retry_after
         return None if exhausted or wait > self.max_retry_after else wait
 
 
 @attrs.define(eq=False, repr=False)
 class RetryBudget:
-    """Keeps retries from multiplying the load of a service that is down: they stop when too few requests go well.
+    """Stops retries when too few requests succeed, because retries would multiply the load of a service that is down.
 
-    A failure costs `COST`, a success gives `REFUND` back, and what is left has to be above half of `FULL`. 429s do not
-    count: they are waited for, and the service counts them itself.
+    A failure takes `COST` from the budget and a success returns `REFUND`. A retry is allowed while more than half of `FULL`
+    is left. 429s do not count, because the service limits them itself.
     """
 
     left: float = attrs.field(init=False)
@@ -187,10 +188,10 @@ class RetryBudget:
         self.left = self.FULL
 
     def failed(self) -> bool:
-        """Charge one failure; whether another attempt may be made."""
+        """Charge one failure. Return whether a retry is allowed."""
         self.left = max(0.0, self.left - self.COST)
         return self.left > self.FULL / 2
 
     def succeeded(self) -> None:
-        """Give something back."""
+        """Refund part of a failure."""
         self.left = min(self.FULL, self.left + self.REFUND)

@@ -1,4 +1,4 @@
-"""When nobody may send, and how many may at once."""
+"""Throttling: the concurrency limit, and the cooldown of a token after a 429."""
 
 import math
 from contextlib import nullcontext
@@ -15,30 +15,32 @@ __all__ = ["ConcurrencyLimiter", "Cooldown", "Slot"]
 
 
 class Cooldown:
-    """While it lasts, nobody sends with the token that was told to wait.
+    """Cooldown after a 429, shared by all requests of a token.
 
-    Then one probes, and each that goes well makes room for one more at a time, so that they double with every round.
+    While it is active no request starts. Then one probe request is allowed, and each success raises the limit by one
+    (slow start), so that it doubles with every round trip.
     """
 
     def __init__(self) -> None:
-        self._ends_at = float("-inf")
+        self._ends_at = -math.inf
         self._generation = 0
         self._ramp_limit = math.inf
-        self._under_way = 0  # of those that began after the last pause
+        self._in_flight = 0
+        """Requests that started after the last cooldown."""
         self._changed = Signal()
 
     def start(self, seconds: float) -> None:
-        """Begin one, or let it go on for that long; a longer one already told stays."""
+        """Start a cooldown, or extend the current one; one that ends later stays as it is."""
         self._ends_at = max(self._ends_at, anyio.current_time() + seconds)
         self._generation += 1
-        self._ramp_limit, self._under_way = 1, 0
+        self._ramp_limit, self._in_flight = 1, 0
 
     def allows_request(self) -> bool:
-        """Whether one may send now."""
-        return anyio.current_time() >= self._ends_at and self._under_way < self._ramp_limit
+        """Whether a request may start now."""
+        return anyio.current_time() >= self._ends_at and self._in_flight < self._ramp_limit
 
     async def wait(self) -> None:
-        """Wait until one may. Raises `RateLimited` at once where the pause outlasts the deadline."""
+        """Wait until a request may start. Raises `RateLimited` at once if the cooldown ends after the deadline."""
         while not self.allows_request():
             raise_if_too_late(self._ends_at)
             if anyio.current_time() < self._ends_at:
@@ -47,67 +49,68 @@ class Cooldown:
                 await self._changed.wait()
 
     def request_started(self) -> int:
-        """One is under way. Gives what `end` is told."""
-        self._under_way += 1
+        """Count a request as in flight. Return the generation, which `request_finished` takes."""
+        self._in_flight += 1
         return self._generation
 
-    def request_finished(self, begun: int, *, went_well: bool) -> None:
-        """It has ended."""
-        if begun == self._generation:
-            self._under_way -= 1
-            if went_well:
+    def request_finished(self, generation: int, *, succeeded: bool) -> None:
+        """Count a request as finished. One that started before the last cooldown does not change the limit."""
+        if generation == self._generation:
+            self._in_flight -= 1
+            if succeeded:
                 self._ramp_limit = self._ramp_limit + 1 if self._ramp_limit < RAMP_UP_LIMIT else math.inf
         self._changed.notify_all()
 
 
 RAMP_UP_LIMIT: Final = 32
-"""More are not under way at once, so there is nothing left to ramp up to."""
+"""Requests in flight from which on a cooldown no longer limits them."""
 
 
 class ConcurrencyLimiter:
-    """Lets at most `width` exchanges through at once, and none in a pause of their token.
+    """Limits concurrent exchanges to `limit`, and starts none during the token's cooldown.
 
-    Whether there is a pause is asked last, with the slot in hand, so that nobody who waited for a slot slips out into it;
-    while it lasts no slot is held. Of bulk one at a time waits for a slot, so that a direct call has no more before it.
+    The cooldown is checked after the slot was acquired, because it may begin while a request waits for its slot; in that
+    case the slot is released. Only one bulk request at a time waits for a slot, so an interactive one has at most that one
+    before it.
     """
 
-    def __init__(self, width: int) -> None:
-        self._slots = anyio.Semaphore(width)
+    def __init__(self, limit: int) -> None:
+        self._slots = anyio.Semaphore(limit)
         self._bulk_lock = anyio.Lock()
 
-    def acquire_nowait(self, pause: Cooldown) -> "Slot | None":
-        """A place among those under way, if there is one at once; not for who is cancelled, or past the deadline."""
-        if is_past_deadline() or not pause.allows_request():
+    def acquire_nowait(self, cooldown: Cooldown) -> "Slot | None":
+        """Return a slot if one is free; None also for a caller that is cancelled or past its deadline."""
+        if is_past_deadline() or not cooldown.allows_request():
             return None
         try:
             self._slots.acquire_nowait()
         except anyio.WouldBlock:
             return None
-        return Slot(self._slots, pause)
+        return Slot(self._slots, cooldown)
 
-    async def acquire(self, pause: Cooldown, lane: Priority = Priority.INTERACTIVE) -> "Slot":
-        """A place among those under way, until the block of what it gives ends: `with await gate.slot(pause):`."""
+    async def acquire(self, cooldown: Cooldown, priority: Priority = Priority.INTERACTIVE) -> "Slot":
+        """Wait for a slot, which a `with` block holds. Raises `RateLimited` if the cooldown ends after the deadline."""
         while True:
-            await pause.wait()
-            async with self._bulk_lock if lane is Priority.BULK else nullcontext():
+            await cooldown.wait()
+            async with self._bulk_lock if priority is Priority.BULK else nullcontext():
                 await self._slots.acquire()
-            if pause.allows_request():
-                return Slot(self._slots, pause)
+            if cooldown.allows_request():
+                return Slot(self._slots, cooldown)
             self._slots.release()
 
 
 class Slot:
-    """One request under way: whether the service took it, which a 429 and a broken connection do not tell."""
+    """The right to run one exchange. Its holder sets `succeeded` if there was a response other than 429."""
 
-    __slots__ = ("_begun", "_pause", "_slots", "went_well")
+    __slots__ = ("_cooldown", "_generation", "_slots", "succeeded")
 
-    def __init__(self, slots: anyio.Semaphore, pause: Cooldown) -> None:
-        self.went_well = False
-        self._slots, self._pause, self._begun = slots, pause, pause.request_started()
+    def __init__(self, slots: anyio.Semaphore, cooldown: Cooldown) -> None:
+        self.succeeded = False
+        self._slots, self._cooldown, self._generation = slots, cooldown, cooldown.request_started()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pause.request_finished(self._begun, went_well=self.went_well)
+        self._cooldown.request_finished(self._generation, succeeded=self.succeeded)
         self._slots.release()

@@ -103,7 +103,7 @@ class Reading:
 @pytest.fixture
 async def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
     reading = Reading()
-    monkeypatch.setattr("coaching_async._client.tls_context", reading)
+    monkeypatch.setattr("coaching_async._client.new_tls_context", reading)
     return reading
 
 
@@ -113,7 +113,7 @@ async def test_certificates_are_read_once_and_off_the_event_loop_when_the_client
 
     async with client, assert_no_leaks(), anyio.create_task_group() as tasks:
         for _ in range(20):
-            tasks.start_soon(client._lines.value.connections.get)
+            tasks.start_soon(client._sessions.value.http_client.get)
 
     assert len(reading.threads) == 1
     assert threading.get_ident() not in reading.threads

@@ -261,8 +261,8 @@ async def test_a_second_aclose_waits_for_the_first():
             await anyio.sleep(5)
 
     client = Service([answer(APPOINTMENT)]).client()
-    client._lines.value.connections = LazyHttpClient(None, lambda: httpx.AsyncClient(transport=Slow()))
-    await client._lines.value.connections.get()
+    client._sessions.value.http_client = LazyHttpClient(None, lambda: httpx.AsyncClient(transport=Slow()))
+    await client._sessions.value.http_client.get()
     started = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.aclose)

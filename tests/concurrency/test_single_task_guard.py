@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from coaching_async import ClientMisuse, Walk
-from tests.support.changing_lists import MovingList, listing_of
+from tests.support.changing_lists import ChangingList, listing_of
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +17,7 @@ SHARED = "two tasks share one walk"
 
 
 def new_walk() -> Walk[Any]:
-    return aiter(listing_of([MovingList("x", 100, ())], 1))
+    return aiter(listing_of([ChangingList("x", 100, ())], 1))
 
 
 async def run_in_task(function: Callable[[], Awaitable[object]]) -> None:
@@ -63,7 +63,7 @@ async def test_two_tasks_that_advance_a_walk_at_once_are_detected():
 
     async def slow(number: int, size: int) -> Any:
         await may_answer.wait()
-        return await MovingList("x", 3, ())(number, size)
+        return await ChangingList("x", 3, ())(number, size)
 
     walk: Any = aiter(listing_of([slow], 1))  # type: ignore[list-item]
     async with anyio.create_task_group() as tasks:
@@ -100,7 +100,7 @@ async def test_a_task_that_has_ended_does_not_count_and_is_not_referenced():
         gc.collect()
         await anext(walk)
 
-    assert len(walk._turns._previous_owners) <= 1
+    assert len(walk._guard._previous_owners) <= 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -363,7 +363,7 @@ async def posts_of(grant: Any, kind: str) -> int:
                 with failing(AuthError, "lost|used up") as caught:
                     await get(client)
                 assert caught.value.processed == "no"
-                keeper_of(client)._failure.forget()  # as if time had passed
+                keeper_of(client)._failure.clear()  # as if time had passed
 
     assert {each.target for each in server.requests} == {"/oauth/token"}
     assert "sign in again" in str(caught.value)
@@ -395,7 +395,7 @@ async def test_row_51_what_never_left_is_not_used_up(grant: Callable[[], Any], m
                 with failing(AuthError, "no token within"):
                     await get(client)
                 server.wait_until(lambda number=number: server.accepted > number)
-                keeper_of(client)._failure.forget()  # as if time had passed
+                keeper_of(client)._failure.clear()  # as if time had passed
 
 
 @pytest.mark.parametrize("mishap", [lost, lost_on_the_way, down, stall], ids=lambda mishap: mishap.__name__)
@@ -722,7 +722,7 @@ async def test_row_63_a_renewal_that_was_cancelled_from_outside_is_begun_again(
     platform, before = Platform(), asyncio.all_tasks()
     async with client_of(platform, user()) as client:
         keeper = keeper_of(client)
-        send_off = keeper.detach
+        send_off = keeper.spawn
 
         def cancel() -> None:
             for task in asyncio.all_tasks() - before:
@@ -730,7 +730,7 @@ async def test_row_63_a_renewal_that_was_cancelled_from_outside_is_begun_again(
                     task.cancel()
 
         def send_off_and_cancel(*errand: Any) -> None:
-            keeper.detach = send_off
+            keeper.spawn = send_off
             send_off(*errand)
             cancel()
 
@@ -740,7 +740,7 @@ async def test_row_63_a_renewal_that_was_cancelled_from_outside_is_begun_again(
 
         with anyio.fail_after(1):
             if not has_begun:
-                keeper.detach = send_off_and_cancel
+                keeper.spawn = send_off_and_cancel
             waiting = asyncio.ensure_future(wait())
             if has_begun:
                 await platform.asked.wait()
@@ -862,7 +862,7 @@ async def test_a_view_that_is_dropped_leaves_nothing(grant: Callable[[], Any]):
         gc.collect()
 
         assert [each for each in left if each() is not None] == []
-        assert len(client._lines.value._ways) <= 1
+        assert len(client._sessions.value._pipelines) <= 1
 
 
 async def test_a_view_that_is_dropped_while_it_is_at_work_does_its_work():

@@ -33,7 +33,7 @@ from coaching_async import (
     RateLimit,
     RefreshToken,
 )
-from coaching_async._serialization import codec as _wire
+from coaching_async._api import responses
 from coaching_async._transport.priority import bulk_priority
 from tests.conftest import VirtualLoop
 from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, Source, client_to, come, credentials, failing
@@ -283,13 +283,13 @@ async def test_row_97_cancelled_in_pacing(cancel: Way, anyio_backend_name: str):
         started = anyio.current_time()
         await read(client)
         await read(client)
-        quota = list(budget_of(client)._used)
+        quota = list(budget_of(client)._expiry_times)
         async with anyio.create_task_group() as tasks:  # the head of the queue and those behind it
             for _ in range(3):
                 tasks.start_soon(cancelled_at_once, cancel, read, client)
 
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert list(budget_of(client)._used) == quota
+        assert list(budget_of(client)._expiry_times) == quota
         assert len(service.requests) == 2
         await read(client)
         assert anyio.current_time() - started == pytest.approx(60, abs=0.01), "no turn was lost"
@@ -311,7 +311,7 @@ async def test_row_97_cancelled_at_the_gate(cancel: Way, anyio_backend_name: str
             holding.go.set()
 
         assert_nothing_is_held(client, 1, mocked=True)
-        assert len(budget_of(client)._used) == 1, "what was not sent is not charged"
+        assert len(budget_of(client)._expiry_times) == 1, "what was not sent is not charged"
         await read(client)
         assert holding.sent == 2
 
@@ -329,7 +329,7 @@ async def test_row_97_cancelled_at_a_gate_that_a_429_has_closed(cancel: Way, any
 
         assert len(service.requests) == 2
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert len(budget_of(client)._used) == 1  # the other one's, and that of the 429 is free again since
+        assert len(budget_of(client)._expiry_times) == 1  # the other one's, and that of the 429 is free again since
 
 
 @every_way
@@ -345,7 +345,7 @@ async def test_row_97_cancelled_while_it_waits_for_a_token(cancel: Way, anyio_ba
 
         assert holding.sent == 3, "whoever is next takes over"
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert not budget_of(client)._used
+        assert not budget_of(client)._expiry_times
         await anyio.sleep(100)
         assert holding.sent == 3
         holding.go.set()
@@ -773,7 +773,7 @@ async def test_row_102_while_a_large_page_is_decoded_others_have_their_turn(
     whole = answer(many)
     assert len(whole.content) > 5 * 2**20
     begun, had_a_turn = threading.Event(), threading.Event()
-    model = _wire._model
+    model = responses.decode
 
     def waiting(cls: Any, content: bytes) -> Any:
         begun.set()
@@ -784,7 +784,7 @@ async def test_row_102_while_a_large_page_is_decoded_others_have_their_turn(
         await come(begun.is_set)
         had_a_turn.set()
 
-    monkeypatch.setattr(_wire, "_model", waiting)
+    monkeypatch.setattr(responses, "decode", waiting)
     async with Service([whole]).client() as client, anyio.create_task_group() as tasks:
         tasks.start_soon(heartbeat)
         async for each in client.appointments.list("u").pages():

@@ -173,7 +173,7 @@ async def test_row_103_many_calls_of_which_most_fail(caplog: pytest.LogCaptureFi
                     outcomes[await one(client, moody, mood, next(numbers))] += 1
 
             async def calls(count: int) -> None:
-                way_of(client).budget.left = RetryBudget.FULL
+                way_of(client).retry_budget.left = RetryBudget.FULL
                 moods = iter(list(itertools.islice(itertools.cycle(MOODS), count)))
                 async with anyio.create_task_group() as tasks:
                     for _ in range(AT_ONCE):

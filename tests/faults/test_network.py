@@ -60,10 +60,10 @@ class Patience:
         self._set = monkeypatch.setattr
 
     def lose(self) -> None:
-        self._set(engine, "ANSWER_TIMEOUT", BRIEF)
+        self._set(engine, "READ_TIMEOUT", BRIEF)
 
     def regain(self) -> None:
-        self._set(engine, "ANSWER_TIMEOUT", self._usual)
+        self._set(engine, "READ_TIMEOUT", self._usual)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RequestFailed):

@@ -19,7 +19,7 @@ from coaching_async import (
 )
 from tests.faults.support import client_to, come, credentials, failing
 from tests.support.cancelling import Way, assert_nothing_is_held, every_way, skip_where_unknown
-from tests.support.changing_lists import MOVE, Change, MovingList, by_items, listing_of
+from tests.support.changing_lists import MOVE, Change, ChangingList, listing_of, read_items
 from tests.support.fault_server import Behaviour, Conversation, FaultServer, answering
 
 pytestmark = pytest.mark.anyio
@@ -96,10 +96,10 @@ async def test_row_66_where_equal_keys_come_in_any_order_nothing_comes_twice_and
     for _ in range(200):
         length, size = choices.randrange(13), choices.randrange(1, 5)
         script = [[Change(MOVE, choices.random(), choices.random())] for _ in range(length // size)]
-        moving, moved = (MovingList("x", length, script) for _ in range(2))
+        moving, moved = (ChangingList("x", length, script) for _ in range(2))
 
-        found = await by_items(listing_of([moving], size))
-        everything = await by_items(listing_of([moved], size, verify=True))
+        found = await read_items(listing_of([moving], size))
+        everything = await read_items(listing_of([moved], size, verify=True))
 
         assert len(found) == len(set(found))
         assert sorted(everything) == sorted(moved.ids)

@@ -265,7 +265,7 @@ def test_row_31_whatever_the_headers_say_a_wait_is_within_bounds_or_not_begun(
     assert seconds is None or seconds >= 0
     assert 0 <= cooldown_seconds(seconds) <= 180
     for count in range(1, 12):
-        wait = policy.wait(fault, faults=count, throttles=count, retry_after=seconds, draw=lambda: 0.5)
+        wait = policy.wait(fault, failures=count, throttles=count, retry_after=seconds, random=lambda: 0.5)
         assert wait is None or 0 <= wait <= policy.max_retry_after
 
 

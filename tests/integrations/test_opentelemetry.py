@@ -376,7 +376,7 @@ def test_a_renewal_that_no_call_makes_is_told_on_none_and_below_none(
         auth = RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
             await client.appointments.list_mine().first()
-            keeper: Any = client._lines.value.pipeline(client._api.identity).tokens
+            keeper: Any = client._sessions.value.pipeline(client._api.identity).tokens
             keeper._current = attrs.evolve(keeper._current, refresh_at=-math.inf)  # it is due
             await client.appointments.list_mine().first()
 

@@ -1,6 +1,6 @@
-"""A list may change between any two reads: what every way of reading it promises all the same."""
+"""Properties of every way to read a list that may change between any two reads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -13,18 +13,19 @@ from tests.support.changing_lists import (
     INSERT,
     MOVE,
     Change,
-    MovingList,
-    Way,
-    anything,
-    by_collect,
-    by_items,
-    by_pages,
-    by_stream,
-    counted,
+    ChangingList,
+    ReadIds,
+    SelectChanges,
+    all_changes,
+    changing_the_total,
     growing,
-    in_two_lives,
     listing_of,
     only,
+    read_and_resume,
+    read_collected,
+    read_items,
+    read_pages,
+    read_stream,
     shrinking,
 )
 
@@ -32,87 +33,95 @@ MANY = settings(max_examples=100, deadline=None)
 FEW = settings(max_examples=50, deadline=None)
 
 places = st.floats(0, 1)
-a_change = st.builds(Change, st.sampled_from([INSERT, DELETE, MOVE]), places, places)
-scripts = st.lists(st.lists(a_change, max_size=4), min_size=2, max_size=12)
+changes = st.builds(Change, st.sampled_from([INSERT, DELETE, MOVE]), places, places)
+scripts = st.lists(st.lists(changes, max_size=4), min_size=2, max_size=12)
 lengths = st.integers(0, 14)
 sizes = st.integers(1, 5)
 
-ONE_WAY = {"inserts": only(INSERT), "deletes": only(DELETE), "growing": growing, "shrinking": shrinking}
-"""Kinds of change that two reads always show, in whatever order they were made."""
+DETECTABLE = {"inserts": only(INSERT), "deletes": only(DELETE), "growing": growing, "shrinking": shrinking}
+"""Kinds of change that any two reads show, in whichever order the responses arrive."""
 
-ONE_BY_ONE: dict[str, Way] = {"items": by_items, "pages": by_pages, "collect": by_collect}
-WAYS: dict[str, Way] = ONE_BY_ONE | {f"stream of {width}": by_stream(width) for width in (1, 2, 4, 8)}
+SEQUENTIAL: dict[str, ReadIds] = {"items": read_items, "pages": read_pages, "collect": read_collected}
+METHODS: dict[str, ReadIds] = SEQUENTIAL | {f"stream of {number}": read_stream(number) for number in (1, 2, 4, 8)}
 
-kinds, ways = st.sampled_from(sorted(ONE_WAY)), st.sampled_from(sorted(WAYS))
+kinds, methods = st.sampled_from(sorted(DETECTABLE)), st.sampled_from(sorted(METHODS))
 
 
 def services(
-    lengths: Sequence[int], script: list[list[Change]], kind: Callable[[Sequence[Change]], list[Change]], **how: Any
-) -> list[MovingList]:
-    """As many lists, which all change by the same script."""
+    lengths: Sequence[int], script: list[list[Change]], select: SelectChanges, **options: Any
+) -> list[ChangingList]:
+    """Return a list for each length, which all change by the same script."""
     return [
-        MovingList("abc"[number], length, [kind(each) for each in script], **how)
+        ChangingList("abc"[number], length, [select(changes) for changes in script], **options)
         for number, length in enumerate(lengths)
     ]
 
 
-def read(lists: Sequence[MovingList], way: Way, size: int, **how: Any) -> list[str]:
-    found = anyio.run(way, listing_of(lists, size, **how))
-    assert len(found) == len(set(found)), "handed out twice"
-    reads = sum(each.reads for each in lists)
-    most = sum(each._made for each in lists)
-    assert reads <= 6 * (most + 12 * 5 * 4 + 10), "hardly ends"
+def read(lists: Sequence[ChangingList], method: ReadIds, size: int, **options: Any) -> list[str]:
+    found = anyio.run(method, listing_of(lists, size, **options))
+    assert len(found) == len(set(found)), "an item was returned twice"
+    reads = sum(service.reads for service in lists)
+    rows = sum(service.created for service in lists)
+    assert reads <= 6 * (rows + 12 * 5 * 4 + 10), "too many requests"
     return found
 
 
-def assert_complete(found: list[str], lists: Sequence[MovingList]) -> None:
-    assert not set[str]().union(*(each.lasting for each in lists)) - set(found), "missed"
+def assert_complete(found: list[str], lists: Sequence[ChangingList]) -> None:
+    lasting = set[str]().union(*(service.lasting for service in lists))
+    assert not lasting - set(found), "an item was missed"
 
 
 @MANY
 @given(
     kind=kinds,
-    way=ways,
+    method=methods,
     length=lengths,
     size=sizes,
     script=scripts,
     verify=st.booleans(),
-    counts=st.booleans(),
-    jitter=st.integers(0, 99),
+    has_page_count=st.booleans(),
+    latency_seed=st.integers(0, 99),
 )
-def test_what_lasts_is_handed_out_once_where_a_list_grows_or_shrinks(
-    kind: str, way: str, length: int, size: int, script: list[list[Change]], verify: bool, counts: bool, jitter: int
+def test_every_method_returns_each_lasting_item_once_from_a_list_that_grows_or_shrinks(
+    kind: str,
+    method: str,
+    length: int,
+    size: int,
+    script: list[list[Change]],
+    verify: bool,
+    has_page_count: bool,
+    latency_seed: int,
 ):
-    lists = services([length], script, ONE_WAY[kind], counts_pages=counts, jitter=jitter)
+    lists = services([length], script, DETECTABLE[kind], has_page_count=has_page_count, latency_seed=latency_seed)
 
-    assert_complete(read(lists, WAYS[way], size, verify=verify), lists)
+    assert_complete(read(lists, METHODS[method], size, verify=verify), lists)
 
 
 @MANY
-@given(way=st.sampled_from(sorted(ONE_BY_ONE)), length=lengths, size=sizes, script=scripts, verify=st.booleans())
-def test_one_page_at_a_time_any_changes_that_do_not_cancel_out_are_seen(
-    way: str, length: int, size: int, script: list[list[Change]], verify: bool
+@given(method=st.sampled_from(sorted(SEQUENTIAL)), length=lengths, size=sizes, script=scripts, verify=st.booleans())
+def test_sequential_reading_detects_all_changes_of_the_total(
+    method: str, length: int, size: int, script: list[list[Change]], verify: bool
 ):
-    lists = services([length], script, counted)
+    lists = services([length], script, changing_the_total)
 
-    assert_complete(read(lists, WAYS[way], size, verify=verify), lists)
+    assert_complete(read(lists, METHODS[method], size, verify=verify), lists)
 
 
 @MANY
 @given(
-    way=ways,
+    method=methods,
     order=st.sampled_from([None, SortOrder.ASC, SortOrder.DESC]),
     lengths=st.lists(lengths, min_size=2, max_size=3),
     size=sizes,
     script=scripts,
-    jitter=st.integers(0, 99),
+    latency_seed=st.integers(0, 99),
 )
-def test_the_same_of_lists_that_are_split(
-    way: str, order: SortOrder | None, lengths: list[int], size: int, script: list[list[Change]], jitter: int
+def test_every_method_returns_each_lasting_item_once_from_a_split_list(
+    method: str, order: SortOrder | None, lengths: list[int], size: int, script: list[list[Change]], latency_seed: int
 ):
-    lists = services(lengths, script, shrinking, jitter=jitter)
+    lists = services(lengths, script, shrinking, latency_seed=latency_seed)
 
-    assert_complete(read(lists, WAYS[way], size, order=order), lists)
+    assert_complete(read(lists, METHODS[method], size, order=order), lists)
 
 
 @MANY
@@ -122,53 +131,53 @@ def test_the_same_of_lists_that_are_split(
     size=st.integers(2, 5),
     script=scripts,
     after=st.integers(1, 14),
-    rest=st.lists(a_change, max_size=5),
+    meanwhile=st.lists(changes, max_size=5),
 )
-def test_a_walk_that_goes_on_from_its_cursor_keeps_the_promise_while_some_of_the_last_page_is_near(
-    kind: str, length: int, size: int, script: list[list[Change]], after: int, rest: list[Change]
+def test_a_walk_resumed_from_a_cursor_is_complete_while_a_row_of_the_last_page_is_near(
+    kind: str, length: int, size: int, script: list[list[Change]], after: int, meanwhile: list[Change]
 ):
-    """Less than a page of rows was inserted in the meantime, and not all of the last page deleted."""
-    [a_list] = services([length], [each[:1] for each in script], ONE_WAY[kind])
-    most = size - 2 if kind == "inserts" else len(rest)
+    """Fewer rows than a page were inserted in the meantime, and not all rows of the last page were deleted."""
+    [service] = services([length], [changes[:1] for changes in script], DETECTABLE[kind])
+    limit = size - 2 if kind == "inserts" else len(meanwhile)
     last: list[str] = []
 
     def change(found: list[str]) -> None:
         last.extend(found[-size:])
-        a_list.change(ONE_WAY[kind](rest)[:most])
+        service.change(DETECTABLE[kind](meanwhile)[:limit])
 
-    found = anyio.run(in_two_lives(after, change), listing_of([a_list], size))
+    found = anyio.run(read_and_resume(after, change), listing_of([service], size))
 
-    if a_list.lasting.intersection(last):
-        assert len(found) == len(set(found)), "handed out twice"
-        assert_complete(found, [a_list])
+    if service.lasting.intersection(last):
+        assert len(found) == len(set(found)), "an item was returned twice"
+        assert_complete(found, [service])
 
 
 @FEW
 @given(length=lengths, size=sizes, script=scripts, after=st.integers(1, 14))
-def test_and_without_bounds_where_all_that_was_handed_out_is_remembered(
+def test_a_resumed_walk_that_is_given_all_returned_ids_is_complete_after_any_detectable_change(
     length: int, size: int, script: list[list[Change]], after: int
 ):
-    [a_list] = services([length], script, counted)
-    way = in_two_lives(after, remembering=True)
+    [service] = services([length], script, changing_the_total)
+    method = read_and_resume(after, is_seen_known=True)
 
-    assert_complete(read([a_list], way, size), [a_list])
+    assert_complete(read([service], method, size), [service])
 
 
 @MANY
-@given(way=ways, length=lengths, size=sizes, script=scripts, jitter=st.integers(0, 99))
-def test_whatever_happens_nothing_comes_twice_and_once_the_list_is_at_rest_verify_finds_everything(
-    way: str, length: int, size: int, script: list[list[Change]], jitter: int
+@given(method=methods, length=lengths, size=sizes, script=scripts, latency_seed=st.integers(0, 99))
+def test_no_change_makes_an_item_return_twice_and_verify_finds_all_once_the_list_has_settled(
+    method: str, length: int, size: int, script: list[list[Change]], latency_seed: int
 ):
-    read(services([length], script, anything, jitter=jitter), WAYS[way], size)
-    lists = services([length], script[: length // size], anything, jitter=jitter)
+    read(services([length], script, all_changes, latency_seed=latency_seed), METHODS[method], size)
+    lists = services([length], script[: length // size], all_changes, latency_seed=latency_seed)
 
-    assert_complete(read(lists, WAYS[way], size, verify=True), lists)
+    assert_complete(read(lists, METHODS[method], size, verify=True), lists)
 
 
 @FEW
-@given(way=ways, lengths=st.lists(lengths, min_size=1, max_size=3), size=sizes)
-def test_a_calm_list_costs_no_request_too_many(way: str, lengths: list[int], size: int):
-    lists = services(lengths, [], anything)
+@given(method=methods, lengths=st.lists(lengths, min_size=1, max_size=3), size=sizes)
+def test_an_unchanged_list_costs_one_request_per_page(method: str, lengths: list[int], size: int):
+    lists = services(lengths, [], all_changes)
 
-    assert read(lists, WAYS[way], size) == [each for a_list in lists for each in a_list.ids]
-    assert [each.reads for each in lists] == [max(1, -(-length // size)) for length in lengths]
+    assert read(lists, METHODS[method], size) == [id_ for service in lists for id_ in service.ids]
+    assert [service.reads for service in lists] == [max(1, -(-length // size)) for length in lengths]

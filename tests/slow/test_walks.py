@@ -6,7 +6,7 @@ LONG_WALKS says how many, of each way of reading.
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import anyio
 import attrs
@@ -19,18 +19,19 @@ from tests.support.changing_lists import (
     INSERT,
     MOVE,
     Change,
-    MovingList,
-    Way,
-    anything,
-    by_collect,
-    by_items,
-    by_pages,
-    by_stream,
-    counted,
+    ChangingList,
+    ReadIds,
+    SelectChanges,
+    all_changes,
+    changing_the_total,
     growing,
-    in_two_lives,
     listing_of,
     only,
+    read_and_resume,
+    read_collected,
+    read_items,
+    read_pages,
+    read_stream,
     shrinking,
 )
 
@@ -39,47 +40,49 @@ SEED = 20261124
 
 pytestmark = pytest.mark.timeout(120 + WALKS // 10)
 
-Kind = Callable[[Sequence[Change]], list[Change]]
-ONE_WAY: dict[str, Kind] = {
+
+ONE_WAY: dict[str, SelectChanges] = {
     "inserts": only(INSERT),
     "deletes": only(DELETE),
     "growing": growing,
     "shrinking": shrinking,
 }
-ANY: dict[str, Kind] = {"anything": anything}
+ANY: dict[str, SelectChanges] = {"all changes": all_changes}
 
 
 @attrs.frozen
 class Mode:
     """A way of reading, and the kinds of change that it can see: of these nothing may be missed."""
 
-    way: Callable[[random.Random], Way]
-    seen: dict[str, Kind]
+    way: Callable[[random.Random], ReadIds]
+    seen: dict[str, SelectChanges]
     lists: int = 1
     order: SortOrder | None = None
     verify: bool = False
 
 
-def in_two(choices: random.Random) -> Way:
-    return in_two_lives(choices.randrange(1, 30), remembering=True)
+def in_two(choices: random.Random) -> ReadIds:
+    return read_and_resume(choices.randrange(1, 30), is_seen_known=True)
 
 
-def streaming(choices: random.Random) -> Way:
-    return by_stream(choices.randrange(2, 9))
+def streaming(choices: random.Random) -> ReadIds:
+    return read_stream(choices.randrange(2, 9))
 
 
 MODES = {
-    "items": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}),
-    "pages": Mode(lambda _: by_pages, ONE_WAY | {"counted": counted}),
-    "collect": Mode(lambda _: by_collect, ONE_WAY | {"counted": counted}),
+    "items": Mode(lambda _: read_items, ONE_WAY | {"changing the total": changing_the_total}),
+    "pages": Mode(lambda _: read_pages, ONE_WAY | {"changing the total": changing_the_total}),
+    "collect": Mode(lambda _: read_collected, ONE_WAY | {"changing the total": changing_the_total}),
     "stream": Mode(streaming, ONE_WAY),
-    "verify": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}, verify=True),
+    "verify": Mode(lambda _: read_items, ONE_WAY | {"changing the total": changing_the_total}, verify=True),
     "stream, verify": Mode(streaming, ONE_WAY, verify=True),
-    "split": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}, lists=3),
-    "split, merged": Mode(lambda _: by_items, ONE_WAY | {"counted": counted}, lists=3, order=SortOrder.ASC),
+    "split": Mode(lambda _: read_items, ONE_WAY | {"changing the total": changing_the_total}, lists=3),
+    "split, merged": Mode(
+        lambda _: read_items, ONE_WAY | {"changing the total": changing_the_total}, lists=3, order=SortOrder.ASC
+    ),
     "split, stream": Mode(streaming, ONE_WAY, lists=3),
     "split, merged, stream": Mode(streaming, ONE_WAY, lists=3, order=SortOrder.DESC),
-    "in two lives, remembering": Mode(in_two, ONE_WAY | {"counted": counted}),
+    "in two lives, remembering": Mode(in_two, ONE_WAY | {"changing the total": changing_the_total}),
 }
 
 
@@ -102,7 +105,7 @@ class Figures:
         )
 
 
-async def walk(mode: Mode, kind: Kind, choices: random.Random, figures: Figures) -> None:
+async def walk(mode: Mode, kind: SelectChanges, choices: random.Random, figures: Figures) -> None:
     size, length = choices.randrange(2, 11), choices.randrange(60)
     liveliness = choices.choice([0.02, 0.1, 0.5])
 
@@ -114,7 +117,9 @@ async def walk(mode: Mode, kind: Kind, choices: random.Random, figures: Figures)
         return [kind(each) if choices.random() < liveliness else [] for each in some]
 
     lists = [
-        MovingList("abc"[at], length, script(), jitter=choices.randrange(1000), counts_pages=choices.random() < 0.8)
+        ChangingList(
+            "abc"[at], length, script(), latency_seed=choices.randrange(1000), has_page_count=choices.random() < 0.8
+        )
         for at in range(mode.lists)
     ]
     found = Counter(await mode.way(choices)(listing_of(lists, size, order=mode.order, verify=mode.verify)))

@@ -106,18 +106,18 @@ def skip_where_unknown(cancel: Way, backend: str) -> None:
 
 
 def gate_of(client: CoachingClient) -> ConcurrencyLimiter:
-    return way_of(client).send.send.send.gate
+    return way_of(client).send.send.send.limiter
 
 
 def budget_of(client: CoachingClient) -> RateLimiter:
-    return way_of(client).send.budget
+    return way_of(client).send.limiter
 
 
 def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:
     """No permit, no place in a queue, and no connection that is neither idle nor closed."""
     assert gate_of(client)._slots.value == permits
     budget = budget_of(client)
-    assert (budget._in_flight, budget._direct_waiting, any(turn.locked() for turn in budget._locks.values())) == (
+    assert (budget._in_flight, budget._interactive_waiting, any(turn.locked() for turn in budget._locks.values())) == (
         0,
         0,
         False,

@@ -55,7 +55,7 @@ def http_of(client: CoachingClient) -> Any:
 
 def way_of(client: CoachingClient) -> Any:
     """The layers that a client's requests go through."""
-    return client._lines.value.pipeline(client._api.identity).send
+    return client._sessions.value.pipeline(client._api.identity).send
 
 
 def on(backend: str) -> dict[str, Any]:
@@ -112,6 +112,6 @@ def page(
     return body
 
 
-async def permit_of(budget: RateLimiter, lane: Priority = Priority.INTERACTIVE) -> Permit:
-    """One as a request gets it: at once, or after its time in the queue."""
-    return budget.acquire_nowait(lane) or await budget.acquire(lane)
+async def permit_of(limiter: RateLimiter, priority: Priority = Priority.INTERACTIVE) -> Permit:
+    """Return a permit as a request gets it: at once, or after waiting in the queue."""
+    return limiter.acquire_nowait(priority) or await limiter.acquire(priority)

@@ -1,4 +1,4 @@
-"""The smoke legs: other HTTP clients than our own, other event loops, and each does the main things as promised."""
+"""Smoke tests of borrowed HTTP clients (httpx, httpx2, aiohttp) and of other event loops."""
 
 import asyncio
 import gc
@@ -49,7 +49,7 @@ CLIENTS: dict[str, Callable[[], HttpClient]] = {
 @pytest.fixture(params=CLIENTS)
 async def http(request: pytest.FixtureRequest, anyio_backend_name: str) -> AsyncIterator[HttpClient]:
     if request.param == "aiohttp" and anyio_backend_name == "trio":
-        pytest.skip("aiohttp knows asyncio only")
+        pytest.skip("aiohttp supports only asyncio")
     http = CLIENTS[request.param]()
     yield http
     assert not http.is_closed, "a borrowed client is left open"
@@ -62,7 +62,7 @@ def borrowing(http: HttpClient, server: FaultServer, **options: Any) -> Coaching
     return CoachingClient(AccessToken(TOKEN), base_url=server.url, http_client=http, **options)
 
 
-async def test_a_read_comes_back(http: HttpClient):
+async def test_a_read_returns_its_value(http: HttpClient):
     with FaultServer(ok(APPOINTMENT)) as server:
         async with borrowing(http, server) as client:
             assert (await client.appointments.get("a/b")).name == "n"
@@ -73,14 +73,14 @@ async def test_a_read_comes_back(http: HttpClient):
     assert request.headers["accept-encoding"] == "gzip"
 
 
-async def test_a_packed_answer_is_unpacked(http: HttpClient):
-    packed = gzip.compress(json.dumps(APPOINTMENT).encode())
-    with FaultServer(then(answering(packed, content_encoding="gzip"))) as server:
+async def test_a_gzipped_response_is_decompressed(http: HttpClient):
+    gzipped = gzip.compress(json.dumps(APPOINTMENT).encode())
+    with FaultServer(then(answering(gzipped, content_encoding="gzip"))) as server:
         async with borrowing(http, server) as client:
             assert (await client.appointments.get("1")).name == "n"
 
 
-async def test_too_large_an_answer_is_left_unread(http: HttpClient):
+async def test_a_response_above_the_size_limit_is_not_read_to_its_end(http: HttpClient):
     bomb = gzip.compress(b" " * 11 * 2**20)
     with FaultServer(then(answering(bomb, content_encoding="gzip"))) as server:
         async with borrowing(http, server) as client:
@@ -89,18 +89,18 @@ async def test_too_large_an_answer_is_left_unread(http: HttpClient):
             await anyio.to_thread.run_sync(server.wait_until, lambda: not server.open)
 
 
-async def test_an_error_answer_is_typed(http: HttpClient):
+async def test_an_error_response_raises_a_typed_error(http: HttpClient):
     with FaultServer(then(answering({"code": "not.found"}, 404))) as server:
         async with borrowing(http, server) as client:
             with pytest.raises(NotFound):
                 await client.appointments.get("1")
 
 
-HANGING_UP: list[Behaviour] = [Conversation.close, Conversation.reset]
+HANG_UPS: list[Behaviour] = [Conversation.close, Conversation.reset]
 
 
-@pytest.mark.parametrize("hang_up", HANGING_UP)
-async def test_a_write_cut_after_it_arrived_is_sent_once(http: HttpClient, hang_up: Behaviour):
+@pytest.mark.parametrize("hang_up", HANG_UPS)
+async def test_a_write_that_lost_its_connection_is_sent_once(http: HttpClient, hang_up: Behaviour):
     with FaultServer(then(hang_up)) as server:
         async with borrowing(http, server) as client:
             with pytest.raises(OutcomeUnknown) as caught:
@@ -111,13 +111,13 @@ async def test_a_write_cut_after_it_arrived_is_sent_once(http: HttpClient, hang_
     assert caught.value.__context__ is None
 
 
-async def test_a_write_whose_answer_is_cut_is_sent_once(http: HttpClient):
-    def half(conversation: Conversation) -> None:
+async def test_a_write_with_a_truncated_response_is_sent_once(http: HttpClient):
+    def respond_with_half(conversation: Conversation) -> None:
         conversation.request()
         conversation.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id": ')
         conversation.close()
 
-    with FaultServer(half) as server:
+    with FaultServer(respond_with_half) as server:
         async with borrowing(http, server) as client:
             with pytest.raises(OutcomeUnknown) as caught:
                 await client.appointments.update("1", AppointmentUpdate(name="x"))
@@ -126,7 +126,7 @@ async def test_a_write_whose_answer_is_cut_is_sent_once(http: HttpClient):
     assert caught.value.processed == "yes"
 
 
-async def test_a_read_that_is_cut_is_repeated(http: HttpClient):
+async def test_a_read_that_lost_its_connection_is_retried(http: HttpClient):
     with FaultServer(then(Conversation.reset), ok(APPOINTMENT)) as server:
         async with borrowing(http, server) as client:
             assert (await client.appointments.get("1")).name == "n"
@@ -134,13 +134,13 @@ async def test_a_read_that_is_cut_is_repeated(http: HttpClient):
     assert len(server.requests) == 2
 
 
-async def test_what_is_no_http_is_a_transport_error(http: HttpClient):
-    def garbage(conversation: Conversation) -> None:
+async def test_a_response_that_is_no_http_is_a_transport_error(http: HttpClient):
+    def respond_with_garbage(conversation: Conversation) -> None:
         conversation.request()
         conversation.send(b"\x00\x01\x02 nonsense\r\n\r\n")
         conversation.close()
 
-    with FaultServer(garbage) as server:
+    with FaultServer(respond_with_garbage) as server:
         async with borrowing(http, server) as client:
             with pytest.raises(TransportError) as caught:
                 await client.appointments.get("1")
@@ -152,7 +152,7 @@ async def test_what_is_no_http_is_a_transport_error(http: HttpClient):
     assert len([request for request in server.requests if request.method == "PATCH"]) == 1
 
 
-async def test_nobody_listening_is_a_transport_error_that_left_nothing(http: HttpClient):
+async def test_a_refused_connection_is_a_transport_error_and_nothing_was_carried_out(http: HttpClient):
     with FaultServer(ok()) as server:
         pass
     async with borrowing(http, server) as client:
@@ -163,37 +163,40 @@ async def test_nobody_listening_is_a_transport_error_that_left_nothing(http: Htt
 
 
 async def test_a_redirect_is_not_followed(http: HttpClient):
-    with FaultServer(ok(APPOINTMENT)) as evil, FaultServer(then(answering(b"", 307, location=evil.url))) as server:
+    with (
+        FaultServer(ok(APPOINTMENT)) as other_host,
+        FaultServer(then(answering(b"", 307, location=other_host.url))) as server,
+    ):
         async with borrowing(http, server) as client:
             with pytest.raises(Exception, match="307"):
                 await client.appointments.update("1", AppointmentUpdate(name="x"))
 
-    assert evil.requests == []
+    assert other_host.requests == []
 
 
-async def test_after_many_cancelled_calls_all_goes_on(http: HttpClient):
-    def slow(conversation: Conversation) -> None:
+async def test_after_many_cancelled_calls_the_client_still_works(http: HttpClient):
+    def respond_slowly(conversation: Conversation) -> None:
         while conversation.request():
             conversation.pause(0.002)
             conversation.answer(APPOINTMENT)
 
-    with FaultServer(slow) as server:
+    with FaultServer(respond_slowly) as server:
         async with borrowing(http, server, max_concurrency=5) as client:
             for round_ in range(10):
                 async with anyio.create_task_group() as tasks:
                     for number in range(20):
-                        tasks.start_soon(cancelled, client, 0.0005 * ((round_ * 7 + number) % 20))
+                        tasks.start_soon(get_cancelled, client, 0.0005 * ((round_ * 7 + number) % 20))
             with anyio.fail_after(HANG):
                 for _ in range(20):
                     await client.appointments.get("1")
 
 
-async def cancelled(client: CoachingClient, after: float) -> None:
+async def get_cancelled(client: CoachingClient, after: float) -> None:
     with anyio.move_on_after(after):
         await client.appointments.get("1")
 
 
-async def test_a_client_that_was_closed_is_a_misuse(anyio_backend_name: str):
+async def test_a_closed_client_is_a_misuse(anyio_backend_name: str):
     for make in CLIENTS.values():
         http = make()
         await http.aclose()
@@ -203,7 +206,7 @@ async def test_a_client_that_was_closed_is_a_misuse(anyio_backend_name: str):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_borrowed_client_of_a_loop_that_is_gone_is_told_in_words():
+def test_a_borrowed_client_of_a_closed_event_loop_raises_a_clear_error():
     with FaultServer(ok(APPOINTMENT)) as server:
         client = borrowing(httpx.AsyncClient(), server)
 
@@ -213,28 +216,28 @@ def test_a_borrowed_client_of_a_loop_that_is_gone_is_told_in_words():
         anyio.run(get)
         with pytest.raises(ClientMisuse, match="belongs to an event loop that is gone"):
             anyio.run(get)
-        gc.collect()  # what its loop left behind
+        gc.collect()  # connections of the closed loop
 
 
 # Other event loops
 
 
-async def main(server: FaultServer) -> None:
+async def make_calls(server: FaultServer) -> None:
     async with CoachingClient(AccessToken(TOKEN), base_url=server.url, timeout=HANG) as client:
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(client.appointments.get, "1")
-                tasks.start_soon(cancelled, client, 0.001)
+                tasks.start_soon(get_cancelled, client, 0.001)
         async with asyncio.TaskGroup() as group:
-            mine = [group.create_task(client.appointments.get("1")) for _ in range(5)]
-        assert {each.result().name for each in mine} == {"n"}
+            tasks_of_asyncio = [group.create_task(client.appointments.get("1")) for _ in range(5)]
+        assert {task.result().name for task in tasks_of_asyncio} == {"n"}
         task = asyncio.create_task(client.appointments.get("1"))
         task.cancel()
         await asyncio.wait([task])
         assert (await client.appointments.get("1")).name == "n"
 
 
-async def leaving_nothing(function: Callable[..., Any], *args: Any) -> None:
+async def run_without_leaks(function: Callable[..., Any], *args: Any) -> None:
     async with assert_no_leaks():
         await function(*args)
 
@@ -250,14 +253,14 @@ if sys.version_info >= (3, 12):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_other_event_loops_do_as_well(loop: str):
+def test_other_event_loops_work_too(loop: str):
     with FaultServer(ok(APPOINTMENT)) as server, asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        runner.run(main(server))  # a loop opens what it needs for itself when it is first used
-        runner.run(leaving_nothing(main, server))
+        runner.run(make_calls(server))  # a loop opens descriptors of its own when it is first used
+        runner.run(run_without_leaks(make_calls, server))
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-async def test_what_a_borrowed_client_adds_to_its_own_requests_does_not_change_ours(library: Any):
+async def test_the_defaults_of_a_borrowed_client_do_not_change_requests(library: Any):
     async with library.AsyncClient(params={"trace": "1"}, base_url="http://127.0.0.1:1", auth=("a", "b")) as http:
         with FaultServer(ok({"entities": [APPOINTMENT], "pageCount": 1})) as server:
             async with borrowing(http, server) as client:
@@ -267,41 +270,41 @@ async def test_what_a_borrowed_client_adds_to_its_own_requests_does_not_change_o
     assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def speaking_http_2(conversation: Conversation) -> None:
-    """Sets a cookie on every answer."""
-    h2_ = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
-    h2_.initiate_connection()
-    conversation.send(h2_.data_to_send())
+def serve_http_2(conversation: Conversation) -> None:
+    """Serve HTTP/2, with a cookie in every response."""
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    connection.initiate_connection()
+    conversation.send(connection.data_to_send())
     while data := conversation.read_some():
-        for event in h2_.receive_data(data):
+        for event in connection.receive_data(data):
             if isinstance(event, h2.events.StreamEnded):
-                h2_.send_headers(event.stream_id, [(":status", "200"), ("set-cookie", "session=c00kie")])
-                h2_.send_data(event.stream_id, json.dumps(APPOINTMENT).encode(), end_stream=True)
-        conversation.send(h2_.data_to_send())
+                connection.send_headers(event.stream_id, [(":status", "200"), ("set-cookie", "session=c00kie")])
+                connection.send_data(event.stream_id, json.dumps(APPOINTMENT).encode(), end_stream=True)
+        conversation.send(connection.data_to_send())
 
 
-def said_here(caplog: pytest.LogCaptureFixture) -> str:
-    """All that was logged on this side: the server uses hpack too."""
+def logged_in_this_thread(caplog: pytest.LogCaptureFixture) -> str:
+    """Return the log without the server's threads, which use hpack too."""
     here = threading.get_ident()
-    return "\n".join(f"{each.name} {each.getMessage()}" for each in caplog.records if each.thread == here)
+    return "\n".join(f"{record.name} {record.getMessage()}" for record in caplog.records if record.thread == here)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-async def test_over_http_2_no_log_of_any_level_has_token_or_cookie_and_that_of_others_is_whole(
+async def test_over_http_2_no_log_has_token_or_cookie_and_other_requests_are_logged_in_full(
     library: Any, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(1)
     http: Any = library.AsyncClient(http1=False, http2=True)
     async with http:
-        with FaultServer(speaking_http_2) as server:
+        with FaultServer(serve_http_2) as server:
             async with borrowing(http, server) as client:
                 for _ in range(3):
                     assert (await client.appointments.get("1")).name == "n"
-            said = said_here(caplog)
-            assert "httpcore" in said
-            assert TOKEN not in said
-            assert "c00kie" not in said
+            log = logged_in_this_thread(caplog)
+            assert "httpcore" in log
+            assert TOKEN not in log
+            assert "c00kie" not in log
 
-            await http.get(server.url, headers={"X-Mine": "so be it"})
+            await http.get(server.url, headers={"X-Mine": "my header"})
 
-    assert "so be it" in said_here(caplog)
+    assert "my header" in logged_in_this_thread(caplog)

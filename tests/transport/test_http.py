@@ -1,4 +1,4 @@
-"""The bottom: what each failure means, and that cancelling leaves everything usable."""
+"""The HTTP transport: the fault of each failure, and what remains after errors, cancellation and closing."""
 
 import asyncio
 import gc
@@ -22,12 +22,12 @@ from tests.support.doubles import TOKEN, http_of, request_of
 pytestmark = pytest.mark.anyio
 
 
-def engine_of(http: HttpClient, *, is_borrowed: bool = True) -> HttpTransport:
-    connections = LazyHttpClient(http if is_borrowed else None, lambda: http)
-    return HttpTransport(connections, ConcurrencyLimiter(1))
+def transport_over(http: HttpClient, *, is_borrowed: bool = True) -> HttpTransport:
+    lazy_client = LazyHttpClient(http if is_borrowed else None, lambda: http)
+    return HttpTransport(lazy_client, ConcurrencyLimiter(1))
 
 
-class Failing(httpx.AsyncBaseTransport):
+class FailingTransport(httpx.AsyncBaseTransport):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
@@ -35,8 +35,8 @@ class Failing(httpx.AsyncBaseTransport):
         raise self.error
 
 
-class Body(httpx.AsyncByteStream):
-    """Half a body, then a failure."""
+class TruncatedBody(httpx.AsyncByteStream):
+    """Half a body, then a lost connection."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -49,16 +49,16 @@ class Body(httpx.AsyncByteStream):
         self.closed = True
 
 
-class HalfAnswer(httpx.AsyncBaseTransport):
+class TruncatedResponse(httpx.AsyncBaseTransport):
     def __init__(self, status: int) -> None:
-        self.status, self.body = status, Body()
+        self.status, self.body = status, TruncatedBody()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return httpx.Response(self.status, stream=self.body)
 
 
-def engine(transport: httpx.AsyncBaseTransport, *, borrowed: bool = False) -> HttpTransport:
-    return engine_of(httpx.AsyncClient(transport=transport), is_borrowed=borrowed)
+def http_transport(transport: httpx.AsyncBaseTransport, *, borrowed: bool = False) -> HttpTransport:
+    return transport_over(httpx.AsyncClient(transport=transport), is_borrowed=borrowed)
 
 
 def tls_error() -> httpx.ConnectError:
@@ -91,9 +91,9 @@ def tls_error() -> httpx.ConnectError:
         (httpx.RemoteProtocolError("garbage"), False, Fault.CONNECTION_LOST),
     ],
 )
-async def test_each_failure_has_its_meaning(error: Exception, borrowed: bool, fault: Fault):
+async def test_each_exception_of_httpx_has_its_fault(error: Exception, borrowed: bool, fault: Fault):
     with pytest.raises(SendError) as caught:
-        await engine(Failing(error), borrowed=borrowed)(request_of())
+        await http_transport(FailingTransport(error), borrowed=borrowed)(request_of())
 
     assert caught.value.fault is fault
     assert type(caught.value.cause) is type(error)
@@ -104,7 +104,7 @@ async def test_each_failure_has_its_meaning(error: Exception, borrowed: bool, fa
 
 async def test_a_tls_failure_keeps_its_cause():
     with pytest.raises(SendError) as caught:
-        await engine(Failing(tls_error()))(request_of())
+        await http_transport(FailingTransport(tls_error()))(request_of())
 
     cause = caught.value.cause.__cause__
     assert isinstance(cause, ssl.SSLCertVerificationError)
@@ -112,34 +112,34 @@ async def test_a_tls_failure_keeps_its_cause():
 
 
 @pytest.mark.parametrize("safety", Safety)
-async def test_a_cut_body_of_a_success_is_told_apart(safety: Safety):
-    transport = HalfAnswer(200)
+async def test_a_truncated_body_of_a_success_is_a_fault_of_its_own(safety: Safety):
+    transport = TruncatedResponse(200)
 
     with pytest.raises(SendError) as caught:
-        await engine(transport)(request_of(safety))
+        await http_transport(transport)(request_of(safety))
 
     assert caught.value.fault is Fault.BODY_TRUNCATED
     assert transport.body.closed
 
 
-async def test_of_an_error_the_status_is_enough():
-    transport = HalfAnswer(404)
+async def test_an_error_response_with_a_truncated_body_keeps_its_status():
+    transport = TruncatedResponse(404)
 
-    response = await engine(transport)(request_of())
+    response = await http_transport(transport)(request_of())
 
     assert (response.status, response.content) == (404, b"")
     assert transport.body.closed
 
 
-async def test_of_an_error_whose_body_is_cut_the_headers_are_kept():
-    class Throttling(HalfAnswer):
+async def test_an_error_response_with_a_truncated_body_keeps_its_headers():
+    class Throttling(TruncatedResponse):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             return httpx.Response(429, headers={"Retry-After": "30"}, stream=self.body)
 
-    assert (await engine(Throttling(429))(request_of())).retry_after == 30
+    assert (await http_transport(Throttling(429))(request_of())).retry_after == 30
 
 
-async def test_a_borrowed_client_that_raises_for_a_status_by_itself_is_understood():
+async def test_a_status_error_that_a_borrowed_client_raises_is_a_response():
     async def raise_for_status(response: httpx.Response) -> None:
         response.raise_for_status()
 
@@ -147,49 +147,49 @@ async def test_a_borrowed_client_that_raises_for_a_status_by_itself_is_understoo
         return httpx.Response(404, json={"code": "not.found"})
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(service), event_hooks={"response": [raise_for_status]})
-    response = await engine_of(http)(request_of())
+    response = await transport_over(http)(request_of())
 
     assert response.status == 404
 
 
-async def test_a_borrowed_client_that_was_closed_is_a_misuse():
+async def test_a_closed_borrowed_client_is_a_misuse():
     http = httpx.AsyncClient()
     await http.aclose()
 
     with pytest.raises(ClientMisuse, match="HTTP client of this client is closed"):
-        await engine_of(http)(request_of())
+        await transport_over(http)(request_of())
 
 
-async def test_an_error_of_a_transports_own_kind_is_understood():
-    class Odd(httpx.ReadError):
+async def test_a_subclass_of_an_httpx_exception_counts_as_that_exception():
+    class OddReadError(httpx.ReadError):
         def __init__(self) -> None:
             super().__init__("odd")
 
     with pytest.raises(SendError) as caught:
-        await engine(Failing(Odd()))(request_of())
+        await http_transport(FailingTransport(OddReadError()))(request_of())
 
     assert type(caught.value.cause) is httpx.ReadError
 
 
-async def test_a_transport_that_cancels_itself_is_told_in_words(anyio_backend_name: str):
+async def test_a_transport_that_cancels_itself_raises_a_clear_error(anyio_backend_name: str):
     if anyio_backend_name == "trio":
-        pytest.skip("trio does not let anybody raise Cancelled")
+        pytest.skip("trio lets no code raise Cancelled")
 
     with pytest.raises(RuntimeError, match="cancelled a request by itself"):
-        await engine(Failing(asyncio.CancelledError()))(request_of())  # type: ignore[arg-type]
+        await http_transport(FailingTransport(asyncio.CancelledError()))(request_of())  # type: ignore[arg-type]
 
 
-async def test_while_a_write_is_under_way_it_may_have_been_carried_out():
-    request, seen = request_of(Safety.WRITE), list[str]()
+async def test_a_write_in_flight_may_have_been_carried_out():
+    request, processed = request_of(Safety.WRITE), list[str]()
 
-    class Looking(httpx.AsyncBaseTransport):
+    class Recording(httpx.AsyncBaseTransport):
         async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
-            seen.append(request.call.processed)
+            processed.append(request.call.processed)
             return httpx.Response(400)
 
-    await engine(Looking(), borrowed=True)(request)
+    await http_transport(Recording(), borrowed=True)(request)
 
-    assert seen == ["maybe"]
+    assert processed == ["maybe"]
     assert (request.call.processed, request.call.attempts) == ("no", 1)
 
 
@@ -197,20 +197,20 @@ class Interrupt(BaseException):
     """Stands for KeyboardInterrupt, which would end the test run."""
 
 
-async def test_an_interrupt_comes_out_as_itself():
+async def test_an_interrupt_is_raised_unchanged():
     class Interrupting(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             raise Interrupt
 
     with pytest.raises(Interrupt):
-        await engine(Interrupting())(request_of())
+        await http_transport(Interrupting())(request_of())
 
 
 # Over real sockets
 
 
 class Server:
-    """Answers every request after a moment; everything else is up to the client."""
+    """Responds to every request after a delay. The client closes the connections."""
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
@@ -225,7 +225,7 @@ class Server:
 
     async def handle(self, stream: anyio.abc.SocketStream) -> None:
         body = b'{"id": "1"}'
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         async with stream:
             try:
                 while True:
@@ -233,7 +233,7 @@ class Server:
                     while b"\r\n\r\n" not in buffer:
                         buffer += await stream.receive()
                     await anyio.sleep(self.delay)
-                    await stream.send(answer)
+                    await stream.send(response)
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
 
@@ -247,14 +247,14 @@ async def server() -> AsyncIterator[Server]:
         tasks.cancel_scope.cancel()
 
 
-def ours() -> list[threading.Thread]:
-    """The threads that there are, those left out in which trio waits when another loop is its host, as pytest's plugin is."""
-    return [each for each in threading.enumerate() if not each.name.startswith("Trio thread")]
+def threads() -> list[threading.Thread]:
+    """Return all threads but those in which trio waits for the event loop that hosts it in tests."""
+    return [thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")]
 
 
 @pytest.mark.real_time
-async def test_nothing_is_left_when_the_client_is_closed(server: Server):
-    before = ours()
+async def test_a_closed_client_leaves_no_connection_and_no_thread(server: Server):
+    before = threads()
 
     async with CoachingClient(AccessToken(TOKEN), base_url=server.url) as client:
         async with anyio.create_task_group() as tasks:
@@ -263,13 +263,13 @@ async def test_nothing_is_left_when_the_client_is_closed(server: Server):
         pool = http_of(client)._transport._pool  # type: ignore[attr-defined]
 
     assert pool.connections == []
-    assert ours() == before
+    assert threads() == before
 
 
 @pytest.mark.real_time
-async def test_closing_closes_every_connection_also_when_it_is_cancelled(server: Server, anyio_backend_name: str):
+async def test_closing_closes_every_connection_even_if_it_is_cancelled(server: Server, anyio_backend_name: str):
     if anyio_backend_name == "trio":
-        pytest.skip("asyncio's own way to cancel")
+        pytest.skip("cancellation of asyncio only")
     client = CoachingClient(AccessToken(TOKEN), base_url=server.url)
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -287,9 +287,9 @@ async def test_closing_closes_every_connection_also_when_it_is_cancelled(server:
 
 
 @pytest.mark.real_time
-async def test_a_port_where_nobody_listens_is_a_transport_error():
-    once = RetryPolicy(attempts=1)
-    async with CoachingClient(AccessToken(TOKEN), base_url="http://127.0.0.1:1", retry=once) as client:
+async def test_a_refused_connection_is_a_transport_error():
+    one_attempt = RetryPolicy(attempts=1)
+    async with CoachingClient(AccessToken(TOKEN), base_url="http://127.0.0.1:1", retry=one_attempt) as client:
         with pytest.raises(TransportError, match="no answer") as caught:
             await client.appointments.get("1")
 
@@ -297,7 +297,7 @@ async def test_a_port_where_nobody_listens_is_a_transport_error():
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
 
 
-async def test_an_own_client_takes_proxies_from_the_environment_but_not_to_loopback(monkeypatch: pytest.MonkeyPatch):
+async def test_an_own_client_takes_proxies_from_the_environment_but_not_for_loopback(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
 
@@ -311,12 +311,12 @@ async def test_an_own_client_takes_proxies_from_the_environment_but_not_to_loopb
             assert not is_proxied(f"http://{host}/x")
 
 
-async def test_a_failed_exchange_leaves_nothing_to_the_collector_of_garbage():
-    under_test = engine(Failing(httpx.ReadError("cut")))
+async def test_a_failed_exchange_leaves_no_reference_cycle():
+    transport = http_transport(FailingTransport(httpx.ReadError("cut")))
 
     async def fail() -> None:
         with pytest.raises(SendError):
-            await under_test(request_of())
+            await transport(request_of())
 
     await fail()
     gc.collect()
@@ -325,7 +325,7 @@ async def test_a_failed_exchange_leaves_nothing_to_the_collector_of_garbage():
         await fail()
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
-        left = [each for each in gc.garbage if type(each).__module__.startswith("coaching_async")]
+        left = [garbage for garbage in gc.garbage if type(garbage).__module__.startswith("coaching_async")]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()

@@ -1,4 +1,4 @@
-"""The door of the HTTP library: requests go in one by one, and none holds up another for longer than that."""
+"""Admission to httpcore: requests enter one at a time, and none delays another for longer than that."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,18 +16,18 @@ from tests.support.doubles import TOKEN, answer
 pytestmark = pytest.mark.anyio
 
 
-class Library(httpx.AsyncBaseTransport):
-    """An HTTP library that tells its first step, and does what it is told for that request before and after it."""
+class FakeLibrary(httpx.AsyncBaseTransport):
+    """An HTTP library that reports its first event, and runs a function before and after it for some requests."""
 
     def __init__(self) -> None:
-        self.inside: list[str] = []
+        self.entered: list[str] = []
         self.before: dict[str, Callable[[], Awaitable[object]]] = {}
-        """What is done before the first step."""
+        """Run before the first event, by the id in the path."""
         self.after: dict[str, Callable[[], Awaitable[object]]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         name = request.url.path.rpartition("/")[2]
-        self.inside.append(name)
+        self.entered.append(name)
         await self.before.get(name, anyio.lowlevel.checkpoint)()
         await request.extensions["trace"]("http11.send_request_headers.started", {})
         await self.after.get(name, anyio.lowlevel.checkpoint)()
@@ -38,102 +38,102 @@ class Library(httpx.AsyncBaseTransport):
 
 
 @pytest.fixture
-def ours(monkeypatch: pytest.MonkeyPatch) -> Library:
-    """The one of a client that was brought none."""
-    library = Library()
+def library(monkeypatch: pytest.MonkeyPatch) -> FakeLibrary:
+    """The library of clients that create their own HTTP client."""
+    library = FakeLibrary()
 
-    def own_client(**_: object) -> httpx.AsyncClient:
+    def new_http_client(**_: object) -> httpx.AsyncClient:
         return library.http()
 
-    monkeypatch.setattr("coaching_async._client.own_client", own_client)
+    monkeypatch.setattr("coaching_async._client.new_http_client", new_http_client)
     return library
 
 
-def client(http: httpx.AsyncClient | None = None) -> CoachingClient:
+def new_client(http: httpx.AsyncClient | None = None) -> CoachingClient:
     return CoachingClient(AccessToken(TOKEN), base_url="https://api.test", http_client=http)
 
 
 @pytest.mark.real_time
-async def test_of_those_that_come_at_once_none_is_sent_back_to_look_for_another_connection(
+async def test_no_concurrent_request_has_to_search_the_pool_twice(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    sent_back: list[object] = []
-    clear = pool.AsyncPoolRequest.clear_connection
+    reassigned: list[object] = []
+    clear_connection = pool.AsyncPoolRequest.clear_connection
 
-    def counted(request: Any) -> None:
-        sent_back.append(request)
-        clear(request)
+    def record(request: Any) -> None:
+        reassigned.append(request)
+        clear_connection(request)
 
-    monkeypatch.setattr(pool.AsyncPoolRequest, "clear_connection", counted)
+    monkeypatch.setattr(pool.AsyncPoolRequest, "clear_connection", record)
     with Sandbox(appointments=8, users=2) as sandbox:
         ids = list(sandbox.state.appointments)
         auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
-        async with CoachingClient(auth, base_url=sandbox.base_url) as one:
-            await one.warmup()
+        async with CoachingClient(auth, base_url=sandbox.base_url) as client:
+            await client.warmup()
             for _ in range(3):
-                assert (await one.bulk(one.appointments.get, ids, concurrency=8)).failed == {}
+                assert (await client.bulk(client.appointments.get, ids, concurrency=8)).failed == {}
 
-    assert sent_back == []
-
-
-async def test_one_that_waits_for_its_answer_holds_up_nobody(ours: Library):
-    both = anyio.Event()
-
-    async def meet() -> None:
-        if len(ours.inside) == 2:
-            both.set()
-        await both.wait()
-
-    ours.after = {"1": meet, "2": meet}
-    async with client() as one, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.appointments.get, "1")
-        tasks.start_soon(one.appointments.get, "2")
+    assert reassigned == []
 
 
-async def test_who_has_not_made_a_step_is_waited_for(ours: Library):
+async def test_a_request_that_waits_for_its_response_delays_no_other(library: FakeLibrary):
+    all_entered = anyio.Event()
+
+    async def wait_for_all() -> None:
+        if len(library.entered) == 2:
+            all_entered.set()
+        await all_entered.wait()
+
+    library.after = {"1": wait_for_all, "2": wait_for_all}
+    async with new_client() as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.appointments.get, "1")
+        tasks.start_soon(client.appointments.get, "2")
+
+
+async def test_the_next_request_waits_until_httpcore_has_started_the_previous_one(library: FakeLibrary):
     go = anyio.Event()
-    ours.before = {"1": go.wait}
-    async with client() as one, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.appointments.get, "1")
+    library.before = {"1": go.wait}
+    async with new_client() as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.appointments.get, "1")
         await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(one.appointments.get, "2")
+        tasks.start_soon(client.appointments.get, "2")
         await anyio.wait_all_tasks_blocked()
-        assert ours.inside == ["1"]
+        assert library.entered == ["1"]
 
         go.set()
         await anyio.wait_all_tasks_blocked()
-        assert ours.inside == ["1", "2"]
+        assert library.entered == ["1", "2"]
 
 
-async def test_a_client_that_was_brought_may_take_its_time_before_the_first_step():
-    """In a hook, say, or while it waits for a connection; and what one mount of it tells, another does not."""
-    library, both = Library(), anyio.Event()
+async def test_requests_of_a_borrowed_client_do_not_wait_for_one_another():
+    """It may spend time in a hook or wait for a connection before the first event, and its mounts may report none."""
+    library, all_entered = FakeLibrary(), anyio.Event()
 
-    async def meet() -> None:
-        if len(library.inside) == 3:
-            both.set()
-        await both.wait()
+    async def wait_for_all() -> None:
+        if len(library.entered) == 3:
+            all_entered.set()
+        await all_entered.wait()
 
-    library.before = {"1": meet, "2": meet}
-    async with client(library.http()) as one, anyio.create_task_group() as tasks:
-        await one.appointments.get("0")
-        tasks.start_soon(one.appointments.get, "1")
-        tasks.start_soon(one.appointments.get, "2")
+    library.before = {"1": wait_for_all, "2": wait_for_all}
+    async with new_client(library.http()) as client, anyio.create_task_group() as tasks:
+        await client.appointments.get("0")
+        tasks.start_soon(client.appointments.get, "1")
+        tasks.start_soon(client.appointments.get, "2")
 
 
-async def test_who_fails_or_is_cancelled_before_its_first_step_leaves_the_door_open(ours: Library):
-    async def fails() -> None:
+async def test_a_request_that_ends_before_its_first_event_admits_the_next_one(library: FakeLibrary):
+    async def fail() -> None:
         raise httpx.ConnectError("no route")
 
-    ours.before = {"1": fails, "2": anyio.sleep_forever}
-    async with client() as one:
+    library.before = {"1": fail, "2": anyio.sleep_forever}
+    async with new_client() as client:
         with pytest.raises(TransportError):
-            await one.with_options(retry=RetryPolicy(attempts=1)).appointments.get("1")
+            await client.with_options(retry=RetryPolicy(attempts=1)).appointments.get("1")
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(one.appointments.get, "2")
+            tasks.start_soon(client.appointments.get, "2")
             await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(one.appointments.get, "3")  # waits at the door
+            tasks.start_soon(client.appointments.get, "3")  # waits for admission
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
-        assert (await one.appointments.get("4")).id == "4"
-    assert "3" not in ours.inside
+        assert (await client.appointments.get("4")).id == "4"
+    assert "3" not in library.entered

@@ -1,4 +1,4 @@
-"""The retry table, row by row, and the waits."""
+"""The retry table, row by row, and the waits (backoff, jitter, Retry-After)."""
 
 import pytest
 
@@ -14,31 +14,31 @@ from coaching_async._transport.retry_policy import (
     parse_retry_after,
 )
 
-RETRY, ONCE, STOP, DONE = Action.RETRY, Action.RETRY_ONCE, Action.RAISE, Action.TREAT_AS_DONE
+RETRY, ONCE, RAISE, DONE = Action.RETRY, Action.RETRY_ONCE, Action.RAISE, Action.TREAT_AS_DONE
 
-# what happened:        SAFE             DELETE            WRITE
+# fault:                SAFE             DELETE            WRITE
 ROWS = {
     Fault.NOT_SENT: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
-    Fault.NOT_CONNECTABLE: ((STOP, "no"), (STOP, "no"), (STOP, "no")),
+    Fault.NOT_CONNECTABLE: ((RAISE, "no"), (RAISE, "no"), (RAISE, "no")),
     Fault.THROTTLED: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
-    Fault.UNAVAILABLE: ((RETRY, "no"), (RETRY, "maybe"), (STOP, "maybe")),
-    Fault.CONNECTION_LOST: ((RETRY, "no"), (RETRY, "maybe"), (STOP, "maybe")),
-    Fault.INVALID_HTTP: ((ONCE, "no"), (ONCE, "maybe"), (STOP, "maybe")),
-    Fault.BODY_TRUNCATED: ((RETRY, "no"), (DONE, "yes"), (STOP, "yes")),
-    Fault.BODY_CORRUPT: ((ONCE, "no"), (DONE, "yes"), (STOP, "yes")),
-    Fault.UNEXPECTED_STATUS: ((STOP, "no"), (STOP, "maybe"), (STOP, "maybe")),
+    Fault.UNAVAILABLE: ((RETRY, "no"), (RETRY, "maybe"), (RAISE, "maybe")),
+    Fault.CONNECTION_LOST: ((RETRY, "no"), (RETRY, "maybe"), (RAISE, "maybe")),
+    Fault.INVALID_HTTP: ((ONCE, "no"), (ONCE, "maybe"), (RAISE, "maybe")),
+    Fault.BODY_TRUNCATED: ((RETRY, "no"), (DONE, "yes"), (RAISE, "yes")),
+    Fault.BODY_CORRUPT: ((ONCE, "no"), (DONE, "yes"), (RAISE, "yes")),
+    Fault.UNEXPECTED_STATUS: ((RAISE, "no"), (RAISE, "maybe"), (RAISE, "maybe")),
 }
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_each_row_of_the_table_is_as_the_design_has_it(fault: Fault):
+def test_each_row_of_the_table_is_as_designed(fault: Fault):
     assert RETRY_TABLE[fault] == {safety: Decision(*cell) for safety, cell in zip(Safety, ROWS[fault], strict=True)}
 
 
-def test_a_write_that_may_have_been_carried_out_is_never_sent_again():
+def test_a_write_that_may_have_been_carried_out_is_never_retried():
     for fault in Fault:
-        verdict = RETRY_TABLE[fault][Safety.WRITE]
-        assert verdict.action is STOP or verdict.processed == "no"
+        decision = RETRY_TABLE[fault][Safety.WRITE]
+        assert decision.action is RAISE or decision.processed == "no"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_write_that_may_have_been_carried_out_is_never_sent_again():
         ((101, 301, 302, 303, 304, 307, 308, 501, 505, 599), Fault.UNEXPECTED_STATUS),
     ],
 )
-def test_each_status_stands_for_a_fault_or_none(statuses: tuple[int, ...], fault: Fault | None):
+def test_each_status_is_a_fault_or_none(statuses: tuple[int, ...], fault: Fault | None):
     assert {fault_from_status(status) for status in statuses} == {fault}
 
 
@@ -77,46 +77,46 @@ DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
         ("Mon, 01 Jan 2001 00:00:00 GMT", None, 0.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_or_nothing(value: str | None, date: str | None, seconds: float | None):
+def test_retry_after_is_seconds_or_a_date_or_none(value: str | None, date: str | None, seconds: float | None):
     assert parse_retry_after(value, date) == seconds
 
 
-def wait(policy: RetryPolicy, fault: Fault, *, faults: int = 1, throttles: int = 1, retry_after: float | None = None):
-    return policy.wait(fault, faults=faults, throttles=throttles, retry_after=retry_after, draw=lambda: 0.5)
+def wait(policy: RetryPolicy, fault: Fault, *, failures: int = 1, throttles: int = 1, retry_after: float | None = None):
+    return policy.wait(fault, failures=failures, throttles=throttles, retry_after=retry_after, random=lambda: 0.5)
 
 
-def test_backoff_doubles_with_full_jitter_up_to_its_cap():
+def test_backoff_doubles_with_full_jitter_up_to_its_maximum():
     policy = RetryPolicy(attempts=10)
 
-    waits = [wait(policy, Fault.CONNECTION_LOST, faults=faults) for faults in range(1, 8)]
+    waits = [wait(policy, Fault.CONNECTION_LOST, failures=failures) for failures in range(1, 8)]
 
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
-def test_attempts_count_the_first_one_too():
+def test_attempts_include_the_first_one():
     policy = RetryPolicy(attempts=4)
 
-    assert wait(policy, Fault.CONNECTION_LOST, faults=3) is not None
-    assert wait(policy, Fault.CONNECTION_LOST, faults=4) is None
-    assert wait(RetryPolicy(attempts=1), Fault.NOT_SENT, faults=1) is None
+    assert wait(policy, Fault.CONNECTION_LOST, failures=3) is not None
+    assert wait(policy, Fault.CONNECTION_LOST, failures=4) is None
+    assert wait(RetryPolicy(attempts=1), Fault.NOT_SENT, failures=1) is None
 
 
-def test_what_the_service_says_wins_over_backoff():
+def test_retry_after_replaces_the_backoff():
     assert wait(RetryPolicy(), Fault.UNAVAILABLE, retry_after=7.0) == 7.0
     assert wait(RetryPolicy(), Fault.THROTTLED, retry_after=0.0) == 0.0
 
 
-def test_a_silent_429_waits_three_seconds():
+def test_a_429_without_retry_after_waits_three_seconds():
     assert wait(RetryPolicy(), Fault.THROTTLED) == 3.0
     assert cooldown_seconds(None) == 3.0
 
 
-def test_429s_are_counted_apart():
-    assert wait(RetryPolicy(), Fault.THROTTLED, faults=99, throttles=5) is not None
+def test_429s_are_counted_apart_from_failures():
+    assert wait(RetryPolicy(), Fault.THROTTLED, failures=99, throttles=5) is not None
     assert wait(RetryPolicy(), Fault.THROTTLED, throttles=6) is None
 
 
-def test_a_wait_that_is_too_long_is_not_begun():
+def test_a_retry_after_above_the_maximum_is_not_waited_for():
     assert wait(RetryPolicy(), Fault.THROTTLED, retry_after=181.0) is None
     assert wait(RetryPolicy(max_retry_after=200), Fault.THROTTLED, retry_after=181.0) == 181.0
     assert cooldown_seconds(86400.0) == 180.0
@@ -125,6 +125,6 @@ def test_a_wait_that_is_too_long_is_not_begun():
 @pytest.mark.parametrize(
     "wrong", [{"attempts": 0}, {"max_backoff": -1}, {"throttle_waits": -1}, {"max_retry_after": -1}]
 )
-def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, int]):
+def test_an_invalid_policy_is_refused(wrong: dict[str, int]):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         RetryPolicy(**wrong)

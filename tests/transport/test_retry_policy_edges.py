@@ -1,4 +1,4 @@
-"""The retry table's edges: the last status of a range, the last second that is waited for, the last retry of a budget."""
+"""Limits of the retry policy: first and last status of a range, longest wait, last retry of a budget."""
 
 import math
 
@@ -17,52 +17,52 @@ from coaching_async._transport.retry_policy import Fault, RetryBudget, fault_fro
         (499, 501, None, Fault.UNEXPECTED_STATUS),
     ],
 )
-def test_a_range_of_statuses_ends_where_the_next_begins(
+def test_a_range_of_statuses_ends_where_the_next_one_starts(
     last: int, first: int, before: Fault | None, after: Fault | None
 ):
     assert (fault_from_status(last), fault_from_status(first)) == (before, after)
 
 
-def test_the_longest_wait_that_is_allowed_is_begun():
+def test_a_retry_after_of_exactly_the_maximum_is_waited_for():
     policy = RetryPolicy(max_retry_after=5.0)
 
     for fault in (Fault.THROTTLED, Fault.UNAVAILABLE):
         waits = [
-            policy.wait(fault, faults=1, throttles=1, retry_after=seconds, draw=lambda: 0.0)
+            policy.wait(fault, failures=1, throttles=1, retry_after=seconds, random=lambda: 0.0)
             for seconds in (5.0, math.nextafter(5.0, 6.0))
         ]
         assert waits == [5.0, None]
 
 
-def test_there_is_no_attempt_beyond_the_last():
+def test_there_is_no_attempt_after_the_last_one():
     policy = RetryPolicy(attempts=2)
 
     waits = [
-        policy.wait(Fault.CONNECTION_LOST, faults=faults, throttles=0, retry_after=None, draw=lambda: 0.0)
-        for faults in (1, 2, 3)
+        policy.wait(Fault.CONNECTION_LOST, failures=failures, throttles=0, retry_after=None, random=lambda: 0.0)
+        for failures in (1, 2, 3)
     ]
 
     assert waits == [0, None, None]
 
 
-def test_the_least_policy_tries_once_and_waits_for_nothing():
+def test_the_smallest_policy_makes_one_attempt_and_never_waits():
     policy = RetryPolicy(attempts=1, max_backoff=0, throttle_waits=0, max_retry_after=0)
 
-    assert policy.wait(Fault.NOT_SENT, faults=1, throttles=0, retry_after=None, draw=lambda: 0.5) is None
-    assert policy.wait(Fault.THROTTLED, faults=0, throttles=1, retry_after=0, draw=lambda: 0.5) is None
+    assert policy.wait(Fault.NOT_SENT, failures=1, throttles=0, retry_after=None, random=lambda: 0.5) is None
+    assert policy.wait(Fault.THROTTLED, failures=0, throttles=1, retry_after=0, random=lambda: 0.5) is None
 
 
 def failures(budget: RetryBudget, count: int) -> list[bool]:
     return [budget.failed() for _ in range(count)]
 
 
-def test_a_budget_allows_retries_down_to_its_half_and_not_at_it():
+def test_the_budget_allows_retries_while_more_than_half_is_left():
     budget = RetryBudget()
 
     assert failures(budget, 11) == [True] * 9 + [False] * 2
 
 
-def test_a_budget_that_is_used_up_holds_nothing_and_owes_nothing():
+def test_an_exhausted_budget_is_zero_and_not_negative():
     budget = RetryBudget()
 
     failures(budget, 50)
@@ -70,7 +70,7 @@ def test_a_budget_that_is_used_up_holds_nothing_and_owes_nothing():
     assert budget.left == 0
 
 
-def test_a_budget_gets_a_tenth_back_for_each_success_up_to_what_it_was():
+def test_each_success_refunds_a_tenth_up_to_the_full_budget():
     budget = RetryBudget()
     failures(budget, 10)
 
@@ -82,5 +82,5 @@ def test_a_budget_gets_a_tenth_back_for_each_success_up_to_what_it_was():
     assert budget.left == 20
 
 
-def test_a_date_in_the_far_past_is_no_wait_at_all():
+def test_a_date_in_the_far_past_means_no_wait():
     assert parse_retry_after("Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT") == 0

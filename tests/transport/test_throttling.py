@@ -9,30 +9,30 @@ from coaching_async._transport.throttling import ConcurrencyLimiter, Cooldown
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_gate_lets_its_width_through_and_no_more():
-    gate, inside, most = ConcurrencyLimiter(2), 0, 0
+async def test_no_more_exchanges_than_the_limit_run_at_once():
+    limiter, running, most = ConcurrencyLimiter(2), 0, 0
 
-    async def pass_through() -> None:
-        nonlocal inside, most
-        with await gate.acquire(Cooldown()):
-            inside += 1
-            most = max(most, inside)
+    async def exchange() -> None:
+        nonlocal running, most
+        with await limiter.acquire(Cooldown()):
+            running += 1
+            most = max(most, running)
             await anyio.sleep(1)
-            inside -= 1
+            running -= 1
 
     async with anyio.create_task_group() as tasks:
         for _ in range(10):
-            tasks.start_soon(pass_through)
+            tasks.start_soon(exchange)
 
     assert most == 2
 
 
-async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_all_of_it():
-    gate, order = ConcurrencyLimiter(1), list[Priority]()
+async def test_an_interactive_request_waits_for_a_slot_behind_one_of_bulk_at_most():
+    limiter, order = ConcurrencyLimiter(1), list[Priority]()
 
-    async def send(lane: Priority) -> None:
-        with await gate.acquire(Cooldown(), lane):
-            order.append(lane)
+    async def send(priority: Priority) -> None:
+        with await limiter.acquire(Cooldown(), priority):
+            order.append(priority)
             await anyio.sleep(1)
 
     async with anyio.create_task_group() as tasks:
@@ -52,93 +52,93 @@ async def test_a_direct_call_waits_for_a_slot_behind_one_of_bulk_and_not_behind_
     ]
 
 
-async def test_in_a_pause_the_gate_lets_nobody_through_not_even_who_waits_for_a_slot():
-    gate, pause, start, passed = ConcurrencyLimiter(1), Cooldown(), anyio.current_time(), list[float]()
+async def test_during_a_cooldown_no_request_starts_not_even_one_that_waits_for_a_slot():
+    limiter, cooldown, start, started = ConcurrencyLimiter(1), Cooldown(), anyio.current_time(), list[float]()
 
-    async def pass_through() -> None:
-        with await gate.acquire(pause):
-            passed.append(anyio.current_time() - start)
+    async def exchange() -> None:
+        with await limiter.acquire(cooldown):
+            started.append(anyio.current_time() - start)
             await anyio.sleep(1)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(pass_through)
+            tasks.start_soon(exchange)
         await anyio.sleep(0.5)
-        pause.start(10)
-        pause.start(2)  # the longer one stays
+        cooldown.start(10)
+        cooldown.start(2)  # the longer one stays
 
-        with await gate.acquire(Cooldown()):  # another token's, and while the pause lasts the slot is free
-            passed.append(anyio.current_time() - start)
+        with await limiter.acquire(Cooldown()):  # of another token: during the cooldown the slot is free
+            started.append(anyio.current_time() - start)
 
-    assert passed == pytest.approx([0, 1, 10.5, 11.5])
+    assert started == pytest.approx([0, 1, 10.5, 11.5])
 
 
-async def test_a_pause_that_ends_after_the_deadline_is_told_at_once():
-    pause = Cooldown()
-    pause.start(10)
+async def test_a_cooldown_that_ends_after_the_deadline_raises_at_once():
+    cooldown = Cooldown()
+    cooldown.start(10)
 
     with anyio.fail_after(5), pytest.raises(RateLimited) as caught:
-        await ConcurrencyLimiter(1).acquire(pause)
+        await ConcurrencyLimiter(1).acquire(cooldown)
 
     assert caught.value.retry_after == pytest.approx(10)
 
 
-class Served:
-    """Sends what it is given, one second each, and remembers when how many were under way."""
+class Exchanges:
+    """Runs exchanges of one second each, and records when each starts."""
 
     def __init__(self) -> None:
-        self.gate, self.pause = ConcurrencyLimiter(1000), Cooldown()
-        self.sent: list[float] = []
+        self.limiter, self.cooldown = ConcurrencyLimiter(1000), Cooldown()
+        self.started: list[float] = []
 
-    async def send(self, *, well: bool = True) -> None:
-        with await self.gate.acquire(self.pause) as turn:
-            self.sent.append(anyio.current_time())
+    async def run(self, *, succeeded: bool = True) -> None:
+        with await self.limiter.acquire(self.cooldown) as slot:
+            self.started.append(anyio.current_time())
             await anyio.sleep(1)
-            turn.went_well = well
+            slot.succeeded = succeeded
 
-    async def seconds_of(self, count: int) -> list[int]:
-        """How many were sent in each second."""
+    async def starts_by_second(self, count: int) -> list[int]:
+        """Run `count` exchanges. Return how many start in each second."""
         start = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             for _ in range(count):
-                tasks.start_soon(self.send)
-        seconds = [int(sent - start + 0.001) for sent in self.sent]
+                tasks.start_soon(self.run)
+        seconds = [int(started - start + 0.001) for started in self.started]
         return [seconds.count(second) for second in range(max(seconds) + 1)]
 
 
-async def test_after_a_pause_one_probes_and_the_others_follow_in_a_ramp():
-    served = Served()
-    served.pause.start(5)
+async def test_after_a_cooldown_one_request_probes_and_the_others_follow_in_a_slow_start():
+    exchanges = Exchanges()
+    exchanges.cooldown.start(5)
 
-    assert await served.seconds_of(200) == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 137]
+    assert await exchanges.starts_by_second(200) == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 137]
 
 
-async def test_a_probe_that_fails_is_followed_by_another_and_one_that_is_told_to_wait_by_a_pause():
-    served = Served()
-    served.pause.start(0)
+async def test_a_failed_probe_is_followed_by_another_and_a_429_by_a_new_cooldown():
+    exchanges = Exchanges()
+    exchanges.cooldown.start(0)
     start = anyio.current_time()
 
     async with anyio.create_task_group() as tasks:
-        for well in (False, False, True):
-            tasks.start_soon(lambda well=well: served.send(well=well))
+        for succeeded in (False, False, True):
+            tasks.start_soon(lambda succeeded=succeeded: exchanges.run(succeeded=succeeded))
             await anyio.lowlevel.checkpoint()
-    assert [sent - start for sent in served.sent] == pytest.approx([0, 1, 2])
+    assert [started - start for started in exchanges.started] == pytest.approx([0, 1, 2])
 
-    served.sent.clear()
+    exchanges.started.clear()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(served.send)
+        tasks.start_soon(exchanges.run)
         await anyio.sleep(0.5)
-        served.pause.start(10)  # what is on its way since before says nothing about what comes after
+        exchanges.cooldown.start(10)  # the request in flight does not count in the slow start after it
         for _ in range(3):
-            tasks.start_soon(served.send)
-    assert [sent - served.sent[0] for sent in served.sent] == pytest.approx([0, 10.5, 11.5, 11.5])
+            tasks.start_soon(exchanges.run)
+    assert [started - exchanges.started[0] for started in exchanges.started] == pytest.approx([0, 10.5, 11.5, 11.5])
 
 
-async def test_a_probe_that_is_cancelled_makes_room_for_another():
-    served = Served()
-    served.pause.start(0)
+async def test_a_cancelled_probe_allows_another():
+    exchanges = Exchanges()
+    exchanges.cooldown.start(0)
 
     with anyio.move_on_after(0.5):
-        await served.send()
+        await exchanges.run()
     with anyio.fail_after(2):
-        await served.send()
+        await exchanges.run()

@@ -1,0 +1,278 @@
+"""State of one pass over a list: position, kept pages, and the changes (drift) seen so far."""
+
+from collections.abc import Sequence
+from typing import Generic, Self, TypeVar
+
+import attrs
+
+from coaching_async.models.common import Page
+
+from .cursor import Position
+from .deduplication import PassTracker
+from .drift import MAX_BACKTRACKS, PageObservation, is_plain_shift, row_after_deletes
+from .pages import NewItems, PageResult, ids_of, last_page_of, page_count_of, total_of
+
+__all__ = ["PassState"]
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False, repr=False)
+class PassState(Generic[T]):
+    """State of one pass. The pager makes a new one for each pass."""
+
+    start: Position
+    seen: PassTracker
+
+    next_row: int
+    """The row after the page that was taken last."""
+    frontier_row: int
+    """The row after the furthest page that was taken."""
+    size: int
+    """Rows per page, as the service makes them; 0 before the first page."""
+    total: int | None
+    """Total of the page that was taken last."""
+    latest_total: int | None
+    """Total of the page that was read last."""
+    has_begun: bool
+    """Whether rows were taken before, in this pass or before the cursor."""
+    digests: Sequence[str]
+    """Digests from the cursor, until a page is taken."""
+    unexplained_changes: int
+    """Changes after which rows may be missing."""
+    short_pages_are_usual: bool = False
+    """Whether the service was seen to leave pages short that are not the last one."""
+    has_no_ids: bool = False
+
+    previous_ids: Sequence[str | None] = ()
+    """Ids of the page that was taken last."""
+    frontier_ids: Sequence[str | None] = ()
+    """Ids of the furthest page that was taken."""
+    previous_entities: Sequence[T] = ()
+    """Items of the page that was taken last, if they have no ids."""
+    kept_pages: dict[int, Page[T]] = attrs.field(factory=dict[int, Page[T]])
+    """Pages that were read before it was their turn, by number. They are valid while the total does not change."""
+    taken_pages: set[int] = attrs.field(factory=set[int])
+    """Hashes of the ids of each page that was taken."""
+    short_page: int | None = None
+    """Number of the page that was taken last, if it was not full."""
+    is_previous_empty: bool = False
+    """Whether the page that was taken last was empty."""
+
+    changes: int = 0
+    """Changes of the list."""
+    short_pages: int = 0
+    """Pages that stayed short when they were read again, which may be missing rows."""
+    inserted_rows: int = 0
+    """Inserted rows that have not explained a repeat yet."""
+    shifted_rows: int = 0
+    """Repeats explained by inserted rows."""
+    repeated_pages: int = 0
+    """Repeated pages in a row."""
+    backtracks: int = 0
+    """Backtracks since the frontier moved last."""
+    resizes: int = 0
+    """Changes of the page size."""
+
+    @classmethod
+    def begin(cls, start: Position, seen: PassTracker, *, short_pages_are_usual: bool = False) -> Self:
+        """Return the state at the start of a pass."""
+        return cls(
+            start,
+            seen,
+            next_row=start.row,
+            frontier_row=start.row,
+            size=start.size,
+            total=start.total,
+            latest_total=start.total,
+            has_begun=start.row > 0,
+            digests=start.digests,
+            unexplained_changes=start.gaps,
+            short_pages_are_usual=short_pages_are_usual,
+        )
+
+    def next_page(self) -> int:
+        """Return the number of the page with the next row."""
+        return self.next_row // self.size + 1 if self.size else 1
+
+    def record_total(self, result: PageResult[T]) -> None:
+        """Record the total of a page that was read, and drop the kept pages if it has changed."""
+        total = total_of(result.page)
+        if not result.is_fresh or total is None or total == self.latest_total:
+            return
+        self.kept_pages.clear()  # the total may change back, and then outdated pages would look valid
+        if self.latest_total is not None:
+            self.inserted_rows += max(0, total - self.latest_total)
+        self.latest_total = total
+
+    def page_after_resize(self, number: int, page: Page[T]) -> int:
+        """Return the number of the page to read instead, if the service has changed its page size; else `number`."""
+        old_size, new_size = self.size, page.page_size
+        self.size = new_size if new_size and new_size > 0 else max(old_size, len(page.entities), 1)
+        if not self.has_begun or new_size is None or self.size == old_size or self.resizes == MAX_BACKTRACKS:
+            return number
+        self.resizes += 1
+        return self.next_page()
+
+    def observe(self, number: int, result: PageResult[T]) -> PageObservation:
+        """Return what the page shows, compared with the pages before it."""
+        ids = ids_of(result.page)
+        self.has_no_ids = None in ids or (self.has_no_ids and not ids)
+        return self._observe_without_ids(number, result.page) if self.has_no_ids else self._observe(number, result, ids)
+
+    def _observe(self, number: int, result: PageResult[T], ids: Sequence[str | None]) -> PageObservation:
+        total, first_row = total_of(result.page), self._first_row(number)
+        are_known = self.seen.contains_each(ids)
+        return PageObservation(
+            number,
+            len(ids),
+            repeats=sum(are_known),
+            leading_repeats=are_known.index(False) if False in are_known else len(ids),
+            total=total,
+            previous_total=self.total if self.has_begun else total,
+            inserted_rows=None if total is None else self.inserted_rows,
+            expects_repeats=first_row < self.next_row,
+            is_beyond_frontier=self.is_beyond_frontier(number),
+            is_fresh=result.is_fresh,
+            follows_short_page=self.short_page == number - 1 and not self.short_pages_are_usual,
+            should_be_full=total is not None and last_page_of(result.page, self.size) == -(-total // self.size),
+            is_repeated_page=bool(ids) and hash(tuple(ids)) in self.taken_pages,
+            repeated_pages=self.repeated_pages,
+            is_within_total=total is None or first_row < total,
+            changed_before=bool(self.changes),
+            backtracks=self.backtracks,
+        )
+
+    def _observe_without_ids(self, number: int, page: Page[T]) -> PageObservation:
+        total = total_of(page)
+        return PageObservation(
+            number,
+            len(page.entities),
+            total=total,
+            previous_total=total,
+            is_repeated_page=bool(page.entities) and page.entities == self.previous_entities,
+            repeated_pages=self.repeated_pages,
+            has_ids=False,
+            is_within_total=last_page_of(page, self.size) is not None,
+        )
+
+    def record_changes(self, observation: PageObservation) -> None:
+        """Record the changes that a page shows which is about to be taken."""
+        self.changes += observation.has_changed or (observation.is_beyond_frontier and bool(observation.repeats))
+        if observation.may_have_missed_rows:
+            self.unexplained_changes += 1  # all backtracks were in vain
+        if not observation.is_beyond_frontier:
+            return
+        self.repeated_pages = self.repeated_pages + 1 if observation.is_repeated_page else 0
+        if observation.follows_short_page and observation.rows:
+            self.short_pages_are_usual = True
+            self.short_pages += observation.total is None  # with a total, the page size is wrong and no row is missing
+        if not is_plain_shift(observation):
+            self.unexplained_changes += 1
+        elif observation.repeats:
+            self.inserted_rows = max(0, self.inserted_rows - observation.repeats)
+            self.shifted_rows += observation.repeats
+        else:
+            self.inserted_rows = 0
+
+    def begin_backtrack(self, observation: PageObservation, page: Page[T]) -> tuple[int, int]:
+        """Return the page to read first in a backtrack, and a guess at the page to try second."""
+        self.changes += 1
+        self.backtracks += 1
+        self.is_previous_empty = False
+        last = last_page_of(page, self.size)
+        first = max(self.lowest_page(page), observation.number if last is None else last)
+        return min(observation.number - 1, first), row_after_deletes(observation, self.next_row) // self.size + 1
+
+    def record_reread_of_short_page(self, page: Page[T]) -> None:
+        """Record whether a short page is full now. If it is not, the service leaves rows out."""
+        is_short = len(page.entities) < self.size
+        self.is_previous_empty = False
+        self.short_pages_are_usual = is_short
+        self.short_pages += is_short
+        self.changes += not is_short
+
+    def accept(self, number: int, page: Page[T]) -> NewItems[T]:
+        """Take a page: move behind it, and return its new items."""
+        ids, first_row = ids_of(page), self._first_row(number)
+        is_beyond_frontier = self.is_beyond_frontier(number)
+        new = self.seen.add_new(ids, self._count_known_rows(page, first_row))
+        items = NewItems(
+            page,
+            page.entities if len(new) == len(ids) else [page.entities[index] for index in new],
+            [first_row + index for index in new],
+            number * self.size,
+            self.size,
+            self.previous_ids if is_beyond_frontier else [*self.frontier_ids, *self.previous_ids],
+            self.digests,
+            self.size if is_beyond_frontier else 3 * self.size,
+            self.seen.passes,
+            self.unexplained_changes,
+        )
+        if is_beyond_frontier and ids:
+            self.backtracks, self.frontier_ids = 0, ids
+        if ids:
+            self.previous_ids, self.digests = ids, ()
+            self.taken_pages.add(hash(tuple(ids)))
+        self.short_page = number if len(ids) < self.size else None
+        self.previous_entities = page.entities if self.has_no_ids else ()
+        self.total, self.has_begun = total_of(page), True
+        self.next_row = items.end
+        self.frontier_row = max(self.frontier_row, self.next_row)
+        return items
+
+    def is_beyond_frontier(self, number: int) -> bool:
+        """Return whether all rows of the page come after the furthest page that was taken."""
+        return self._first_row(number) >= self.frontier_row
+
+    def _first_row(self, number: int) -> int:
+        return (number - 1) * self.size
+
+    def lowest_page(self, page: Page[T]) -> int:
+        """Return the first page that can contain an unread row."""
+        if self.seen.is_complete:
+            return 1
+        return min(self.start.row, self._row_of_cursor(page)) // self.size + 1
+
+    def _row_of_cursor(self, page: Page[T]) -> int:
+        """Return the row that the cursor's row is now, if all changes since the cursor came before it."""
+        total = total_of(page)
+        if total is None or self.start.total is None:
+            return self.start.row
+        return max(0, self.start.row + total - self.start.total)
+
+    def _count_known_rows(self, page: Page[T], first_row: int) -> int:
+        """Return how many rows at the top of the page were returned before the cursor.
+
+        The cursor has digests of the last rows only, so rows above them can be known only by their place.
+        """
+        if self.seen.is_complete:
+            return 0
+        end = self._row_of_cursor(page)
+        if first_row > max(self.start.row, end):
+            return 0
+        for index, id_ in enumerate(ids_of(page)):
+            if self.seen.contains(id_):
+                return index  # all rows above a known row were returned too
+        return max(0, (min(self.start.row, end) if first_row >= self.frontier_row else end) - first_row)
+
+    def is_last_page(self, number: int, page: Page[T]) -> bool:
+        """Return whether the pass ends with this page, which was taken."""
+        count, total = page_count_of(page), total_of(page)
+        is_empty, is_second_empty = not page.entities, self.is_previous_empty and not page.entities
+        self.is_previous_empty = is_empty
+        if count is not None:
+            return number >= count or is_second_empty  # a single empty page may be a mistake of the service
+        if total is None or is_empty:
+            return is_empty
+        return self._first_row(number) + len(page.entities) >= total
+
+    def is_short_of(self, total: int | None) -> bool:
+        """Return whether fewer items were seen than the total says there are."""
+        if total is None or self.has_no_ids or not self.seen.is_complete:
+            return False
+        return self.start.row + self.seen.count + self.shifted_rows < total
+
+    def is_incomplete(self) -> bool:
+        """Return whether the list has changed, and fewer items were seen than the last total says there are."""
+        return bool(self.changes) and self.is_short_of(self.total)
