@@ -1,1 +1,1 @@
-"""Access tokens: how they are obtained, kept, refreshed and put on requests."""
+"""Access tokens: obtained by OAuth grants, cached, refreshed, and put on requests as bearer tokens."""

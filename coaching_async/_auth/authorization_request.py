@@ -1,4 +1,4 @@
-"""The first step of a sign-in: where to send the user, and what to check when the browser comes back."""
+"""The first step of a user's sign-in with OAuth: the authorization request (PKCE, state) and its callback."""
 
 import base64
 import hashlib
@@ -25,10 +25,10 @@ def _random() -> str:
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
 class AuthorizationRequest(Value):
-    """A sign-in that begins: where to send the user's browser, and what to check when it comes back.
+    """The start of a sign-in: the URL to send the user's browser to, and the check of the callback.
 
-    Keep `state` and `code_verifier` in the user's session, where nobody else can read or set them; both are made new by
-    `secrets`. `region` or `login_url` as for a client.
+    Keep `state` and `code_verifier` in the user's session, where no other user can read or set them. By default both are
+    random, from `secrets`. `region` and `login_url` are as for a client.
     """
 
     client_id: str = attrs.field(validator=non_empty_string)
@@ -40,13 +40,13 @@ class AuthorizationRequest(Value):
 
     @property
     def code_challenge(self) -> str:
-        """The S256 of the verifier, RFC 7636 §4.2."""
+        """S256 code challenge of the verifier (RFC 7636 §4.2)."""
         digest = hashlib.sha256(self.code_verifier.encode()).digest()
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
     @property
     def url(self) -> str:
-        """The page of the login host to send the user to. Raises `ConfigurationError`."""
+        """URL of the login page to send the user to. Raises `ConfigurationError`."""
         if self.region is not None and self.login_url is not None:
             raise ConfigurationError("region and login_url contradict each other: give one of them")
         login = resolve_hosts(self.region, self.login_url, self.login_url).login
@@ -60,8 +60,8 @@ class AuthorizationRequest(Value):
         }
         return f"{login}/oauth/authorize?{urlencode(query)}"
 
-    def _returned(self, callback_url: str) -> Secret | AuthError:
-        """The code, or why there is none."""
+    def _parse_callback(self, callback_url: str) -> Secret | AuthError:
+        """Return the code, or the error if there is none."""
         query = parse_qs(urlsplit(callback_url).query or callback_url.lstrip("?"))
         state, code, error = ((query.get(name) or [""])[0] for name in ("state", "code", "error"))
         if not hmac.compare_digest(state.encode(), self.state.encode()):
@@ -80,12 +80,12 @@ class AuthorizationRequest(Value):
         store: TokenStore | None = None,
         on_rotated: OnRotated | None = None,
     ) -> AuthorizationCode:
-        """The grant that the browser brought back, by the URL at which it arrived, or its query alone.
+        """Return the grant in a callback, given as the URL that the browser came back to, or its query alone.
 
-        Raises `AuthError` where the user was refused, and where `state` is not this request's: then somebody else began
-        this sign-in.
+        Raises `AuthError` if the sign-in was refused, and if `state` is not that of this request, because then another
+        session started the sign-in.
         """
-        code = self._returned(callback_url)
+        code = self._parse_callback(callback_url)
         del callback_url  # an error's frames must not show it
         if isinstance(code, AuthError):
             del client_secret

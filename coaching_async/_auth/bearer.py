@@ -1,4 +1,4 @@
-"""Middleware that signs requests with a bearer token."""
+"""Bearer authentication of requests: adds the access token, and replaces a rejected one."""
 
 import attrs
 
@@ -13,27 +13,27 @@ __all__ = ["BearerAuthMiddleware"]
 
 @attrs.define(eq=False, repr=False)
 class BearerAuthMiddleware:
-    """Signs requests; replaces a token that the service rejects, and sends once more.
+    """Adds the access token to a request. After a 401 it gets another token and sends the request once more.
 
-    A 401 means that nothing was done, so any request may be replayed.
+    Any request may be repeated then, because a 401 means that it was not processed.
     """
 
     send: Send
     tokens: TokenSource
 
     async def __call__(self, request: Request) -> Response:
-        """Sign and send."""
+        """Send the request with an access token."""
         token = _validated(await self.tokens.token())
         response = await self.send(_with_bearer(request, token))
         if response.status == 401:
-            fresh = _validated(await self.tokens.token(rejected=token.reveal()))
-            if fresh != token:
-                response = await self.send(_with_bearer(request, fresh))
+            new_token = _validated(await self.tokens.token(rejected=token.reveal()))
+            if new_token != token:
+                response = await self.send(_with_bearer(request, new_token))
         return response
 
 
 def _validated(token: object) -> Secret:
-    """Keep out what a header cannot carry: the error about it would quote it."""
+    """Return the token as a secret. An invalid one is rejected here, because the exception about a bad header would quote it."""
     secret = Secret(token) if isinstance(token, str) and B64TOKEN.fullmatch(token) else None
     del token
     if secret is None:

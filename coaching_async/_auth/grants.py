@@ -1,4 +1,4 @@
-"""What a client can log in with: the grants of OAuth that Genesys Cloud knows, and what goes with them."""
+"""Credentials of a client: access tokens, the OAuth grants of Genesys Cloud, and stores of refresh tokens."""
 
 import functools
 import logging
@@ -35,19 +35,19 @@ logger: Final = logging.getLogger("coaching_async")
 
 
 def hide_arguments(cls: type[T]) -> type[T]:
-    """Refuse bad arguments without showing them: the frames of an error must not hold a secret either."""
-    make = cls.__init__
+    """Decorate a class so that errors about bad arguments do not show them, nor hold them in the frames of the traceback."""
+    original_init = cls.__init__
 
-    @functools.wraps(make)
+    @functools.wraps(original_init)
     def init(self: T, *args: Any, **kwargs: Any) -> None:
-        problem: str | None = None
+        message: str | None = None
         try:
-            make(self, *args, **kwargs)
+            original_init(self, *args, **kwargs)
         except ValueError as error:
-            problem = "credentials are UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+            message = "credentials are UTF-8 text" if isinstance(error, UnicodeError) else str(error)
         del self, args, kwargs
-        if problem is not None:
-            raise ValueError(problem)
+        if message is not None:
+            raise ValueError(message)
 
     cls.__init__ = init  # type: ignore[assignment, method-assign]
     return cls
@@ -56,7 +56,7 @@ def hide_arguments(cls: type[T]) -> type[T]:
 def _secret(text: str) -> Secret:
     if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("credentials are non-empty strings")
-    text.encode()  # raises where it has half a character: what encodes it later would quote it
+    text.encode()  # raises for a lone surrogate here, because a later UnicodeError would quote the text
     return Secret(text)
 
 
@@ -73,7 +73,7 @@ def non_empty_string(_: object, attribute: "attrs.Attribute[str]", text: str) ->
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
 class AccessToken(Value):
-    """A token that somebody else obtained. It is used as it is; once it is rejected, calls raise `Unauthorized`."""
+    """An access token that was obtained elsewhere. It cannot be refreshed: once it is rejected, calls raise `Unauthorized`."""
 
     _token: Secret = attrs.field(converter=_secret)
 
@@ -81,31 +81,31 @@ class AccessToken(Value):
         if not B64TOKEN.fullmatch(self._token.reveal()):
             raise ValueError("an access token has only letters, digits and -._~+/")
 
-    async def token(self, rejected: str | None = None) -> str:  # noqa: ARG002 # there is no other
-        """The token."""
+    async def token(self, rejected: str | None = None) -> str:  # noqa: ARG002 # there is no other token
+        """Return the token, even if it was rejected."""
         return self._token.reveal()
 
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
 class ClientCredentials(Value):
-    """The OAuth client of a backend: its own permissions, no user.
+    """The client credentials grant, for a backend: it has permissions of its own, and no user.
 
-    What speaks of *me* (`list_mine`, notifications) needs a user's token instead.
+    Operations about the current user (`list_mine`, notifications) need the token of a user instead.
     """
 
     client_id: str = attrs.field(validator=non_empty_string)
     client_secret: Secret = attrs.field(converter=_secret)
 
     def form(self) -> Mapping[str, str]:
-        """RFC 6749 §4.4.2."""
+        """Return the form of the token request (RFC 6749 §4.4.2)."""
         return {"grant_type": "client_credentials"}
 
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
 class Saml2Bearer(Value):
-    """A user's SAML 2 assertion, for that user's token. When the token ends, and the assertion has too, so does it all."""
+    """A user's SAML 2 assertion, for tokens of that user. When both a token and the assertion have expired, calls fail."""
 
     client_id: str = attrs.field(validator=non_empty_string)
     client_secret: Secret = attrs.field(converter=_secret)
@@ -113,7 +113,7 @@ class Saml2Bearer(Value):
     assertion: Secret = attrs.field(converter=_secret)
 
     def form(self) -> Mapping[str, str]:
-        """The assertion, and the organisation that it is for."""
+        """Return the form of the token request, with the assertion and its organization."""
         return {
             "grant_type": "urn:ietf:params:oauth:grant-type:saml2-bearer",
             "orgName": self.org_name,
@@ -122,32 +122,32 @@ class Saml2Bearer(Value):
 
 
 class TokenStore(Protocol):
-    """Where a refresh token outlives the process: each one is good for one renewal, so the newest must not get lost.
+    """A place that keeps the refresh token when the process ends. Each one is valid once, so the newest must not get lost.
 
-    Several processes may share one: a token that another of them has renewed is taken from here.
+    Processes may share a store. Each loads the refresh token that another one has saved.
     """
 
     async def load(self) -> str | None:
-        """The refresh token, None where there is none yet."""
+        """Return the refresh token, or None if there is none yet."""
         ...
 
     async def save(self, old: str | None, new: str) -> bool:
-        """Put `new` in the place of `old`, and only of `old`; whether that is what was there."""
+        """Replace `old` by `new`, and return True. Change nothing and return False if the store holds another token."""
         ...
 
 
 class MemoryTokenStore:
-    """A `TokenStore` that lives as long as the process does."""
+    """A `TokenStore` in memory. It does not outlive the process."""
 
     def __init__(self, token: str | None = None) -> None:
         self._token = _secret_or_none(token)
 
     async def load(self) -> str | None:
-        """The refresh token, None where there is none yet."""
+        """Return the refresh token, or None if there is none yet."""
         return None if self._token is None else self._token.reveal()
 
     async def save(self, old: str | None, new: str) -> bool:
-        """Put `new` in the place of `old`, and only of `old`; whether that is what was there."""
+        """Replace `old` by `new`, and return True. Change nothing and return False if the store holds another token."""
         if await self.load() != old:
             return False
         self._token = Secret(new)
@@ -155,15 +155,16 @@ class MemoryTokenStore:
 
 
 OnRotated: TypeAlias = Callable[[str], Awaitable[None]]
-"""Told each new refresh token."""
+"""A function that is called with each new refresh token."""
 
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
 class RefreshToken(Value):
-    """A refresh token of an earlier sign-in, for that user's tokens from now on.
+    """The refresh token of an earlier sign-in, for access tokens of that user.
 
-    Each renewal may bring a new refresh token, and end the old one: `store` keeps it, and `on_rotated` is told of it.
+    Each refresh may return a new refresh token and invalidate the old one. The new one is saved in `store`, and
+    `on_rotated` is called with it.
     """
 
     client_id: str = attrs.field(validator=non_empty_string)
@@ -173,22 +174,22 @@ class RefreshToken(Value):
     on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
 
     def form(self) -> Mapping[str, str]:
-        """RFC 6749 §6."""
+        """Return the form of the token request (RFC 6749 §6)."""
         return refresh_token_form(self.refresh_token)
 
     @property
     def first_refresh_token(self) -> Secret:
-        """The one that was given."""
+        """The refresh token of this grant."""
         return self.refresh_token
 
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
 class AuthorizationCode(Value):
-    """The code of a sign-in, once; afterwards the refresh tokens that came of it. See `AuthorizationRequest`.
+    """The authorization code of a sign-in, see `AuthorizationRequest`. It is sent once, and then the refresh tokens it gave.
 
-    A public client has `client_secret=None` and its `code_verifier` (PKCE). A `store` that holds a refresh token already
-    stands instead of the code, which is good for one request.
+    A public client has `client_secret=None` and its `code_verifier` (PKCE). If `store` holds a refresh token already, that
+    is sent instead of the code, because the code is valid once.
     """
 
     client_id: str = attrs.field(validator=non_empty_string)
@@ -204,7 +205,7 @@ class AuthorizationCode(Value):
             raise ValueError("a client without a secret needs the code_verifier of its authorization request")
 
     def form(self) -> Mapping[str, str]:
-        """RFC 6749 §4.1.3, RFC 7636 §4.5."""
+        """Return the form of the token request (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
         form = {
             "grant_type": "authorization_code",
             "code": self.code.reveal(),
@@ -214,34 +215,34 @@ class AuthorizationCode(Value):
 
     @property
     def first_refresh_token(self) -> None:
-        """There is none before the code was posted."""
+        """None: there is no refresh token before the code was sent."""
 
 
 RotatingGrant: TypeAlias = RefreshToken | AuthorizationCode
-"""Grants whose every answer may carry the refresh token for the next request, and end the last one."""
+"""Grants with a rotating refresh token: each response may have a new one, and invalidate the old one."""
 
 
 Grant: TypeAlias = ClientCredentials | Saml2Bearer | RotatingGrant
-"""Ways to ask the login host for a token."""
+"""OAuth grants: credentials for which the login host issues access tokens."""
 
 
 async def load_refresh_token(grant: RotatingGrant) -> Secret | None:
-    """The refresh token in its store, None where there is none."""
-    kept = None if grant.store is None else await grant.store.load()
-    return None if kept is None else _secret(kept)
+    """Return the refresh token in the store of the grant, or None if there is none."""
+    stored = None if grant.store is None else await grant.store.load()
+    return None if stored is None else _secret(stored)
 
 
 async def save_refresh_token(grant: RotatingGrant, old: Secret | None, new: Secret) -> None:
-    """Hand a new refresh token to who has to know. What fails there is logged: the token is good all the same."""
+    """Save a new refresh token in the store, and call `on_rotated`. Log their errors, because the token is valid anyway."""
     try:
         if grant.store is not None and not await grant.store.save(None if old is None else old.reveal(), new.reveal()):
             logger.warning("the token store holds another refresh token than was renewed: is it shared?")
         if grant.on_rotated is not None:
             await grant.on_rotated(new.reveal())
-    except Exception as error:  # noqa: BLE001 # its text may quote the token
+    except Exception as error:  # noqa: BLE001 # its message may quote the token
         logger.error("a new refresh token could not be kept: %s", type(error).__name__)  # noqa: TRY400 # nor its frames
 
 
 def refresh_token_form(refresh_token: Secret) -> Mapping[str, str]:
-    """RFC 6749 §6."""
+    """Return the form of a refresh request (RFC 6749 §6)."""
     return {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}

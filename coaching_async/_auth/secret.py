@@ -1,4 +1,4 @@
-"""A text that does not show itself."""
+"""Secrets: credentials and tokens that are not shown by repr, str, format or pickle."""
 
 import hmac
 import re
@@ -8,11 +8,11 @@ __all__ = ["B64TOKEN", "Secret"]
 
 
 B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-"""What an access token is made of, RFC 6750 §2.1. Anything else could smuggle a line break into a header."""
+"""Syntax of an access token (RFC 6750 §2.1). Anything else could put a line break into a header."""
 
 
 class Secret:
-    """A text that shows itself only to who asks with `reveal()`: not by repr, str, format or pickle."""
+    """A secret text. Only `reveal()` returns it; repr, str, format and pickle do not show it."""
 
     __slots__ = ("_text",)
 
@@ -20,7 +20,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the text itself."""
         return self._text
 
     def __repr__(self) -> str:

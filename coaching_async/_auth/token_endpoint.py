@@ -1,4 +1,4 @@
-"""The login host: posting what a grant has to say, and understanding the answer."""
+"""The token endpoint: POST /oauth/token on the login host, and its responses (RFC 6749)."""
 
 import base64
 from typing import Final, NamedTuple
@@ -20,16 +20,16 @@ __all__ = ["NormalizeThrottlingMiddleware", "Token", "TokenEndpoint"]
 
 
 MAX_REFRESH_MARGIN: Final = 300.0
-"""A token is renewed when a tenth of its life is left, or this many seconds."""
+"""Longest time in seconds before its end at which a token is refreshed. For a short-lived token it is a tenth of its life."""
 
 
 DEFAULT_LIFETIME: Final = 3600.0
-"""Seconds a token lives when the login host does not tell (RFC 6749 §5.1 lets it)."""
+"""Lifetime of a token in seconds if the response has no `expires_in` (optional in RFC 6749 §5.1)."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class Token:
-    """An access token, and when it is to be renewed and ends."""
+    """An access token, with the times at which it should be refreshed and at which it expires."""
 
     value: Secret
     refresh_at: float
@@ -38,12 +38,12 @@ class Token:
 
 @attrs.define(eq=False, repr=False)
 class NormalizeThrottlingMiddleware:
-    """Makes the login host speak HTTP: it tells its own rate limit as 400 with a text."""
+    """Converts the rate limit error of the login host, a 400 with a text, to a 429."""
 
     send: Send
 
     async def __call__(self, request: Request) -> Response:
-        """Send; a disguised 429 comes back as one."""
+        """Send the request. Return a 429 for a rate limit error."""
         response = await self.send(request)
         if response.status == 400 and _oauth_error(response)[1].startswith("rate limit exceeded"):
             return attrs.evolve(response, status=429)
@@ -52,7 +52,7 @@ class NormalizeThrottlingMiddleware:
 
 @attrs.define(eq=False, repr=False)
 class TokenEndpoint:
-    """Posts a form to the login host, and understands the answer."""
+    """Requests access tokens for grants."""
 
     url: str
     send: Send
@@ -60,40 +60,40 @@ class TokenEndpoint:
     retry: RetryPolicy
 
     def new_call_context(self) -> CallContext:
-        """What will be known of one use of this."""
+        """Return a context for one token request and its retries."""
         return CallContext(TOKEN_OPERATION, self.emit, self.retry)
 
     async def __call__(
-        self, grant: Grant, call: CallContext, renewing: Secret | None = None
+        self, grant: Grant, call: CallContext, refresh_token: Secret | None = None
     ) -> tuple[Token, Secret | None]:
-        """A new token, and the refresh token that came with it. Raises what getting no token means.
+        """Return a new access token, and the refresh token that came with it. Raises `AuthError` or another `CoachingError`.
 
-        Afterwards `call.processed` tells whether the login host may have given one.
+        Afterwards `call.processed` is "no" if the login host surely issued no token.
         """
-        asked = anyio.current_time()  # before the request: the life of a token starts before its answer comes
-        # Client credentials may be posted twice; a code or a refresh token is good for one answer.
+        requested_at = anyio.current_time()  # the lifetime begins before the response arrives
+        # Client credentials may be sent twice. A code or a refresh token is valid for one request.
         safety = Safety.SAFE if isinstance(grant, ClientCredentials) else Safety.WRITE
-        request = self._request(grant, call, safety, renewing)
-        response = await self._posted(request)
+        request = self._request(grant, call, safety, refresh_token)
+        response = await self._send(request)
         if response.status != 200:
             raise _auth_error(response, request)
-        answer = _parse_token_response(response)
-        if isinstance(answer, str):
-            raise AuthError(f"the login host's answer is no token: {answer}")
-        self.emit(TokenIssued(answer.life))
-        expires_at = asked + answer.life
-        margin = min(MAX_REFRESH_MARGIN, answer.life / 10)
-        return Token(answer.token, refresh_at=expires_at - margin, expires_at=expires_at), answer.refresh_token
+        parsed = _parse_token_response(response)
+        if isinstance(parsed, str):
+            raise AuthError(f"the login host's answer is no token: {parsed}")
+        self.emit(TokenIssued(parsed.expires_in))
+        expires_at = requested_at + parsed.expires_in
+        margin = min(MAX_REFRESH_MARGIN, parsed.expires_in / 10)
+        return Token(parsed.token, refresh_at=expires_at - margin, expires_at=expires_at), parsed.refresh_token
 
-    async def _posted(self, request: Request) -> Response:
+    async def _send(self, request: Request) -> Response:
         try:
             return await self.send(request)
         except OutcomeUnknown as error:
             cause = error.__cause__
         raise AuthError("the login host's answer got lost, and with it perhaps a token") from cause
 
-    def _request(self, grant: Grant, call: CallContext, safety: Safety, renewing: Secret | None) -> Request:
-        form = grant.form() if renewing is None else refresh_token_form(renewing)
+    def _request(self, grant: Grant, call: CallContext, safety: Safety, refresh_token: Secret | None) -> Request:
+        form = grant.form() if refresh_token is None else refresh_token_form(refresh_token)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if grant.client_secret is None:
             form = {**form, "client_id": grant.client_id}
@@ -103,7 +103,7 @@ class TokenEndpoint:
 
 
 def _basic_auth(client_id: str, client_secret: Secret) -> str:
-    """RFC 6749 §2.3.1: both are form-encoded before they are joined."""
+    """Return the Authorization header. Both parts are form-encoded before they are joined (RFC 6749 §2.3.1)."""
     pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
@@ -118,7 +118,7 @@ def _auth_error(response: Response, request: Request) -> AuthError:
 
 
 def _echoes_credentials(text: str, request: Request) -> bool:
-    """Whether a text of the login host's repeats something that it was sent."""
+    """Return whether a text from the login host contains a credential that was sent to it."""
     basic = request.headers.get("Authorization", "").removeprefix("Basic ")
     pair = base64.b64decode(basic).decode().split(":")
     form = [value for name, value in parse_qsl((request.content or b"").decode()) if name != "grant_type"]
@@ -126,32 +126,33 @@ def _echoes_credentials(text: str, request: Request) -> bool:
 
 
 def _oauth_error(response: Response) -> tuple[str | None, str]:
-    """OAuth error code and text of a refusal, as far as they can be shown: short and printable."""
-    answer = parse_object(response.content)
-    code, text = answer.get("error"), answer.get("error_description") or answer.get("description")
+    """Return the OAuth error code and description of a response: None and "" if they are missing or not printable."""
+    body = parse_object(response.content)
+    code, text = body.get("error"), body.get("error_description") or body.get("description")
     printable = text if isinstance(text, str) and text.isprintable() else ""
     return (code if isinstance(code, str) and code.replace("_", "").isalnum() else None), printable
 
 
 class _TokenResponse(NamedTuple):
     token: Secret
-    life: float
+    expires_in: float
     refresh_token: Secret | None
 
 
 def _parse_token_response(response: Response) -> _TokenResponse | str:
-    """What the login host gave, or what is wrong with it; never the answer itself."""
-    answer = parse_object(response.content)
-    text, kind, life = answer.get("access_token"), answer.get("token_type", "bearer"), answer.get("expires_in")
-    if not isinstance(text, str) or not B64TOKEN.fullmatch(text):
+    """Return the tokens in a response, or a description of what is wrong with it, without quoting it."""
+    body = parse_object(response.content)
+    token, token_type = body.get("access_token"), body.get("token_type", "bearer")
+    if not isinstance(token, str) or not B64TOKEN.fullmatch(token):
         return "access_token is missing or not sendable"
-    if not isinstance(kind, str) or kind.lower() != "bearer":
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
         return "token_type is not bearer"
-    if life is None:
-        life = DEFAULT_LIFETIME
-    if isinstance(life, bool) or not isinstance(life, int | float) or not 0 < life < 1e12:
+    expires_in = body.get("expires_in")
+    if expires_in is None:
+        expires_in = DEFAULT_LIFETIME
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < 1e12:
         return "expires_in is no number of seconds"
-    renewing = answer.get("refresh_token")
-    if renewing is not None and (not isinstance(renewing, str) or not renewing.isprintable()):
+    refresh_token = body.get("refresh_token")
+    if refresh_token is not None and (not isinstance(refresh_token, str) or not refresh_token.isprintable()):
         return "refresh_token is no text"
-    return _TokenResponse(Secret(text), float(life), Secret(renewing) if renewing else None)
+    return _TokenResponse(Secret(token), float(expires_in), Secret(refresh_token) if refresh_token else None)

@@ -1,4 +1,7 @@
-"""Token sources: they fetch each token once, whoever asks, and lose none."""
+"""Token sources: access tokens cached, refreshed early, and requested once for all callers (single flight).
+
+`CachedTokenSource` is for grants that can be sent again, `RotatingTokenSource` for grants with a rotating refresh token.
+"""
 
 import copy
 import logging
@@ -24,67 +27,76 @@ logger: Final = logging.getLogger("coaching_async")
 
 
 SpawnBackgroundTask: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
-"""Starts a short task that no caller's cancellation reaches, and that closing waits for; and what is called at its end."""
+"""Starts a background task, which no caller's cancellation reaches: the function, and a callback for its end."""
 
 
 REFRESH_RETRY_DELAY: Final = 10.0
-"""Seconds until the next try, when renewing ahead of time failed."""
+"""Seconds between attempts to refresh a token early."""
 
 
 EARLY_REFRESH_TIMEOUT: Final = 5.0
-"""Seconds that the one call that renews ahead of time spends on it."""
+"""Seconds that a caller spends at most on an early refresh."""
 
 
 REFRESH_TIMEOUT: Final = 15.0
-"""Seconds that a detached renewal may take, with the keeping of what it brought."""
+"""Seconds that a refresh in a background task takes at most, with saving the new refresh token."""
 
 
 MAX_FAILURE_TTL: Final = 30.0
-"""Seconds for which a failure to get a token is told to everybody without asking again: 1, doubling up to this."""
+"""Longest time in seconds for which a failure is cached. It is 1 second at first, and doubles."""
 
 
 PERMANENT_ERRORS: Final = {"invalid_client", "invalid_grant", "unauthorized_client"}
-"""Refusals that the same credentials will meet again: they are not offered a second time."""
+"""OAuth error codes that the same credentials would get again. They are not sent a second time."""
 
 
 def is_permanent(error: CoachingError) -> bool:
-    """Whether the same credentials would meet it again."""
+    """Return whether the same credentials would get the same error again."""
     return isinstance(error, AuthError) and (error.status == 401 or error.code in PERMANENT_ERRORS)
+
+
+class TokenSource(Protocol):
+    """A source of access tokens."""
+
+    async def token(self, rejected: str | None = None) -> str:
+        """Return a token to use now: another one than `rejected`, if there is one."""
+        ...
 
 
 @attrs.define(eq=False, repr=False)
 class FailureCache:
-    """What getting a token failed with last, told to everybody for a while instead of asking again."""
+    """The last failure to get a token. For some time it is raised without another request."""
 
     error: CoachingError | None = None
     expires_at: float = 0.0
     ttl: float = 1.0
 
     def is_active(self) -> bool:
-        """Whether it is told instead of asking."""
+        """Return whether there is a failure that has not expired."""
         return self.error is not None and anyio.current_time() < self.expires_at
 
     def raise_if_active(self) -> None:
-        """Raise it while it counts."""
+        """Raise the failure unless it has expired."""
         if self.error is not None and self.is_active():
             raise copy.copy(self.error)
 
     def store(self, error: CoachingError) -> None:
-        """It counts for good where the same credentials would meet it again, else for seconds, and each time longer."""
+        """Cache a failure: forever if it is permanent, else for `ttl` seconds, which doubles each time."""
         self.error = copy.copy(error)
         self.expires_at = math.inf if is_permanent(error) else anyio.current_time() + self.ttl
         self.ttl = min(2 * self.ttl, MAX_FAILURE_TTL)
 
     def clear(self) -> None:
-        """It went well."""
+        """Remove the failure after a success."""
         self.error, self.ttl = None, 1.0
 
 
 @attrs.define(eq=False, repr=False)
 class CachedTokenSource:
-    """Keeps one token for everybody; whoever comes first when it is due fetches the next, the others wait for it.
+    """Caches one access token and refreshes it (single flight).
 
-    The fetch runs in that caller's own task and time. When that caller is cancelled the next in line takes over.
+    The first caller that needs a new token requests it, in its own task and within its own deadline. Concurrent callers
+    wait. If that caller is cancelled, the next one takes over.
     """
 
     grant: Grant
@@ -94,14 +106,14 @@ class CachedTokenSource:
     _failure: FailureCache = attrs.field(factory=FailureCache, init=False)
 
     async def token(self, rejected: str | None = None) -> str:
-        """A token to use now: the current one unless it is `rejected` or due."""
-        bad = None if rejected is None else Secret(rejected)
+        """Return the current token, or a new one if it is rejected or has expired. Refresh it early if it is due."""
+        rejected_token = None if rejected is None else Secret(rejected)
         del rejected  # an error's frames must not show it
-        token = self._current = _usable(self._current, bad)
-        # While one task renews ahead of time, the others go on with what still works.
+        token = self._current = _usable(self._current, rejected_token)
+        # While one task refreshes early, the others keep using the current token.
         if token is None or (_needs_refresh(token) and not self._lock.locked()):
             async with self._lock:
-                # Somebody else may have been here first; and what came since is not what was rejected, even if it looks so.
+                # Another task may have refreshed it meanwhile. A token that came since is not the rejected one, even if equal.
                 token = self._current = _usable(self._current, None)
                 if token is None:
                     token = await self._fetch()
@@ -115,24 +127,24 @@ class CachedTokenSource:
         try:
             token = self._current = await self._request_token(call)
         except CoachingError as error:
-            # That this caller had no time for another try is not held against the next.
+            # A caller that had no time for another attempt says nothing about the next caller.
             if not call.deadline_too_close and not isinstance(error, RateLimited):
                 self._failure.store(error)
             raise
         return token
 
     async def _refresh_early(self, old: Token) -> Token:
-        # Ahead of time nothing depends on it: a login host that stalls or refuses must not cost a call.
+        # The old token still works, so a token endpoint that stalls or refuses must not fail a call.
         now = anyio.current_time()
         self._current = attrs.evolve(old, refresh_at=now + REFRESH_RETRY_DELAY)
         with anyio.move_on_after(min(EARLY_REFRESH_TIMEOUT, (anyio.current_effective_deadline() - now) / 2)):
             try:
                 self._current = await self._request_token(self.endpoint.new_call_context())
             except CoachingError as error:
-                # Refused for good: once more when the old one has ended, and no sooner.
+                # The credentials are tried once more, when the old token has expired.
                 if is_permanent(error) and _usable(self._current, None):
                     self._current = attrs.evolve(old, refresh_at=math.inf)
-        # Others may have had it rejected, or seen it end, meanwhile.
+        # The token may have expired, or another task's request may have been rejected with it, meanwhile.
         return _usable(self._current, None) or await self._fetch()
 
     async def _request_token(self, call: CallContext) -> Token:
@@ -150,128 +162,175 @@ class _RefreshTask:
 
 
 @attrs.define(eq=False, repr=False)
-class RotatingTokenSource:
-    """A `TokenKeeper` for grants whose every answer may end the refresh token that was posted for it.
+class RefreshState:
+    """The refresh token to send next, and what is known about earlier ones.
 
-    Each renewal goes on an errand of its own, a detached task: no shield stops a native cancel, and an answer that nobody
-    took would be the end of the sign-in. Whoever needs the token waits for the errand, and may be cancelled.
+    | transition | when | `token` | `uncertain_attempts` | besides |
+    |---|---|---|---|---|
+    | `adopt` | the grant or the store has another token, which is not used | that token | 0 | |
+    | `sent` | before a token request | | + 1 | |
+    | `not_processed` | the request failed, and was not processed | | - 1 | |
+    | `succeeded` | an access token came | | 0 | `is_code_used`, `successes` + 1 |
+    | `rotated` | and a new refresh token with it | the new token | | the old token is in `used` |
+
+    A request that failed, and may have been processed, has no transition: it stays an uncertain attempt.
+    """
+
+    token: Secret | None = None
+    """The refresh token to send next; None if the authorization code is to be sent."""
+    used: set[Secret] = attrs.field(factory=set[Secret])
+    """Refresh tokens that were replaced. They are never sent again."""
+    uncertain_attempts: int = 0
+    """Number of requests with `token`, or with the code, that may have been processed."""
+    is_code_used: bool = False
+    successes: int = 0
+
+    def adopt(self, token: Secret | None) -> bool:
+        """Take a token of the grant or the store. Return False if there is none, or if it is known already."""
+        if token is None or token == self.token or token in self.used:
+            return False
+        self.token, self.uncertain_attempts = token, 0
+        return True
+
+    def sent(self) -> None:
+        """Count a request as uncertain until its response is known."""
+        self.uncertain_attempts += 1
+
+    def not_processed(self) -> None:
+        """Take back the last request: it had no effect."""
+        self.uncertain_attempts -= 1
+
+    def succeeded(self) -> None:
+        """Record that an access token came."""
+        self.uncertain_attempts, self.is_code_used = 0, True
+        self.successes += 1
+
+    def rotated(self, new: Secret) -> None:
+        """Replace the token by the new one that came."""
+        if self.token is not None:
+            self.used.add(self.token)
+        self.token = new
+
+    def is_exhausted(self) -> bool:
+        """Return whether no request may be sent: a code is sent once, a refresh token again if one response was lost."""
+        if self.token is None:
+            return self.is_code_used or self.uncertain_attempts > 0
+        return self.uncertain_attempts > 1
+
+
+@attrs.define(eq=False, repr=False)
+class RotatingTokenSource:
+    """Caches one access token and refreshes it, for grants with a rotating refresh token.
+
+    Each response may invalidate the refresh token that was sent. It refreshes in a background task, because a shield does
+    not stop a native asyncio cancellation, and a lost response would invalidate the refresh token for good. Callers wait for
+    that task (single flight) and may be cancelled without affecting it.
     """
 
     grant: RotatingGrant
-    login: TokenEndpoint
+    endpoint: TokenEndpoint
     spawn: SpawnBackgroundTask
     _current: Token | None = attrs.field(default=None, init=False)
     _failure: FailureCache = attrs.field(factory=FailureCache, init=False)
-    _errand: _RefreshTask | None = attrs.field(default=None, init=False)
-    _refresh: Secret | None = attrs.field(default=None, init=False)
+    _refresh_task: _RefreshTask | None = attrs.field(default=None, init=False)
+    _state: RefreshState = attrs.field(factory=RefreshState, init=False)
     _stored: Secret | None = attrs.field(default=None, init=False)
-    _used_refresh_tokens: set[Secret | None] = attrs.field(factory=set[Secret | None], init=False)
-    _refresh_count: int = attrs.field(default=0, init=False)
-    _is_code_spent: bool = attrs.field(default=False, init=False)
-    _uncertain_attempts: int = attrs.field(default=0, init=False)
-    """How often what is to be posted next was posted already, without a clear answer."""
+    """The refresh token that was in the store when it was loaded last."""
 
     async def token(self, rejected: str | None = None) -> str:
-        """A token to use now: the current one unless it is `rejected` or at its end."""
-        bad = None if rejected is None else Secret(rejected)
+        """Return the current token, or a new one if it is rejected or has expired. Start a refresh early if it is due."""
+        rejected_token = None if rejected is None else Secret(rejected)
         del rejected  # an error's frames must not show it
-        token = self._current = _usable(self._current, bad)
+        token = self._current = _usable(self._current, rejected_token)
         if token is None:
             token = await self._wait_for_refresh()
-        elif _needs_refresh(token) and not (self._errand or self._uncertain_attempts or self._failure.is_active()):
+        elif _needs_refresh(token) and self._may_refresh_early():
             self._current = attrs.evolve(token, refresh_at=anyio.current_time() + REFRESH_RETRY_DELAY)
-            self._start_refresh()  # and what still works serves on
+            self._start_refresh()  # meanwhile the current token is used
         return token.value.reveal()
 
+    def _may_refresh_early(self) -> bool:
+        return not (self._refresh_task or self._state.uncertain_attempts or self._failure.is_active())
+
     async def _wait_for_refresh(self) -> Token:
-        """The token of the errand that is under way, or of a new one."""
+        """Return the token of the running refresh, or of a new one."""
         while self._current is None:
             await checkpoint_if_past_deadline()
-            if self._errand is None:
+            if self._refresh_task is None:
                 self._failure.raise_if_active()
-            errand = self._errand or self._start_refresh()
-            await errand.done.wait()
-            if errand.failure is not None:
-                raise copy.copy(errand.failure)
+            task = self._refresh_task or self._start_refresh()
+            await task.done.wait()
+            if task.failure is not None:
+                raise copy.copy(task.failure)
         return self._current
 
     def _start_refresh(self) -> _RefreshTask:
-        errand = self._errand = _RefreshTask()
+        task = self._refresh_task = _RefreshTask()
 
         async def run() -> None:
             try:
-                errand.failure = await self._refresh_with_timeout()
-            except Exception as error:  # noqa: BLE001 # whatever the store raises; its text may quote the token
-                errand.failure = AuthError(f"the store of the refresh token failed: {type(error).__name__}")
+                task.failure = await self._refresh_with_timeout()
+            except Exception as error:  # noqa: BLE001 # any error of the store; its text may quote the token
+                task.failure = AuthError(f"the store of the refresh token failed: {type(error).__name__}")
 
-        def ended() -> None:
-            self._errand = None
-            errand.done.set()
+        def on_done() -> None:
+            self._refresh_task = None
+            task.done.set()
 
-        self.spawn(run, ended)
-        return errand
+        self.spawn(run, on_done)
+        return task
 
     async def _refresh_with_timeout(self) -> CoachingError | None:
-        before = self._refresh_count
+        """Refresh the token. Return the error if there is no new access token."""
+        successes = self._state.successes
         try:
             with anyio.move_on_after(REFRESH_TIMEOUT):
-                await self._rotate()
+                await self._refresh()
                 return None
         except CoachingError as error:
             self._failure.store(error)
             return error
-        if self._refresh_count > before:  # it came, and keeping the refresh token took too long
+        if self._state.successes > successes:  # the access token came, but saving the refresh token took too long
             logger.error("a new refresh token could not be kept within %g s", REFRESH_TIMEOUT)
             return None
-        late = AuthError(f"the login host gave no token within {REFRESH_TIMEOUT:g} s")
-        self._failure.store(late)
-        return late
+        timeout = AuthError(f"the login host gave no token within {REFRESH_TIMEOUT:g} s")
+        self._failure.store(timeout)
+        return timeout
 
-    async def _rotate(self) -> None:
+    async def _refresh(self) -> None:
         await self._load_from_store()
-        if self._is_exhausted():
+        if self._state.is_exhausted():
             raise AuthError("the sign-in is used up, or its last renewal got lost: let the user sign in again")
         try:
             await self._request_token()
         except AuthError as error:
             if error.code != "invalid_grant" or not await self._load_from_store():
                 raise
-            await self._request_token()  # another process had renewed it
+            await self._request_token()  # another process had rotated the refresh token
 
     async def _load_from_store(self) -> bool:
-        """Take the refresh token that is there; whether it is another one than was known, and none that was spent."""
+        """Load the refresh token. Return whether there is another one to send."""
         self._stored = await load_refresh_token(self.grant)
-        kept = self._stored or self._refresh or self.grant.first_refresh_token
-        if kept is None or kept == self._refresh or kept in self._used_refresh_tokens:
-            return False
-        self._refresh, self._uncertain_attempts = kept, 0
-        return True
-
-    def _is_exhausted(self) -> bool:
-        """A code is good for one request, a refresh token for one and, if that got lost, one more."""
-        if self._refresh is None:
-            return self._is_code_spent or self._uncertain_attempts > 0
-        return self._uncertain_attempts > 1
+        return self._state.adopt(self._stored or self._state.token or self.grant.first_refresh_token)
 
     async def _request_token(self) -> None:
-        posted, call = self._refresh, self.login.new_call_context()
-        self._uncertain_attempts += 1
+        state, call = self._state, self.endpoint.new_call_context()
+        state.sent()
         try:
-            self._current, new = await self.login(self.grant, call, renewing=posted)
-        except BaseException:  # cut short by the errand's own patience, too
-            self._uncertain_attempts -= call.processed == "no"
+            self._current, new = await self.endpoint(self.grant, call, refresh_token=state.token)
+        except BaseException:  # the cancellation after REFRESH_TIMEOUT included
+            if call.processed == "no":
+                state.not_processed()
             raise
-        self._uncertain_attempts, self._is_code_spent = 0, True
-        self._refresh_count += 1
+        state.succeeded()
         self._failure.clear()
-        if new is not None and new != posted:
-            self._refresh = new  # before anything else may fail
-            self._used_refresh_tokens.add(posted)
+        if new is not None and new != state.token:
+            state.rotated(new)  # before it is saved, which may fail
             await save_refresh_token(self.grant, self._stored, new)
 
 
-def token_source_for(auth: "Grant | TokenSource", endpoint: TokenEndpoint, spawn: SpawnBackgroundTask) -> "TokenSource":
-    """Return the token source of a grant; a token source is its own."""
+def token_source_for(auth: Grant | TokenSource, endpoint: TokenEndpoint, spawn: SpawnBackgroundTask) -> TokenSource:
+    """Return the token source of a grant. A token source is returned as it is."""
     if isinstance(auth, RotatingGrant):
         return RotatingTokenSource(auth, endpoint, spawn)
     if isinstance(auth, Grant):
@@ -279,20 +338,12 @@ def token_source_for(auth: "Grant | TokenSource", endpoint: TokenEndpoint, spawn
     return auth
 
 
-def _usable(token: Token | None, bad: Secret | None) -> Token | None:
-    """`token`, unless it is at its end, or the one rejected: a late 401 names an older one, and discards nothing."""
-    if token is None or token.value == bad or anyio.current_time() >= token.expires_at:
+def _usable(token: Token | None, rejected: Secret | None) -> Token | None:
+    """Return `token` unless it has expired or is the rejected one. A late 401 names an older token, and discards nothing."""
+    if token is None or token.value == rejected or anyio.current_time() >= token.expires_at:
         return None
     return token
 
 
 def _needs_refresh(token: Token) -> bool:
     return anyio.current_time() >= token.refresh_at
-
-
-class TokenSource(Protocol):
-    """Anything that gives access tokens."""
-
-    async def token(self, rejected: str | None = None) -> str:
-        """A token to use now; one other than `rejected`, if another can be had."""
-        ...

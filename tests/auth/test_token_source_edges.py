@@ -1,4 +1,4 @@
-"""The edges of keeping tokens: the last moment, the other process, the store that fails, the sign-in that is used up."""
+"""Edge cases of token sources: exact times, another process, a store that fails, an exhausted sign-in."""
 
 import anyio
 import httpx
@@ -6,7 +6,7 @@ import pytest
 
 from coaching_async import AuthError, MemoryTokenStore, RetryPolicy
 from coaching_async._auth.token_source import FailureCache
-from tests.auth.test_token_source import Login, keeper, token_answer
+from tests.auth.test_token_source import SlowTokenEndpoint, new_token_source, token_response
 from tests.auth.test_token_source_properties import (
     CANARY,
     FIRST,
@@ -14,7 +14,7 @@ from tests.auth.test_token_source_properties import (
     LIFE,
     Platform,
     Work,
-    both_keepers,
+    both_token_sources,
     client_of,
     get,
     lost_on_the_way,
@@ -26,16 +26,16 @@ from tests.support.doubles import answer
 
 pytestmark = pytest.mark.anyio
 
-USED_UP = "^the sign-in is used up, or its last renewal got lost: let the user sign in again$"
+EXHAUSTED = "^the sign-in is used up, or its last renewal tokens lost: let the user sign in again$"
 
 
-# The last moment
+# Exact times
 
 
-async def test_a_failure_is_told_for_a_second_then_two_up_to_thirty_and_not_a_moment_longer():
+async def test_a_failure_is_cached_for_one_second_then_two_and_up_to_thirty():
     failure = FailureCache()
 
-    async def counts_for(seconds: float) -> None:
+    async def check_ttl(seconds: float) -> None:
         failure.store(AuthError("no"))
         await anyio.sleep(seconds - 0.125)
         assert failure.is_active()
@@ -43,13 +43,13 @@ async def test_a_failure_is_told_for_a_second_then_two_up_to_thirty_and_not_a_mo
         assert not failure.is_active()
 
     for seconds in (1, 2, 4, 8, 16, 30, 30):
-        await counts_for(seconds)
+        await check_ttl(seconds)
     failure.clear()
-    await counts_for(1)
+    await check_ttl(1)
 
 
-@both_keepers
-async def test_a_renewal_ahead_of_time_that_failed_is_tried_again_ten_seconds_later(grant: str):
+@both_token_sources
+async def test_a_failed_early_refresh_is_tried_again_ten_seconds_later(grant: str):
     platform = Platform(life=LIFE, seconds=0)
     async with client_of(platform, GRANTS[grant](), retry=RetryPolicy(attempts=1)) as client:
         await get(client)
@@ -62,65 +62,66 @@ async def test_a_renewal_ahead_of_time_that_failed_is_tried_again_ten_seconds_la
     assert platform.asked_at == [0, 900, 910, 920, 930]
 
 
-async def test_of_all_who_come_in_the_moment_of_a_renewal_one_waits_for_it():
-    shared, got = keeper(Login(token_answer("t1", expires_in=100), token_answer("t2"))), list[tuple[str, float]]()
-    await shared.token()
+async def test_only_one_of_several_concurrent_callers_waits_for_an_early_refresh():
+    source, tokens = (
+        new_token_source(SlowTokenEndpoint(token_response("t1", expires_in=100), token_response("t2"))),
+        list[tuple[str, float]](),
+    )
+    await source.token()
     await anyio.sleep(90)
     started = anyio.current_time()
 
-    async def ask() -> None:
-        got.append((await shared.token(), anyio.current_time() - started))
+    async def get_token() -> None:
+        tokens.append((await source.token(), anyio.current_time() - started))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(10):
-            tasks.start_soon(ask)
+            tasks.start_soon(get_token)
 
-    assert sorted(got) == [("t1", 0)] * 9 + [("t2", 1)]
+    assert sorted(tokens) == [("t1", 0)] * 9 + [("t2", 1)]
 
 
-async def test_a_login_host_that_gives_the_rejected_token_again_is_asked_once_for_all_who_wait():
-    script = Login(token_answer("t1"))
-    shared, got = keeper(script), list[str]()
-    await shared.token()
+async def test_if_the_new_token_equals_the_rejected_one_there_is_one_request_for_all_callers():
+    script = SlowTokenEndpoint(token_response("t1"))
+    source, tokens = new_token_source(script), list[str]()
+    await source.token()
 
-    async def ask() -> None:
-        got.append(await shared.token(rejected="t1"))
+    async def get_token() -> None:
+        tokens.append(await source.token(rejected="t1"))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(100):
-            tasks.start_soon(ask)
+            tasks.start_soon(get_token)
 
-    assert got == ["t1"] * 100
+    assert tokens == ["t1"] * 100
     assert len(script.sent) == 2
 
 
-# The other process
+# Another process
 
 
-@pytest.mark.parametrize("error, is_tried", [("invalid_grant", True), ("unauthorized_client", False)])
-async def test_a_refresh_token_that_another_process_renews_meanwhile_is_tried_where_the_old_one_is_refused(
-    error: str, is_tried: bool
-):
+@pytest.mark.parametrize("error, is_used", [("invalid_grant", True), ("unauthorized_client", False)])
+async def test_a_refresh_token_that_another_process_stored_is_used_if_the_old_one_is_refused(error: str, is_used: bool):
     store = MemoryTokenStore(FIRST)
 
-    async def renewed_elsewhere(work: Work) -> httpx.Response:
+    async def refreshed_by_another_process(work: Work) -> httpx.Response:
         work()
         await store.save(FIRST, platform.newest)
         return answer({"error": error}, 400)
 
-    platform = Platform(renewed_elsewhere)
+    platform = Platform(refreshed_by_another_process)
     async with client_of(platform, refresh(store=store)) as client:
-        if is_tried:
+        if is_used:
             await get(client)
         else:
             with failing(AuthError, error):
                 await get(client)
 
-    assert platform.posted == ([FIRST, f"{CANARY}-refresh-1"] if is_tried else [FIRST])
+    assert platform.posted == ([FIRST, f"{CANARY}-refresh-1"] if is_used else [FIRST])
     assert platform.reused == []
 
 
-async def test_a_store_that_cannot_be_read_is_told_without_its_text_and_read_again_for_the_next_call():
+async def test_an_exception_of_the_store_is_not_quoted_and_the_next_call_reads_it_again():
     class Locked(MemoryTokenStore):
         is_locked = True
 
@@ -139,19 +140,19 @@ async def test_a_store_that_cannot_be_read_is_told_without_its_text_and_read_aga
     assert platform.posted == [FIRST]
 
 
-# The sign-in that is used up
+# An exhausted sign-in
 
 
-async def test_a_sign_in_that_is_used_up_says_so_and_goes_on_with_what_another_process_stores():
+async def test_an_exhausted_sign_in_raises_until_another_process_stores_a_refresh_token():
     again, store = f"{CANARY}-of-another-sign-in", MemoryTokenStore(FIRST)
     platform = Platform(lost_on_the_way, lost_on_the_way)
     async with client_of(platform, refresh(store=store)) as client:
         for _ in range(2):
-            with failing(AuthError, "the login host's answer got lost"):
+            with failing(AuthError, "the login host's answer tokens lost"):
                 await get(client)
             await anyio.sleep(30)
         for _ in range(3):
-            with failing(AuthError, USED_UP):
+            with failing(AuthError, EXHAUSTED):
                 await get(client)
             await anyio.sleep(3600)
         platform.newest = again
@@ -162,12 +163,12 @@ async def test_a_sign_in_that_is_used_up_says_so_and_goes_on_with_what_another_p
     assert platform.posted == [FIRST, FIRST, again]
 
 
-async def test_a_code_that_brought_no_refresh_token_is_used_up_when_its_token_ends():
+async def test_a_code_without_a_refresh_token_is_exhausted_when_its_token_expires():
     platform = Platform(life=LIFE, rotates=False)
     async with client_of(platform, GRANTS["code"]()) as client:
         await get(client)
         await anyio.sleep(LIFE)
-        with failing(AuthError, USED_UP):
+        with failing(AuthError, EXHAUSTED):
             await get(client)
 
     assert len(platform.forms) == 1

@@ -1,4 +1,4 @@
-"""The laws of who keeps tokens, against a login host that forgives nothing, in whatever order things happen."""
+"""Properties of token sources in any order of events, and examples, against a strict token endpoint."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -65,9 +65,9 @@ def refuse(error: str, status: int = 400) -> Mishap:
 
 
 class Platform:
-    """The API and its login host, in memory. A refresh token is good once; one that comes again ends the sign-in.
+    """The API and its token endpoint, in memory. A refresh token is valid once; a reused one ends the sign-in.
 
-    What a token request asks for is done when it comes, and answered `seconds` later, or as the next mishap has it.
+    A token request is processed when it arrives, and answered `seconds` later, or as the next mishap does.
     """
 
     def __init__(self, *mishaps: Mishap, life: float = 1000.0, seconds: float = 0.77, rotates: bool = True) -> None:
@@ -89,11 +89,11 @@ class Platform:
 
     @property
     def posted(self) -> list[str]:
-        """The refresh tokens that came."""
+        """Refresh tokens that were sent."""
         return [form["refresh_token"] for form in self.forms if "refresh_token" in form]
 
     def revoke(self) -> None:
-        """All access tokens given out so far are good no more."""
+        """Invalidate all access tokens issued so far."""
         self._good.clear()
 
     async def _login(self, request: httpx.Request) -> httpx.Response:
@@ -162,11 +162,11 @@ GRANTS: dict[str, Callable[[], Grant]] = {
 }
 
 
-# What happens, in any order
+# Any order of events
 
 LIFE = 1000.0
 CALL = 60.0
-"""Seconds that a caller has, as a call of a client's has."""
+"""Timeout of a caller in seconds, like that of a client's call."""
 
 nth = st.integers(0, 7)
 actions = st.one_of(
@@ -176,55 +176,55 @@ actions = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from([0.1, 0.5, 1.0, 3.0, 11.0, 31.0, 890.0, 910.0, 1001.0])),
     st.tuples(st.just("mishap"), st.sampled_from([lost, lost_on_the_way, outage, down, stall])),
 )
-plots = st.lists(actions, max_size=40)
+scenarios = st.lists(actions, max_size=40)
 
 
-class Story:
-    """Plays actions on a keeper, and knows what it may do."""
+class Scenario:
+    """Runs actions on a token source, and records violations of its guarantees."""
 
     def __init__(self, grant: Grant) -> None:
         self.platform = Platform(life=LIFE)
-        self.platform.on_form, self.platform.on_token = self._judge, self._came
+        self.platform.on_form, self.platform.on_token = self._check_request, self._record_token
         self.grant = grant
         self.tokens = list[str]()
         self.refresh_tokens = [FIRST]
         self.scopes = list[anyio.CancelScope]()
-        self.wrongs = list[str]()
-        self._born_at, self._is_rejected = 0.0, False
+        self.violations = list[str]()
+        self._received_at, self._is_rejected = 0.0, False
         self._asked = 0
-        """How many requests had come when the newest token was given: its life begins before the next one."""
+        """Number of requests that had arrived before the one for the newest token."""
 
-    async def play(self, plot: list[Any]) -> None:
+    async def play(self, scenario: list[Any]) -> None:
         async with client_of(self.platform, self.grant) as client:
-            self.keeper = keeper_of(client)
-            with anyio.fail_after(len(plot) * 1001 + 2 * CALL):
+            self.token_source = keeper_of(client)
+            with anyio.fail_after(len(scenario) * 1001 + 2 * CALL):
                 async with anyio.create_task_group() as tasks:
-                    for what, *how in plot:
-                        await getattr(self, f"_{what}")(tasks, *how)
-        assert self.wrongs == []
+                    for action, *arguments in scenario:
+                        await getattr(self, f"_{action}")(tasks, *arguments)
+        assert self.violations == []
         assert self.platform.most_under_way <= 1
         assert max(Counter(self.platform.posted).values(), default=0) <= 2
 
     @property
     def fresh(self) -> str | None:
-        """The token that everybody has to get, and for which nobody has to ask."""
+        """The token that all callers have to get without a request."""
         return self.tokens[-1] if self._is_good(0.9 * LIFE) else None
 
     def _is_good(self, life: float = LIFE) -> bool:
-        return bool(self.tokens) and not self._is_rejected and anyio.current_time() < self._born_at + life
+        return bool(self.tokens) and not self._is_rejected and anyio.current_time() < self._received_at + life
 
-    def _judge(self, form: dict[str, str]) -> None:
-        # Noted, not raised: an errand turns whatever is raised here into an error of its own.
+    def _check_request(self, form: dict[str, str]) -> None:
+        # Recorded, because the background task would convert an exception to an error of its own.
         if self.fresh is not None:
-            self.wrongs.append("asked for a token while one was there")
+            self.violations.append("requested a token while there was a fresh one")
         if form.get("refresh_token") not in {None, self.refresh_tokens[-1]}:
-            self.wrongs.append("posted a refresh token after a newer one had come")
+            self.violations.append("sent a refresh token after a newer one had come")
         if form.get("refresh_token") in self.platform.posted[:-1] and self._is_good():
-            self.wrongs.append("posted a refresh token again while the access token was good")
+            self.violations.append("sent a refresh token again while the access token was valid")
 
-    def _came(self, body: dict[str, Any]) -> None:
+    def _record_token(self, body: dict[str, Any]) -> None:
         self.tokens.append(body["access_token"])
-        self._is_rejected, self._born_at = False, self.platform.asked_at[self._asked]
+        self._is_rejected, self._received_at = False, self.platform.asked_at[self._asked]
         self._asked = len(self.platform.asked_at)
         if "refresh_token" in body:
             self.refresh_tokens.append(body["refresh_token"])
@@ -235,13 +235,13 @@ class Story:
             with anyio.move_on_after(CALL) as scope:
                 self.scopes.append(scope)
                 try:
-                    got = await self.keeper.token(rejected)
+                    got = await self.token_source.token(rejected)
                 except (AuthError, TransportError) as error:
                     got = type(error).__name__
                     if expected is None:
                         return
                 if got != (expected or self.tokens[-1]):
-                    self.wrongs.append(f"answered {got}")
+                    self.violations.append(f"returned {got}")
 
         tasks.start_soon(ask)
         await anyio.wait_all_tasks_blocked()
@@ -265,14 +265,14 @@ class Story:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("grant", GRANTS)
 @settings(deadline=None, max_examples=60)
-@given(plot=plots)
-def test_whatever_happens_a_keeper_asks_for_each_token_once_and_posts_no_spent_one(
-    backend: str, grant: str, plot: list[Any]
+@given(scenario=scenarios)
+def test_in_any_order_of_events_each_token_is_requested_once_and_no_used_refresh_token_is_sent(
+    backend: str, grant: str, scenario: list[Any]
 ):
-    anyio.run(Story(GRANTS[grant]()).play, plot, **on(backend))
+    anyio.run(Scenario(GRANTS[grant]()).play, scenario, **on(backend))
 
 
-# By name
+# Examples
 
 
 async def get(client: CoachingClient) -> None:
@@ -289,12 +289,12 @@ def refresh(**options: Any) -> RefreshToken:
     return RefreshToken("id", CANARY, FIRST, **options)
 
 
-both_keepers = pytest.mark.parametrize("grant", ["client credentials", "refresh token"])
+both_token_sources = pytest.mark.parametrize("grant", ["client credentials", "refresh token"])
 
 
 @pytest.mark.anyio
-@both_keepers
-async def test_a_thousand_cold_calls_mint_one_token(grant: str):
+@both_token_sources
+async def test_a_thousand_concurrent_calls_request_one_token(grant: str):
     platform = Platform()
     async with client_of(platform, GRANTS[grant]()) as client:
         await all_of([partial(get, client)] * 1000)
@@ -304,9 +304,9 @@ async def test_a_thousand_cold_calls_mint_one_token(grant: str):
 
 
 @pytest.mark.anyio
-@both_keepers
+@both_token_sources
 @pytest.mark.parametrize("stagger", [0.0, 0.01], ids=["at once", "one after the other"])
-async def test_a_thousand_401s_mint_one_token(grant: str, stagger: float):
+async def test_a_thousand_401s_request_one_new_token(grant: str, stagger: float):
     platform = Platform()
     async with client_of(platform, GRANTS[grant]()) as client:
         await get(client)
@@ -321,9 +321,9 @@ async def test_a_thousand_401s_mint_one_token(grant: str, stagger: float):
 @pytest.mark.anyio
 @pytest.mark.parametrize("grant", [each for each in GRANTS if each != "client credentials"])
 @pytest.mark.parametrize("cancelled", [False, True], ids=["", "callers cancelled"])
-async def test_twenty_expiries_post_each_refresh_token_once(grant: str, cancelled: bool):
+async def test_each_refresh_token_is_sent_once_in_twenty_refreshes(grant: str, cancelled: bool):
     platform = Platform(life=LIFE)
-    patience = [moment / 10 for moment in range(10)] if cancelled else [CALL] * 10
+    timeouts = [moment / 10 for moment in range(10)] if cancelled else [CALL] * 10
 
     async def call(client: CoachingClient, seconds: float) -> None:
         with anyio.move_on_after(seconds):
@@ -331,7 +331,7 @@ async def test_twenty_expiries_post_each_refresh_token_once(grant: str, cancelle
 
     async with client_of(platform, GRANTS[grant]()) as client:
         for _ in range(20):
-            await all_of(partial(call, client, seconds) for seconds in patience)
+            await all_of(partial(call, client, seconds) for seconds in timeouts)
             await anyio.sleep(LIFE)
         await get(client)
 
@@ -341,16 +341,16 @@ async def test_twenty_expiries_post_each_refresh_token_once(grant: str, cancelle
 
 
 @pytest.mark.anyio
-async def test_a_renewal_ahead_of_time_that_fails_while_its_token_is_rejected_harms_nobody():
+async def test_an_early_refresh_that_fails_while_its_token_is_rejected_fails_no_caller():
     platform = Platform(life=LIFE)
     async with client_of(platform, GRANTS["client credentials"]()) as client:
-        keeper, got = keeper_of(client), list[str]()
-        first = await keeper.token()
+        token_source, got = keeper_of(client), list[str]()
+        first = await token_source.token()
         await anyio.sleep(950)
         platform.mishaps = [refuse("server_error")]
 
         async def ask(rejected: str | None = None) -> None:
-            got.append(await keeper.token(rejected))
+            got.append(await token_source.token(rejected))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
@@ -361,8 +361,8 @@ async def test_a_renewal_ahead_of_time_that_fails_while_its_token_is_rejected_ha
     assert got[-1] == f"{CANARY}-token-2"
 
 
-class Vault(MemoryTokenStore):
-    """A store that does not save the first `failing` times."""
+class FailingStore(MemoryTokenStore):
+    """A store that fails to save the first `failing` times."""
 
     def __init__(self, token: str | None, failing: int, how: str) -> None:
         super().__init__(token)
@@ -384,9 +384,9 @@ class Vault(MemoryTokenStore):
 @pytest.mark.anyio
 @pytest.mark.parametrize("how", ["raises", "hangs", "refuses"])
 @pytest.mark.parametrize("times", [1, 3])
-async def test_a_store_that_did_not_save_brings_no_spent_token_back(how: str, times: int):
-    platform, vault = Platform(life=LIFE), Vault(FIRST, times, how)
-    async with client_of(platform, refresh(store=vault)) as client:
+async def test_a_store_that_did_not_save_does_not_bring_a_used_refresh_token_back(how: str, times: int):
+    platform, store = Platform(life=LIFE), FailingStore(FIRST, times, how)
+    async with client_of(platform, refresh(store=store)) as client:
         for _ in range(3):
             await get(client)
             await anyio.sleep(LIFE)
@@ -397,7 +397,7 @@ async def test_a_store_that_did_not_save_brings_no_spent_token_back(how: str, ti
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kept", [None, FIRST], ids=["empty", "the first one"])
-async def test_a_store_holds_the_newest_refresh_token_whatever_it_began_with(kept: str | None):
+async def test_a_store_has_the_newest_refresh_token_whether_or_not_it_was_empty(kept: str | None):
     platform, store = Platform(life=LIFE), MemoryTokenStore(kept)
     async with client_of(platform, refresh(store=store)) as client:
         for _ in range(3):
@@ -410,7 +410,7 @@ async def test_a_store_holds_the_newest_refresh_token_whatever_it_began_with(kep
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("grant", [RefreshToken, AuthorizationCode])
-async def test_what_is_in_the_store_is_newer_than_what_the_grant_has(grant: type[Any]):
+async def test_the_refresh_token_in_the_store_takes_precedence_over_that_of_the_grant(grant: type[Any]):
     platform, store = Platform(), MemoryTokenStore(FIRST)
     arguments = ("an-older-one",) if grant is RefreshToken else (CANARY, "https://app.test/callback")
     async with client_of(platform, grant("id", CANARY, *arguments, store=store)) as client:
@@ -421,7 +421,7 @@ async def test_what_is_in_the_store_is_newer_than_what_the_grant_has(grant: type
 
 
 @pytest.mark.anyio
-async def test_what_another_process_has_renewed_is_taken_from_the_store():
+async def test_a_refresh_token_of_another_process_is_loaded_from_the_store():
     platform, store = Platform(life=LIFE), MemoryTokenStore(FIRST)
     async with (
         client_of(platform, refresh(store=store)) as one,
@@ -438,14 +438,14 @@ async def test_what_another_process_has_renewed_is_taken_from_the_store():
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("error", ["invalid_grant", "invalid_client", "unauthorized_client"])
-async def test_a_refresh_token_that_was_refused_ahead_of_time_is_not_posted_again(error: str):
+async def test_a_refresh_token_that_was_refused_in_an_early_refresh_is_not_sent_again(error: str):
     platform = Platform(life=LIFE)
     async with client_of(platform, refresh()) as client:
         await get(client)
         platform.mishaps = [refuse(error)] * 100
         await anyio.sleep(0.9 * LIFE)
         for _ in range(9):
-            await get(client)  # with the token that still works
+            await get(client)  # with the current token
             await anyio.sleep(11)
         for _ in range(3):
             await anyio.sleep(100)
@@ -456,7 +456,7 @@ async def test_a_refresh_token_that_was_refused_ahead_of_time_is_not_posted_agai
 
 
 @pytest.mark.anyio
-async def test_a_login_host_that_nobody_can_connect_to_uses_no_refresh_token_up():
+async def test_a_token_endpoint_that_cannot_be_connected_to_does_not_exhaust_the_refresh_token():
     async def unreachable(_: Work) -> httpx.Response:
         await anyio.sleep(1)
         raise httpx.ConnectError("refused")
@@ -472,7 +472,7 @@ async def test_a_login_host_that_nobody_can_connect_to_uses_no_refresh_token_up(
 
 
 @pytest.mark.anyio
-async def test_a_renewal_that_came_to_nothing_in_time_is_not_begun_again_at_once():
+async def test_a_refresh_that_timed_out_is_not_started_again_at_once():
     platform = Platform(stall, stall)
     async with client_of(platform, refresh()) as client:
         started = anyio.current_time()
