@@ -13,7 +13,7 @@ PATIENCE = 30.0
 
 
 @pytest.fixture(autouse=True)
-async def row_105_nothing_is_left(anyio_backend: object) -> AsyncIterator[None]:
+async def row_105_nothing_is_left_behind(anyio_backend: object) -> AsyncIterator[None]:
     async with assert_no_leaks(within=PATIENCE):
         yield
 

@@ -72,7 +72,7 @@ def quietly(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.usefixtures("quietly")
-async def test_row_77_many_ids_are_got_ten_at_a_time_in_their_order():
+async def test_row_77_many_ids_are_read_ten_at_a_time_and_returned_in_their_order():
     peer, tasks = Peer({}), tasks_now()
 
     async with peer.client() as client:
@@ -86,7 +86,7 @@ async def test_row_77_many_ids_are_got_ten_at_a_time_in_their_order():
 
 
 @pytest.mark.usefixtures("quietly")
-async def test_row_77_memory_stays_flat():
+async def test_row_77_memory_does_not_grow_with_the_items():
     """It is the values that grow, and here there are none."""
     peer = Peer({})
     async with peer.client() as client:
@@ -133,7 +133,7 @@ def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
 
 
 @pytest.mark.usefixtures("quietly")
-async def test_row_78_of_many_each_has_its_typed_result_in_its_place():
+async def test_row_78_each_of_many_items_has_its_result_or_typed_error_in_its_place():
     fates = misfortunes(IDS)
     peer, tasks = Peer(fates), tasks_now()
 
@@ -148,7 +148,7 @@ async def test_row_78_of_many_each_has_its_typed_result_in_its_place():
 
 
 @pytest.mark.real_time
-async def test_row_78_and_on_sockets():
+async def test_row_78_so_it_is_over_sockets():
     ids = IDS[:100]
     fates = misfortunes(ids)
 
@@ -184,7 +184,7 @@ def silent_but_for(answered: set[str]) -> Callable[[Conversation], None]:
 
 
 @pytest.mark.real_time
-async def test_row_79_a_bug_comes_out_as_the_one_error_that_it_is_and_the_others_are_gone():
+async def test_row_79_an_exception_of_the_callers_function_is_raised_unchanged_and_ends_all_other_calls():
     error, tasks = ZeroDivisionError(), tasks_now()
     with FaultServer(silent_but_for(set())) as server:
         async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:
@@ -209,7 +209,7 @@ async def test_row_79_a_bug_comes_out_as_the_one_error_that_it_is_and_the_others
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("error", [None, ZeroDivisionError()], ids=["breaks", "raises"])
-async def test_row_81_a_reader_that_breaks_off_or_fails_leaves_nothing_under_way(error: Exception | None):
+async def test_row_81_a_stream_that_is_left_early_leaves_no_call_in_flight(error: Exception | None):
     tasks = tasks_now()
     with FaultServer(silent_but_for({"id-0"})) as server:
         async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:
@@ -239,7 +239,7 @@ async def test_row_81_a_reader_that_breaks_off_or_fails_leaves_nothing_under_way
 
 
 @pytest.mark.real_time
-async def test_row_82_of_fifty_creates_the_one_whose_answer_got_lost_is_in_doubt_and_not_sent_again():
+async def test_row_82_of_fifty_creates_the_one_without_a_response_is_uncertain_and_not_sent_again():
     store = list[str]()
 
     def behave(conversation: Conversation) -> None:

@@ -33,14 +33,14 @@ pytestmark = pytest.mark.anyio
 
 @every_way
 @pytest.mark.parametrize("use", [read, write])
-async def test_row_98_the_callers_own_end_is_the_callers_own(cancel: Way, use: Use, anyio_backend_name: str):
+async def test_row_98_the_callers_cancellation_is_raised_unchanged(cancel: Way, use: Use, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     async with Holding().client(timeout=60) as client:
         await cancelled_at_once(cancel, use, client)
 
 
 @pytest.mark.parametrize("use", [read, write])
-async def test_row_98_a_shorter_fail_after_is_a_timeout_error_of_the_callers(use: Use):
+async def test_row_98_a_shorter_fail_after_raises_the_callers_timeout_error(use: Use):
     async with Holding().client(timeout=60) as client:
         started = anyio.current_time()
         with pytest.raises(TimeoutError) as caught, anyio.fail_after(1):
@@ -75,7 +75,7 @@ class Busy(Source):
         return await super().token(rejected)
 
 
-async def test_row_98_where_the_callers_time_runs_out_on_a_busy_loop_it_is_no_rate_limit(jump: Jump):
+async def test_row_98_a_callers_deadline_that_passes_on_a_busy_loop_is_no_rate_limit_error(jump: Jump):
     """Both the caller's deadline and the end of a 429's pause go by."""
     source = Busy(jump)
     service = Service([answer(status=429, Retry_After="10"), answer(APPOINTMENT)])
@@ -93,7 +93,7 @@ async def test_row_98_where_the_callers_time_runs_out_on_a_busy_loop_it_is_no_ra
 
 
 @pytest.mark.parametrize("is_bulk", [False, True])
-async def test_row_98_what_runs_out_of_time_on_a_busy_loop_is_not_sent(jump: Jump, is_bulk: bool):
+async def test_row_98_a_call_whose_deadline_passes_on_a_busy_loop_is_not_sent(jump: Jump, is_bulk: bool):
     source, service, events = Busy(jump), Service([answer(APPOINTMENT)]), list[object]()
     source.seconds = 2
     async with service.client(source, timeout=1, on_event=events.append) as client:
@@ -116,7 +116,7 @@ async def test_row_98_what_runs_out_of_time_on_a_busy_loop_is_not_sent(jump: Jum
 @pytest.mark.parametrize(
     "auth", [Source(), credentials(), RefreshToken("a", "b", refresh_token="c")], ids=["source", "keeper", "rotating"]
 )
-async def test_row_98_what_is_over_before_it_begins_sends_nothing_not_even_for_a_token(
+async def test_row_98_a_call_that_is_cancelled_before_it_starts_sends_nothing_not_even_for_a_token(
     jump: Jump, auth: Any, is_bulk: bool, is_late: bool
 ):
     service = Service([answer(APPOINTMENT)])
@@ -141,7 +141,7 @@ def busy(loop: Any, seconds: float) -> None:
 
 
 @every_way
-async def test_row_98_a_write_cancelled_in_flight_is_one_warning(
+async def test_row_98_a_write_cancelled_in_flight_logs_one_warning(
     cancel: Way, anyio_backend_name: str, caplog: pytest.LogCaptureFixture
 ):
     skip_where_unknown(cancel, anyio_backend_name)

@@ -48,7 +48,7 @@ def boundaries(size: int) -> list[int]:
 @pytest.mark.real_time
 @every_way
 @pytest.mark.parametrize("direction", ["up", "down"])
-async def test_row_95_cancelled_at_any_byte(
+async def test_row_95_a_write_can_be_cancelled_at_any_byte(
     cancel: Way, direction: Any, anyio_backend_name: str, caplog: pytest.LogCaptureFixture
 ):
     skip_where_unknown(cancel, anyio_backend_name)
@@ -80,7 +80,9 @@ async def test_row_95_cancelled_at_any_byte(
 
 @pytest.mark.real_time
 @every_way
-async def test_row_95_cancelled_in_the_middle_of_a_body_that_nobody_takes(cancel: Way, anyio_backend_name: str):
+async def test_row_95_a_write_can_be_cancelled_in_the_middle_of_a_body_that_the_server_does_not_read(
+    cancel: Way, anyio_backend_name: str
+):
     """Larger than what the sockets hold, so that it is stuck in sending; the proxy's pauses only stop small ones."""
     skip_where_unknown(cancel, anyio_backend_name)
     text = "t" * 20_000_000
@@ -146,7 +148,7 @@ async def stream(client: CoachingClient) -> object:
     ids=["get", "get_many", "bulk with timeouts", "stream"],
 )
 @every_way
-async def test_row_96_churn(
+async def test_row_96_after_many_cancelled_calls_nothing_is_held(
     cancel: Way, use: Use, at_once: int, anyio_backend_name: str, caplog: pytest.LogCaptureFixture
 ):
     skip_where_unknown(cancel, anyio_backend_name)
@@ -187,7 +189,7 @@ async def test_row_96_churn(
 
 
 @every_way
-async def test_row_97_cancelled_in_backoff(cancel: Way, anyio_backend_name: str):
+async def test_row_97_a_call_can_be_cancelled_during_backoff(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     service = Service([answer(status=503, Retry_After="100"), answer(APPOINTMENT)])
     async with service.client(timeout=500) as client:
@@ -201,7 +203,7 @@ async def test_row_97_cancelled_in_backoff(cancel: Way, anyio_backend_name: str)
 
 
 @every_way
-async def test_row_97_cancelled_in_pacing(cancel: Way, anyio_backend_name: str):
+async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_the_rate_limiter(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     service = Service([answer(APPOINTMENT)])
     async with service.client(timeout=500, rate_limit=RateLimit(2, per=60.0)) as client:
@@ -222,7 +224,9 @@ async def test_row_97_cancelled_in_pacing(cancel: Way, anyio_backend_name: str):
 
 
 @every_way
-async def test_row_97_cancelled_at_the_gate(cancel: Way, anyio_backend_name: str):
+async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_the_concurrency_limiter(
+    cancel: Way, anyio_backend_name: str
+):
     skip_where_unknown(cancel, anyio_backend_name)
     holding = Holding()
     async with holding.client(max_concurrency=1, rate_limit=RateLimit(9, per=1000.0)) as client:
@@ -242,7 +246,7 @@ async def test_row_97_cancelled_at_the_gate(cancel: Way, anyio_backend_name: str
 
 
 @every_way
-async def test_row_97_cancelled_at_a_gate_that_a_429_has_closed(cancel: Way, anyio_backend_name: str):
+async def test_row_97_a_call_can_be_cancelled_during_a_cooldown(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     service = Service([answer(status=429, Retry_After="100"), answer(APPOINTMENT)])
     async with service.client(timeout=500) as client:
@@ -258,7 +262,7 @@ async def test_row_97_cancelled_at_a_gate_that_a_429_has_closed(cancel: Way, any
 
 
 @every_way
-async def test_row_97_cancelled_while_it_waits_for_a_token(cancel: Way, anyio_backend_name: str):
+async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_a_token(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     holding = Holding(login=True)
     async with holding.client() as client:

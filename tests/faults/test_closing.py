@@ -66,7 +66,7 @@ def stopping_client(server: FaultServer) -> CoachingClient:
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("use, kind", [(read, ClientMisuse), (write, OutcomeUnknown)])
-async def test_row_99_closing_with_twenty_in_flight(use: Use, kind: type[CoachingError]):
+async def test_row_99_closing_ends_twenty_calls_in_flight(use: Use, kind: type[CoachingError]):
     told = list[BaseException]()
     stopping = Stopping()
     with FaultServer(stopping) as server:
@@ -88,7 +88,7 @@ async def test_row_99_closing_with_twenty_in_flight(use: Use, kind: type[Coachin
 
 
 @pytest.mark.real_time
-async def test_row_99_closing_twice_at_the_same_time():
+async def test_row_99_a_client_can_be_closed_twice_at_the_same_time():
     told = list[BaseException]()
     stopping = Stopping()
     with FaultServer(stopping) as server:
@@ -104,7 +104,7 @@ async def test_row_99_closing_twice_at_the_same_time():
 
 @pytest.mark.real_time
 @every_way
-async def test_row_99_closing_is_cancelled(cancel: Way, anyio_backend_name: str):
+async def test_row_99_closing_can_be_cancelled_and_repeated(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     told = list[BaseException]()
     stopping = Stopping()

@@ -79,7 +79,9 @@ def never_sent(attempts: int, cause: type[Exception], match: str | None = None) 
 
 
 @every_call
-async def test_row_01_a_closed_port_is_tried_four_times_with_jittered_waits(call: Any, monkeypatch: pytest.MonkeyPatch):
+async def test_row_01_a_closed_port_is_tried_four_times_with_jittered_backoff(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+):
     slept = list[float]()
 
     async def sleep(seconds: float) -> None:
@@ -136,7 +138,7 @@ def full_backlog() -> Iterator[int]:
 
 
 @every_call
-async def test_row_03_a_dropped_syn_is_waited_for_so_long_and_tried_four_times(
+async def test_row_03_a_connection_attempt_without_an_answer_times_out_and_is_made_four_times(
     call: Any, brief: None, full_backlog: int
 ):
     events = list[Event]()
@@ -150,7 +152,7 @@ async def test_row_03_a_dropped_syn_is_waited_for_so_long_and_tried_four_times(
 
 
 @every_call
-async def test_row_05_a_tls_handshake_that_is_never_answered_is_tried_four_times(call: Any, brief: None):
+async def test_row_05_a_tls_handshake_without_an_answer_is_tried_four_times(call: Any, brief: None):
     with FaultServer(Conversation.pause) as server:
         async with client_to(f"https://localhost:{server.port}") as client:
             with never_sent(4, httpx.ConnectTimeout):
@@ -159,7 +161,7 @@ async def test_row_05_a_tls_handshake_that_is_never_answered_is_tried_four_times
 
 
 @pytest.mark.parametrize("cut_by", ["its deadline", "its caller"])
-async def test_row_05_a_write_that_is_cut_short_while_it_connects_has_surely_done_nothing(
+async def test_row_05_a_write_that_ends_while_it_connects_has_certainly_changed_nothing(
     cut_by: str, caplog: pytest.LogCaptureFixture
 ):
     with FaultServer(Conversation.pause) as server:
@@ -184,7 +186,7 @@ WRONG = {
 }
 
 
-async def test_row_04_a_good_certificate_is_believed(authority: Authority):
+async def test_row_04_a_valid_certificate_is_accepted(authority: Authority):
     with FaultServer(ok(APPOINTMENT), tls=authority.server()) as server:
         async with client_to(server.url) as client:
             assert await client.appointments.get("1") == from_dict(Appointment, APPOINTMENT)
@@ -195,7 +197,9 @@ async def test_row_04_a_good_certificate_is_believed(authority: Authority):
 
 @every_call
 @pytest.mark.parametrize("certificate, complaint", WRONG.values(), ids=WRONG.keys())
-async def test_row_04_a_wrong_certificate_is_final(call: Any, certificate: Any, complaint: str, authority: Authority):
+async def test_row_04_an_invalid_certificate_is_not_retried(
+    call: Any, certificate: Any, complaint: str, authority: Authority
+):
     with FaultServer(ok(APPOINTMENT), tls=certificate(authority)) as server:
         async with client_to(server.url) as client:
             with never_sent(1, httpx.ConnectError) as caught:
@@ -208,7 +212,7 @@ async def test_row_04_a_wrong_certificate_is_final(call: Any, certificate: Any, 
     assert complaint in str(caught.value)
 
 
-async def test_row_04_what_speaks_no_tls_is_final(authority: Authority):
+async def test_row_04_a_server_without_tls_is_not_retried(authority: Authority):
     def plain(conversation: Conversation) -> None:
         conversation.read(1)
         conversation.answer(status=400)
@@ -250,7 +254,7 @@ class Tunnel:
 
 
 @PROXY_VARIABLES
-async def test_row_25_a_proxy_is_asked_for_https_and_never_sees_the_token(
+async def test_row_25_a_proxy_is_used_for_https_and_never_sees_the_token(
     variable: str, monkeypatch: pytest.MonkeyPatch, authority: Authority
 ):
     with FaultServer(ok(APPOINTMENT), tls=authority.server("api.test.invalid")) as service:
@@ -269,7 +273,7 @@ async def test_row_25_a_proxy_is_asked_for_https_and_never_sees_the_token(
     assert service.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_row_25_what_stays_on_this_machine_goes_to_no_proxy(monkeypatch: pytest.MonkeyPatch):
+async def test_row_25_requests_to_this_machine_use_no_proxy(monkeypatch: pytest.MonkeyPatch):
     with FaultServer(answering(status=502)) as proxy, FaultServer(ok(APPOINTMENT)) as server:
         for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(variable, proxy.url)
@@ -281,7 +285,7 @@ async def test_row_25_what_stays_on_this_machine_goes_to_no_proxy(monkeypatch: p
 
 
 @every_call
-async def test_row_25_a_proxy_that_wants_a_login_is_final(call: Any, monkeypatch: pytest.MonkeyPatch):
+async def test_row_25_a_proxy_that_requires_credentials_is_not_retried(call: Any, monkeypatch: pytest.MonkeyPatch):
     with FaultServer(then(answering(status=407, proxy_authenticate='Basic realm="r"'))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", f"//someone:{CANARY}-password@"))
         async with client_to(OUTSIDE) as client:
@@ -295,9 +299,7 @@ async def test_row_25_a_proxy_that_wants_a_login_is_final(call: Any, monkeypatch
 
 @every_call
 @pytest.mark.parametrize("status", [502, 503])
-async def test_row_25_a_proxy_that_cannot_connect_now_is_asked_again(
-    status: int, call: Any, monkeypatch: pytest.MonkeyPatch
-):
+async def test_row_25_a_proxy_that_cannot_connect_is_retried(status: int, call: Any, monkeypatch: pytest.MonkeyPatch):
     with FaultServer(then(answering(status=status))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         async with client_to(OUTSIDE) as client:
@@ -308,7 +310,7 @@ async def test_row_25_a_proxy_that_cannot_connect_now_is_asked_again(
     assert all(TOKEN.encode() not in each.raw for each in proxy.requests)
 
 
-async def test_row_25_a_proxy_that_recovers_is_no_trouble(monkeypatch: pytest.MonkeyPatch, authority: Authority):
+async def test_row_25_a_call_succeeds_when_the_proxy_recovers(monkeypatch: pytest.MonkeyPatch, authority: Authority):
     with (
         FaultServer(ok(APPOINTMENT), tls=authority.server("api.test.invalid")) as service,
         FaultServer(then(answering(status=503)), Tunnel(service.port)) as proxy,

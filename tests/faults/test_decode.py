@@ -89,7 +89,7 @@ def body(**fields: Any) -> bytes:
         (b"id", "text/plain"),
     ],
 )
-async def test_row_83_what_is_no_json_is_refused(content: bytes, kind: str):
+async def test_row_83_a_body_that_is_not_json_is_refused(content: bytes, kind: str):
     error = await refuses(content, "no JSON", Content_Type=kind)
 
     assert "Sign in" not in str(error)
@@ -98,7 +98,7 @@ async def test_row_83_what_is_no_json_is_refused(content: bytes, kind: str):
 @pytest.mark.parametrize(
     "content", ["[]", '"id"', "5", "null", '["id"]', "true", "-0.0", '[["id", "1"]]', '[{"id": "1"}]']
 )
-async def test_row_84_json_of_another_kind_is_refused(content: str):
+async def test_row_84_json_that_is_not_an_object_is_refused(content: str):
     await refuses(content.encode(), "expected an object")
 
 
@@ -109,14 +109,14 @@ async def page(client: CoachingClient) -> Any:
 @pytest.mark.parametrize(
     "content", ["[]", '"id"', "5", "null", '["entities"]', "{}", '{"entities": null}', '{"entities": {}}']
 )
-async def test_row_84_what_is_no_page_is_refused(content: str):
+async def test_row_84_a_body_that_is_not_a_page_is_refused(content: str):
     await refuses(content.encode(), ask=page)
 
 
 @pytest.mark.parametrize(
     "length", ["abc", "30", 1.9, 30.0, True, [], {}, [30], 10**400], ids=lambda each: repr(each)[:8]
 )
-async def test_row_85_a_length_of_another_type_is_refused_at_its_place(length: Any):
+async def test_row_85_a_length_of_another_type_is_refused_and_its_path_named(length: Any):
     if length == 10**400:
         # a whole number, however long
         async with told(body(lengthInMinutes=length)) as (client, _):
@@ -130,7 +130,7 @@ JUNK = [None, "an-appointment", 5, True, [], ["id"], {}, {"id": None}, {"id": 5}
 
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
 @pytest.mark.parametrize("length, at", [(3, 1), (3, 0), (350, 1), (350, 230)])
-async def test_row_86_junk_among_entities_is_refused_at_its_place(length: int, at: int, junk: Any):
+async def test_row_86_an_invalid_entity_is_refused_and_its_path_named(length: int, at: int, junk: Any):
     entities: list[Any] = [{"id": str(number)} for number in range(length)]
     entities[at] = junk
     whole = {"entities": entities, "pageNumber": 1, "pageSize": length, "pageCount": 1, "total": length}
@@ -163,7 +163,7 @@ async def test_row_87_bytes_that_are_not_utf_8_are_refused(content: bytes):
 
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=latin-1", "text/plain"])
-async def test_row_87_a_bom_is_no_harm_nor_what_the_header_says_of_characters(bom: bytes, kind: str):
+async def test_row_87_a_bom_and_the_charset_of_the_header_are_ignored(bom: bytes, kind: str):
     async with told(bom + OF_UTF_8.encode(), Content_Type=kind) as (client, _):
         got = await get(client)
 
@@ -194,12 +194,12 @@ async def test_row_87_a_bom_is_no_harm_nor_what_the_header_says_of_characters(bo
     ],
     ids=repr,
 )
-async def test_row_88_what_is_no_moment_is_refused_at_its_place(moment: Any):
+async def test_row_88_an_invalid_date_is_refused_and_its_path_named(moment: Any):
     await refuses(body(dateStart=moment), "$.dateStart")
 
 
 @pytest.mark.parametrize("unknown", ["Paused", "completed", "", "COMPLETED", "outdated_sdk_version", "mro", "é\n"])
-async def test_row_89_a_status_of_tomorrow_is_kept_verbatim(unknown: str):
+async def test_row_89_an_unknown_status_is_kept_verbatim(unknown: str):
     async with told(body(status=unknown)) as (client, _):
         got = await get(client)
 
@@ -231,7 +231,7 @@ async def test_row_90_a_number_of_five_thousand_digits_is_refused(field: str):
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("field", ["lengthInMinutes", "news", "name"])
-async def test_row_90_what_is_no_number_is_refused(field: str, number: str):
+async def test_row_90_nan_and_infinity_are_refused(field: str, number: str):
     await refuses(f'{{"id": "1", "{field}": {number}}}'.encode(), "no JSON")
 
 
@@ -245,7 +245,7 @@ async def test_row_90_what_is_no_number_is_refused(field: str, number: str):
     ],
     ids=["the id", "a field", "within", "a field that nobody knows"],
 )
-async def test_row_90_of_a_name_that_comes_twice_the_last_counts(content: str):
+async def test_row_90_of_a_repeated_name_the_last_value_counts(content: str):
     async with told(content.encode()) as (client, _):
         got = await get(client)
 
@@ -332,7 +332,7 @@ def the_bomb_is_built_before_memory_is_measured() -> None:
     assert zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(bomb(), 16).startswith(b'{"id": "1"  ')
 
 
-async def test_row_91_a_bomb_is_refused_before_it_goes_off():
+async def test_row_91_a_compression_bomb_is_refused_in_little_memory():
     async with flowing(Flow(bomb()), Flow(pieces(bomb(), 100)), **ZIPPED) as (client, service):
         with little_memory():
             with failing(DecodeError, "larger than 10 MiB"):
@@ -344,7 +344,7 @@ async def test_row_91_a_bomb_is_refused_before_it_goes_off():
 
 
 @pytest.mark.real_time
-async def test_row_91_over_a_socket_a_bomb_is_refused_before_it_goes_off():
+async def test_row_91_over_a_socket_a_compression_bomb_is_refused_in_little_memory():
     packed = bomb()
     with FaultServer(then(*[answering(packed, Content_Encoding="gzip")] * 9)) as server:
         async with client_to(server.url) as client:
@@ -355,7 +355,7 @@ async def test_row_91_over_a_socket_a_bomb_is_refused_before_it_goes_off():
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "compress", "gzip, gzip", "gzip, br", "nonsense"])
-async def test_row_91_an_encoding_that_was_not_asked_for_is_refused_unread(encoding: str):
+async def test_row_91_an_encoding_that_was_not_accepted_is_refused_unread(encoding: str):
     flow = Flow(zlib.compress(body()), spaces(64 * MIB))
     async with flowing(flow, **CHUNKED, Content_Encoding=encoding) as (client, service):
         with failing(DecodeError, "encoding that was not asked for"):
@@ -382,7 +382,7 @@ CUT = {f"{length} of {len(PACKED)} bytes": PACKED[:length] for length in (1, 9, 
 
 @pytest.mark.parametrize("size", [1, PIECE], ids=["byte by byte", "at once"])
 @pytest.mark.parametrize("packed", [*BROKEN, *CUT])
-async def test_row_91_a_broken_gzip_is_asked_for_once_more_and_refused(packed: str, size: int):
+async def test_row_91_a_corrupt_gzip_is_requested_once_more_and_refused(packed: str, size: int):
     content = (BROKEN | CUT)[packed]
     flows = [Flow(pieces(content, size)) for _ in range(3)]
     async with flowing(*flows, **ZIPPED) as (client, service):
@@ -399,7 +399,7 @@ async def test_row_91_a_broken_gzip_is_asked_for_once_more_and_refused(packed: s
 
 @pytest.mark.parametrize("size", [1, PIECE], ids=["byte by byte", "at once"])
 @pytest.mark.parametrize("packed", [*BROKEN, *CUT])
-async def test_row_91_where_the_second_answer_is_good_it_counts(packed: str, size: int):
+async def test_row_91_a_valid_second_response_counts(packed: str, size: int):
     content = (BROKEN | CUT)[packed]
     async with flowing(Flow(pieces(content, size)), Flow(pieces(PACKED, size)), **ZIPPED) as (client, service):
         assert (await get(client)).id == APPOINTMENT["id"]
@@ -408,7 +408,7 @@ async def test_row_91_where_the_second_answer_is_good_it_counts(packed: str, siz
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("packed", [*BROKEN, *CUT])
-async def test_row_91_over_a_socket_a_broken_gzip_is_refused(packed: str):
+async def test_row_91_over_a_socket_a_corrupt_gzip_is_refused(packed: str):
     content = (BROKEN | CUT)[packed]
     with FaultServer(then(*[answering(content, Content_Encoding="gzip")] * 9)) as server:
         async with client_to(server.url) as client:
@@ -417,7 +417,7 @@ async def test_row_91_over_a_socket_a_broken_gzip_is_refused(packed: str):
         assert len(server.requests) == 2
 
 
-async def test_row_91_what_follows_the_end_of_a_gzip_counts_as_well():
+async def test_row_91_data_after_the_end_of_a_gzip_counts_towards_the_maximum_size():
     flows = [
         Flow(PACKED, spaces(64 * MIB)) for _ in range(2)
     ]  # too large is refused at once, broken is asked for again
@@ -431,7 +431,7 @@ async def test_row_91_what_follows_the_end_of_a_gzip_counts_as_well():
 
 
 @pytest.mark.parametrize("rest", [b"}", gzip.compress(b"}"), b"\x1f\x8b"], ids=["plain", "a member", "half a member"])
-async def test_row_91_half_an_object_is_none_whatever_follows_its_gzip(rest: bytes):
+async def test_row_91_half_an_object_is_refused_with_any_data_after_its_gzip(rest: bytes):
     async with flowing(*[Flow(gzip.compress(b'{"id": "1"'), rest) for _ in range(2)], **ZIPPED) as (client, _):
         try:
             got = await get(client)
@@ -475,7 +475,7 @@ async def test_row_92_one_byte_more_by_the_header_alone_is_not_read():
 
 
 @pytest.mark.parametrize("length", ["67108864", "9" * 19, "9" * 400, "9" * 5000], ids=len)
-async def test_row_92_64_mebibytes_with_a_length_are_refused_unread(length: str):
+async def test_row_92_64_mebibytes_with_a_content_length_are_refused_unread(length: str):
     flow = Flow(spaces(64 * MIB))
     async with flowing(flow, Content_Length=length) as (client, service):
         with little_memory(MIB), failing(DecodeError, "larger than 10 MiB"):
@@ -487,7 +487,9 @@ async def test_row_92_64_mebibytes_with_a_length_are_refused_unread(length: str)
 
 
 @pytest.mark.parametrize("headers", [CHUNKED, {}], ids=["chunked", "until it closes"])
-async def test_row_92_of_64_mebibytes_without_a_length_no_more_than_the_cap_is_read(headers: dict[str, str]):
+async def test_row_92_of_64_mebibytes_without_a_content_length_at_most_the_maximum_size_is_read(
+    headers: dict[str, str],
+):
     flow = Flow(spaces(64 * MIB))
     async with flowing(flow, **headers) as (client, service):
         with little_memory(), failing(DecodeError, "larger than 10 MiB"):
@@ -498,7 +500,7 @@ async def test_row_92_of_64_mebibytes_without_a_length_no_more_than_the_cap_is_r
     assert len(service.requests) == 1
 
 
-async def test_row_92_a_transport_that_lets_nobody_run_still_costs_no_memory():
+async def test_row_92_a_transport_that_never_yields_to_the_event_loop_takes_little_memory_too():
     flow = Flow(spaces(64 * MIB), eager=True)
     async with flowing(flow, **CHUNKED) as (client, _):
         with little_memory(), failing(DecodeError, "larger than 10 MiB"):
@@ -557,7 +559,7 @@ async def far_less_is_read(pouring: Pouring, most: int, ask: Ask = get, kind: ty
 @pytest.mark.real_time
 @pytest.mark.parametrize("framing, most", [("length", 0), ("chunked", CAP), ("until it closes", CAP)])
 @pytest.mark.parametrize("ask, kind", [(get, DecodeError), (create, OutcomeUnknown)], ids=["GET", "POST"])
-async def test_row_92_over_a_socket_the_connection_is_closed_on_what_is_too_large(
+async def test_row_92_over_a_socket_a_body_that_is_too_large_closes_the_connection(
     framing: str, most: int, ask: Ask, kind: type[Exception]
 ):
     await far_less_is_read(Pouring(framing), most + KERNEL, ask, kind)
@@ -565,7 +567,7 @@ async def test_row_92_over_a_socket_the_connection_is_closed_on_what_is_too_larg
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("framing", ["chunked", "until it closes"])
-async def test_row_92_over_a_socket_what_follows_the_end_of_a_gzip_is_not_read_for_ever(framing: str):
+async def test_row_92_over_a_socket_data_after_the_end_of_a_gzip_is_not_read_without_end(framing: str):
     pourings = [Pouring(framing, PACKED) for _ in range(2)]  # too large is refused at once, broken is asked for again
     with FaultServer(*pourings) as server:
         async with client_to(server.url) as client:
@@ -578,7 +580,7 @@ async def test_row_92_over_a_socket_what_follows_the_end_of_a_gzip_is_not_read_f
 
 
 @pytest.mark.real_time
-async def test_row_92_a_refusal_that_is_too_large_is_still_a_refusal():
+async def test_row_92_an_error_response_that_is_too_large_keeps_its_error_class():
     def behave(conversation: Conversation) -> None:
         while conversation.request() is not None:
             conversation.send(response(b"", 404, Content_Length=str(64 * MIB)))

@@ -37,7 +37,7 @@ async def misuse(client: CoachingClient) -> tuple[str, float]:
 
 
 @pytest.mark.real_time
-async def test_row_101_in_another_thread(anyio_backend_name: str):
+async def test_row_101_use_in_another_thread_is_refused(anyio_backend_name: str):
     told: Told = []
 
     with FaultServer(ok(APPOINTMENT)) as server:
@@ -59,7 +59,7 @@ async def test_row_101_in_another_thread(anyio_backend_name: str):
 
 
 @pytest.mark.real_time
-def test_row_101_in_a_second_loop(anyio_backend_name: str):
+def test_row_101_use_in_a_second_event_loop_is_refused(anyio_backend_name: str):
     if anyio_backend_name == "trio":
         pytest.skip("trio has one loop in a thread")
     with FaultServer(ok(APPOINTMENT)) as server, asyncio.Runner() as one:
@@ -83,7 +83,7 @@ def in_the_child(client: CoachingClient, backend: str, told: Any) -> None:
 
 @pytest.mark.real_time
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-async def test_row_101_in_a_forked_child(anyio_backend_name: str):
+async def test_row_101_use_in_a_forked_child_is_refused(anyio_backend_name: str):
     fork = multiprocessing.get_context("fork")
     with FaultServer(ok(APPOINTMENT)) as server:
         async with client_to(server.url) as client:
@@ -111,7 +111,7 @@ def forked(fork: Any, client: CoachingClient, backend: str, told: Any) -> None:
 
 
 @pytest.mark.real_time  # a virtual clock does not see the thread
-async def test_row_102_while_a_large_page_is_decoded_others_have_their_turn(
+async def test_row_102_other_tasks_run_while_a_large_page_is_decoded(
     monkeypatch: pytest.MonkeyPatch, example: Callable[[str], Any]
 ):
     """The decoding begins only when another task has had a turn since the thread began."""

@@ -48,7 +48,7 @@ async def comes_out_as_itself(client: CoachingClient, error: BaseException) -> N
 
 
 @pytest.mark.parametrize("error", FOREIGN, ids=repr)
-async def test_row_100_what_a_borrowed_transport_raises_passes_unwrapped(error: BaseException):
+async def test_row_100_an_error_of_a_borrowed_transport_is_raised_unchanged(error: BaseException):
     transport = Raising(error)
     http = httpx.AsyncClient(transport=transport)
     async with http, client_to("https://api.test", http_client=http) as client:
@@ -59,7 +59,7 @@ async def test_row_100_what_a_borrowed_transport_raises_passes_unwrapped(error: 
 
 @pytest.mark.parametrize("error", FOREIGN, ids=repr)
 @pytest.mark.parametrize("event", ["request", "response"])
-async def test_row_100_what_a_hook_of_a_borrowed_client_raises_passes_unwrapped(event: str, error: BaseException):
+async def test_row_100_an_error_of_a_borrowed_clients_hook_is_raised_unchanged(event: str, error: BaseException):
     async def hook(_: object) -> None:
         raise error
 
@@ -71,7 +71,7 @@ async def test_row_100_what_a_hook_of_a_borrowed_client_raises_passes_unwrapped(
 
 
 @pytest.mark.parametrize("error", FOREIGN, ids=repr)
-async def test_row_100_what_a_token_source_raises_passes_unwrapped(error: BaseException):
+async def test_row_100_an_error_of_a_token_source_is_raised_unchanged(error: BaseException):
     class Failing:
         async def token(self, rejected: str | None = None) -> str:
             raise error
@@ -80,7 +80,7 @@ async def test_row_100_what_a_token_source_raises_passes_unwrapped(error: BaseEx
         await comes_out_as_itself(client, error)
 
 
-async def test_row_100_what_on_event_raises_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture):
+async def test_row_100_an_exception_of_on_event_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture):
     """`on_event` only watches, as the client's docstring has it; what is no Exception does pass."""
     failure: BaseException = OfTheirOwn("theirs")
 

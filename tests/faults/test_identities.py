@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 # Who is who
 
 
-async def test_row_59_two_clients_of_two_tenants_have_nothing_in_common():
+async def test_row_59_two_clients_of_two_tenants_share_nothing():
     def both(request: httpx.Request) -> httpx.Response:
         tenant = request.url.host.split(".")[1]
         return answer({"access_token": f"{CANARY}-of-{tenant}"} if request.url.path == "/oauth/token" else APPOINTMENT)
@@ -83,7 +83,7 @@ async def test_a_view_has_its_own_token_and_the_same_connections():
 
 
 @pytest.mark.parametrize("limit, passes", [(None, 3), (RateLimit(5, per=60.0), 5)], ids=["as wide", "of its own"])
-async def test_a_view_has_a_budget_of_its_own(limit: RateLimit | None, passes: int):
+async def test_a_view_has_a_rate_limit_of_its_own(limit: RateLimit | None, passes: int):
     service = Service([answer(APPOINTMENT)])
     async with service.client(
         AccessToken("of-the-backend"), rate_limit=RateLimit(3, per=60.0), timeout=100.0
@@ -99,7 +99,7 @@ async def test_a_view_has_a_budget_of_its_own(limit: RateLimit | None, passes: i
     await service.http.aclose()
 
 
-async def test_users_who_sign_in_at_once_get_each_their_own_token():
+async def test_each_user_of_many_simultaneous_ones_gets_their_own_token():
     """Tokens name whom they were given to; each call names whom it is made for."""
 
     async def serve(request: httpx.Request) -> httpx.Response:
@@ -128,7 +128,7 @@ async def test_users_who_sign_in_at_once_get_each_their_own_token():
     assert sum(each.url.path == "/oauth/token" for each in service.requests) == 60
 
 
-async def test_a_pause_told_to_one_is_none_for_the_other():
+async def test_the_cooldown_of_one_identity_does_not_delay_another():
     def serve(request: httpx.Request) -> httpx.Response:
         told = request.headers["Authorization"] == "Bearer of-one" and len(service.requests) == 1
         return answer({}, 429, Retry_After="30") if told else answer(APPOINTMENT)
@@ -154,7 +154,7 @@ async def test_a_pause_told_to_one_is_none_for_the_other():
 
 
 @each_of(credentials, user, lambda: AccessToken("t"))
-async def test_a_view_that_is_dropped_leaves_nothing(grant: Callable[[], Any]):
+async def test_a_dropped_view_leaves_nothing(grant: Callable[[], Any]):
     platform = Platform()
     async with client_of(platform, AccessToken("of-the-backend")) as client:
         left = list[weakref.ref[Any]]()
@@ -169,7 +169,7 @@ async def test_a_view_that_is_dropped_leaves_nothing(grant: Callable[[], Any]):
         assert len(client._sessions.value._pipelines) <= 1
 
 
-async def test_a_view_that_is_dropped_while_it_is_at_work_does_its_work():
+async def test_a_call_of_a_view_that_is_dropped_meanwhile_completes():
     platform = Platform()
     async with client_of(platform, AccessToken("of-the-backend")) as client:
         got = await client.with_auth(user()).appointments.get("1")

@@ -146,7 +146,7 @@ def shown(text: Any) -> str:
 
 @pytest.mark.parametrize("odd", ODD, ids=shown)
 @pytest.mark.parametrize("operation", TEMPLATES)
-async def test_row_93_an_odd_id_is_refused_or_one_segment(operation: str, odd: str):
+async def test_row_93_an_unusual_id_is_refused_or_one_path_segment(operation: str, odd: str):
     async with service_of() as (service, client):
         await asked(client, service, operation, odd)
 
@@ -155,7 +155,7 @@ async def test_row_93_an_odd_id_is_refused_or_one_segment(operation: str, odd: s
     "odd", ["", ".", "..", "\ud800", "x" * 70_000, None, 5, b"a", ["a"], True, object()], ids=shown
 )
 @pytest.mark.parametrize("operation", TEMPLATES)
-async def test_row_93_what_is_no_id_is_refused_before_anything_is_sent(operation: str, odd: Any):
+async def test_row_93_an_invalid_id_is_refused_before_anything_is_sent(operation: str, odd: Any):
     async with service_of() as (service, client):
         with pytest.raises((ValueError, TypeError)) as caught:
             await TEMPLATES[operation][1](client, odd)
@@ -178,14 +178,14 @@ texts = st.one_of(
 @given(operation=st.sampled_from(list(TEMPLATES)), text=texts)
 @example(operation="delete", text="..")
 @example(operation="delete", text="../../users")
-async def test_row_93_any_text_is_refused_or_one_segment(operation: str, text: str):
+async def test_row_93_any_text_is_refused_or_one_path_segment(operation: str, text: str):
     async with service_of() as (service, client):
         await asked(client, service, operation, text)
 
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("operation", ["get", "delete", "annotations.get, the second", "notifications.mark_read"])
-async def test_row_93_on_the_wire_an_odd_id_is_one_segment(operation: str):
+async def test_row_93_over_a_socket_an_unusual_id_is_one_path_segment(operation: str):
     template, call = TEMPLATES[operation]
     sent = 0
 
@@ -206,7 +206,7 @@ async def test_row_93_on_the_wire_an_odd_id_is_one_segment(operation: str):
 
 
 @pytest.mark.real_time
-async def test_row_93_no_id_starts_a_request_of_its_own():
+async def test_row_93_no_id_can_smuggle_a_request():
     smuggled = "x HTTP/1.1\r\nHost: evil.test\r\n\r\nDELETE /api/v2/users/me"
     with FaultServer(lambda each: answering({}, 404)(each) if each.request() else None) as server:
         async with client_to(server.url) as client:
@@ -273,7 +273,7 @@ BAD: dict[str, Callable[[CoachingClient], Any]] = {
 
 
 @pytest.mark.parametrize("wrong", BAD)
-async def test_row_94_a_bad_argument_is_refused_before_anything_is_sent(wrong: str):
+async def test_row_94_an_invalid_argument_is_refused_before_anything_is_sent(wrong: str):
     async with service_of() as (service, client):
         with pytest.raises((ValueError, TypeError)) as caught:
             await BAD[wrong](client)
@@ -282,7 +282,7 @@ async def test_row_94_a_bad_argument_is_refused_before_anything_is_sent(wrong: s
 
 
 @pytest.mark.real_time
-async def test_row_94_and_before_a_socket_is_opened():
+async def test_row_94_an_invalid_argument_is_refused_before_a_socket_opens():
     with FaultServer(lambda each: each.pause()) as server:
         async with client_to(server.url) as client:
             for wrong in BAD.values():
@@ -322,7 +322,7 @@ async def test_row_94_a_time_of_any_zone_is_sent_as_exact_utc(moment: datetime):
     assert httpx.QueryParams(listed.url.query)["interval"] == f"{text_of(moment)}/{text_of(end)}"
 
 
-async def test_row_94_every_item_is_a_parameter_of_its_own():
+async def test_row_94_each_item_of_a_list_is_a_query_parameter_of_its_own():
     async with service_of() as (service, client):
         with pytest.raises(NotFound):
             await first(client.appointments.list(["a", "b&c=d", "e f", "g%2Ch", "é"]))

@@ -35,7 +35,7 @@ from coaching_async import (
     TransportError,
 )
 from coaching_async._transport.retry_policy import RetryBudget
-from tests.faults.conftest import row_105_nothing_is_left
+from tests.faults.conftest import row_105_nothing_is_left_behind
 from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, come
 from tests.support.cancelling import assert_nothing_is_held
 from tests.support.doubles import http_of, way_of
@@ -160,7 +160,7 @@ def forget(server: FaultServer) -> None:
 
 
 @pytest.mark.real_time
-async def test_row_103_many_calls_of_which_most_fail(caplog: pytest.LogCaptureFixture):
+async def test_row_103_after_many_failed_calls_nothing_has_grown(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.CRITICAL)
     numbers = itertools.count()
     outcomes = Counter[str]()
@@ -222,7 +222,7 @@ async def test_row_103_many_calls_of_which_most_fail(caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.real_time
-async def test_row_104_a_client_is_dropped_unclosed():
+async def test_row_104_a_client_that_is_dropped_unclosed_closes_its_connections_and_warns():
     with FaultServer(ok(APPOINTMENT)) as server, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         gc.collect()
@@ -248,7 +248,7 @@ async def test_row_104_a_client_is_dropped_unclosed():
 
 # 105
 
-nothing_is_left: Callable[[object], Any] = contextlib.asynccontextmanager(row_105_nothing_is_left.__wrapped__)  # type: ignore[attr-defined]
+nothing_is_left: Callable[[object], Any] = contextlib.asynccontextmanager(row_105_nothing_is_left_behind.__wrapped__)  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -256,13 +256,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.faults.conftest.PATIENCE", 0.05)
 
 
-async def test_row_105_finds_a_socket_that_is_left(impatient: None):
+async def test_row_105_finds_a_leaked_socket(impatient: None):
     with contextlib.ExitStack() as held, pytest.raises(AssertionError, match=r"left behind: .*socket"):
         async with nothing_is_left(None):
             held.enter_context(socket.socket())
 
 
-async def test_row_105_finds_a_task_that_is_left(impatient: None):
+async def test_row_105_finds_a_leaked_task(impatient: None):
     async with anyio.create_task_group() as outer:
         with pytest.raises(AssertionError):
             async with nothing_is_left(None):
@@ -270,7 +270,7 @@ async def test_row_105_finds_a_task_that_is_left(impatient: None):
         outer.cancel_scope.cancel()
 
 
-async def test_row_105_finds_nothing_where_nothing_is_left(impatient: None):
+async def test_row_105_finds_nothing_if_nothing_is_leaked(impatient: None):
     async with nothing_is_left(None):
         with socket.socket():
             pass
@@ -328,7 +328,7 @@ print(json.dumps(said))
 """
 
 
-def test_row_106_an_import_reads_and_starts_nothing(tmp_path: Path):
+def test_row_106_the_import_reads_no_configuration_and_starts_nothing(tmp_path: Path):
     for name in CONFIG:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("host = evil.test\n")

@@ -107,7 +107,7 @@ async def leaves_no_trace(client: CoachingClient, server: FaultServer) -> None:
 # Rows 6 to 12: cut after the request
 
 
-async def test_row_06_a_create_that_is_always_cut_is_sent_once():
+async def test_row_06_a_create_whose_connection_is_cut_is_sent_once():
     with FaultServer(then(Conversation.close)) as server:
         async with client_to(server.url) as client:
             with failing(OutcomeUnknown, "look|Look") as caught:
@@ -127,7 +127,7 @@ async def test_row_07_a_create_that_is_reset_is_not_sent_again_though_it_would_w
     assert (sent(server, "POST"), server.accepted) == (1, 1)
 
 
-async def test_row_08_a_create_whose_answer_is_cut_was_carried_out():
+async def test_row_08_a_create_whose_response_is_cut_was_carried_out():
     with FaultServer(then(half_of_it), ok(APPOINTMENT)) as server:
         async with client_to(server.url) as client:
             with failing(OutcomeUnknown) as caught:
@@ -137,7 +137,7 @@ async def test_row_08_a_create_whose_answer_is_cut_was_carried_out():
     assert (sent(server, "POST"), server.accepted) == (1, 1)
 
 
-async def test_row_09_a_write_reset_before_it_is_read_leaves_at_most_once():
+async def test_row_09_a_write_that_is_reset_before_it_is_read_is_sent_at_most_once():
     events = list[Event]()
     with FaultServer(Conversation.reset) as server:
         async with client_to(server.url, on_event=events.append) as client:
@@ -154,7 +154,7 @@ async def test_row_09_a_write_reset_before_it_is_read_leaves_at_most_once():
     assert server.requests == []
 
 
-async def test_row_10_a_delete_that_was_cut_and_then_finds_nothing_is_done():
+async def test_row_10_a_delete_that_is_cut_and_then_gets_a_404_has_succeeded():
     with FaultServer(then(Conversation.close), then(answering({"code": "not.found"}, 404))) as server:
         async with client_to(server.url) as client:
             reference = await client.appointments.delete("1")
@@ -163,7 +163,7 @@ async def test_row_10_a_delete_that_was_cut_and_then_finds_nothing_is_done():
     assert sent(server, "DELETE") == 2
 
 
-async def test_row_11_a_change_that_is_cut_is_sent_once():
+async def test_row_11_an_update_that_is_cut_is_sent_once():
     with FaultServer(then(Conversation.close), ok(APPOINTMENT)) as server:
         async with client_to(server.url) as client:
             with failing(OutcomeUnknown) as caught:
@@ -173,7 +173,7 @@ async def test_row_11_a_change_that_is_cut_is_sent_once():
     assert sent(server, "PATCH") == 1
 
 
-async def test_row_11_a_change_that_is_said_to_be_safe_is_sent_again():
+async def test_row_11_an_update_that_is_declared_safe_is_sent_again():
     """What the matrix calls idempotent=True is `safe=True` of `request` here."""
     with FaultServer(then(Conversation.close), ok(APPOINTMENT)) as server:
         async with client_to(server.url) as client:
@@ -197,7 +197,7 @@ async def test_row_11_a_change_that_is_said_to_be_safe_is_sent_again():
     ids=["aggregate", "query"],
 )
 @pytest.mark.parametrize("cut", [Conversation.close, Conversation.reset])
-async def test_row_12_a_post_that_only_asks_is_sent_again(
+async def test_row_12_a_post_that_only_reads_is_sent_again(
     cut: Behaviour, ask: Callable[[CoachingClient], Awaitable[object]], answer: object
 ):
     with FaultServer(then(cut), ok(answer)) as server:
@@ -221,7 +221,7 @@ async def test_row_13_a_read_cut_in_the_middle_of_its_chunks_is_sent_again():
     assert sent(server, "GET") == 2
 
 
-async def test_row_14_a_body_that_only_the_end_of_its_connection_ends_is_not_taken_for_whole():
+async def test_row_14_a_partial_body_that_ends_with_its_connection_is_refused():
     with FaultServer(then(lambda conversation: conversation.send(HEAD + b'\r\n{"id": "tru'))) as server:
         async with client_to(server.url) as client:
             with failing(DecodeError):
@@ -233,7 +233,7 @@ async def test_row_14_a_body_that_only_the_end_of_its_connection_ends_is_not_tak
 # Rows 15 and 16: connections that are kept
 
 
-async def test_row_15_a_kept_connection_that_was_closed_is_not_used_again():
+async def test_row_15_a_closed_keep_alive_connection_is_not_used_again():
     closed = threading.Event()
 
     def answer_and_close(conversation: Conversation) -> None:
@@ -251,7 +251,7 @@ async def test_row_15_a_kept_connection_that_was_closed_is_not_used_again():
     assert (sent(server, "POST"), server.accepted) == (1, 2)
 
 
-async def test_row_16_a_read_that_meets_the_closing_of_a_kept_connection_is_sent_again():
+async def test_row_16_a_read_on_a_keep_alive_connection_that_closes_is_sent_again():
     with FaultServer(then(answering(APPOINTMENT), Conversation.close), ok(APPOINTMENT)) as server:
         async with client_to(server.url) as client:
             await client.appointments.get("1")
@@ -260,7 +260,7 @@ async def test_row_16_a_read_that_meets_the_closing_of_a_kept_connection_is_sent
     assert (sent(server, "GET"), server.accepted) == (3, 2)
 
 
-async def test_row_16_a_create_that_meets_the_closing_of_a_kept_connection_is_sent_once():
+async def test_row_16_a_create_on_a_keep_alive_connection_that_closes_is_sent_once():
     with FaultServer(then(answering(APPOINTMENT), Conversation.close), ok(APPOINTMENT)) as server:
         async with client_to(server.url) as client:
             await client.appointments.get("1")
@@ -301,16 +301,16 @@ async def outlasts_its_drip(drip: Behaviour) -> None:
         assert server.accepted == 2
 
 
-async def test_row_17_a_body_that_drips_ends_at_the_deadline():
+async def test_row_17_a_slowly_sent_body_ends_at_the_deadline():
     await outlasts_its_drip(DRIPS["row_17_body"])
 
 
 @pytest.mark.parametrize("drip", ["row_18_header", "row_18_endless_102"])
-async def test_row_18_headers_that_drip_end_at_the_deadline(drip: str):
+async def test_row_18_slowly_sent_headers_end_at_the_deadline(drip: str):
     await outlasts_its_drip(DRIPS[drip])
 
 
-async def test_row_19_a_read_that_gets_no_answer_is_sent_again_after_a_while(patience: Patience):
+async def test_row_19_a_read_without_a_response_is_sent_again_after_the_read_timeout(patience: Patience):
     patience.lose()
     with FaultServer(then(Conversation.pause), ok(APPOINTMENT)) as server:
         async with client_to(server.url, on_event=patience) as client:
@@ -322,7 +322,7 @@ async def test_row_19_a_read_that_gets_no_answer_is_sent_again_after_a_while(pat
     assert patience.failures == ["ReadTimeout"]
 
 
-async def test_row_19_a_read_that_never_gets_an_answer_fails_after_four(patience: Patience):
+async def test_row_19_a_read_that_never_gets_a_response_fails_after_four_attempts(patience: Patience):
     patience.lose()
     with FaultServer(then(Conversation.pause)) as server:
         async with client_to(server.url) as client:
@@ -333,7 +333,7 @@ async def test_row_19_a_read_that_never_gets_an_answer_fails_after_four(patience
         assert sent(server, "GET") == 4
 
 
-async def test_row_19_a_create_that_gets_no_answer_waits_for_its_deadline(patience: Patience):
+async def test_row_19_a_create_without_a_response_waits_until_its_deadline(patience: Patience):
     patience.lose()
     with FaultServer(then(Conversation.pause), ok(APPOINTMENT)) as server:
         async with client_to(server.url, timeout=3 * BRIEF) as client:
@@ -378,7 +378,7 @@ async def test_row_22_a_safe_request_that_the_server_stops_reading_is_sent_again
     assert patience.failures == ["WriteTimeout"]
 
 
-async def test_row_24_a_kept_connection_that_went_dead_is_replaced(patience: Patience):
+async def test_row_24_a_dead_keep_alive_connection_is_replaced(patience: Patience):
     dead = Fault("blackhole", "down", len(response(APPOINTMENT)))
     with (
         FaultServer(ok(APPOINTMENT)) as server,
@@ -447,7 +447,7 @@ async def test_row_21_illegal_framing_fails_in_little_memory(bytes_sent: bytes, 
 # Row 23: many at once
 
 
-async def test_row_23_200_calls_share_ten_connections_in_the_order_of_asking():
+async def test_row_23_200_calls_share_ten_connections_in_the_order_of_the_calls():
     ten_are_here = threading.Barrier(10)
 
     def together(conversation: Conversation) -> None:

@@ -43,7 +43,7 @@ def parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def test_row_112_nothing_takes_the_name_of_a_file():
+def test_row_112_no_public_function_takes_a_file_name():
     offered = dict(callables())
     assert {"CoachingClient", "CoachingClient.request", "appointments.create", "Listing.collect"} <= offered.keys()
 
@@ -57,7 +57,7 @@ def test_row_112_nothing_takes_the_name_of_a_file():
             assert not [word for word in ("Path", "IO[") if word in str(parameter.annotation)], (name, each)
 
 
-def test_row_112_nothing_in_the_core_opens_a_file():
+def test_row_112_no_module_of_the_client_opens_a_file():
     package = Path(coaching_async.__file__).parent
     openers = {"open", "fdopen", "write_text", "write_bytes", "NamedTemporaryFile", "mkstemp", "makedirs", "mkdir"}
     read = 0

@@ -59,7 +59,7 @@ async def many(client: CoachingClient, count: int) -> None:
             tasks.start_soon(work)
 
 
-async def test_row_80_a_thousand_gets_at_300_a_minute_see_no_429_and_hold_up_no_handler_beside_them():
+async def test_row_80_a_thousand_reads_at_300_a_minute_get_no_429_and_delay_no_interactive_call():
     service, waits = Limited(300), list[float]()
     async with service.client() as client:
 
@@ -83,7 +83,7 @@ async def test_row_80_a_thousand_gets_at_300_a_minute_see_no_429_and_hold_up_no_
     assert len(service.sent) >= 0.99 * 300 * seconds / 60
 
 
-async def test_row_80_where_half_is_allowed_all_arrive_and_few_are_told_to_wait():
+async def test_row_80_if_half_is_allowed_all_calls_succeed_with_few_429s():
     service = Limited(150)
     async with service.client() as client:
         start = anyio.current_time()
@@ -94,7 +94,7 @@ async def test_row_80_where_half_is_allowed_all_arrive_and_few_are_told_to_wait(
     assert service.refused - 1 <= 0.05 * later
 
 
-async def test_a_page_of_a_walk_has_all_of_its_time_when_its_turn_comes():
+async def test_the_deadline_of_a_walks_page_starts_with_its_permit():
     service = Limited(300)
     async with service.client(rate_limit=RateLimit(2, per=600.0), timeout=5.0) as client:
         start = anyio.current_time()
@@ -104,7 +104,7 @@ async def test_a_page_of_a_walk_has_all_of_its_time_when_its_turn_comes():
     assert 4 * 600 <= anyio.current_time() - start < 5 * 600
 
 
-async def test_a_page_that_takes_longer_than_its_time_is_given_up_however_long_it_had_waited():
+async def test_a_page_past_its_deadline_fails_however_long_it_waited_for_its_permit():
     async def silent(_: httpx.Request) -> httpx.Response:
         sent.append(anyio.current_time())
         await anyio.sleep(0 if len(sent) == 1 else math.inf)
@@ -123,7 +123,7 @@ async def test_a_page_that_takes_longer_than_its_time_is_given_up_however_long_i
     assert anyio.current_time() - sent[1] == pytest.approx(5)
 
 
-async def test_a_walk_that_is_told_to_wait_waits_and_a_direct_call_says_when_to_come_back():
+async def test_after_a_429_a_walk_waits_and_an_interactive_call_raises_retry_after():
     service = Limited(3, says=50)
     async with service.client(timeout=5.0) as client:
         with bulk_priority():
@@ -138,7 +138,7 @@ async def test_a_walk_that_is_told_to_wait_waits_and_a_direct_call_says_when_to_
     assert len(items) == 3
 
 
-async def test_a_walk_that_is_told_to_wait_longer_than_anybody_should_is_given_up():
+async def test_a_walk_fails_after_a_429_with_too_long_a_retry_after():
     service = Limited(0, says=86400)
     async with service.client() as client:
         with pytest.raises(RateLimited) as caught:
@@ -147,7 +147,7 @@ async def test_a_walk_that_is_told_to_wait_longer_than_anybody_should_is_given_u
     assert caught.value.retry_after == 86400
 
 
-async def test_a_walk_that_waits_for_its_turn_ends_with_its_callers_time():
+async def test_a_walk_that_waits_for_a_permit_ends_at_its_callers_deadline():
     service = Limited(1)
     async with service.client(rate_limit=RateLimit(1, per=600.0)) as client:
         walk = aiter(client.appointments.list("u"))
@@ -164,7 +164,7 @@ async def test_a_walk_that_waits_for_its_turn_ends_with_its_callers_time():
 
 
 @pytest.mark.parametrize("limit", [RateLimit(1, per=600.0), RateLimit(300)], ids=["by the pacer", "by the service"])
-async def test_a_walk_that_waits_for_its_turn_ends_with_its_client(limit: RateLimit):
+async def test_a_walk_that_waits_for_a_permit_ends_when_its_client_is_closed(limit: RateLimit):
     service = Limited(1)
     client = service.client(rate_limit=limit)
     walk = aiter(client.appointments.list("u"))
@@ -183,7 +183,7 @@ async def test_a_walk_that_waits_for_its_turn_ends_with_its_client(limit: RateLi
     assert anyio.current_time() - start == pytest.approx(5)
 
 
-async def test_a_look_at_a_list_is_a_direct_call():
+async def test_total_and_first_of_a_list_are_interactive_calls():
     service = Limited(300)
     async with service.client(rate_limit=RateLimit(1, per=600.0), timeout=5.0) as client:
         assert await client.appointments.list("u").total() == 10
@@ -194,7 +194,7 @@ async def test_a_look_at_a_list_is_a_direct_call():
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("allowed", [200, 100], ids=["as much as was thought", "half of it"])
-async def test_row_80_over_sockets_all_of_a_bulk_arrive_and_without_need_nobody_is_told_to_wait(allowed: int):
+async def test_row_80_over_sockets_a_whole_bulk_succeeds_without_needless_429s(allowed: int):
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
     with Sandbox(rate_limit=allowed, rate_window=0.5) as sandbox:
         ids = [row["id"] for row in sandbox.state.appointments.values()]

@@ -71,7 +71,7 @@ async def walked(server: FaultServer, **how: Any) -> tuple[str, WalkReport]:
 
 
 @pytest.mark.real_time
-async def test_row_64_after_an_insert_at_the_head_nothing_comes_twice():
+async def test_row_64_after_an_insert_at_the_head_no_item_is_returned_twice():
     service = Paged("abcdef", becomes(at_2="xabcdef"))
     with FaultServer(service) as server:
         found, report = await walked(server)
@@ -82,7 +82,7 @@ async def test_row_64_after_an_insert_at_the_head_nothing_comes_twice():
 
 
 @pytest.mark.real_time
-async def test_row_65_what_moves_up_after_a_delete_is_read_all_the_same():
+async def test_row_65_an_item_that_moves_up_after_a_delete_is_not_missed():
     service = Paged("abcdef", becomes(at_2="bcdef"))
     with FaultServer(service) as server:
         found, report = await walked(server)
@@ -91,7 +91,7 @@ async def test_row_65_what_moves_up_after_a_delete_is_read_all_the_same():
     assert (report.re_reads, report.suspected_gaps) == (1, 0)
 
 
-async def test_row_66_where_equal_keys_come_in_any_order_nothing_comes_twice_and_verify_finds_all():
+async def test_row_66_with_an_unstable_order_no_item_is_returned_twice_and_verify_finds_all():
     choices = random.Random(66)
     for _ in range(200):
         length, size = choices.randrange(13), choices.randrange(1, 5)
@@ -107,7 +107,7 @@ async def test_row_66_where_equal_keys_come_in_any_order_nothing_comes_twice_and
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("says", [{"pageCount": 10**9, "total": -1}, {"pageCount": None, "total": None}, {"total": 5}])
-async def test_row_67_a_service_that_repeats_its_last_page_for_ever_is_left(says: dict[str, Any]):
+async def test_row_67_a_walk_ends_if_the_service_repeats_its_last_page(says: dict[str, Any]):
     class Endless(Paged):
         def page(self, number: int) -> dict[str, Any]:
             return super().page(min(number, 3)) | {"pageNumber": number}
@@ -121,7 +121,7 @@ async def test_row_67_a_service_that_repeats_its_last_page_for_ever_is_left(says
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("says", [{"pageCount": 10**9, "total": -1}, {"pageCount": 10**9}, {"pageCount": None}])
-async def test_row_67_whatever_it_says_of_its_pages_the_walk_ends(says: dict[str, Any]):
+async def test_row_67_a_walk_ends_with_any_page_count_and_total(says: dict[str, Any]):
     service = Paged("abcde", **says)
     with FaultServer(service) as server:
         assert (await walked(server))[0] == "abcde"
@@ -131,7 +131,7 @@ async def test_row_67_whatever_it_says_of_its_pages_the_walk_ends(says: dict[str
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("hidden", ["c", "cd"])
-async def test_row_68_after_a_page_that_is_not_full_the_walk_goes_on_and_reports_it(hidden: str):
+async def test_row_68_after_a_page_that_is_not_full_a_walk_continues_and_reports_it(hidden: str):
     class Leaky(Paged):
         def page(self, number: int) -> dict[str, Any]:
             page = super().page(number)
@@ -147,7 +147,7 @@ async def test_row_68_after_a_page_that_is_not_full_the_walk_goes_on_and_reports
 
 
 @pytest.mark.real_time
-async def test_row_69_another_page_than_was_asked_for_is_refused_in_words():
+async def test_row_69_a_page_other_than_the_requested_one_is_refused_with_a_clear_message():
     with FaultServer(Paged("abcdef", pageNumber=1)) as server:
         async with client_to(server.url) as client:
             walk = aiter(client.appointments.list("u", page_size=SIZE))
@@ -160,7 +160,7 @@ async def test_row_69_another_page_than_was_asked_for_is_refused_in_words():
 
 
 @pytest.mark.real_time
-async def test_row_69_where_the_service_makes_smaller_pages_than_asked_for_no_row_is_missed():
+async def test_row_69_no_row_is_missed_if_pages_are_smaller_than_requested():
     service = Paged("abcdefg", becomes(at_3="abdefg"))
     with FaultServer(service) as server:
         async with client_to(server.url) as client:
@@ -181,7 +181,7 @@ FAULTS: dict[str, tuple[int, Behaviour]] = {
 @pytest.mark.real_time
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("concurrency", [1, 3])
-async def test_row_70_what_is_tried_again_by_itself_is_not_seen(fault: str, concurrency: int):
+async def test_row_70_a_retried_page_is_invisible_to_the_reader(fault: str, concurrency: int):
     logins, answer = FAULTS[fault]
     failed = list[int]()
 
@@ -226,7 +226,7 @@ class Broken(Paged):
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("concurrency", [1, 3])
-async def test_row_71_a_page_that_fails_for_good_costs_nothing_that_came_before_and_the_cursor_goes_on(
+async def test_row_71_an_error_keeps_the_items_before_it_and_its_cursor_continues(
     concurrency: int,
 ):
     service = Broken("abcdefgh")
@@ -242,7 +242,7 @@ async def test_row_71_a_page_that_fails_for_good_costs_nothing_that_came_before_
 
 
 @pytest.mark.real_time
-async def test_row_71_the_same_walk_goes_on_too():
+async def test_row_71_the_same_walk_can_continue_too():
     service = Broken("abcdefgh")
     with FaultServer(service) as server:
         async with client_to(server.url) as client:
@@ -303,7 +303,7 @@ class Stuck(Paged):
 
 @pytest.mark.real_time
 @every_way
-async def test_row_73_a_walk_that_was_cancelled_goes_on(cancel: Way, anyio_backend_name: str):
+async def test_row_73_a_cancelled_walk_can_continue(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     service = Stuck("abcdef")
     with FaultServer(service) as server:
@@ -324,7 +324,7 @@ async def test_row_73_a_walk_that_was_cancelled_goes_on(cancel: Way, anyio_backe
 
 @pytest.mark.real_time
 @every_way
-async def test_row_73_a_stream_that_was_cancelled_leaves_a_client_as_good_as_new(cancel: Way, anyio_backend_name: str):
+async def test_row_73_a_cancelled_stream_leaves_the_client_usable(cancel: Way, anyio_backend_name: str):
     skip_where_unknown(cancel, anyio_backend_name)
     service = Stuck("abcdef")
     with FaultServer(service) as server:
@@ -342,7 +342,7 @@ async def test_row_73_a_stream_that_was_cancelled_leaves_a_client_as_good_as_new
 
 
 @pytest.mark.real_time
-async def test_row_74_the_addresses_in_a_page_are_never_fetched():
+async def test_row_74_the_urls_in_a_page_are_never_requested():
     with FaultServer(answering(b"")) as evil:
         says = dict.fromkeys(("nextUri", "selfUri", "firstUri", "lastUri", "previousUri"), f"{evil.url}/x")
         with FaultServer(Paged("abcdef", **says)) as server:
@@ -354,7 +354,7 @@ async def test_row_74_the_addresses_in_a_page_are_never_fetched():
 
 
 @pytest.mark.real_time
-async def test_row_75_two_tasks_that_share_a_walk_are_told():
+async def test_row_75_two_tasks_that_share_a_walk_get_an_error():
     service = Stuck("abcdef")
     with FaultServer(service) as server:
         async with client_to(server.url) as client, anyio.create_task_group() as tasks:
@@ -369,7 +369,7 @@ async def test_row_75_two_tasks_that_share_a_walk_are_told():
 
 
 @pytest.mark.real_time
-async def test_row_75_and_so_are_two_that_take_turns():
+async def test_row_75_so_do_two_tasks_that_take_turns():
     with FaultServer(Paged("abcdef")) as server:
         async with client_to(server.url) as client, anyio.create_task_group() as tasks:
             walk = aiter(client.appointments.list("u", page_size=SIZE))
@@ -389,7 +389,7 @@ async def test_row_75_and_so_are_two_that_take_turns():
 
 
 @pytest.mark.real_time
-async def test_row_76_where_the_service_hung_up_while_the_reader_slept_the_next_page_comes():
+async def test_row_76_the_next_page_is_read_after_the_service_closed_the_idle_connection():
     class HangingUp(Paged):
         def __call__(self, conversation: Conversation) -> None:
             request = conversation.request()

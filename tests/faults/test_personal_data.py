@@ -47,7 +47,7 @@ def assert_impersonal(text: str) -> None:
 
 
 @pytest.mark.parametrize("status", [307, 400, 401, 403, 404, 409, 413, 429, 500, 503])
-async def test_row_108_no_id_is_in_the_text_of_an_error_or_a_record(status: int, caplog: pytest.LogCaptureFixture):
+async def test_row_108_no_id_shows_in_an_error_message_or_a_log_record(status: int, caplog: pytest.LogCaptureFixture):
     caplog.set_level(1)
     location = f"https://api.test/users/{UUID}"
     service = Service(lambda _: answer(CHATTY, status, Location=location))
@@ -82,7 +82,7 @@ async def test_row_108_no_id_is_in_the_text_of_an_error_or_a_record(status: int,
         b"<p>%s %s</p>" % (UUID.encode(), MAIL.encode()),
     ],
 )
-async def test_row_108_no_id_of_an_unreadable_answer_is_told(body: Any, caplog: pytest.LogCaptureFixture):
+async def test_row_108_no_id_of_an_invalid_response_shows(body: Any, caplog: pytest.LogCaptureFixture):
     caplog.set_level(1)
     content = {"content": body} if isinstance(body, bytes) else {"json": body}
     async with Service(lambda _: httpx.Response(200, **content)).client() as client:
@@ -98,7 +98,7 @@ async def test_row_108_no_id_of_an_unreadable_answer_is_told(body: Any, caplog: 
 
 
 @pytest.mark.parametrize("error", [httpx.ReadError("cut"), httpx.ConnectError("refused"), httpx.ReadTimeout("slow")])
-async def test_row_108_no_id_is_told_where_no_answer_comes(error: Exception, caplog: pytest.LogCaptureFixture):
+async def test_row_108_no_id_shows_if_there_is_no_response(error: Exception, caplog: pytest.LogCaptureFixture):
     caplog.set_level(1)
     async with Service([error]).client(retry=SOBER) as client:
         for use in (client.appointments.get(UUID), client.annotations.update(UUID, UUID, MAIL)):
@@ -109,7 +109,7 @@ async def test_row_108_no_id_is_told_where_no_answer_comes(error: Exception, cap
     assert_impersonal(ours(caplog))
 
 
-async def test_row_108_no_id_of_a_cancelled_write_is_told(caplog: pytest.LogCaptureFixture):
+async def test_row_108_no_id_of_a_cancelled_write_shows(caplog: pytest.LogCaptureFixture):
     caplog.set_level(1)
 
     async def never(_: httpx.Request) -> httpx.Response:
@@ -123,7 +123,7 @@ async def test_row_108_no_id_of_a_cancelled_write_is_told(caplog: pytest.LogCapt
     assert_impersonal(ours(caplog))
 
 
-async def test_row_108_no_id_is_in_what_the_login_host_says():
+async def test_row_108_no_id_of_the_token_endpoints_description_shows():
     refusal = {"error": "invalid_request", "error_description": f"client {UUID} of {MAIL} is unknown"}
     async with Service(lambda _: answer(refusal, 400)).client(credentials()) as client:
         with failing(AuthError) as caught:
@@ -132,7 +132,7 @@ async def test_row_108_no_id_is_in_what_the_login_host_says():
 
 
 @pytest.mark.real_time
-async def test_row_108_no_id_in_what_is_no_http_is_told():
+async def test_row_108_no_id_in_invalid_http_shows():
     with FaultServer(raw_answer(f"no user {UUID} <{MAIL}>\r\n\r\n".encode())) as server:
         async with client_to(server.url, retry=SOBER) as client:
             with failing(TransportError) as caught:

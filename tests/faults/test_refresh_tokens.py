@@ -43,7 +43,7 @@ pytestmark = pytest.mark.anyio
 # Refresh tokens
 
 
-async def test_row_48_an_answer_without_a_refresh_token_leaves_the_old_one_good():
+async def test_row_48_a_response_without_a_refresh_token_keeps_the_old_one():
     platform, store, told = Platform(life=LIFE, rotates=False), MemoryTokenStore(FIRST), list[str]()
 
     async def on_rotated(new: str) -> None:
@@ -83,7 +83,9 @@ async def test_row_49_many_calls_over_twenty_expiries_post_each_refresh_token_on
 
 @every_way
 @pytest.mark.parametrize("closes", [False, True], ids=["and calls again", "and closes"])
-async def test_row_50_a_renewal_outlives_all_who_wait_for_it(cancel: Way, anyio_backend_name: str, closes: bool):
+async def test_row_50_a_refresh_continues_after_all_waiting_calls_are_cancelled(
+    cancel: Way, anyio_backend_name: str, closes: bool
+):
     skip_where_unknown(cancel, anyio_backend_name)
     platform, store, told, cut = Platform(), MemoryTokenStore(FIRST), list[str](), list[bool]()
 
@@ -110,7 +112,7 @@ async def test_row_50_a_renewal_outlives_all_who_wait_for_it(cancel: Way, anyio_
 
 
 @pytest.mark.parametrize("mishap", [lost, lost_on_the_way, down, stall], ids=lambda mishap: mishap.__name__)
-async def test_row_51_what_got_lost_is_not_posted_again_while_the_access_token_is_good(
+async def test_row_51_a_refresh_token_is_not_posted_again_while_the_access_token_is_valid(
     mishap: Mishap, caplog: pytest.LogCaptureFixture
 ):
     platform = Platform(life=LIFE)
@@ -178,19 +180,21 @@ every_cut = pytest.mark.parametrize("kind", ["closed", "reset", "half an answer"
 
 @pytest.mark.real_time
 @every_cut
-async def test_row_51_a_refresh_token_whose_answer_was_cut_is_posted_once_more(kind: str):
+async def test_row_51_a_refresh_token_whose_response_was_cut_is_posted_once_more(kind: str):
     assert await posts_of(user(), kind) == 2
 
 
 @pytest.mark.real_time
 @every_cut
-async def test_row_62_a_code_whose_answer_was_cut_is_not_posted_again(kind: str):
+async def test_row_62_a_code_whose_response_was_cut_is_not_posted_again(kind: str):
     assert await posts_of(code(), kind) == 1
 
 
 @pytest.mark.real_time
 @each_of(user, code)
-async def test_row_51_what_never_left_is_not_used_up(grant: Callable[[], Any], monkeypatch: pytest.MonkeyPatch):
+async def test_row_51_a_grant_that_was_never_sent_is_not_used_up(
+    grant: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(tokens, "REFRESH_TIMEOUT", 0.3)
     with FaultServer(Conversation.pause) as server:  # shakes no hands
         async with client_to(f"https://localhost:{server.port}", auth=grant()) as client:
@@ -202,7 +206,7 @@ async def test_row_51_what_never_left_is_not_used_up(grant: Callable[[], Any], m
 
 
 @pytest.mark.parametrize("mishap", [lost, lost_on_the_way, down, stall], ids=lambda mishap: mishap.__name__)
-async def test_row_62_a_code_is_posted_once_and_not_after_any_time(mishap: Mishap):
+async def test_row_62_a_code_is_posted_once_only_however_much_time_passes(mishap: Mishap):
     platform = Platform(mishap)
     async with client_of(platform, code()) as client:
         for _ in range(5):
@@ -215,7 +219,7 @@ async def test_row_62_a_code_is_posted_once_and_not_after_any_time(mishap: Misha
 
 @pytest.mark.parametrize("how", ["raises", "hangs"])
 @pytest.mark.parametrize("what", ["on_rotated", "store"])
-async def test_row_52_who_fails_to_keep_a_refresh_token_is_logged_and_stops_nobody(
+async def test_row_52_a_store_or_callback_that_fails_is_logged_and_stops_no_call(
     how: str, what: str, caplog: pytest.LogCaptureFixture
 ):
     async def fail(*_: object) -> Any:

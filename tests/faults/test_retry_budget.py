@@ -57,7 +57,7 @@ async def several(client: CoachingClient, count: int, *, at_once: bool) -> None:
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
 @pytest.mark.parametrize("failure", [503, httpx.ConnectError("refused"), httpx.ReadError("cut")], ids=str)
-async def test_row_41_while_all_fails_retries_are_few_and_come_back_with_success(
+async def test_row_41_while_all_requests_fail_retries_are_few_and_they_return_with_success(
     failure: int | Exception, at_once: bool
 ):
     weather = Weather(failure)
@@ -78,7 +78,7 @@ async def test_row_41_while_all_fails_retries_are_few_and_come_back_with_success
         assert weather.sent == 4, "it has been refilled"
 
 
-async def test_row_41_what_ten_failures_took_a_hundred_successes_give_back():
+async def test_row_41_a_hundred_successes_refund_ten_failures():
     weather = Weather(503)
     async with service_of(weather, **NO_LIMIT) as (_, client, _waits):
         await several(client, 3, at_once=False)
@@ -94,7 +94,7 @@ async def test_row_41_what_ten_failures_took_a_hundred_successes_give_back():
         assert weather.sent == first
 
 
-async def test_row_41_waits_for_429_take_nothing_from_the_budget():
+async def test_row_41_waits_for_429s_take_nothing_from_the_budget():
     async with service_of([throttled("0")], **NO_LIMIT) as (service, client, _):
         await several(client, 100, at_once=False)
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 
-def test_every_row_of_the_matrix_has_a_test():
+def test_each_row_has_a_test():
     sources = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
 
     shown = {int(number) for number in re.findall(r"def (?:test_)?row_(\d+)_", sources)}

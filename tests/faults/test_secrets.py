@@ -176,7 +176,7 @@ def no_pickle_shows_a_secret(thing: object) -> None:
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("kind", ["own", "borrowed"])
-async def test_row_107_in_a_whole_life_no_secret_shows(
+async def test_row_107_no_secret_shows_from_the_first_call_to_the_last(
     kind: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     caplog.set_level(1)
@@ -244,7 +244,7 @@ async def test_row_107_in_a_whole_life_no_secret_shows(
     ],
     ids=["token", "credentials", "environment", "half an environment"],
 )
-def test_row_107_a_secret_that_was_given_wrongly_is_not_quoted(make: Callable[[], object]):
+def test_row_107_an_invalid_secret_is_not_quoted(make: Callable[[], object]):
     with failing(ValueError):
         make()
 
@@ -266,7 +266,7 @@ def test_row_107_a_password_in_a_url_is_not_quoted(where: dict[str, str]):
     no_pickle_shows_a_secret(caught.value)
 
 
-async def test_row_107_a_proxy_with_a_password_that_is_wrong_is_not_quoted(monkeypatch: pytest.MonkeyPatch):
+async def test_row_107_the_password_of_an_invalid_proxy_is_not_quoted(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HTTPS_PROXY", f"gopher://user:{SECRET}@proxy.test")
 
     with failing(ConfigurationError) as caught:
@@ -275,7 +275,7 @@ async def test_row_107_a_proxy_with_a_password_that_is_wrong_is_not_quoted(monke
     show_nothing(caught.value)
 
 
-async def test_row_107_a_token_that_no_header_can_carry_is_not_quoted():
+async def test_row_107_a_token_that_is_invalid_in_a_header_is_not_quoted():
     class Broken:
         async def token(self, rejected: str | None = None) -> str:
             return f"{TOKEN}\r\nX: y"
@@ -297,7 +297,7 @@ async def test_row_107_a_cookie_in_a_broken_header_line_is_not_quoted():
                 await client.appointments.get("1")
 
 
-async def test_row_107_a_login_host_that_repeats_what_it_was_sent_is_not_quoted():
+async def test_row_107_a_token_endpoint_that_echoes_the_credentials_is_not_quoted():
     def office(request: httpx.Request) -> httpx.Response:
         said = f"no client {request.headers['authorization']}"
         return answer({"error": "invalid_request", "error_description": said}, 400)

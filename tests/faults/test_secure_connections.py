@@ -95,13 +95,13 @@ async def ask(service: Service, **where: str) -> None:
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-async def test_row_109_a_base_url_that_is_none_or_misleads_is_refused(url: str):
+async def test_row_109_an_invalid_or_misleading_base_url_is_refused(url: str):
     with refused_without_a_word() as service:
         await ask(service, base_url=url)
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-async def test_row_109_a_login_url_that_is_none_or_misleads_is_refused(url: str):
+async def test_row_109_an_invalid_or_misleading_login_url_is_refused(url: str):
     with refused_without_a_word() as service:
         await ask(service, base_url=GOOD, login_url=url)
 
@@ -109,13 +109,13 @@ async def test_row_109_a_login_url_that_is_none_or_misleads_is_refused(url: str)
 @pytest.mark.parametrize(
     "region", ["mypurecloud.com@evil.test", "evil.test/x", "mypurecloud.com\\@evil.test", "eu west"]
 )
-async def test_row_109_a_region_that_misleads_is_refused(region: str):
+async def test_row_109_a_misleading_region_is_refused(region: str):
     with refused_without_a_word() as service:
         await ask(service, region=region)
 
 
 @pytest.mark.real_time
-async def test_row_109_who_stands_behind_the_at_sign_hears_nothing():
+async def test_row_109_the_host_behind_an_at_sign_gets_no_connection():
     with FaultServer(ok(APPOINTMENT)) as evil:
         for url in (f"https://api.mypurecloud.com@{HOST}:{evil.port}", f"http://localhost\\@{HOST}:{evil.port}"):
             with failing(ConfigurationError):
@@ -151,7 +151,7 @@ async def cookies_sent(client: CoachingClient, server: FaultServer) -> list[str 
 
 
 @pytest.mark.real_time
-async def test_row_110_a_cookie_is_never_returned():
+async def test_row_110_cookies_are_never_returned():
     with FaultServer(setting_cookies) as server:
         async with client_to(server.url, auth=credentials(), max_concurrency=1) as client:
             assert set(await cookies_sent(client, server)) == {None}
@@ -159,7 +159,7 @@ async def test_row_110_a_cookie_is_never_returned():
 
 
 @pytest.mark.real_time
-async def test_row_110_a_cookie_is_never_returned_by_a_borrowed_client_either():
+async def test_row_110_a_borrowed_client_returns_no_cookie_either():
     with FaultServer(setting_cookies) as server:
         async with a_client("borrowed", server, None, auth=credentials(), max_concurrency=1) as client:
             assert set(await cookies_sent(client, server)) == {None}
@@ -207,7 +207,7 @@ def can_be_had(authority: Authority, version: ssl.TLSVersion) -> bool:
     return ends[0].version() is not None
 
 
-def test_row_111_tls_1_2_is_asked_for_where_the_system_asks_for_less(system_minimum: Callable[[ssl.TLSVersion], None]):
+def test_row_111_tls_1_2_is_the_minimum_if_the_system_allows_less(system_minimum: Callable[[ssl.TLSVersion], None]):
     system_minimum(ssl.TLSVersion.MINIMUM_SUPPORTED)
     assert new_tls_context().minimum_version == ssl.TLSVersion.TLSv1_2
     system_minimum(ssl.TLSVersion.TLSv1_3)
@@ -216,7 +216,7 @@ def test_row_111_tls_1_2_is_asked_for_where_the_system_asks_for_less(system_mini
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1"])
-async def test_row_111_a_server_of_old_tls_is_refused(
+async def test_row_111_a_server_with_old_tls_is_refused(
     version: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -242,7 +242,7 @@ async def test_row_111_a_server_of_old_tls_is_refused(
 
 
 @pytest.mark.real_time
-async def test_row_111_a_borrowed_client_uses_the_tls_that_its_owner_allows():
+async def test_row_111_a_borrowed_client_uses_the_tls_versions_that_its_owner_allows():
     authority, old = Authority(), ssl.TLSVersion.TLSv1_1
     versions = (old, old) if can_be_had(authority, old) else (ssl.TLSVersion.MINIMUM_SUPPORTED, None)
     context = allow(authority.client(), *versions)
@@ -253,7 +253,7 @@ async def test_row_111_a_borrowed_client_uses_the_tls_that_its_owner_allows():
     assert context.minimum_version == minimum
 
 
-def test_row_111_nobody_can_switch_the_checking_of_certificates_off():
+def test_row_111_certificate_verification_cannot_be_disabled():
     taken = {*inspect.signature(CoachingClient).parameters, *inspect.signature(CoachingClient.with_options).parameters}
     assert not [each for each in taken if any(word in each for word in ("verify", "insecure", "ssl", "tls", "cert"))]
     with pytest.raises(TypeError, match="verify"):

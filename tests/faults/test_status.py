@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-async def test_row_34_a_read_is_repeated_after_a_failure_of_the_gateway(status: int):
+async def test_row_34_a_read_is_repeated_after_a_gateway_error(status: int):
     async with service_of([answer({}, status), answer(APPOINTMENT)]) as (service, client, waits):
         got = await GET(client)
 
@@ -38,7 +38,7 @@ async def test_row_34_a_read_is_repeated_after_a_failure_of_the_gateway(status: 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_row_35_a_write_that_was_stored_is_not_repeated_after_a_failure_of_the_gateway(method: str, status: int):
+async def test_row_35_a_stored_write_is_not_repeated_after_a_gateway_error(method: str, status: int):
     store = Store(lambda: answer({}, status), lambda: answer({"id": "2", "status": "Completed"}))
     async with service_of(store) as (service, client, waits):
         with failing(ServerError) as caught:
@@ -51,7 +51,7 @@ async def test_row_35_a_write_that_was_stored_is_not_repeated_after_a_failure_of
 
 
 @pytest.mark.parametrize("retry_after", ["0", "1"])
-async def test_row_36_a_503_that_invites_to_come_again_does_not_double_a_write(retry_after: str):
+async def test_row_36_a_503_with_retry_after_does_not_repeat_a_write(retry_after: str):
     store = Store(lambda: answer({}, 503, Retry_After=retry_after))
     async with service_of(store) as (_, client, waits):
         with failing(ServerError) as caught:
@@ -91,7 +91,7 @@ BODIES = {
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", [*range(400, 452), 501, 505])
-async def test_row_37_each_refusal_is_typed(status: int, body: str, method: str):
+async def test_row_37_each_error_status_raises_its_error_class(status: int, body: str, method: str):
     headers = {"inin-correlation-id": CORRELATION, "Set-Cookie": f"session={COOKIE}"}
 
     def refuse(_: httpx.Request) -> httpx.Response:
@@ -115,7 +115,7 @@ async def test_row_37_each_refusal_is_typed(status: int, body: str, method: str)
 
 
 @pytest.mark.parametrize("body", BODIES)
-async def test_row_37_without_the_header_the_correlation_id_is_that_of_the_body(body: str):
+async def test_row_37_without_the_header_the_correlation_id_comes_from_the_body(body: str):
     async with service_of(lambda _: httpx.Response(422, content=BODIES[body])) as (_, client, _waits):
         with failing(ResponseError) as caught:
             await GET(client)
@@ -159,7 +159,7 @@ async def test_row_38_a_redirect_to_another_origin_is_not_followed(status: int, 
 @pytest.mark.real_time
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize("status", REDIRECTS)
-async def test_row_39_a_redirect_to_itself_is_asked_once(status: int, method: str):
+async def test_row_39_a_redirect_to_itself_is_requested_once(status: int, method: str):
     def redirect(conversation: Conversation) -> None:
         while (request := conversation.request()) is not None:
             conversation.answer(b"", status, Location=request.target)
@@ -188,7 +188,7 @@ HOLLOW = {
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("kind", HOLLOW)
-async def test_row_40_where_a_model_is_due_a_hollow_success_is_an_error(kind: str):
+async def test_row_40_a_success_without_the_expected_model_is_an_error(kind: str):
     with FaultServer(then(*[HOLLOW[kind]] * 5)) as server:
         async with client_to(server.url) as client:
             with failing(DecodeError) as caught:
@@ -202,7 +202,7 @@ async def test_row_40_where_a_model_is_due_a_hollow_success_is_an_error(kind: st
 @pytest.mark.real_time
 @pytest.mark.parametrize("kind", HOLLOW)
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_row_40_after_a_write_it_says_that_it_was_done(method: str, kind: str):
+async def test_row_40_after_a_write_that_error_says_that_it_was_carried_out(method: str, kind: str):
     with FaultServer(then(*[HOLLOW[kind]] * 5)) as server:
         async with client_to(server.url) as client:
             with failing(OutcomeUnknown) as caught:
@@ -214,7 +214,7 @@ async def test_row_40_after_a_write_it_says_that_it_was_done(method: str, kind: 
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("kind", HOLLOW)
-async def test_row_40_to_a_delete_any_success_will_do(kind: str):
+async def test_row_40_any_success_completes_a_delete(kind: str):
     with FaultServer(then(*[HOLLOW[kind]] * 5)) as server:
         async with client_to(server.url) as client:
             assert (await client.appointments.delete("1")).id == "1"

@@ -30,7 +30,7 @@ LONGEST = RetryPolicy().max_retry_after
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_row_26_two_429s_are_waited_out_as_told_and_a_post_is_stored_once(method: str):
+async def test_row_26_a_call_waits_as_two_429s_say_and_a_post_is_stored_once(method: str):
     store = Store(lambda: throttled("3"), lambda: throttled("3"), lambda: answer(APPOINTMENT))
     async with service_of(store) as (service, client, waits):
         started = anyio.current_time()
@@ -44,7 +44,7 @@ async def test_row_26_two_429s_are_waited_out_as_told_and_a_post_is_stored_once(
     assert store.stored == (method == "POST")
 
 
-async def test_row_27_the_hint_of_another_header_is_not_read_and_the_wait_is_that_of_silence():
+async def test_row_27_other_rate_limit_headers_are_ignored():
     answers = [throttled(**{"inin-ratelimit-reset": "2"}), answer(APPOINTMENT)]
     async with service_of(answers) as (service, client, waits):
         started = anyio.current_time()
@@ -57,7 +57,7 @@ async def test_row_27_the_hint_of_another_header_is_not_read_and_the_wait_is_tha
 
 
 @pytest.mark.parametrize("method", CALLS)
-async def test_row_28_a_429_that_says_nothing_is_waited_out_for_three_seconds(method: str):
+async def test_row_28_a_429_without_retry_after_is_waited_for_three_seconds(method: str):
     good = {"id": "1", "status": "Completed"}
     async with service_of([throttled(), answer(good)]) as (service, client, _):
         started = anyio.current_time()
@@ -69,7 +69,7 @@ async def test_row_28_a_429_that_says_nothing_is_waited_out_for_three_seconds(me
 
 
 @pytest.mark.parametrize("method", CALLS)
-async def test_row_29_429_for_ever_is_given_up_after_six_sends(method: str):
+async def test_row_29_repeated_429s_are_an_error_after_six_requests(method: str):
     async with service_of([throttled("1")]) as (service, client, waits):
         started = anyio.current_time()
 
@@ -84,7 +84,7 @@ async def test_row_29_429_for_ever_is_given_up_after_six_sends(method: str):
 
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize("timeout", [60.0, 1e6])
-async def test_row_30_a_wait_of_a_day_is_not_begun(method: str, timeout: float):
+async def test_row_30_a_wait_of_a_day_does_not_start(method: str, timeout: float):
     async with service_of([throttled("86400")], timeout=timeout) as (service, client, waits):
         started = anyio.current_time()
 
@@ -139,9 +139,7 @@ NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
         pytest.param("Mon, 23 Nov 99999999999 12:00:07 GMT", NOON, SILENT, id="a year beyond all"),
     ],
 )
-async def test_row_31_a_retry_after_is_understood_or_taken_for_silence(
-    value: str, date: str | None, waited: float | None
-):
+async def test_row_31_a_retry_after_is_parsed_or_ignored(value: str, date: str | None, waited: float | None):
     headers = [(b"Retry-After", value.encode()), *([] if date is None else [(b"Date", date.encode())])]
     answers = [httpx.Response(429, headers=headers), answer(APPOINTMENT)]
     async with service_of(answers, timeout=1000.0) as (service, client, waits):
@@ -160,7 +158,7 @@ async def test_row_31_a_retry_after_is_understood_or_taken_for_silence(
     assert len(service.requests) == (1 if waited is None else 2)
 
 
-async def test_row_31_a_date_is_measured_by_the_date_of_the_answer_whatever_our_clock_says():
+async def test_row_31_a_date_is_compared_with_the_date_of_the_response_and_not_with_the_local_clock():
     server = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     dates = {"Retry_After": format_datetime(server + timedelta(seconds=9), usegmt=True)}
     dates["Date"] = format_datetime(server, usegmt=True)
@@ -198,7 +196,7 @@ policies = st.builds(
 @given(value=st.none() | texts, date=st.none() | texts, policy=policies, fault=st.sampled_from(Fault))
 @example(value="9" * 400, date=None, policy=RetryPolicy(max_retry_after=float("inf")), fault=Fault.THROTTLED)
 @example(value="0\x1f", date=None, policy=RetryPolicy(), fault=Fault.THROTTLED)
-def test_row_31_whatever_the_headers_say_a_wait_is_within_bounds_or_not_begun(
+def test_row_31_with_any_headers_a_wait_is_within_bounds_or_does_not_start(
     value: str | None, date: str | None, policy: RetryPolicy, fault: Fault
 ):
     seconds = parse_retry_after(value, date)
@@ -218,7 +216,7 @@ def test_row_31_whatever_the_headers_say_a_wait_is_within_bounds_or_not_begun(
 )
 @example(value=b"0\x1f", date=None, status=429)
 @example(value=b"\x1c7", date=None, status=503)
-async def test_row_31_whatever_bytes_the_headers_have_the_call_waits_within_bounds_or_fails_at_once(
+async def test_row_31_with_any_header_bytes_a_call_waits_within_bounds_or_fails_at_once(
     value: bytes, date: bytes | None, status: int
 ):
     headers = [(b"Retry-After", value), *([] if date is None else [(b"Date", date)])]
@@ -247,7 +245,7 @@ async def test_row_31_whatever_bytes_the_headers_have_the_call_waits_within_boun
 @pytest.mark.real_time
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("value", ["0\x1f", "0\x1c", "\x1e0", "0\x85", "0\xa0"], ids=ascii)
-async def test_row_31_odd_bytes_beside_the_digits_come_through_the_wire_and_do_no_harm(value: str, status: int):
+async def test_row_31_control_characters_beside_the_digits_do_no_harm(value: str, status: int):
     throttle, good = answering({}, status, Retry_After=value), answering(APPOINTMENT)
     with FaultServer(then(throttle, good)) as server:
         retry = RetryPolicy(max_backoff=0.01, max_retry_after=1.0)  # silence would be three seconds: not waited for
@@ -256,7 +254,7 @@ async def test_row_31_odd_bytes_beside_the_digits_come_through_the_wire_and_do_n
                 await GET(client)
 
 
-async def test_row_33_a_count_at_its_limit_is_no_pause():
+async def test_row_33_a_request_count_at_its_limit_causes_no_wait():
     full = {"inin-ratelimit-count": "300", "inin-ratelimit-allowed": "300", "inin-ratelimit-reset": "10"}
     async with service_of(lambda _: answer(APPOINTMENT, 200, **full)) as (service, client, waits):
         started = anyio.current_time()
@@ -269,7 +267,7 @@ async def test_row_33_a_count_at_its_limit_is_no_pause():
     assert waits == []
 
 
-async def test_row_32_one_429_holds_all_who_wait_and_then_one_goes_before_the_others():
+async def test_row_32_a_429_delays_all_waiting_requests_and_then_one_goes_before_the_others():
     sent: list[float] = []
 
     async def serve(_: httpx.Request) -> httpx.Response:

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("borrowed", [False, True], ids=["own", "borrowed, follows by default"])
 @pytest.mark.parametrize("status", [302, 307, 308])
 @every_grant
-async def test_row_53_a_login_host_that_sends_elsewhere_is_not_followed(
+async def test_row_53_a_redirect_of_the_token_endpoint_is_not_followed(
     grant: Callable[[], Any], status: int, borrowed: bool
 ):
     lure = answering({"access_token": "a-foreign-token", "token_type": "bearer"})
@@ -85,7 +85,9 @@ NO_TOKENS = [
 
 @pytest.mark.parametrize("body", NO_TOKENS)
 @every_grant
-async def test_row_54_an_answer_that_is_no_token_is_refused_unseen(grant: Callable[[], Any], body: str):
+async def test_row_54_a_response_without_a_valid_token_is_an_error_that_does_not_quote_it(
+    grant: Callable[[], Any], body: str
+):
     service = Service([httpx.Response(200, content=body.encode())])
     async with service.client(grant()) as client:
         with failing(AuthError, "no token") as caught:
@@ -97,7 +99,7 @@ async def test_row_54_an_answer_that_is_no_token_is_refused_unseen(grant: Callab
 
 
 @every_renewable
-async def test_row_54_a_life_that_is_not_told_is_an_hour(grant: Callable[[], Any]):
+async def test_row_54_a_token_without_expires_in_is_valid_for_an_hour(grant: Callable[[], Any]):
     platform = Platform(life=3600.0)
     platform.is_silent_about_life = True
     async with client_of(platform, grant()) as client:
@@ -116,7 +118,7 @@ UNSENDABLE = [f"{CANARY}\r\nX: y", f"{CANARY} x", f"{CANARY}é", f"{CANARY}\x00"
 
 @pytest.mark.parametrize("text", UNSENDABLE)
 @every_grant
-async def test_row_55_a_token_that_no_header_can_carry_is_not_sent(grant: Callable[[], Any], text: str):
+async def test_row_55_a_token_that_is_invalid_in_a_header_is_not_sent(grant: Callable[[], Any], text: str):
     service = Service([answer({"access_token": text, "token_type": "bearer"})])
     async with service.client(grant()) as client:
         with failing(AuthError, "not sendable"):
@@ -127,7 +129,7 @@ async def test_row_55_a_token_that_no_header_can_carry_is_not_sent(grant: Callab
 
 
 @pytest.mark.parametrize("text", UNSENDABLE)
-async def test_row_55_nor_is_one_that_the_user_gives(text: str):
+async def test_row_55_nor_is_such_a_token_of_a_custom_token_source(text: str):
     class Careless:
         async def token(self, rejected: str | None = None) -> str:
             return text
@@ -171,7 +173,7 @@ async def throttled_in_its_own_way(_: Work) -> httpx.Response:
     "mishap, seconds", [(throttled, 7), (throttled_in_its_own_way, 3), (down, 0)], ids=["429", "400", "503"]
 )
 @every_renewable
-async def test_row_57_a_login_host_in_trouble_is_asked_again(grant: Callable[[], Any], mishap: Mishap, seconds: float):
+async def test_row_57_a_token_request_that_fails_is_retried(grant: Callable[[], Any], mishap: Mishap, seconds: float):
     platform = Platform(mishap, mishap, seconds=0)
     async with client_of(platform, grant()) as client:
         started = anyio.current_time()
@@ -188,9 +190,7 @@ async def test_row_57_a_login_host_in_trouble_is_asked_again(grant: Callable[[],
 
 @pytest.mark.parametrize("mishap", [throttled, throttled_in_its_own_way, down, outage, drip, stall])
 @every_renewable
-async def test_row_57_while_it_is_in_trouble_calls_go_on_with_the_token_that_is_good(
-    grant: Callable[[], Any], mishap: Mishap
-):
+async def test_row_57_while_token_requests_fail_calls_use_the_valid_token(grant: Callable[[], Any], mishap: Mishap):
     platform, took = Platform(), list[float]()
     async with client_of(platform, grant()) as client:
         await get(client)
@@ -212,7 +212,7 @@ async def test_row_57_while_it_is_in_trouble_calls_go_on_with_the_token_that_is_
 
 
 @every_grant
-async def test_row_58_a_client_that_is_unknown_is_told_once(grant: Callable[[], Any]):
+async def test_row_58_an_unknown_client_makes_one_token_request(grant: Callable[[], Any]):
     platform = Platform(refuse("invalid_client"))
     async with client_of(platform, grant()) as client:
         for _ in range(10):
@@ -245,7 +245,7 @@ async def test_row_60_id_and_secret_are_form_encoded_and_then_basic(secret: str,
     assert call.headers["Authorization"] == "Bearer t"
 
 
-def test_row_61_verifier_and_state_come_from_secrets_whatever_the_seed(monkeypatch: pytest.MonkeyPatch):
+def test_row_61_verifier_and_state_come_from_the_secrets_module_with_any_seed(monkeypatch: pytest.MonkeyPatch):
     drawn, draw = list[int](), __import__("secrets").token_urlsafe
     monkeypatch.setattr("secrets.token_urlsafe", lambda size=None: drawn.append(size or 0) or draw(size))
     made = list[AuthorizationRequest]()

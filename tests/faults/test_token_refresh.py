@@ -43,7 +43,7 @@ async def create(client: CoachingClient) -> None:
 
 @pytest.mark.parametrize("call", [get, create], ids=["GET", "POST"])
 @every_renewable
-async def test_row_42_a_token_that_is_good_no_more_is_replaced_and_the_call_repeated(
+async def test_row_42_a_rejected_token_is_replaced_and_the_call_repeated(
     grant: Callable[[], Any], call: Callable[[CoachingClient], Awaitable[None]]
 ):
     platform = Platform()
@@ -60,7 +60,7 @@ async def test_row_42_a_token_that_is_good_no_more_is_replaced_and_the_call_repe
 
 @pytest.mark.parametrize("call", [get, create], ids=["GET", "POST"])
 @every_renewable
-async def test_row_43_401_for_ever_is_given_up_after_one_new_token(
+async def test_row_43_repeated_401s_are_an_error_after_one_new_token(
     grant: Callable[[], Any], call: Callable[[CoachingClient], Awaitable[None]]
 ):
     platform = Platform(life=LIFE)
@@ -92,12 +92,12 @@ async def hundred_401s(grant: Any, spread: float) -> None:
 
 
 @every_renewable
-async def test_row_44_a_hundred_401s_at_once_take_one_new_token(grant: Callable[[], Any]):
+async def test_row_44_a_hundred_simultaneous_401s_request_one_new_token(grant: Callable[[], Any]):
     await hundred_401s(grant(), spread=0)
 
 
 @every_renewable
-async def test_row_45_late_401s_of_the_old_token_take_no_other(grant: Callable[[], Any]):
+async def test_row_45_late_401s_of_the_old_token_request_no_other_token(grant: Callable[[], Any]):
     await hundred_401s(grant(), spread=1)
 
 
@@ -108,7 +108,7 @@ async def test_row_45_late_401s_of_the_old_token_take_no_other(grant: Callable[[
     "error, status", [("invalid_client", 400), ("invalid_grant", 400), ("unauthorized_client", 400), ("odd", 401)]
 )
 @every_grant
-async def test_row_46_a_refusal_is_told_to_all_who_wait_and_to_all_who_come_later(
+async def test_row_46_all_waiting_and_all_later_calls_raise_the_refusal_of_the_token_endpoint(
     grant: Callable[[], Any], error: str, status: int
 ):
     platform = Platform(refuse(error, status))
@@ -130,7 +130,7 @@ async def test_row_46_a_refusal_is_told_to_all_who_wait_and_to_all_who_come_late
 
 @pytest.mark.parametrize("mishap", [down, outage], ids=["503", "no connection"])
 @every_renewable
-async def test_row_47_after_a_failure_nobody_asks_again_for_a_second_then_two_and_so_on(
+async def test_row_47_after_failures_the_next_token_request_waits_a_second_then_two_and_so_on(
     grant: Callable[[], Any], mishap: Mishap
 ):
     platform = Platform(*[mishap] * 100, seconds=0)
@@ -148,7 +148,7 @@ async def test_row_47_after_a_failure_nobody_asks_again_for_a_second_then_two_an
 
 
 @every_renewable
-async def test_row_47_a_success_makes_the_first_wait_short_again(grant: Callable[[], Any]):
+async def test_row_47_a_success_resets_the_wait(grant: Callable[[], Any]):
     platform = Platform(*[outage] * 3, life=LIFE, seconds=0)
     async with client_of(platform, grant(), retry=ONCE) as client:
         for seconds in (1, 2, 4):
@@ -167,7 +167,7 @@ async def test_row_47_a_success_makes_the_first_wait_short_again(grant: Callable
 
 @pytest.mark.parametrize("days", [-1, 1])
 @every_renewable
-async def test_row_56_a_clock_that_is_set_changes_nothing(
+async def test_row_56_setting_the_system_clock_changes_nothing(
     grant: Callable[[], Any], days: int, monkeypatch: pytest.MonkeyPatch
 ):
     platform, right = Platform(life=3.0, seconds=0), time.time
@@ -185,9 +185,7 @@ async def test_row_56_a_clock_that_is_set_changes_nothing(
 
 
 @pytest.mark.parametrize("has_begun", [False, True])
-async def test_row_63_a_renewal_that_was_cancelled_from_outside_is_begun_again(
-    has_begun: bool, anyio_backend_name: str
-):
+async def test_row_63_a_refresh_that_was_cancelled_from_outside_starts_again(has_begun: bool, anyio_backend_name: str):
     if anyio_backend_name == "trio":
         pytest.skip("nobody can reach trio's system tasks")
     platform, before = Platform(), asyncio.all_tasks()

@@ -101,7 +101,7 @@ def test_the_last_behaviour_is_for_all_later_connections():
     assert seen == [b"first", b"later", b"later"]
 
 
-def test_an_answer_has_the_status_and_the_headers_it_was_given():
+def test_a_response_has_the_given_status_and_headers():
     with FaultServer(then(answering({"x": None}, 429, retry_after="3"))) as server, http_to(server.port) as connection:
         connection.request("GET", "/")
         answer = connection.getresponse()
@@ -109,7 +109,7 @@ def test_an_answer_has_the_status_and_the_headers_it_was_given():
         assert json.loads(answer.read()) == {"x": None}
 
 
-def test_an_answer_may_lie_about_its_length():
+def test_a_response_may_have_a_wrong_content_length():
     liar = then(answering(b"123", content_length="5"))
     with FaultServer(liar) as server, http_to(server.port) as peer, pytest.raises(http.client.IncompleteRead):
         get(peer)
@@ -123,7 +123,7 @@ def test_steps_follow_one_another_and_then_the_connection_is_closed():
     assert (data.count(b"HTTP/1.1 200 OK"), end) == (2, "FIN")
 
 
-def test_a_request_cut_short_is_none_and_can_be_read():
+def test_a_partial_request_is_none_and_can_be_read():
     seen: list[Any] = []
 
     def behave(conversation: Conversation) -> None:
@@ -138,7 +138,7 @@ def test_a_request_cut_short_is_none_and_can_be_read():
     assert server.requests == []
 
 
-def test_reading_takes_exactly_what_was_asked_for():
+def test_read_returns_exactly_the_requested_bytes():
     def behave(conversation: Conversation) -> None:
         conversation.send(b"<%b>" % conversation.read(3))
         conversation.send(b"<%b>" % conversation.read(9))
@@ -149,13 +149,13 @@ def test_reading_takes_exactly_what_was_asked_for():
         assert all_of(peer) == (b"<123><45>", "FIN")
 
 
-def test_closing_is_a_fin_even_if_nothing_was_read():
+def test_close_sends_a_fin_even_if_nothing_was_read():
     with FaultServer(Conversation.close) as server, connect(server.port) as peer:
         peer.sendall(UP)
         assert all_of(peer) == (b"", "FIN")
 
 
-def test_resetting_is_an_rst_after_all_that_was_sent():
+def test_reset_sends_an_rst_after_all_sent_data():
     def behave(conversation: Conversation) -> None:
         conversation.send(DOWN)
         conversation.reset()
@@ -185,7 +185,7 @@ def test_leaving_the_server_ends_all_conversations():
         assert not [each for each in threading.enumerate() if each.name.startswith("FaultServer")]
 
 
-def test_what_a_behaviour_raises_comes_out():
+def test_an_exception_of_a_behaviour_is_raised():
     def behave(_: Conversation) -> None:
         raise LookupError("mine")
 
@@ -193,7 +193,7 @@ def test_what_a_behaviour_raises_comes_out():
         assert all_of(peer) == (b"", "FIN")
 
 
-def test_a_peer_that_is_gone_is_no_failure():
+def test_a_peer_that_has_closed_is_no_failure():
     def behave(conversation: Conversation) -> None:
         while True:
             conversation.send(DOWN)
@@ -203,7 +203,7 @@ def test_a_peer_that_is_gone_is_no_failure():
         server.wait_until(lambda: server.accepted == 1 and server.open == 0)
 
 
-def test_waiting_in_vain_is_an_assertion():
+def test_wait_until_raises_an_assertion_error_after_its_time():
     with pytest.raises(AssertionError, match=r"within 0\.01 s"):
         wait_until(lambda: False, 0.01)
 
@@ -250,7 +250,7 @@ def through(behaviour: Behaviour, fault: Fault | None) -> Iterator[tuple[socket.
         yield peer, proxy, server
 
 
-def test_without_a_fault_all_goes_through_both_ways():
+def test_without_a_fault_all_data_passes_in_both_directions():
     far = Far()
     with through(far.read_then_send, None) as (peer, proxy, server):
         peer.sendall(UP)
@@ -286,7 +286,7 @@ def test_on_the_way_down_a_connection_breaks_at_the_byte(kind: Any, end: str, at
 
 
 @pytest.mark.parametrize("kind, end", [("cut", "FIN"), ("reset", "RST")])
-def test_at_byte_0_it_breaks_when_the_first_one_comes(kind: Any, end: str):
+def test_a_fault_at_byte_0_happens_when_the_first_byte_arrives(kind: Any, end: str):
     with through(ok(b"never seen"), Fault(kind, "down")) as (peer, _, server):
         assert nothing_comes(peer)
         peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -295,7 +295,7 @@ def test_at_byte_0_it_breaks_when_the_first_one_comes(kind: Any, end: str):
     assert len(server.requests) == 1
 
 
-def test_the_byte_is_counted_across_chunks():
+def test_bytes_are_counted_across_chunks():
     far = Far()
     with through(far.read, Fault("cut", "up", 5)) as (peer, _, _):
         for each in b"12345678":
@@ -338,7 +338,7 @@ def test_on_the_way_down_a_pause_is_at_the_byte(at: int):
         assert all_of(peer) == (DOWN[at:], "FIN")
 
 
-def test_a_pause_in_one_direction_leaves_the_other_alone():
+def test_a_pause_in_one_direction_does_not_affect_the_other():
     def behave(conversation: Conversation) -> None:
         conversation.read(3)
         conversation.send(b"down")
@@ -350,7 +350,7 @@ def test_a_pause_in_one_direction_leaves_the_other_alone():
         assert receive(peer, 4) == b"down"
 
 
-def test_a_delay_is_once_and_loses_nothing():
+def test_a_delay_happens_once_and_loses_nothing():
     began = time.monotonic()
     with through(send_down, Fault("delay", "down", 7, 0.05)) as (peer, _, _):
         assert receive(peer, 7) == DOWN[:7]
@@ -359,7 +359,7 @@ def test_a_delay_is_once_and_loses_nothing():
     assert time.monotonic() - began >= 0.05
 
 
-def test_a_black_hole_swallows_the_rest_and_the_end():
+def test_a_blackhole_drops_the_rest_and_the_fin():
     with through(send_down, Fault("blackhole", "down", 7)) as (peer, _, server):
         assert receive(peer, 7) == DOWN[:7]
         assert nothing_comes(peer)
@@ -367,7 +367,7 @@ def test_a_black_hole_swallows_the_rest_and_the_end():
         server.wait_until(lambda: server.open == 0)
 
 
-def test_the_plan_is_asked_for_each_connection():
+def test_the_plan_is_called_for_each_connection():
     asked = list[int]()
 
     def plan(number: int) -> Fault | None:
@@ -426,7 +426,7 @@ def test_the_authority_can_be_a_file(tmp_path: Path):
         (lambda _: Authority().server(), "unable to get local issuer certificate"),
     ],
 )
-def test_a_wrong_certificate_is_refused_quietly(server_of: Any, complaint: str):
+def test_the_server_ignores_a_client_that_refuses_its_certificate(server_of: Any, complaint: str):
     authority = Authority()
     with FaultServer(ok(), tls=server_of(authority)) as server, http_to(server.port, authority.client()) as connection:
         with pytest.raises(ssl.SSLCertVerificationError, match=complaint):
@@ -434,7 +434,7 @@ def test_a_wrong_certificate_is_refused_quietly(server_of: Any, complaint: str):
         server.wait_until(lambda: server.accepted == 1 and server.open == 0)
 
 
-def test_a_peer_that_never_shakes_hands_does_not_outlive_the_server():
+def test_a_peer_without_a_handshake_does_not_outlive_the_server():
     with contextlib.ExitStack() as peers, FaultServer(ok(), tls=Authority().server()) as server:
         peers.enter_context(connect(server.port))  # closed after the server
         server.wait_until(lambda: server.open == 1)
@@ -463,7 +463,7 @@ async def test_httpx_leaves_nothing_behind():
 
 @pytest.mark.anyio
 @pytest.mark.real_time
-async def test_a_task_that_lives_is_counted():
+async def test_tasks_now_counts_a_running_task():
     before = tasks_now()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.sleep_forever)

@@ -51,7 +51,9 @@ pytest_add_cli_args = ["--timeout=10"] # some mutants hang
 pytest_add_cli_args_test_selection = {tests}
 """
 
-EXPLAINED = re.compile(r"^\| `(?P<module>[\w/]+)` \| `(?P<before>.+)` \| `(?P<after>.+)` \| (?P<why>.+) \|$", re.MULTILINE)
+EXPLAINED = re.compile(
+    r"^\| `(?P<module>[\w/]+)` \| `(?P<before>.+)` \| `(?P<after>.+)` \| (?P<why>.+) \|$", re.MULTILINE
+)
 RESULT = re.compile(r"^\s+(?P<name>\S+): (?P<status>.+)$", re.MULTILINE)
 
 KILLED = {"killed", "timeout"}
@@ -87,7 +89,9 @@ def survivors_of(module: str) -> dict[tuple[str, str, str], str]:
         }
         survived = {name: status for name, status in results.items() if status not in KILLED}
         timeouts = list(results.values()).count("timeout")
-        report(f"{module}: {len(results)} mutants, {len(results) - len(survived)} killed, {timeouts} of them by a timeout")
+        report(
+            f"{module}: {len(results)} mutants, {len(results) - len(survived)} killed, {timeouts} of them by a timeout"
+        )
         if not results:
             sys.exit(1)
         return {

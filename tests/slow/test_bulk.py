@@ -11,14 +11,14 @@ from tests.support.bulk import bytes_an_item, make_client, nothing
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(300)]
 
 
-async def test_memory_from_a_thousand_to_a_hundred_thousand_items(show: Callable[[str], None]):
+async def test_a_bulk_of_a_hundred_thousand_items_takes_little_memory_for_each(show: Callable[[str], None]):
     each = await bytes_an_item(1_000, 100_000)
 
     show(f"{each:.0f} bytes an item")
     assert each < 150
 
 
-async def test_a_stream_holds_no_more_at_the_end_of_a_hundred_thousand_items(show: Callable[[str], None]):
+async def test_the_memory_of_a_stream_does_not_grow_with_its_items(show: Callable[[str], None]):
     peaks: list[int] = []
     for count in (1_000, 100_000):
         gc.collect()

@@ -51,7 +51,7 @@ def change(sandbox: Sandbox, chance: random.Random, lasting: set[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
-def test_however_often_an_export_is_killed_it_loses_and_doubles_nothing(
+def test_an_export_that_is_killed_often_loses_and_repeats_nothing(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, show: Callable[[str], None]
 ):
     chance, figures, started = random.Random(f"{SEED} {kind}"), Figures(), time.monotonic()

@@ -199,7 +199,7 @@ def examples() -> Mapping[str, Any]:
     return {file.stem: json.loads(file.read_text()) for file in (DATA / "examples").glob("*.json")}
 
 
-async def test_an_answer_gives_a_whole_model_or_an_error_of_ours(show: Callable[[str], None]):
+async def test_a_response_gives_a_complete_model_or_a_coaching_error(show: Callable[[str], None]):
     bodies, came = examples(), Counter[str]()
     errors = [name for name in bodies if name.startswith("error")]
     asked = [row for row in ROWS.values() if row.answer]
@@ -265,7 +265,7 @@ def text(choices: random.Random) -> str:
             return "".join(characters)
 
 
-def test_a_retry_after_is_seconds_or_nothing_whatever_it_says(show: Callable[[str], None]):
+def test_any_retry_after_is_seconds_or_none(show: Callable[[str], None]):
     came = Counter[str]()
     for choices in cases("headers"):
         value, date_ = text(choices), choices.choice([None, "Mon, 23 Nov 2026 12:00:00 GMT", text(choices)])
@@ -280,7 +280,7 @@ SECRET = "c4n4ry-secret"
 TOKEN = "c4n4ry-token"
 
 
-async def test_an_answer_to_the_request_for_a_token_gives_a_token_or_an_error_without_it(show: Callable[[str], None]):
+async def test_a_token_response_gives_a_token_or_an_error_that_does_not_show_it(show: Callable[[str], None]):
     bodies, came = examples(), Counter[str]()
     granted = {"access_token": TOKEN, "token_type": "bearer", "expires_in": 86_399}
     documents = [granted, granted, bodies["token"] | granted, bodies["oauth_error_400"]]

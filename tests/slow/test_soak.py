@@ -217,7 +217,7 @@ def tracing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     tracemalloc.stop()
 
 
-async def test_nothing_grows(
+async def test_descriptors_tasks_threads_and_memory_do_not_grow(
     anyio_backend_name: str, url: str, tracing: None, monkeypatch: pytest.MonkeyPatch, show: Callable[[str], None]
 ):
     choices, met, samples = random.Random(SEED), Counter[str](), list[Sample]()

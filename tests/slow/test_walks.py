@@ -133,7 +133,7 @@ async def walk(mode: Mode, kind: SelectChanges, choices: random.Random, figures:
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_nothing_is_doubled_and_nothing_missed_that_could_be_seen(name: str, show: Callable[[str], None]):
+def test_no_item_is_returned_twice_and_no_noticeable_change_causes_a_miss(name: str, show: Callable[[str], None]):
     mode, choices = MODES[name], random.Random(f"{SEED} {name}")
     kinds = mode.seen | ANY
     figures = {kind: Figures() for kind in kinds}
