@@ -26,7 +26,7 @@ from tests.support.doubles import answer
 
 pytestmark = pytest.mark.anyio
 
-EXHAUSTED = "^the sign-in is used up, or its last renewal tokens lost: let the user sign in again$"
+EXHAUSTED = "^the sign-in is used up, or its last renewal got lost: let the user sign in again$"
 
 
 # Exact times
@@ -148,7 +148,7 @@ async def test_an_exhausted_sign_in_raises_until_another_process_stores_a_refres
     platform = Platform(lost_on_the_way, lost_on_the_way)
     async with client_of(platform, refresh(store=store)) as client:
         for _ in range(2):
-            with failing(AuthError, "the login host's answer tokens lost"):
+            with failing(AuthError, "the login host's answer got lost"):
                 await get(client)
             await anyio.sleep(30)
         for _ in range(3):
