@@ -34,7 +34,7 @@ async def ended(use: Use, client: CoachingClient, told: list[BaseException]) -> 
 
 
 class Stopping:
-    """Answers the first request of each connection, when all have come, and then no more: some are idle, some wait."""
+    """Responds to the first request of each connection once all have arrived, and to no other. Some connections stay idle."""
 
     IDLE = 5
 
@@ -51,7 +51,7 @@ class Stopping:
             conversation.pause()
 
     async def calls(self, client: CoachingClient, use: Use, tasks: Any, told: list[BaseException]) -> None:
-        """Have so many in flight, and connections besides that are idle."""
+        """Start `IN_FLIGHT` calls that get no response, beside `IDLE` idle connections."""
         async with anyio.create_task_group() as first:
             for _ in range(self.accepted):
                 first.start_soon(write, client)

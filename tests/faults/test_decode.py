@@ -1,4 +1,4 @@
-"""Rows 83 to 92: whatever a body is, it is what the API promises or an error that says so, and small in memory."""
+"""Rows 83 to 92: any response body gives a valid model or a clear error, in little memory."""
 
 import gzip
 import json
@@ -38,7 +38,7 @@ def create(client: CoachingClient) -> Awaitable[Any]:
 
 @asynccontextmanager
 async def told(content: bytes, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
-    """A client of a service in memory that answers everything with this body."""
+    """Yield a client of a service in memory whose responses all have this body."""
     named = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
     service = Service(lambda _: httpx.Response(200, headers=named, content=content))
     async with service.client(Source()) as client:
@@ -47,7 +47,7 @@ async def told(content: bytes, **headers: str) -> AsyncIterator[tuple[CoachingCl
 
 
 async def refuses(content: bytes, place: str = "", ask: Ask = get, **headers: str) -> DecodeError:
-    """Asked for, the body is refused, at once and in words that have the place; after a write it is told as done."""
+    """Assert that a body is refused at once with an error that names the path; after a write, that the write was carried out."""
     async with told(content, **headers) as (client, service):
         with failing(DecodeError) as caught:
             await ask(client)
@@ -67,7 +67,7 @@ def body(**fields: Any) -> bytes:
     return json.dumps(APPOINTMENT | fields).encode()
 
 
-# Rows 83 to 90: what it says
+# Rows 83 to 90: the content
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ async def test_row_89_an_unknown_status_is_kept_verbatim(unknown: str):
 DEEP = 200_000
 
 
-@pytest.mark.real_time  # which long bodies need, because they are read in a thread
+@pytest.mark.real_time  # because a thread parses large bodies
 @pytest.mark.parametrize("where", ["alone", "in a field", "in a field that nobody knows"])
 @pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")], ids=["lists", "objects"])
 async def test_row_90_nested_too_deep_is_refused(opening: str, closing: str, where: str):
@@ -252,13 +252,13 @@ async def test_row_90_of_a_repeated_name_the_last_value_counts(content: str):
     assert to_dict(got) == {name: value for name, value in json.loads(content).items() if name != "news"}
 
 
-# Rows 91 and 92: how much it is
+# Rows 91 and 92: the size
 
 
 class Flow(httpx.AsyncByteStream):
-    """A body in pieces, that tells how much of it has been taken, and whether it was closed.
+    """A body in pieces, that records how much of it was read and whether it was closed.
 
-    Like one from a network it lets others run before each piece, unless it is `eager`.
+    Like a body from the network it lets other tasks run before each piece, unless it is `eager`.
     """
 
     def __init__(self, *pieces: bytes | Iterator[bytes], eager: bool = False) -> None:
@@ -283,7 +283,7 @@ class Flow(httpx.AsyncByteStream):
 
 @asynccontextmanager
 async def flowing(*flows: Flow, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
-    """A client of a service in memory that answers with each of the flows in turn."""
+    """Yield a client of a service in memory that responds with one flow after another."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     answers = iter(flows)
     service = Service(lambda _: httpx.Response(200, headers=named, stream=next(answers)))
@@ -308,7 +308,7 @@ ZIPPED = CHUNKED | {"Content_Encoding": "gzip"}
 
 
 def spaces(count: int) -> Iterator[bytes]:
-    """So many bytes that mean nothing in JSON."""
+    """Yield `count` bytes of whitespace, which JSON ignores."""
     while count > 0:
         yield b" " * min(PIECE, count)
         count -= PIECE
@@ -320,7 +320,7 @@ def pieces(data: bytes, size: int = PIECE) -> Iterator[bytes]:
 
 @cache
 def bomb(size: int = 256 * MIB) -> bytes:
-    """A valid object with so many bytes of blanks in it, packed into a thousandth, in little memory."""
+    """Return a gzip of a valid object with `size` bytes of whitespace. It is a thousandth of that size, and made in little memory."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     packed = [packer.compress(b'{"id": "1"'), *(packer.compress(each) for each in spaces(size))]
     return b"".join([*packed, packer.compress(b"}"), packer.flush()])
@@ -350,7 +350,7 @@ async def test_row_91_over_a_socket_a_compression_bomb_is_refused_in_little_memo
         async with client_to(server.url) as client:
             with little_memory(), failing(DecodeError, "larger than 10 MiB"):
                 await get(client)
-            server.wait_until(lambda: server.open == 0)  # what is left of it is read by nobody
+            server.wait_until(lambda: server.open == 0)  # the rest of the body is not read
         assert len(server.requests) == 1
 
 
@@ -437,7 +437,7 @@ async def test_row_91_half_an_object_is_refused_with_any_data_after_its_gzip(res
             got = await get(client)
         except DecodeError:
             return
-    assert got.id == "1"  # whoever reads on to the second member has the whole
+    assert got.id == "1"  # a decoder that reads the second member has the whole object
 
 
 # Row 92
@@ -510,7 +510,7 @@ async def test_row_92_a_transport_that_never_yields_to_the_event_loop_takes_litt
 
 
 class Pouring:
-    """Sends 64 MiB, counts what went out, and notices when the peer has had enough."""
+    """Sends 64 MiB, counts the bytes, and records whether the peer closed the connection."""
 
     def __init__(self, framing: str, packed: bytes = b"") -> None:
         self.framing, self.packed = framing, packed
@@ -540,7 +540,7 @@ class Pouring:
 
 
 KERNEL = 8 * MIB
-"""What the sockets of both sides may hold: the client's grows by itself, up to 6 MiB."""
+"""The size of the socket buffers of both sides. The client's grows automatically, up to 6 MiB."""
 
 
 async def far_less_is_read(pouring: Pouring, most: int, ask: Ask = get, kind: type[Exception] = DecodeError) -> None:

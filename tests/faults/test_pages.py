@@ -1,4 +1,4 @@
-"""Rows 64 to 76: lists that change, services that cannot count, pages that fail, and walks that are left or shared."""
+"""Rows 64 to 76: lists that change, wrong page counts, pages that fail, and walks that are left early or shared."""
 
 import gc
 import random
@@ -28,7 +28,7 @@ SIZE = 2
 
 
 class Paged:
-    """A list over sockets, two a page. `before` is called with the number of each request, and may change the list."""
+    """A list over sockets with two items a page. `before` is called with the number of each request, and may change it."""
 
     def __init__(self, letters: str, before: Callable[["Paged", int], None] = lambda *_: None, **says: Any) -> None:
         self.letters = letters
@@ -56,7 +56,7 @@ class Paged:
 
 
 def becomes(**states: str) -> Callable[[Paged, int], None]:
-    """The list is something else from the n-th request on: `becomes(at_2="bcd")`."""
+    """Return a function that changes the list at the n-th request: `becomes(at_2="bcd")`."""
 
     def change(service: Paged, request: int) -> None:
         service.letters = states.get(f"at_{request}", service.letters)
@@ -87,7 +87,7 @@ async def test_row_65_an_item_that_moves_up_after_a_delete_is_not_missed():
     with FaultServer(service) as server:
         found, report = await walked(server)
 
-    assert found == "abcdef", "no c would be missed"
+    assert found == "abcdef", "c is not missed"
     assert (report.re_reads, report.suspected_gaps) == (1, 0)
 
 
@@ -210,7 +210,7 @@ async def test_row_70_a_retried_page_is_invisible_to_the_reader(fault: str, conc
 
 
 class Broken(Paged):
-    """Page 3 cannot be had until it is `mended`."""
+    """Page 3 gets a 400 until it is `mended`."""
 
     mended = False
 
@@ -288,7 +288,7 @@ async def test_row_72_a_stream_may_be_left_after_one_item():
 
 
 class Stuck(Paged):
-    """Its second page does not come until it is let go."""
+    """Page 2 gets no response while it `is_stuck`."""
 
     is_stuck = True
 

@@ -23,7 +23,7 @@ IN_FLIGHT = 10
 
 
 class Weather:
-    """Fails while it is bad."""
+    """A service that fails while it is `bad`."""
 
     def __init__(self, failure: int | Exception) -> None:
         self.bad, self.sent, self._failure = True, 0, failure

@@ -59,7 +59,7 @@ from tests.support.fault_server import Authority, Conversation, FaultServer, Rec
 pytestmark = pytest.mark.anyio
 
 BASIC = base64.b64encode(f"{CLIENT_ID}:{SECRET}".encode()).decode()
-"""How the client secret travels: the canary does not show in it."""
+"""The client secret as it is sent, in which the canary does not show."""
 
 
 def test_row_107_a_secret_in_a_record_of_the_lowest_level_is_found():
@@ -72,7 +72,7 @@ def test_row_107_a_secret_in_a_record_of_the_lowest_level_is_found():
 
 
 class Office:
-    """API and login host in one. Every answer sets a cookie; the id of an appointment is what becomes of it."""
+    """The API and the token endpoint. Each response sets a cookie. The id of an appointment chooses the response."""
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -95,7 +95,7 @@ class Office:
             conversation.answer(token, set_cookie=SET_COOKIE)
 
     def api(self, conversation: Conversation, request: Received) -> bool:
-        """Whether the connection lives on."""
+        """Respond to a request, and return whether the connection stays open."""
         assert request.headers["authorization"].startswith(f"Bearer {TOKEN}")
         fate = request.target.split("?")[0].split("/")[-1]
         body: Any = ANNOTATION if "annotations" in request.target else APPOINTMENT
@@ -137,7 +137,7 @@ def is_shown(said: str) -> bool:
 
 
 def show_nothing(error: BaseException) -> None:
-    """`show_no_secret`, and the secret as it travels, in every frame but the tests' own."""
+    """Assert `show_no_secret`, and that the secret as it is sent shows in no frame but those of tests."""
     show_no_secret(error)
     for each in chain(error):
         said = [repr(each), str(each), repr(vars(each)), *getattr(each, "__notes__", ())]
@@ -146,7 +146,7 @@ def show_nothing(error: BaseException) -> None:
 
 
 def show_no_secret_within(thing: object, depth: int = 3) -> None:
-    """Look at what it prints as, and at what it holds; a `Secret` may hold one, and the HTTP library its headers."""
+    """Assert that neither the text of an object nor that of its attributes shows a secret."""
     assert not is_shown(repr(thing)), type(thing)
     assert not is_shown(str(thing)), type(thing)
     if not depth:
@@ -161,7 +161,7 @@ def show_no_secret_within(thing: object, depth: int = 3) -> None:
 
 
 def show_no_secret_in_records(caplog: pytest.LogCaptureFixture) -> set[str]:
-    """More than the message: what a formatter, or an error reporter, may make of a record. Whose records there are."""
+    """Assert that no attribute of a record shows a secret, and return the libraries that logged."""
     formatter = logging.Formatter("%(message)s %(args)s")
     for record in caplog.records:
         said = f"{formatter.format(record)} {vars(record)}"
@@ -170,7 +170,7 @@ def show_no_secret_in_records(caplog: pytest.LogCaptureFixture) -> set[str]:
 
 
 def no_pickle_shows_a_secret(thing: object) -> None:
-    with contextlib.suppress(Exception):  # most are not pickled at all
+    with contextlib.suppress(Exception):  # most objects cannot be pickled
         assert not is_shown(pickle.dumps(thing).decode("latin-1"))
 
 
@@ -258,7 +258,7 @@ def test_row_107_an_invalid_secret_is_not_quoted(make: Callable[[], object]):
     ],
 )
 def test_row_107_a_password_in_a_url_is_not_quoted(where: dict[str, str]):
-    """In the text: the frames hold the URL, which is where it does not belong."""
+    """This holds for the text only, because the caller's frames contain the URL."""
     with pytest.raises(ConfigurationError) as caught:
         CoachingClient(Source(), **where)  # type: ignore[arg-type]
     for each in chain(caught.value):
