@@ -34,7 +34,7 @@ NEW = AppointmentCreate(
 FULL = "FULL_FAULTS" in os.environ
 """Whether the rows with many calls make all of them, as in `make long`, or a tenth."""
 
-SWIFT = RetryPolicy(max_backoff=0.01)
+NO_BACKOFF = RetryPolicy(max_backoff=0.01)
 """The default policy almost without backoff, for tests on the real clock."""
 
 
@@ -47,11 +47,11 @@ class Source:
 
 def client_to(url: str, **options: Any) -> CoachingClient:
     """Return a client of a server on this machine. With `auth=credentials()` it requests a token there first."""
-    options = {"retry": SWIFT, "timeout": 10 * HANG} | options  # longer than a test waits before it reports a hang
+    options = {"retry": NO_BACKOFF, "timeout": 10 * HANG} | options  # longer than a test waits before it reports a hang
     return CoachingClient(options.pop("auth", None) or Source(), base_url=url, **options)
 
 
-async def come(condition: Callable[[], bool]) -> None:
+async def eventually(condition: Callable[[], bool]) -> None:
     """Wait until a condition is true that another thread makes true. A hang is a failure."""
     with anyio.fail_after(HANG):
         while not condition():  # noqa: ASYNC110 # another thread makes it true

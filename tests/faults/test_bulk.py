@@ -23,7 +23,7 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from tests.faults.support import FULL, NEW, client_to, come
+from tests.faults.support import FULL, NEW, client_to, eventually
 from tests.support.doubles import answer
 from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
@@ -191,7 +191,7 @@ async def test_row_79_an_exception_of_the_callers_function_is_raised_unchanged_a
 
             async def read(id_: str) -> Any:
                 if id_ == "id-4":
-                    await come(lambda: len(server.requests) == LIMIT - 1)
+                    await eventually(lambda: len(server.requests) == LIMIT - 1)
                     raise error
                 return await client.appointments.get(id_)
 
@@ -200,7 +200,7 @@ async def test_row_79_an_exception_of_the_callers_function_is_raised_unchanged_a
 
             assert caught.value is error
             assert tasks_now() == tasks
-            await come(lambda: server.open == 0)
+            await eventually(lambda: server.open == 0)
             assert len(server.requests) == LIMIT - 1
 
 
@@ -218,7 +218,9 @@ async def test_row_81_a_stream_that_is_left_early_leaves_no_call_in_flight(error
                 async with client.bulk_stream(client.appointments.get, IDS) as outcomes:
                     async for outcome in outcomes:
                         assert outcome.result().id == "id-0"
-                        await come(lambda: len(server.requests) == LIMIT + 1)  # that of id-0, and ten concurrent ones
+                        await eventually(
+                            lambda: len(server.requests) == LIMIT + 1
+                        )  # that of id-0, and ten concurrent ones
                         if error is not None:
                             raise error
                         break
@@ -232,7 +234,7 @@ async def test_row_81_a_stream_that_is_left_early_leaves_no_call_in_flight(error
                     assert caught.value is error
 
             assert tasks_now() == tasks
-            await come(lambda: server.open == 0)
+            await eventually(lambda: server.open == 0)
 
 
 # 82

@@ -13,7 +13,7 @@ from coaching_async import (
     OutcomeUnknown,
 )
 from tests.faults.cancellation import Use, read, write
-from tests.faults.support import ANNOTATION, client_to, come, failing
+from tests.faults.support import ANNOTATION, client_to, eventually, failing
 from tests.support.cancelling import (
     Way,
     assert_nothing_is_held,
@@ -57,7 +57,7 @@ class Stopping:
                 first.start_soon(write, client)
         for _ in range(IN_FLIGHT):
             tasks.start_soon(ended, use, client, told)
-        await come(lambda: self.stopped == IN_FLIGHT)
+        await eventually(lambda: self.stopped == IN_FLIGHT)
 
 
 def stopping_client(server: FaultServer) -> CoachingClient:
@@ -76,7 +76,7 @@ async def test_row_99_closing_ends_twenty_calls_in_flight(use: Use, kind: type[C
             with anyio.fail_after(HANG):
                 await client.aclose()
                 await client.aclose()
-        await come(lambda: server.open == 0)
+        await eventually(lambda: server.open == 0)
 
         assert [type(each) for each in told] == [kind] * IN_FLIGHT
         assert {each.processed for each in told} == {"no" if use is read else "maybe"}  # type: ignore[attr-defined]
@@ -98,7 +98,7 @@ async def test_row_99_a_client_can_be_closed_twice_at_the_same_time():
                 await stopping.calls(client, read, tasks, told)
                 tasks.start_soon(client.aclose)
                 tasks.start_soon(client.aclose)
-            await come(lambda: server.open == 0)
+            await eventually(lambda: server.open == 0)
     assert len(told) == IN_FLIGHT
 
 
@@ -115,7 +115,7 @@ async def test_row_99_closing_can_be_cancelled_and_repeated(cancel: Way, anyio_b
             with anyio.fail_after(HANG):
                 await cancel(client.aclose, anyio.lowlevel.checkpoint)
                 await client.aclose()
-        await come(lambda: server.open == 0)
+        await eventually(lambda: server.open == 0)
 
         assert [type(each) for each in told] == [ClientMisuse] * IN_FLIGHT
         with failing(ClientMisuse, match="this client is closed"):

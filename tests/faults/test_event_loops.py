@@ -19,7 +19,7 @@ from coaching_async import (
 from coaching_async._api import responses
 from tests.conftest import VirtualLoop
 from tests.faults.cancellation import read
-from tests.faults.support import APPOINTMENT, client_to, come, failing
+from tests.faults.support import APPOINTMENT, client_to, eventually, failing
 from tests.support.doubles import Service, answer, on, page
 from tests.support.fault_server import HANG, FaultServer, ok
 
@@ -129,7 +129,7 @@ async def test_row_102_other_tasks_run_while_a_large_page_is_decoded(
         return model(cls, content)
 
     async def heartbeat() -> None:
-        await come(begun.is_set)
+        await eventually(begun.is_set)
         had_a_turn.set()
 
     monkeypatch.setattr(responses, "decode", waiting)

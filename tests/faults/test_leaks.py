@@ -36,7 +36,7 @@ from coaching_async import (
 )
 from coaching_async._transport.retry_policy import RetryBudget
 from tests.faults.conftest import row_105_nothing_is_left_behind
-from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, come
+from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, eventually
 from tests.support.cancelling import assert_nothing_is_held
 from tests.support.doubles import http_of, way_of
 from tests.support.fault_server import HANG, Conversation, FaultServer, ok, tasks_now
@@ -116,7 +116,7 @@ MOODS: dict[str, tuple[type[Exception] | None, ...]] = {
 async def cancelled_in_flight(call: Callable[[], Any], has_arrived: Callable[[], bool]) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call)
-        await come(has_arrived)
+        await eventually(has_arrived)
         tasks.cancel_scope.cancel()
 
 

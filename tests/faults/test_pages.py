@@ -17,7 +17,7 @@ from coaching_async import (
     DecodeError,
     WalkReport,
 )
-from tests.faults.support import client_to, come, credentials, failing
+from tests.faults.support import client_to, credentials, eventually, failing
 from tests.support.cancelling import Way, assert_nothing_is_held, every_way, skip_where_unknown
 from tests.support.changing_lists import MOVE, Change, ChangingList, listing_of, read_items
 from tests.support.fault_server import Behaviour, Conversation, FaultServer, answering
@@ -314,7 +314,7 @@ async def test_row_73_a_cancelled_walk_can_continue(cancel: Way, anyio_backend_n
             async def step() -> Any:
                 return await anext(walk)
 
-            assert await cancel(step, lambda: come(lambda: 2 in service.numbers))
+            assert await cancel(step, lambda: eventually(lambda: 2 in service.numbers))
             assert_nothing_is_held(client, 10)
             service.is_stuck = False
             found += [item.id async for item in walk]
@@ -335,7 +335,7 @@ async def test_row_73_a_cancelled_stream_leaves_the_client_usable(cancel: Way, a
                 async with listing.stream(3) as items:
                     return [item.id async for item in items]
 
-            assert await cancel(use, lambda: come(lambda: 2 in service.numbers))
+            assert await cancel(use, lambda: eventually(lambda: 2 in service.numbers))
             assert_nothing_is_held(client, 10)
             service.is_stuck = False
             assert "".join(await use()) == "abcdef"
@@ -362,7 +362,7 @@ async def test_row_75_two_tasks_that_share_a_walk_get_an_error():
             await anext(walk)
             await anext(walk)
             tasks.start_soon(anext, walk)
-            await come(lambda: 2 in service.numbers)
+            await eventually(lambda: 2 in service.numbers)
             with failing(ClientMisuse, "two tasks share one walk"):
                 await anext(walk)
             tasks.cancel_scope.cancel()
@@ -402,7 +402,7 @@ async def test_row_76_the_next_page_is_read_after_the_service_closed_the_idle_co
             found = list[str]()
             async for page in client.appointments.list("u", page_size=SIZE).pages():
                 found += [item.id for item in page.entities]
-                await come(lambda: server.open <= 1)
+                await eventually(lambda: server.open <= 1)
 
     assert "".join(found) == "abcdef"
     assert server.accepted == 3

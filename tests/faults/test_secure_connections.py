@@ -17,7 +17,7 @@ from coaching_async import (
     TransportError,
 )
 from coaching_async._transport.http_client import new_tls_context
-from tests.faults.security import SET_COOKIE, SOBER, a_client
+from tests.faults.security import NO_RETRIES, SET_COOKIE, a_client
 from tests.faults.support import (
     APPOINTMENT,
     COOKIE,
@@ -232,7 +232,7 @@ async def test_row_111_a_server_with_old_tls_is_refused(
     if not can_be_had(authority, old):
         return  # only the minimum version can be tested, as above
     with FaultServer(ok(APPOINTMENT), tls=allow(authority.server(), old, old)) as server:
-        async with client_to(server.url, retry=SOBER) as client:
+        async with client_to(server.url, retry=NO_RETRIES) as client:
             for use in (client.appointments.get("1"), client.appointments.delete("1")):
                 with failing(TransportError) as caught:
                     await use

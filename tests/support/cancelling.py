@@ -105,18 +105,18 @@ def skip_where_unknown(cancel: Way, backend: str) -> None:
 # Private state of a client
 
 
-def gate_of(client: CoachingClient) -> ConcurrencyLimiter:
+def concurrency_limiter_of(client: CoachingClient) -> ConcurrencyLimiter:
     return way_of(client).send.send.send.limiter
 
 
-def budget_of(client: CoachingClient) -> RateLimiter:
+def rate_limiter_of(client: CoachingClient) -> RateLimiter:
     return way_of(client).send.limiter
 
 
 def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:
     """Assert that no permit, no lock and no active connection is held."""
-    assert gate_of(client)._slots.value == permits
-    budget = budget_of(client)
+    assert concurrency_limiter_of(client)._slots.value == permits
+    budget = rate_limiter_of(client)
     assert (budget._in_flight, budget._interactive_waiting, any(turn.locked() for turn in budget._locks.values())) == (
         0,
         0,
