@@ -1,4 +1,4 @@
-"""What all tests share: both backends, and a clock that jumps instead of making anybody wait."""
+"""Fixtures of all tests: both backends, and a virtual clock that jumps instead of waiting."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ settings.load_profile("calm")
 
 
 class JumpingSelector(selectors.DefaultSelector):
-    """Where the loop would sleep until a timer is due, time is set to then."""
+    """Sets the time to that of the next timer where the event loop would sleep until then."""
 
     now = 0.0
 
@@ -39,7 +39,7 @@ class JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """asyncio's counterpart of trio's MockClock."""
+    """An event loop with a virtual clock: asyncio's counterpart of trio's MockClock."""
 
     def __init__(self) -> None:
         self._jumping = JumpingSelector()
@@ -57,7 +57,7 @@ def witness() -> Iterator[Witness]:
 
 
 @pytest.fixture(autouse=True)
-def every_answer_of_a_sandbox_is_one_that_the_contract_allows(witness: Witness) -> Iterator[None]:
+def each_response_of_a_sandbox_is_valid_under_the_contract(witness: Witness) -> Iterator[None]:
     yield
     witness.judge()
 
@@ -75,7 +75,7 @@ def official_sdk(sdk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    """Both backends, on a virtual clock; on the real one for tests marked `real_time`, which talk over sockets."""
+    """Both backends, on a virtual clock, or on the real one for tests marked `real_time`, which use sockets."""
     if request.node.get_closest_marker("real_time"):
         return request.param, {}
     if request.param == "trio":
@@ -85,5 +85,5 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 def example() -> Callable[[str], Any]:
-    """An example answer of the contract, by its file's name."""
+    """Return a function that reads an example response of the contract by its file name."""
     return lambda name: json.loads((DATA / "examples" / f"{name}.json").read_text())

@@ -1,4 +1,4 @@
-"""Calls to cancel, and a service that keeps its answers back."""
+"""Calls to cancel, and a service that holds its responses back."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class Holding:
-    """A service that keeps its answers back until it is let go."""
+    """A service that sends no response until `go` is set."""
 
     def __init__(self, *, login: bool = False) -> None:
         self.go = anyio.Event()
@@ -65,7 +65,7 @@ class Holding:
 
 
 async def cancelled_at_once(cancel: Way, use: Use, client: CoachingClient, seconds: float = 1) -> None:
-    """Cancel after so many virtual seconds, and see that it takes effect then."""
+    """Cancel a call after `seconds` of virtual time, and assert that it ends at that moment."""
     started = anyio.current_time()
     assert await cancel(partial(use, client), partial(anyio.sleep, seconds))
     assert anyio.current_time() - started == pytest.approx(seconds, abs=0.001)

@@ -19,7 +19,7 @@ async def row_105_nothing_is_left_behind(anyio_backend: object) -> AsyncIterator
 
 
 class SecretsLogged(logging.Handler):
-    """The messages of records that show a secret, whatever their level.
+    """The messages of log records of any level that show a secret.
 
     `caplog` would not do: its level is set anew for each phase of a test, and its records are those of the current phase.
     """

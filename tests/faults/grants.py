@@ -52,7 +52,7 @@ every_renewable = each_of(credentials, assertion, user)
 
 
 async def failures_of(calls: Iterable[Callable[[], Awaitable[object]]]) -> list[CoachingError]:
-    """What calls made at once failed with."""
+    """Run calls concurrently, and return the errors that they raised."""
     failures = list[CoachingError]()
 
     async def attempt(call: Callable[[], Awaitable[object]]) -> None:

@@ -17,7 +17,7 @@ from tests.faults.support import (
 from tests.support.fault_server import Authority, Conversation, FaultServer
 
 SET_COOKIE = f"session={COOKIE}; Path=/; HttpOnly"
-SOBER = RetryPolicy(attempts=1, throttle_waits=0, max_backoff=0.01)
+NO_RETRIES = RetryPolicy(attempts=1, throttle_waits=0, max_backoff=0.01)
 
 
 @contextlib.asynccontextmanager

@@ -27,7 +27,7 @@ GET, POST = CALLS["GET"], CALLS["POST"]
 async def service_of(
     answers: Any, **options: Any
 ) -> AsyncIterator[tuple[Service, CoachingClient, list[RetryScheduled]]]:
-    """A service in memory, its client, and the waits that it begins."""
+    """Yield a service in memory, its client, and the retries that the client schedules."""
     service, waits = Service(answers), list[RetryScheduled]()
 
     def watch(event: object) -> None:
@@ -44,7 +44,7 @@ def throttled(retry_after: str | None = None, **headers: str) -> httpx.Response:
 
 
 class Store:
-    """A service that does what it is told and then answers as told: each POST is one appointment more."""
+    """A service that carries a request out and then answers from a list; each POST stores one appointment more."""
 
     def __init__(self, *answers: Callable[[], httpx.Response]) -> None:
         self.answers, self.stored, self.asked = answers, 0, 0

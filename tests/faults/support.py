@@ -1,4 +1,4 @@
-"""What the rows of the fault matrix share."""
+"""What the tests of all rows share."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ SECRET = "c4n4ry-secret"
 TOKEN = "c4n4ry-token"
 COOKIE = "c4n4ry-cookie"
 CANARY = "c4n4ry"
-"""In everything that must not show: token, client secret, cookies."""
+"""A part of each secret: token, client secret, cookies."""
 
 APPOINTMENT = {"id": "an-appointment", "name": "n"}
 ANNOTATION = {"id": "an-annotation", "text": "t"}
@@ -32,29 +32,29 @@ NEW = AppointmentCreate(
 )
 
 FULL = "FULL_FAULTS" in os.environ
-"""Whether the rows with many calls make all of them, as `make long` has it, or a tenth."""
+"""Whether the rows with many calls make all of them, as in `make long`, or a tenth."""
 
-SWIFT = RetryPolicy(max_backoff=0.01)
-"""The default policy without its waits, for tests on the real clock."""
+NO_BACKOFF = RetryPolicy(max_backoff=0.01)
+"""The default policy almost without backoff, for tests on the real clock."""
 
 
 class Source:
-    """A token source with a canary for a token."""
+    """A token source whose token contains the canary."""
 
     async def token(self, rejected: str | None = None) -> str:
         return TOKEN
 
 
 def client_to(url: str, **options: Any) -> CoachingClient:
-    """A client of a server on this machine; `auth=credentials()` for one that logs in there first."""
-    options = {"retry": SWIFT, "timeout": 10 * HANG} | options  # what hangs is found before
+    """Return a client of a server on this machine. With `auth=credentials()` it requests a token there first."""
+    options = {"retry": NO_BACKOFF, "timeout": 10 * HANG} | options  # longer than a test waits before it reports a hang
     return CoachingClient(options.pop("auth", None) or Source(), base_url=url, **options)
 
 
-async def come(condition: Callable[[], bool]) -> None:
-    """Wait until it is true, in the event loop under test, which learns nothing of other threads; a hang is a failure."""
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true that another thread makes true. A hang is a failure."""
     with anyio.fail_after(HANG):
-        while not condition():  # noqa: ASYNC110 # it comes true in another thread
+        while not condition():  # noqa: ASYNC110 # another thread makes it true
             await anyio.sleep(0.001)
 
 
@@ -64,19 +64,19 @@ def credentials() -> ClientCredentials:
 
 @contextmanager
 def failing(kind: type[BaseException] | tuple[type[BaseException], ...], match: str | None = None) -> Iterator[Any]:
-    """`pytest.raises`, and then a look whether the error gives a secret away, or cannot be pickled."""
+    """Assert that an error is raised, as `pytest.raises` does, that it shows no secret, and that it can be pickled."""
     with pytest.raises(kind, match=match) as caught:
         yield caught
     show_no_secret(caught.value)
 
 
 def show_no_secret(error: BaseException) -> None:
-    """Look through an error: text, attributes, what it came from, our frames, and its pickle."""
+    """Assert that an error shows no secret in its text, attributes, causes, pickle, and the client's frames."""
     for each in chain(error):
         said = [repr(each), str(each), repr(vars(each)), *getattr(each, "__notes__", ())]
         said += [repr(frame.f_locals) for frame in frames(each) if "coaching_async/" in frame.f_code.co_filename]
         assert CANARY not in " ".join(said), type(each)
-        assert getattr(each, "_request", None) is None, "its request holds the token"
+        assert getattr(each, "_request", None) is None, "its request contains the token"
     if isinstance(error, CoachingError):
         twin = pickle.loads(pickle.dumps(error))
         assert CANARY.encode() not in pickle.dumps(error)
@@ -84,7 +84,7 @@ def show_no_secret(error: BaseException) -> None:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that it came from."""
+    """Yield an error and all its causes and contexts."""
     waiting: list[BaseException | None] = [error]
     while waiting:
         if each := waiting.pop():

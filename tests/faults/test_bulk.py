@@ -1,4 +1,4 @@
-"""Rows 77 to 82: many calls at once, each with its own end. (Row 80 is about pacing.)"""
+"""Rows 77 to 82: bulks, in which each call has its own outcome. (Row 80 is in test_pacing.py.)"""
 
 import gc
 import json
@@ -23,7 +23,7 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from tests.faults.support import FULL, NEW, client_to, come
+from tests.faults.support import FULL, NEW, client_to, eventually
 from tests.support.doubles import answer
 from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
@@ -39,7 +39,7 @@ def id_of(target: str) -> str:
 
 
 class Peer:
-    """An in-memory service that takes its time, and notes how much is asked of it at once. It fails as `fates` say."""
+    """A service in memory with latency, that counts simultaneous requests. `fates` are the failures by id."""
 
     def __init__(self, fates: dict[str, int | None]) -> None:
         self.fates = fates
@@ -64,7 +64,7 @@ class Peer:
 
 @pytest.fixture
 def quietly(caplog: pytest.LogCaptureFixture) -> None:
-    """Without the records of so many calls, which pytest would keep; the tests beside it have them looked at."""
+    """Drop the debug records of many calls, which pytest would keep in memory. Other tests check them."""
     caplog.set_level(logging.WARNING)
 
 
@@ -81,13 +81,13 @@ async def test_row_77_many_ids_are_read_ten_at_a_time_and_returned_in_their_orde
     assert [each.item for each in result.outcomes] == IDS
     assert [each.result().id for each in result.outcomes] == IDS
     assert peer.peak == LIMIT
-    # One for each call and one for each exchange, and one that draws, besides the caller's own.
+    # A task for each call, one for each exchange, and one that takes the items, besides the caller's.
     assert peer.tasks - tasks == 2 * LIMIT + 1
 
 
 @pytest.mark.usefixtures("quietly")
 async def test_row_77_memory_does_not_grow_with_the_items():
-    """It is the values that grow, and here there are none."""
+    """Only the values of a bulk grow, and here there are none."""
     peer = Peer({})
     async with peer.client() as client:
 
@@ -110,7 +110,7 @@ async def test_row_77_memory_does_not_grow_with_the_items():
 
 
 def misfortunes(ids: list[str]) -> dict[str, int | None]:
-    """5 % are not found, 5 % are answered 500, 1 % are cut."""
+    """Choose 5 % of the ids for a 404, 5 % for a 500, and 1 % for a cut connection."""
     hundredth = len(ids) // 100
     chosen = iter(random.Random(78).sample(ids, 11 * hundredth))
     fates: dict[str, int | None] = {}
@@ -120,7 +120,7 @@ def misfortunes(ids: list[str]) -> dict[str, int | None]:
 
 
 def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
-    """Whether it is what that answer makes of a read; the status is None where there was none."""
+    """Return whether an outcome is that of a read with this status. None stands for no response."""
     match status:
         case 200:
             return outcome.result().id == outcome.item
@@ -172,7 +172,7 @@ async def test_row_78_so_it_is_over_sockets():
 
 
 def silent_but_for(answered: set[str]) -> Callable[[Conversation], None]:
-    """A server that answers some ids, and never the others."""
+    """Return a behavior that responds to some ids and never to the others."""
 
     def behave(conversation: Conversation) -> None:
         while received := conversation.request():
@@ -191,7 +191,7 @@ async def test_row_79_an_exception_of_the_callers_function_is_raised_unchanged_a
 
             async def read(id_: str) -> Any:
                 if id_ == "id-4":
-                    await come(lambda: len(server.requests) == LIMIT - 1)
+                    await eventually(lambda: len(server.requests) == LIMIT - 1)
                     raise error
                 return await client.appointments.get(id_)
 
@@ -200,7 +200,7 @@ async def test_row_79_an_exception_of_the_callers_function_is_raised_unchanged_a
 
             assert caught.value is error
             assert tasks_now() == tasks
-            await come(lambda: server.open == 0)
+            await eventually(lambda: server.open == 0)
             assert len(server.requests) == LIMIT - 1
 
 
@@ -218,7 +218,9 @@ async def test_row_81_a_stream_that_is_left_early_leaves_no_call_in_flight(error
                 async with client.bulk_stream(client.appointments.get, IDS) as outcomes:
                     async for outcome in outcomes:
                         assert outcome.result().id == "id-0"
-                        await come(lambda: len(server.requests) == LIMIT + 1)  # its own, and ten at once
+                        await eventually(
+                            lambda: len(server.requests) == LIMIT + 1
+                        )  # that of id-0, and ten concurrent ones
                         if error is not None:
                             raise error
                         break
@@ -232,7 +234,7 @@ async def test_row_81_a_stream_that_is_left_early_leaves_no_call_in_flight(error
                     assert caught.value is error
 
             assert tasks_now() == tasks
-            await come(lambda: server.open == 0)
+            await eventually(lambda: server.open == 0)
 
 
 # 82

@@ -21,13 +21,13 @@ from coaching_async import (
     RateLimit,
 )
 from tests.faults.cancellation import PERMITS, Holding, Use, cancelled_at_once, read, warnings_of, write
-from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, come
+from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, eventually
 from tests.support.cancelling import (
     Way,
     assert_nothing_is_held,
-    budget_of,
+    concurrency_limiter_of,
     every_way,
-    gate_of,
+    rate_limiter_of,
     skip_where_unknown,
 )
 from tests.support.doubles import Service, answer, http_of, page
@@ -41,7 +41,7 @@ POSITIONS = 12
 
 
 def boundaries(size: int) -> list[int]:
-    """About so many positions of a message, the first and the last byte among them."""
+    """Return about `POSITIONS` positions of a message, with the first and the last byte."""
     return sorted({0, 1, size - 1, *range(0, size, size // (POSITIONS - 2))})
 
 
@@ -65,7 +65,7 @@ async def test_row_95_a_write_can_be_cancelled_at_any_byte(
             plans[proxy.accepted + 1] = Fault("pause", direction, at)
             caplog.clear()
             async with client_to(proxy.url, rate_limit=PLENTY, max_concurrency=PERMITS) as client:
-                assert await cancel(partial(write, client), partial(come, proxy.paused.is_set)), at
+                assert await cancel(partial(write, client), partial(eventually, proxy.paused.is_set)), at
 
                 assert_nothing_is_held(client, PERMITS)
                 assert len(warnings_of(caplog)) == 1
@@ -74,7 +74,7 @@ async def test_row_95_a_write_can_be_cancelled_at_any_byte(
                 with anyio.fail_after(HANG):
                     for _ in range(3):
                         await write(client)
-                assert proxy.accepted == before + 1, "the broken connection is gone, the next one is kept"
+                assert proxy.accepted == before + 1, "the broken connection is closed, and the next one is reused"
                 assert_nothing_is_held(client, PERMITS)
 
 
@@ -83,7 +83,7 @@ async def test_row_95_a_write_can_be_cancelled_at_any_byte(
 async def test_row_95_a_write_can_be_cancelled_in_the_middle_of_a_body_that_the_server_does_not_read(
     cancel: Way, anyio_backend_name: str
 ):
-    """Larger than what the sockets hold, so that it is stuck in sending; the proxy's pauses only stop small ones."""
+    """The body is larger than the socket buffers, so that sending it blocks. The proxy can only pause smaller ones."""
     skip_where_unknown(cancel, anyio_backend_name)
     text = "t" * 20_000_000
     begun = threading.Event()
@@ -96,7 +96,7 @@ async def test_row_95_a_write_can_be_cancelled_in_the_middle_of_a_body_that_the_
     with FaultServer(never_takes_all, ok(ANNOTATION)) as server, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         async with client_to(server.url, rate_limit=PLENTY, max_concurrency=PERMITS) as client:
-            assert await cancel(partial(client.annotations.update, "1", "2", text), partial(come, begun.is_set))
+            assert await cancel(partial(client.annotations.update, "1", "2", text), partial(eventually, begun.is_set))
             assert_nothing_is_held(client, PERMITS)
             with anyio.fail_after(HANG):
                 for _ in range(20):
@@ -123,7 +123,7 @@ async def read_many(client: CoachingClient) -> object:
 
 
 async def read_many_in_time(client: CoachingClient) -> object:
-    """With a native cancelling by the user's own function, in the tasks of the bulk."""
+    """The caller's function times out natively, in the tasks of the bulk."""
 
     async def in_time(id_: str) -> object:
         with contextlib.suppress(TimeoutError):
@@ -153,7 +153,7 @@ async def test_row_96_after_many_cancelled_calls_nothing_is_held(
 ):
     skip_where_unknown(cancel, anyio_backend_name)
     chance = random.Random(96)
-    caplog.set_level(logging.ERROR)  # of so many calls httpcore has too much to say
+    caplog.set_level(logging.ERROR)  # httpcore logs too much for many calls
     tasks_before = tasks_now()
     cut = list[bool]()
 
@@ -169,7 +169,7 @@ async def test_row_96_after_many_cancelled_calls_nothing_is_held(
                         tasks.start_soon(one, chance.random() * 0.01)
 
             assert len(cut) == CHURN_ROUNDS * at_once
-            assert any(cut)  # a slow machine may let nobody through
+            assert any(cut)  # on a slow machine none may complete
             assert_nothing_is_held(client, 5)
             assert tasks_now() == tasks_before
 
@@ -181,10 +181,10 @@ async def test_row_96_after_many_cancelled_calls_nothing_is_held(
             assert answered == 100
             assert_nothing_is_held(client, 5)
             pool = http_of(client)._transport._pool
-            await come(lambda: server.open == len(pool.connections))
+            await eventually(lambda: server.open == len(pool.connections))
             assert len(pool.connections) <= 6
 
-        await come(lambda: server.open == 0)
+        await eventually(lambda: server.open == 0)
     assert tasks_now() == tasks_before
 
 
@@ -210,16 +210,16 @@ async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_the_rate_limite
         started = anyio.current_time()
         await read(client)
         await read(client)
-        quota = list(budget_of(client)._expiry_times)
-        async with anyio.create_task_group() as tasks:  # the head of the queue and those behind it
+        quota = list(rate_limiter_of(client)._expiry_times)
+        async with anyio.create_task_group() as tasks:  # the first of the queue and those behind it
             for _ in range(3):
                 tasks.start_soon(cancelled_at_once, cancel, read, client)
 
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert list(budget_of(client)._expiry_times) == quota
+        assert list(rate_limiter_of(client)._expiry_times) == quota
         assert len(service.requests) == 2
         await read(client)
-        assert anyio.current_time() - started == pytest.approx(60, abs=0.01), "no turn was lost"
+        assert anyio.current_time() - started == pytest.approx(60, abs=0.01), "no permit was lost"
         assert len(service.requests) == 3
 
 
@@ -233,14 +233,14 @@ async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_the_concurrency
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read, client)
             await anyio.sleep(1)
-            assert gate_of(client)._slots.value == 0
+            assert concurrency_limiter_of(client)._slots.value == 0
             await cancelled_at_once(cancel, write, client)
             await anyio.sleep(10)
             assert holding.sent == 1
             holding.go.set()
 
         assert_nothing_is_held(client, 1, mocked=True)
-        assert len(budget_of(client)._expiry_times) == 1, "what was not sent is not charged"
+        assert len(rate_limiter_of(client)._expiry_times) == 1, "a request that was not sent takes no permit"
         await read(client)
         assert holding.sent == 2
 
@@ -258,7 +258,9 @@ async def test_row_97_a_call_can_be_cancelled_during_a_cooldown(cancel: Way, any
 
         assert len(service.requests) == 2
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert len(budget_of(client)._expiry_times) == 1  # the other one's, and that of the 429 is free again since
+        assert (
+            len(rate_limiter_of(client)._expiry_times) == 1
+        )  # that of the other call; the permit of the 429 has expired
 
 
 @every_way
@@ -267,14 +269,14 @@ async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_a_token(cancel:
     holding = Holding(login=True)
     async with holding.client() as client:
         async with anyio.create_task_group() as tasks:
-            for seconds in (1, 2, 3):  # the one that fetches, and two that wait for it; then each of them in turn
+            for seconds in (1, 2, 3):  # one requests the token and two wait for it; each next one takes over
                 tasks.start_soon(cancelled_at_once, cancel, read, client, seconds)
                 await anyio.wait_all_tasks_blocked()
             assert holding.sent == 1
 
-        assert holding.sent == 3, "whoever is next takes over"
+        assert holding.sent == 3, "the next waiter takes over"
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert not budget_of(client)._expiry_times
+        assert not rate_limiter_of(client)._expiry_times
         await anyio.sleep(100)
         assert holding.sent == 3
         holding.go.set()

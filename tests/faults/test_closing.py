@@ -13,7 +13,7 @@ from coaching_async import (
     OutcomeUnknown,
 )
 from tests.faults.cancellation import Use, read, write
-from tests.faults.support import ANNOTATION, client_to, come, failing
+from tests.faults.support import ANNOTATION, client_to, eventually, failing
 from tests.support.cancelling import (
     Way,
     assert_nothing_is_held,
@@ -34,7 +34,7 @@ async def ended(use: Use, client: CoachingClient, told: list[BaseException]) -> 
 
 
 class Stopping:
-    """Answers the first request of each connection, when all have come, and then no more: some are idle, some wait."""
+    """Responds to the first request of each connection once all have arrived, and to no other. Some connections stay idle."""
 
     IDLE = 5
 
@@ -51,13 +51,13 @@ class Stopping:
             conversation.pause()
 
     async def calls(self, client: CoachingClient, use: Use, tasks: Any, told: list[BaseException]) -> None:
-        """Have so many in flight, and connections besides that are idle."""
+        """Start `IN_FLIGHT` calls that get no response, beside `IDLE` idle connections."""
         async with anyio.create_task_group() as first:
             for _ in range(self.accepted):
                 first.start_soon(write, client)
         for _ in range(IN_FLIGHT):
             tasks.start_soon(ended, use, client, told)
-        await come(lambda: self.stopped == IN_FLIGHT)
+        await eventually(lambda: self.stopped == IN_FLIGHT)
 
 
 def stopping_client(server: FaultServer) -> CoachingClient:
@@ -76,7 +76,7 @@ async def test_row_99_closing_ends_twenty_calls_in_flight(use: Use, kind: type[C
             with anyio.fail_after(HANG):
                 await client.aclose()
                 await client.aclose()
-        await come(lambda: server.open == 0)
+        await eventually(lambda: server.open == 0)
 
         assert [type(each) for each in told] == [kind] * IN_FLIGHT
         assert {each.processed for each in told} == {"no" if use is read else "maybe"}  # type: ignore[attr-defined]
@@ -98,7 +98,7 @@ async def test_row_99_a_client_can_be_closed_twice_at_the_same_time():
                 await stopping.calls(client, read, tasks, told)
                 tasks.start_soon(client.aclose)
                 tasks.start_soon(client.aclose)
-            await come(lambda: server.open == 0)
+            await eventually(lambda: server.open == 0)
     assert len(told) == IN_FLIGHT
 
 
@@ -115,7 +115,7 @@ async def test_row_99_closing_can_be_cancelled_and_repeated(cancel: Way, anyio_b
             with anyio.fail_after(HANG):
                 await cancel(client.aclose, anyio.lowlevel.checkpoint)
                 await client.aclose()
-        await come(lambda: server.open == 0)
+        await eventually(lambda: server.open == 0)
 
         assert [type(each) for each in told] == [ClientMisuse] * IN_FLIGHT
         with failing(ClientMisuse, match="this client is closed"):

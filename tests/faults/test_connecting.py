@@ -1,4 +1,4 @@
-"""Rows 1 to 5 and 25: connections that cannot be made, certificates, proxies."""
+"""Rows 1 to 5 and 25: connection attempts that fail, certificates, proxies."""
 
 import contextlib
 import select
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
 OUTSIDE = "https://api.test.invalid"
 BRIEF = 0.2
-"""Seconds, instead of the five that a connection may take."""
+"""Seconds of the connect timeout, instead of five."""
 
 CALLS: dict[str, Callable[[CoachingClient], Awaitable[object]]] = {
     "GET": lambda client: client.appointments.get("1"),
@@ -59,7 +59,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Authority:
-    """One that clients made from now on believe."""
+    """An authority that new clients trust."""
     authority = Authority()
     monkeypatch.setenv("SSL_CERT_FILE", authority.pem(tmp_path))
     return authority
@@ -67,7 +67,7 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Authority:
 
 @contextlib.contextmanager
 def never_sent(attempts: int, cause: type[Exception], match: str | None = None) -> Iterator[Any]:
-    """It failed after so many attempts, and surely did nothing."""
+    """Assert that a call fails after `attempts` and reports that it changed nothing."""
     with failing(TransportError, match) as caught:
         yield caught
     error = caught.value
@@ -90,7 +90,7 @@ async def test_row_01_a_closed_port_is_tried_four_times_with_jittered_backoff(
 
     monkeypatch.setattr(anyio, "sleep", sleep)
     with socket.socket() as deaf:
-        deaf.bind((HOST, 0))  # taken, so that nobody else answers there
+        deaf.bind((HOST, 0))  # taken, so that no other server can listen there
         async with client_to(f"http://{HOST}:{deaf.getsockname()[1]}", retry=RetryPolicy()) as client:
             with never_sent(4, httpx.ConnectError):
                 await call(client)
@@ -109,7 +109,7 @@ async def test_row_02_a_name_that_does_not_resolve_is_tried_four_times(call: Any
         name = host.decode() if isinstance(host, bytes) else host
         if name != "api.test.invalid":
             return resolve(host, port, family, type, proto, flags)
-        if not flags & socket.AI_NUMERICHOST:  # as trio asks first
+        if not flags & socket.AI_NUMERICHOST:  # trio's first lookup
             asked.append(name)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -124,7 +124,7 @@ async def test_row_02_a_name_that_does_not_resolve_is_tried_four_times(call: Any
 
 @pytest.fixture
 def full_backlog() -> Iterator[int]:
-    """The port of a listener that answers no more SYN."""
+    """The port of a listener that ignores further SYNs."""
     with contextlib.ExitStack() as sockets:
         listener = sockets.enter_context(socket.socket())
         listener.bind((HOST, 0))
@@ -148,7 +148,7 @@ async def test_row_03_a_connection_attempt_without_an_answer_times_out_and_is_ma
 
     elapsed = [event.elapsed for event in events if isinstance(event, RequestFailed)]
     assert len(elapsed) == 4
-    assert all(BRIEF <= seconds < 4 for seconds in elapsed), elapsed  # and not the five that are usual
+    assert all(BRIEF <= seconds < 4 for seconds in elapsed), elapsed  # and not the default of five seconds
 
 
 @every_call
@@ -226,14 +226,14 @@ async def test_row_04_a_server_without_tls_is_not_retried(authority: Authority):
     assert isinstance(caught.value.__cause__.__cause__, ssl.SSLError)
 
 
-# Row 25: proxies. Unlike the matrix has it they are honoured for https, as SSL_CERT_FILE is: see row 4.
+# Row 25: proxies. They are used for https, as SSL_CERT_FILE is: see row 4.
 
 
 PROXY_VARIABLES = pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
 
 
 class Tunnel:
-    """A behaviour of a proxy that does its work: it leads to a port of this machine, and remembers all it saw."""
+    """A working proxy: it tunnels to a port of this machine, and records all bytes."""
 
     def __init__(self, port: int) -> None:
         self.port = port

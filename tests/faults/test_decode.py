@@ -1,4 +1,4 @@
-"""Rows 83 to 92: whatever a body is, it is what the API promises or an error that says so, and small in memory."""
+"""Rows 83 to 92: any response body gives a valid model or a clear error, in little memory."""
 
 import gzip
 import json
@@ -37,8 +37,8 @@ def create(client: CoachingClient) -> Awaitable[Any]:
 
 
 @asynccontextmanager
-async def told(content: bytes, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
-    """A client of a service in memory that answers everything with this body."""
+async def responding(content: bytes, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
+    """Yield a client of a service in memory whose responses all have this body."""
     named = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
     service = Service(lambda _: httpx.Response(200, headers=named, content=content))
     async with service.client(Source()) as client:
@@ -46,9 +46,9 @@ async def told(content: bytes, **headers: str) -> AsyncIterator[tuple[CoachingCl
     await service.http.aclose()
 
 
-async def refuses(content: bytes, place: str = "", ask: Ask = get, **headers: str) -> DecodeError:
-    """Asked for, the body is refused, at once and in words that have the place; after a write it is told as done."""
-    async with told(content, **headers) as (client, service):
+async def assert_refused(content: bytes, place: str = "", ask: Ask = get, **headers: str) -> DecodeError:
+    """Assert that a body is refused at once with an error that names the path; after a write, that the write was carried out."""
+    async with responding(content, **headers) as (client, service):
         with failing(DecodeError) as caught:
             await ask(client)
         assert len(service.requests) == 1
@@ -67,7 +67,7 @@ def body(**fields: Any) -> bytes:
     return json.dumps(APPOINTMENT | fields).encode()
 
 
-# Rows 83 to 90: what it says
+# Rows 83 to 90: the content
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def body(**fields: Any) -> bytes:
     ],
 )
 async def test_row_83_a_body_that_is_not_json_is_refused(content: bytes, kind: str):
-    error = await refuses(content, "no JSON", Content_Type=kind)
+    error = await assert_refused(content, "no JSON", Content_Type=kind)
 
     assert "Sign in" not in str(error)
 
@@ -99,7 +99,7 @@ async def test_row_83_a_body_that_is_not_json_is_refused(content: bytes, kind: s
     "content", ["[]", '"id"', "5", "null", '["id"]', "true", "-0.0", '[["id", "1"]]', '[{"id": "1"}]']
 )
 async def test_row_84_json_that_is_not_an_object_is_refused(content: str):
-    await refuses(content.encode(), "expected an object")
+    await assert_refused(content.encode(), "expected an object")
 
 
 async def page(client: CoachingClient) -> Any:
@@ -110,7 +110,7 @@ async def page(client: CoachingClient) -> Any:
     "content", ["[]", '"id"', "5", "null", '["entities"]', "{}", '{"entities": null}', '{"entities": {}}']
 )
 async def test_row_84_a_body_that_is_not_a_page_is_refused(content: str):
-    await refuses(content.encode(), ask=page)
+    await assert_refused(content.encode(), ask=page)
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ async def test_row_84_a_body_that_is_not_a_page_is_refused(content: str):
 async def test_row_85_a_length_of_another_type_is_refused_and_its_path_named(length: Any):
     if length == 10**400:
         # a whole number, however long
-        async with told(body(lengthInMinutes=length)) as (client, _):
+        async with responding(body(lengthInMinutes=length)) as (client, _):
             assert (await get(client)).length_in_minutes == length
     else:
-        await refuses(body(lengthInMinutes=length), "$.lengthInMinutes")
+        await assert_refused(body(lengthInMinutes=length), "$.lengthInMinutes")
 
 
 JUNK = [None, "an-appointment", 5, True, [], ["id"], {}, {"id": None}, {"id": 5}, {"id": ""}, {"id": ".."}, {"id": "."}]
@@ -135,7 +135,7 @@ async def test_row_86_an_invalid_entity_is_refused_and_its_path_named(length: in
     entities[at] = junk
     whole = {"entities": entities, "pageNumber": 1, "pageSize": length, "pageCount": 1, "total": length}
 
-    await refuses(json.dumps(whole).encode(), f"$.entities[{at}]", ask=page)
+    await assert_refused(json.dumps(whole).encode(), f"$.entities[{at}]", ask=page)
 
 
 OF_UTF_8 = '{"id": "é", "name": "😀"}'
@@ -158,13 +158,13 @@ OF_UTF_8 = '{"id": "é", "name": "😀"}'
     ],
 )
 async def test_row_87_bytes_that_are_not_utf_8_are_refused(content: bytes):
-    await refuses(content, "no JSON")
+    await assert_refused(content, "no JSON")
 
 
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=latin-1", "text/plain"])
 async def test_row_87_a_bom_and_the_charset_of_the_header_are_ignored(bom: bytes, kind: str):
-    async with told(bom + OF_UTF_8.encode(), Content_Type=kind) as (client, _):
+    async with responding(bom + OF_UTF_8.encode(), Content_Type=kind) as (client, _):
         got = await get(client)
 
     assert (got.id, got.name) == ("é", "😀")
@@ -195,12 +195,12 @@ async def test_row_87_a_bom_and_the_charset_of_the_header_are_ignored(bom: bytes
     ids=repr,
 )
 async def test_row_88_an_invalid_date_is_refused_and_its_path_named(moment: Any):
-    await refuses(body(dateStart=moment), "$.dateStart")
+    await assert_refused(body(dateStart=moment), "$.dateStart")
 
 
 @pytest.mark.parametrize("unknown", ["Paused", "completed", "", "COMPLETED", "outdated_sdk_version", "mro", "é\n"])
 async def test_row_89_an_unknown_status_is_kept_verbatim(unknown: str):
-    async with told(body(status=unknown)) as (client, _):
+    async with responding(body(status=unknown)) as (client, _):
         got = await get(client)
 
     assert got.status == unknown
@@ -212,19 +212,19 @@ async def test_row_89_an_unknown_status_is_kept_verbatim(unknown: str):
 DEEP = 200_000
 
 
-@pytest.mark.real_time  # which long bodies need, because they are read in a thread
+@pytest.mark.real_time  # because a thread parses large bodies
 @pytest.mark.parametrize("where", ["alone", "in a field", "in a field that nobody knows"])
 @pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")], ids=["lists", "objects"])
 async def test_row_90_nested_too_deep_is_refused(opening: str, closing: str, where: str):
     deep = opening * DEEP + "1" + closing * DEEP
     name = {"in a field": "attendees", "in a field that nobody knows": "news"}.get(where)
 
-    await refuses((deep if name is None else f'{{"id": "1", "{name}": {deep}}}').encode(), "nested too deep")
+    await assert_refused((deep if name is None else f'{{"id": "1", "{name}": {deep}}}').encode(), "nested too deep")
 
 
 @pytest.mark.parametrize("field", ["lengthInMinutes", "news"])
 async def test_row_90_a_number_of_five_thousand_digits_is_refused(field: str):
-    error = await refuses(f'{{"id": "1", "{field}": {"9" * 5000}}}'.encode())
+    error = await assert_refused(f'{{"id": "1", "{field}": {"9" * 5000}}}'.encode())
 
     assert "99999" not in str(error)
 
@@ -232,7 +232,7 @@ async def test_row_90_a_number_of_five_thousand_digits_is_refused(field: str):
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("field", ["lengthInMinutes", "news", "name"])
 async def test_row_90_nan_and_infinity_are_refused(field: str, number: str):
-    await refuses(f'{{"id": "1", "{field}": {number}}}'.encode(), "no JSON")
+    await assert_refused(f'{{"id": "1", "{field}": {number}}}'.encode(), "no JSON")
 
 
 @pytest.mark.parametrize(
@@ -246,19 +246,19 @@ async def test_row_90_nan_and_infinity_are_refused(field: str, number: str):
     ids=["the id", "a field", "within", "a field that nobody knows"],
 )
 async def test_row_90_of_a_repeated_name_the_last_value_counts(content: str):
-    async with told(content.encode()) as (client, _):
+    async with responding(content.encode()) as (client, _):
         got = await get(client)
 
     assert to_dict(got) == {name: value for name, value in json.loads(content).items() if name != "news"}
 
 
-# Rows 91 and 92: how much it is
+# Rows 91 and 92: the size
 
 
 class Flow(httpx.AsyncByteStream):
-    """A body in pieces, that tells how much of it has been taken, and whether it was closed.
+    """A body in pieces, that records how much of it was read and whether it was closed.
 
-    Like one from a network it lets others run before each piece, unless it is `eager`.
+    Like a body from the network it lets other tasks run before each piece, unless it is `eager`.
     """
 
     def __init__(self, *pieces: bytes | Iterator[bytes], eager: bool = False) -> None:
@@ -283,7 +283,7 @@ class Flow(httpx.AsyncByteStream):
 
 @asynccontextmanager
 async def flowing(*flows: Flow, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
-    """A client of a service in memory that answers with each of the flows in turn."""
+    """Yield a client of a service in memory that responds with one flow after another."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     answers = iter(flows)
     service = Service(lambda _: httpx.Response(200, headers=named, stream=next(answers)))
@@ -308,7 +308,7 @@ ZIPPED = CHUNKED | {"Content_Encoding": "gzip"}
 
 
 def spaces(count: int) -> Iterator[bytes]:
-    """So many bytes that mean nothing in JSON."""
+    """Yield `count` bytes of whitespace, which JSON ignores."""
     while count > 0:
         yield b" " * min(PIECE, count)
         count -= PIECE
@@ -320,7 +320,7 @@ def pieces(data: bytes, size: int = PIECE) -> Iterator[bytes]:
 
 @cache
 def bomb(size: int = 256 * MIB) -> bytes:
-    """A valid object with so many bytes of blanks in it, packed into a thousandth, in little memory."""
+    """Return a gzip of a valid object with `size` bytes of whitespace. It is a thousandth of that size, and made in little memory."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     packed = [packer.compress(b'{"id": "1"'), *(packer.compress(each) for each in spaces(size))]
     return b"".join([*packed, packer.compress(b"}"), packer.flush()])
@@ -350,7 +350,7 @@ async def test_row_91_over_a_socket_a_compression_bomb_is_refused_in_little_memo
         async with client_to(server.url) as client:
             with little_memory(), failing(DecodeError, "larger than 10 MiB"):
                 await get(client)
-            server.wait_until(lambda: server.open == 0)  # what is left of it is read by nobody
+            server.wait_until(lambda: server.open == 0)  # the rest of the body is not read
         assert len(server.requests) == 1
 
 
@@ -437,7 +437,7 @@ async def test_row_91_half_an_object_is_refused_with_any_data_after_its_gzip(res
             got = await get(client)
         except DecodeError:
             return
-    assert got.id == "1"  # whoever reads on to the second member has the whole
+    assert got.id == "1"  # a decoder that reads the second member has the whole object
 
 
 # Row 92
@@ -510,7 +510,7 @@ async def test_row_92_a_transport_that_never_yields_to_the_event_loop_takes_litt
 
 
 class Pouring:
-    """Sends 64 MiB, counts what went out, and notices when the peer has had enough."""
+    """Sends 64 MiB, counts the bytes, and records whether the peer closed the connection."""
 
     def __init__(self, framing: str, packed: bytes = b"") -> None:
         self.framing, self.packed = framing, packed
@@ -540,7 +540,7 @@ class Pouring:
 
 
 KERNEL = 8 * MIB
-"""What the sockets of both sides may hold: the client's grows by itself, up to 6 MiB."""
+"""The size of the socket buffers of both sides. The client's grows automatically, up to 6 MiB."""
 
 
 async def far_less_is_read(pouring: Pouring, most: int, ask: Ask = get, kind: type[Exception] = DecodeError) -> None:

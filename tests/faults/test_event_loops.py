@@ -19,7 +19,7 @@ from coaching_async import (
 from coaching_async._api import responses
 from tests.conftest import VirtualLoop
 from tests.faults.cancellation import read
-from tests.faults.support import APPOINTMENT, client_to, come, failing
+from tests.faults.support import APPOINTMENT, client_to, eventually, failing
 from tests.support.doubles import Service, answer, on, page
 from tests.support.fault_server import HANG, FaultServer, ok
 
@@ -29,7 +29,7 @@ Told = list[tuple[str, float]]
 
 
 async def misuse(client: CoachingClient) -> tuple[str, float]:
-    """What a use is told, and how many seconds of a virtual clock that takes; a hang is a TimeoutError."""
+    """Return the message of the error, and how many virtual seconds it took. A hang is a TimeoutError."""
     started = anyio.current_time()
     with anyio.fail_after(HANG), failing(ClientMisuse) as caught:
         await read(client)
@@ -61,7 +61,7 @@ async def test_row_101_use_in_another_thread_is_refused(anyio_backend_name: str)
 @pytest.mark.real_time
 def test_row_101_use_in_a_second_event_loop_is_refused(anyio_backend_name: str):
     if anyio_backend_name == "trio":
-        pytest.skip("trio has one loop in a thread")
+        pytest.skip("trio has one event loop a thread")
     with FaultServer(ok(APPOINTMENT)) as server, asyncio.Runner() as one:
         client = client_to(server.url)
         one.run(read(client))  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ async def test_row_101_use_in_a_forked_child_is_refused(anyio_backend_name: str)
 
 
 def forked(fork: Any, client: CoachingClient, backend: str, told: Any) -> None:
-    """From a thread, so that the child is in no event loop."""
+    """Fork in a thread, so that the child is in no event loop."""
     child = fork.Process(target=in_the_child, args=(client, backend, told))
     child.start()
     child.join(HANG)
@@ -114,7 +114,7 @@ def forked(fork: Any, client: CoachingClient, backend: str, told: Any) -> None:
 async def test_row_102_other_tasks_run_while_a_large_page_is_decoded(
     monkeypatch: pytest.MonkeyPatch, example: Callable[[str], Any]
 ):
-    """The decoding begins only when another task has had a turn since the thread began."""
+    """Decoding waits until another task has run since the thread started."""
     entity = example("appointment")
     count = 5 * 2**20 // len(json.dumps(entity | {"id": ""})) + 1
     many = page(number=1, count=1, total=count) | {"entities": [entity | {"id": str(each)} for each in range(count)]}
@@ -129,7 +129,7 @@ async def test_row_102_other_tasks_run_while_a_large_page_is_decoded(
         return model(cls, content)
 
     async def heartbeat() -> None:
-        await come(begun.is_set)
+        await eventually(begun.is_set)
         had_a_turn.set()
 
     monkeypatch.setattr(responses, "decode", waiting)

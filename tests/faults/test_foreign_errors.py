@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 class OfTheirOwn(Exception):
-    """What no library knows."""
+    """An exception of the caller's."""
 
 
 class Interrupt(BaseException):
@@ -81,7 +81,7 @@ async def test_row_100_an_error_of_a_token_source_is_raised_unchanged(error: Bas
 
 
 async def test_row_100_an_exception_of_on_event_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture):
-    """`on_event` only watches, as the client's docstring has it; what is no Exception does pass."""
+    """`on_event` only observes, as the client's docstring says. A BaseException that is no Exception is raised."""
     failure: BaseException = OfTheirOwn("theirs")
 
     def hook(_: object) -> None:

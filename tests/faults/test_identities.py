@@ -32,7 +32,7 @@ from tests.support.doubles import Service, answer, http_of
 pytestmark = pytest.mark.anyio
 
 
-# Who is who
+# Tenants
 
 
 async def test_row_59_two_clients_of_two_tenants_share_nothing():
@@ -59,7 +59,7 @@ async def test_row_59_two_clients_of_two_tenants_share_nothing():
     assert len(service.requests) == 12
 
 
-# Views for somebody else
+# Views of other identities
 
 
 def bearers(service: Service) -> list[str]:
@@ -100,7 +100,7 @@ async def test_a_view_has_a_rate_limit_of_its_own(limit: RateLimit | None, passe
 
 
 async def test_each_user_of_many_simultaneous_ones_gets_their_own_token():
-    """Tokens name whom they were given to; each call names whom it is made for."""
+    """A token contains the name of its user, and so does the id of each call."""
 
     async def serve(request: httpx.Request) -> httpx.Response:
         await anyio.sleep(random.random())

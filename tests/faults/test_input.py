@@ -1,4 +1,4 @@
-"""Rows 93 and 94: bad input is refused before a socket opens, odd input arrives as what it is."""
+"""Rows 93 and 94: invalid arguments are refused before a socket opens, unusual ones arrive unchanged."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -50,7 +50,7 @@ async def first(listing: Any) -> Any:
 
 @asynccontextmanager
 async def service_of() -> AsyncIterator[tuple[Service, CoachingClient]]:
-    """A service in memory in which there is nothing."""
+    """Yield a service in memory that responds 404 to everything, and its client."""
     service = Service(lambda _: answer({}, 404))
     async with service.client(Source()) as client:
         yield service, client
@@ -58,7 +58,7 @@ async def service_of() -> AsyncIterator[tuple[Service, CoachingClient]]:
 
 
 def is_of(target: bytes, template: str, text: str) -> None:
-    """Whether a request target has exactly the template's segments, the id as one of them."""
+    """Assert that a request target has exactly the template's path segments, with the id as one of them."""
     path, question, query = target.partition(b"?")
     assert not question or query.startswith(b"pageSize="), target
     expected = (ROOT + template).encode().split(b"/")
@@ -78,7 +78,7 @@ async def asked(client: CoachingClient, service: Service, operation: str, text: 
     template, call = TEMPLATES[operation]
     before = len(service.requests)
     if await was_refused(call, client, text):
-        assert len(service.requests) == before, "it was sent"
+        assert len(service.requests) == before, "a request was sent"
         return
     assert len(service.requests) == before + 1
     request = service.requests[-1]
@@ -87,7 +87,7 @@ async def asked(client: CoachingClient, service: Service, operation: str, text: 
 
 
 async def was_refused(call: Callable[[CoachingClient, Any], Awaitable[Any]], client: CoachingClient, text: Any) -> bool:
-    """Whether it was for its arguments; else there is nothing under that id."""
+    """Return whether a call was refused for its arguments. If not, it gets a 404."""
     with pytest.raises((ValueError, TypeError, NotFound)) as caught:
         await call(client, text)
     refused = not isinstance(caught.value, NotFound)

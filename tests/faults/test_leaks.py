@@ -1,4 +1,4 @@
-"""Rows 103 to 106: whatever goes wrong, nothing adds up; and an import does nothing but import."""
+"""Rows 103 to 106: failures leave nothing behind, and the import has no side effects."""
 
 import contextlib
 import gc
@@ -36,7 +36,7 @@ from coaching_async import (
 )
 from coaching_async._transport.retry_policy import RetryBudget
 from tests.faults.conftest import row_105_nothing_is_left_behind
-from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, come
+from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, eventually
 from tests.support.cancelling import assert_nothing_is_held
 from tests.support.doubles import http_of, way_of
 from tests.support.fault_server import HANG, Conversation, FaultServer, ok, tasks_now
@@ -48,12 +48,12 @@ pytestmark = pytest.mark.anyio
 CALLS = 2_000 if FULL else 400
 WARM_UP = 200
 LEAK = 500
-"""Bytes a call."""
+"""Bytes a call that are more than noise."""
 AT_ONCE = 10
 
 
 class Moody:
-    """A service whose answer is in the id that it is asked for."""
+    """A service whose response depends on the requested id."""
 
     def __init__(self) -> None:
         self._asked: Counter[str] = Counter()
@@ -98,16 +98,16 @@ class Moody:
 MOODS: dict[str, tuple[type[Exception] | None, ...]] = {
     "ok": (None,),
     "missing": (NotFound,),
-    "unavailable": (None, ServerError),  # the budget of retries may be spent
+    "unavailable": (None, ServerError),  # the retry budget may be spent
     "throttled": (None,),
     "cut": (TransportError,),
     "reset": (TransportError,),
     "half": (TransportError,),
-    "slow": (DeadlineExceeded, RateLimited),  # the latter where its time is over before the gate opens
+    "slow": (DeadlineExceeded, RateLimited),  # the latter if its deadline passes during a cooldown
     "garbled": (TransportError,),
     "hollow": (DecodeError,),
     "cut write": (OutcomeUnknown,),
-    "slow write": (OutcomeUnknown, DeadlineExceeded, RateLimited),  # as it is sent in time or not
+    "slow write": (OutcomeUnknown, DeadlineExceeded, RateLimited),  # depends on whether it was sent in time
     "cancelled": (None,),
     "cancelled write": (None,),
 }
@@ -116,7 +116,7 @@ MOODS: dict[str, tuple[type[Exception] | None, ...]] = {
 async def cancelled_in_flight(call: Callable[[], Any], has_arrived: Callable[[], bool]) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call)
-        await come(has_arrived)
+        await eventually(has_arrived)
         tasks.cancel_scope.cancel()
 
 
@@ -139,7 +139,7 @@ async def one(client: CoachingClient, moody: Moody, mood: str, number: int) -> s
 
 
 def descriptors() -> Counter[str]:
-    """Open files by kind: which number the kernel gives them does not matter."""
+    """Count open files by kind, because the kernel chooses their numbers."""
     kinds = Counter[str]()
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -148,13 +148,13 @@ def descriptors() -> Counter[str]:
 
 
 def traced() -> int:
-    """Bytes that were allocated and are still held, but for what coverage keeps of each thread of the server."""
+    """Return the allocated bytes, without those of coverage, which keeps data of each thread of the server."""
     held = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(False, "*coverage*")])
     return sum(each.size for each in held.statistics("filename"))
 
 
 def forget(server: FaultServer) -> None:
-    """What the server of this test remembers is no leak of the client's."""
+    """Clear the records of the test's own server, which are no leak of the client."""
     server.requests.clear()
     server._threads[:] = [each for each in server._threads if each.is_alive()]
 
@@ -180,7 +180,7 @@ async def test_row_103_after_many_failed_calls_nothing_has_grown(caplog: pytest.
                         tasks.start_soon(worker, moods)
 
             async def settled() -> tuple[Counter[str], int]:
-                """With every connection closed, of which there are now more and now fewer."""
+                """Close all connections, because their number varies, and return what is left."""
                 assert_nothing_is_held(client, AT_ONCE)
                 pool = http_of(client)._transport._pool
                 for each in pool.connections:
@@ -209,12 +209,12 @@ async def test_row_103_after_many_failed_calls_nothing_has_grown(caplog: pytest.
                 tracemalloc.stop()
 
     assert after == before
-    # What leaks a little with each call grows in each quarter; what only grows in one is a cache, or the server's threads.
+    # A leak with each call grows in every quarter. What grows in one only is a cache, or the server's threads.
     assert min(later - earlier for earlier, later in pairwise(sizes)) < LEAK * CALLS // 4, sizes
     assert gc.garbage == []
     assert outcomes.total() == CALLS
     assert {each.partition(":")[0] for each in outcomes} == set(MOODS)
-    assert outcomes["unavailable: done"], "no retry came about"
+    assert outcomes["unavailable: done"], "there was no retry"
     assert outcomes["cancelled: done"] == outcomes["cancelled write: done"] > 0, "each was cancelled in flight"
 
 

@@ -1,4 +1,4 @@
-"""Rows 6 to 24: connections that break, fall silent, or carry what is no HTTP."""
+"""Rows 6 to 24: connections that break, stall, or carry invalid HTTP."""
 
 import threading
 import tracemalloc
@@ -43,16 +43,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
 WANTED = from_dict(Appointment, APPOINTMENT)
 BRIEF = 0.2
-"""Seconds of silence, instead of fifteen, after which what may be repeated is."""
+"""Seconds of the read timeout, instead of fifteen."""
 LATE = 7.0
-"""Seconds that a busy machine may take beyond a deadline: far fewer than the fifteen for which silence is borne."""
+"""Seconds that a busy machine may take beyond a deadline: far fewer than the read timeout of fifteen."""
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 half_of_it = answering(b'{"id": "an-app', content_length="40")
 
 
 class Patience:
-    """How long silence is borne: only briefly from `lose` on, until the first failure or `regain`. Notes the failures."""
+    """Sets the read timeout: brief after `lose`, and the default after `regain` or the first failure. Records the failures."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failures: list[str] = []
@@ -78,7 +78,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> Patience:
 
 
 def sent(server: FaultServer, method: str) -> int:
-    """How many requests of a method arrived whole: what the service would have carried out."""
+    """Return how many complete requests of a method arrived, which the service would have carried out."""
     return [each.method for each in server.requests].count(method)
 
 
@@ -87,7 +87,7 @@ def in_doubt(error: Any, processed: str, attempts: int = 1) -> None:
 
 
 async def at_the_deadline(seconds: float, kind: type[CoachingError], call: Awaitable[object]) -> Any:
-    """Return the error that a call ends with then."""
+    """Assert that a call fails at its deadline, and return its error."""
     began = anyio.current_time()
     with failing(kind) as caught:
         await call
@@ -97,7 +97,7 @@ async def at_the_deadline(seconds: float, kind: type[CoachingError], call: Await
 
 
 async def leaves_no_trace(client: CoachingClient, server: FaultServer) -> None:
-    """The pool holds no connection of a call that was cut short, and the next call finds it usable."""
+    """Assert that the pool has no connection of a call that ended early, and that the next call succeeds."""
     pool = http_of(client)._transport._pool
     assert (pool.connections, pool._requests) == ([], [])
     server.wait_until(lambda: server.open == 0)
@@ -174,7 +174,7 @@ async def test_row_11_an_update_that_is_cut_is_sent_once():
 
 
 async def test_row_11_an_update_that_is_declared_safe_is_sent_again():
-    """What the matrix calls idempotent=True is `safe=True` of `request` here."""
+    """`request` declares this with `safe=True`."""
     with FaultServer(then(Conversation.close), ok(APPOINTMENT)) as server:
         async with client_to(server.url) as client:
             path = "/api/v2/coaching/appointments/1"
@@ -230,7 +230,7 @@ async def test_row_14_a_partial_body_that_ends_with_its_connection_is_refused():
     assert sent(server, "GET") == 2
 
 
-# Rows 15 and 16: connections that are kept
+# Rows 15 and 16: keep-alive connections
 
 
 async def test_row_15_a_closed_keep_alive_connection_is_not_used_again():
@@ -272,7 +272,7 @@ async def test_row_16_a_create_on_a_keep_alive_connection_that_closes_is_sent_on
     assert (sent(server, "POST"), server.accepted) == (1, 1)
 
 
-# Rows 17 to 19, 22, 24: slowness and silence
+# Rows 17 to 19, 22, 24: slow and stalled connections
 
 
 def dripping(begin: bytes, drop: bytes, seconds: float) -> Behaviour:
@@ -344,7 +344,7 @@ async def test_row_19_a_create_without_a_response_waits_until_its_deadline(patie
 
 
 LARGE = {"text": "x" * (16 * 2**20)}
-"""More than all the buffers between two sockets of this machine take, as long as nobody reads."""
+"""Larger than all socket buffers of this machine, so that sending blocks until the server reads."""
 
 
 def stops_reading() -> tuple[FaultServer, Callable[[int], Fault | None]]:
@@ -358,7 +358,7 @@ async def test_row_22_a_write_that_the_server_stops_reading_ends_at_the_deadline
         async with client_to(proxy.url, timeout=0.7) as client:
             began = anyio.current_time()
             with failing(OutcomeUnknown) as caught:
-                await client.request("POST", "/api/v2/x", json=LARGE)  # encoded before its deadline begins to run
+                await client.request("POST", "/api/v2/x", json=LARGE)  # encoded before the deadline starts
             assert 0.7 <= anyio.current_time() - began <= 0.7 + LATE
             in_doubt(caught.value, "maybe")
             assert proxy.paused.is_set()
@@ -444,7 +444,7 @@ async def test_row_21_illegal_framing_fails_in_little_memory(bytes_sent: bytes, 
     assert peak < 5 * 2**20
 
 
-# Row 23: many at once
+# Row 23: many concurrent calls
 
 
 async def test_row_23_200_calls_share_ten_connections_in_the_order_of_the_calls():
@@ -470,5 +470,5 @@ async def test_row_23_200_calls_share_ten_connections_in_the_order_of_the_calls(
     assert server.accepted == 10
     assert client.stats().retries == 0
     assert sorted(arrived) == sorted(asked)
-    # Ten are under way at once, on ten connections: which of these comes first is open.
+    # Ten requests are in flight at a time, on ten connections. Their order among themselves is open.
     assert all(abs(arrived.index(id_) - place) < 10 for place, id_ in enumerate(asked))

@@ -23,7 +23,7 @@ FILES = ("file", "folder", "directory", "dest", "output", "save", "download", "u
 
 
 def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """All that the package's public names offer to call."""
+    """Yield every public function and method of the package by its name."""
     client = CoachingClient(Source())
     things = {name: getattr(coaching_async, name) for name in coaching_async.__all__}
     things |= {name: type(each) for name, each in vars(client).items() if not name.startswith("_")}
@@ -39,7 +39,7 @@ def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
 def parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(function).parameters
-    except ValueError:  # one of C's
+    except ValueError:  # a function in C
         return {}
 
 
@@ -48,12 +48,12 @@ def test_row_112_no_public_function_takes_a_file_name():
     assert {"CoachingClient", "CoachingClient.request", "appointments.create", "Listing.collect"} <= offered.keys()
 
     for name, function in offered.items():
-        if name.endswith("TokenStore.save"):  # a token
+        if name.endswith("TokenStore.save"):  # saves a token
             continue
         assert not [word for word in FILES if word in name.rpartition(".")[2].lower()], name
         for each, parameter in parameters(function).items():
             assert not [word for word in FILES if word in each.lower()], (name, each)
-            assert each != "path" or name == "CoachingClient.request", "that one is a URL's"
+            assert each != "path" or name == "CoachingClient.request", "that path is part of a URL"
             assert not [word for word in ("Path", "IO[") if word in str(parameter.annotation)], (name, each)
 
 

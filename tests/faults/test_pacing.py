@@ -1,4 +1,4 @@
-"""Row 80, and who waits for whom: walks and bulk beside direct calls, on a virtual clock."""
+"""Row 80, and priorities: walks and bulk calls beside interactive calls, on a virtual clock."""
 
 import math
 from collections import deque
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Limited:
-    """A service that lets so many through in any window of 60 s, answers within a fifth of a second, and has ten pages."""
+    """A service that accepts `limit` requests in any window of 60 s, responds within 0.1 s, and has a list of ten pages."""
 
     def __init__(self, limit: int, *, says: int | None = None) -> None:
         self.limit, self.says = limit, says
@@ -79,7 +79,9 @@ async def test_row_80_a_thousand_reads_at_300_a_minute_get_no_429_and_delay_no_i
         assert client.stats().throttled == 0
 
     assert service.refused == 0
-    assert max(waits) <= 0.1 + 0.2 + 0.1  # the answer, one permit to come free, and the answer that this one waits for
+    assert (
+        max(waits) <= 0.1 + 0.2 + 0.1
+    )  # its own response, one permit that comes free, and the response before that permit
     assert len(service.sent) >= 0.99 * 300 * seconds / 60
 
 
@@ -159,7 +161,7 @@ async def test_a_walk_that_waits_for_a_permit_ends_at_its_callers_deadline():
         await anyio.sleep(600)
         service.limit = 0
         service.says = 60
-        with anyio.fail_after(5), pytest.raises(RateLimited):  # when it is told how long, it says so at once
+        with anyio.fail_after(5), pytest.raises(RateLimited):  # a `Retry-After` beyond the deadline is an error at once
             await anext(walk)
 
 

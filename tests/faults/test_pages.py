@@ -1,4 +1,4 @@
-"""Rows 64 to 76: lists that change, services that cannot count, pages that fail, and walks that are left or shared."""
+"""Rows 64 to 76: lists that change, wrong page counts, pages that fail, and walks that are left early or shared."""
 
 import gc
 import random
@@ -17,7 +17,7 @@ from coaching_async import (
     DecodeError,
     WalkReport,
 )
-from tests.faults.support import client_to, come, credentials, failing
+from tests.faults.support import client_to, credentials, eventually, failing
 from tests.support.cancelling import Way, assert_nothing_is_held, every_way, skip_where_unknown
 from tests.support.changing_lists import MOVE, Change, ChangingList, listing_of, read_items
 from tests.support.fault_server import Behaviour, Conversation, FaultServer, answering
@@ -28,7 +28,7 @@ SIZE = 2
 
 
 class Paged:
-    """A list over sockets, two a page. `before` is called with the number of each request, and may change the list."""
+    """A list over sockets with two items a page. `before` is called with the number of each request, and may change it."""
 
     def __init__(self, letters: str, before: Callable[["Paged", int], None] = lambda *_: None, **says: Any) -> None:
         self.letters = letters
@@ -56,7 +56,7 @@ class Paged:
 
 
 def becomes(**states: str) -> Callable[[Paged, int], None]:
-    """The list is something else from the n-th request on: `becomes(at_2="bcd")`."""
+    """Return a function that changes the list at the n-th request: `becomes(at_2="bcd")`."""
 
     def change(service: Paged, request: int) -> None:
         service.letters = states.get(f"at_{request}", service.letters)
@@ -87,7 +87,7 @@ async def test_row_65_an_item_that_moves_up_after_a_delete_is_not_missed():
     with FaultServer(service) as server:
         found, report = await walked(server)
 
-    assert found == "abcdef", "no c would be missed"
+    assert found == "abcdef", "c is not missed"
     assert (report.re_reads, report.suspected_gaps) == (1, 0)
 
 
@@ -210,7 +210,7 @@ async def test_row_70_a_retried_page_is_invisible_to_the_reader(fault: str, conc
 
 
 class Broken(Paged):
-    """Page 3 cannot be had until it is `mended`."""
+    """Page 3 gets a 400 until it is `mended`."""
 
     mended = False
 
@@ -288,7 +288,7 @@ async def test_row_72_a_stream_may_be_left_after_one_item():
 
 
 class Stuck(Paged):
-    """Its second page does not come until it is let go."""
+    """Page 2 gets no response while it `is_stuck`."""
 
     is_stuck = True
 
@@ -314,7 +314,7 @@ async def test_row_73_a_cancelled_walk_can_continue(cancel: Way, anyio_backend_n
             async def step() -> Any:
                 return await anext(walk)
 
-            assert await cancel(step, lambda: come(lambda: 2 in service.numbers))
+            assert await cancel(step, lambda: eventually(lambda: 2 in service.numbers))
             assert_nothing_is_held(client, 10)
             service.is_stuck = False
             found += [item.id async for item in walk]
@@ -335,7 +335,7 @@ async def test_row_73_a_cancelled_stream_leaves_the_client_usable(cancel: Way, a
                 async with listing.stream(3) as items:
                     return [item.id async for item in items]
 
-            assert await cancel(use, lambda: come(lambda: 2 in service.numbers))
+            assert await cancel(use, lambda: eventually(lambda: 2 in service.numbers))
             assert_nothing_is_held(client, 10)
             service.is_stuck = False
             assert "".join(await use()) == "abcdef"
@@ -362,7 +362,7 @@ async def test_row_75_two_tasks_that_share_a_walk_get_an_error():
             await anext(walk)
             await anext(walk)
             tasks.start_soon(anext, walk)
-            await come(lambda: 2 in service.numbers)
+            await eventually(lambda: 2 in service.numbers)
             with failing(ClientMisuse, "two tasks share one walk"):
                 await anext(walk)
             tasks.cancel_scope.cancel()
@@ -402,7 +402,7 @@ async def test_row_76_the_next_page_is_read_after_the_service_closed_the_idle_co
             found = list[str]()
             async for page in client.appointments.list("u", page_size=SIZE).pages():
                 found += [item.id for item in page.entities]
-                await come(lambda: server.open <= 1)
+                await eventually(lambda: server.open <= 1)
 
     assert "".join(found) == "abcdef"
     assert server.accepted == 3

@@ -15,7 +15,7 @@ from coaching_async import (
     OutcomeUnknown,
     TransportError,
 )
-from tests.faults.security import SOBER, raw_answer
+from tests.faults.security import NO_RETRIES, raw_answer
 from tests.faults.support import (
     NEW,
     chain,
@@ -51,7 +51,7 @@ async def test_row_108_no_id_shows_in_an_error_message_or_a_log_record(status: i
     caplog.set_level(1)
     location = f"https://api.test/users/{UUID}"
     service = Service(lambda _: answer(CHATTY, status, Location=location))
-    async with service.client(retry=SOBER) as client:
+    async with service.client(retry=NO_RETRIES) as client:
         for use in (
             client.appointments.get(UUID),
             client.appointments.delete(UUID),
@@ -100,7 +100,7 @@ async def test_row_108_no_id_of_an_invalid_response_shows(body: Any, caplog: pyt
 @pytest.mark.parametrize("error", [httpx.ReadError("cut"), httpx.ConnectError("refused"), httpx.ReadTimeout("slow")])
 async def test_row_108_no_id_shows_if_there_is_no_response(error: Exception, caplog: pytest.LogCaptureFixture):
     caplog.set_level(1)
-    async with Service([error]).client(retry=SOBER) as client:
+    async with Service([error]).client(retry=NO_RETRIES) as client:
         for use in (client.appointments.get(UUID), client.annotations.update(UUID, UUID, MAIL)):
             with failing(TransportError) as caught:
                 await use
@@ -134,7 +134,7 @@ async def test_row_108_no_id_of_the_token_endpoints_description_shows():
 @pytest.mark.real_time
 async def test_row_108_no_id_in_invalid_http_shows():
     with FaultServer(raw_answer(f"no user {UUID} <{MAIL}>\r\n\r\n".encode())) as server:
-        async with client_to(server.url, retry=SOBER) as client:
+        async with client_to(server.url, retry=NO_RETRIES) as client:
             with failing(TransportError) as caught:
                 await client.appointments.get("1")
     for each in chain(caught.value):

@@ -78,7 +78,7 @@ async def test_row_49_many_calls_over_twenty_expiries_post_each_refresh_token_on
         alive = set(sandbox.oauth.refresh_tokens)
     assert logins == [200] * 20
     assert len(set(told)) == len(told) == 20
-    assert told[-1] in alive  # the sign-in was not ended
+    assert told[-1] in alive  # the sign-in is still valid
 
 
 @every_way
@@ -127,7 +127,7 @@ async def test_row_51_a_refresh_token_is_not_posted_again_while_the_access_token
         assert platform.posted == [FIRST, refresh_token(1)]
         await anyio.sleep(20)
 
-        if mishap is lost:  # the service has replaced it, and knows what comes again
+        if mishap is lost:  # the service has replaced it, and recognizes a repeated post
             for _ in range(5):
                 with failing(AuthError) as caught:
                     await get(client)
@@ -138,12 +138,12 @@ async def test_row_51_a_refresh_token_is_not_posted_again_while_the_access_token
 
     assert platform.posted == [FIRST, refresh_token(1), refresh_token(1)]
     assert platform.asked_at[2] > ends_at
-    assert "could not be kept" not in caplog.text  # no refresh token came that could have been
+    assert "could not be kept" not in caplog.text  # there was no new refresh token to keep
     assert set(platform.seen) == ({token(1)} if mishap is lost else {token(1), token(2)})
 
 
 def login_cut(kind: str) -> Behaviour:
-    """The API, and a login host that does its work and loses the answer."""
+    """Return a behavior of the API and of a token endpoint whose responses are lost."""
 
     def behave(conversation: Conversation) -> None:
         while (request := conversation.request()) is not None:
@@ -161,7 +161,7 @@ def login_cut(kind: str) -> Behaviour:
 
 
 async def posts_of(grant: Any, kind: str) -> int:
-    """How often it is offered to a login host that loses each answer."""
+    """Return how often a grant is posted to a token endpoint whose responses are lost."""
     with FaultServer(login_cut(kind)) as server:
         async with client_to(server.url, auth=grant) as client:
             for _ in range(4):
@@ -196,7 +196,7 @@ async def test_row_51_a_grant_that_was_never_sent_is_not_used_up(
     grant: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(tokens, "REFRESH_TIMEOUT", 0.3)
-    with FaultServer(Conversation.pause) as server:  # shakes no hands
+    with FaultServer(Conversation.pause) as server:  # without a TLS handshake
         async with client_to(f"https://localhost:{server.port}", auth=grant()) as client:
             for number in range(3):
                 with failing(AuthError, "no token within"):

@@ -22,8 +22,8 @@ NO_LIMIT = {"rate_limit": RateLimit(1_000_000)}
 IN_FLIGHT = 10
 
 
-class Weather:
-    """Fails while it is bad."""
+class UnreliableService:
+    """A service that fails while it is `bad`."""
 
     def __init__(self, failure: int | Exception) -> None:
         self.bad, self.sent, self._failure = True, 0, failure
@@ -60,38 +60,38 @@ async def several(client: CoachingClient, count: int, *, at_once: bool) -> None:
 async def test_row_41_while_all_requests_fail_retries_are_few_and_they_return_with_success(
     failure: int | Exception, at_once: bool
 ):
-    weather = Weather(failure)
-    async with service_of(weather, max_concurrency=IN_FLIGHT, **NO_LIMIT) as (_, client, _waits):
+    service = UnreliableService(failure)
+    async with service_of(service, max_concurrency=IN_FLIGHT, **NO_LIMIT) as (_, client, _waits):
         await several(client, 500, at_once=at_once)
-        assert 500 < weather.sent <= 500 + 10 + IN_FLIGHT
+        assert 500 < service.sent <= 500 + 10 + IN_FLIGHT
 
-        weather.sent = 0
+        service.sent = 0
         await several(client, 50, at_once=at_once)
-        assert weather.sent == 50, "the budget is spent"
+        assert service.sent == 50, "the budget is spent"
 
-        weather.bad = False
+        service.bad = False
         for _ in range(200):
             await GET(client)
 
-        weather.bad, weather.sent = True, 0
+        service.bad, service.sent = True, 0
         await several(client, 1, at_once=at_once)
-        assert weather.sent == 4, "it has been refilled"
+        assert service.sent == 4, "it has been refilled"
 
 
 async def test_row_41_a_hundred_successes_refund_ten_failures():
-    weather = Weather(503)
-    async with service_of(weather, **NO_LIMIT) as (_, client, _waits):
+    service = UnreliableService(503)
+    async with service_of(service, **NO_LIMIT) as (_, client, _waits):
         await several(client, 3, at_once=False)
-        first = weather.sent
+        first = service.sent
         assert 3 < first <= 13
 
-        weather.bad = False
+        service.bad = False
         for _ in range(100):
             await GET(client)
 
-        weather.bad, weather.sent = True, 0
+        service.bad, service.sent = True, 0
         await several(client, 3, at_once=False)
-        assert weather.sent == first
+        assert service.sent == first
 
 
 async def test_row_41_waits_for_429s_take_nothing_from_the_budget():

@@ -1,4 +1,4 @@
-"""No row of the matrix is without a test."""
+"""Each row has a test."""
 
 import re
 from pathlib import Path

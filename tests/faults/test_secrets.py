@@ -36,7 +36,7 @@ from coaching_async import (
     Unauthorized,
 )
 from tests.faults.conftest import SecretsLogged
-from tests.faults.security import SET_COOKIE, SOBER, a_client, raw_answer
+from tests.faults.security import NO_RETRIES, SET_COOKIE, a_client, raw_answer
 from tests.faults.support import (
     ANNOTATION,
     APPOINTMENT,
@@ -59,7 +59,7 @@ from tests.support.fault_server import Authority, Conversation, FaultServer, Rec
 pytestmark = pytest.mark.anyio
 
 BASIC = base64.b64encode(f"{CLIENT_ID}:{SECRET}".encode()).decode()
-"""How the client secret travels: the canary does not show in it."""
+"""The client secret as it is sent, in which the canary does not show."""
 
 
 def test_row_107_a_secret_in_a_record_of_the_lowest_level_is_found():
@@ -71,8 +71,8 @@ def test_row_107_a_secret_in_a_record_of_the_lowest_level_is_found():
     assert secrets.messages == [f"the token is {TOKEN}"]
 
 
-class Office:
-    """API and login host in one. Every answer sets a cookie; the id of an appointment is what becomes of it."""
+class Backend:
+    """The API and the token endpoint. Each response sets a cookie. The id of an appointment chooses the response."""
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -95,7 +95,7 @@ class Office:
             conversation.answer(token, set_cookie=SET_COOKIE)
 
     def api(self, conversation: Conversation, request: Received) -> bool:
-        """Whether the connection lives on."""
+        """Respond to a request, and return whether the connection stays open."""
         assert request.headers["authorization"].startswith(f"Bearer {TOKEN}")
         fate = request.target.split("?")[0].split("/")[-1]
         body: Any = ANNOTATION if "annotations" in request.target else APPOINTMENT
@@ -137,7 +137,7 @@ def is_shown(said: str) -> bool:
 
 
 def show_nothing(error: BaseException) -> None:
-    """`show_no_secret`, and the secret as it travels, in every frame but the tests' own."""
+    """Assert `show_no_secret`, and that the secret as it is sent shows in no frame but those of tests."""
     show_no_secret(error)
     for each in chain(error):
         said = [repr(each), str(each), repr(vars(each)), *getattr(each, "__notes__", ())]
@@ -146,7 +146,7 @@ def show_nothing(error: BaseException) -> None:
 
 
 def show_no_secret_within(thing: object, depth: int = 3) -> None:
-    """Look at what it prints as, and at what it holds; a `Secret` may hold one, and the HTTP library its headers."""
+    """Assert that neither the text of an object nor that of its attributes shows a secret."""
     assert not is_shown(repr(thing)), type(thing)
     assert not is_shown(str(thing)), type(thing)
     if not depth:
@@ -161,7 +161,7 @@ def show_no_secret_within(thing: object, depth: int = 3) -> None:
 
 
 def show_no_secret_in_records(caplog: pytest.LogCaptureFixture) -> set[str]:
-    """More than the message: what a formatter, or an error reporter, may make of a record. Whose records there are."""
+    """Assert that no attribute of a record shows a secret, and return the libraries that logged."""
     formatter = logging.Formatter("%(message)s %(args)s")
     for record in caplog.records:
         said = f"{formatter.format(record)} {vars(record)}"
@@ -170,7 +170,7 @@ def show_no_secret_in_records(caplog: pytest.LogCaptureFixture) -> set[str]:
 
 
 def no_pickle_shows_a_secret(thing: object) -> None:
-    with contextlib.suppress(Exception):  # most are not pickled at all
+    with contextlib.suppress(Exception):  # most objects cannot be pickled
         assert not is_shown(pickle.dumps(thing).decode("latin-1"))
 
 
@@ -180,7 +180,7 @@ async def test_row_107_no_secret_shows_from_the_first_call_to_the_last(
     kind: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     caplog.set_level(1)
-    authority, office = Authority(), Office()
+    authority, backend = Authority(), Backend()
     monkeypatch.setenv("SSL_CERT_FILE", authority.pem(tmp_path))
     errors = list[CoachingError]()
     events = list[object]()
@@ -192,12 +192,12 @@ async def test_row_107_no_secret_shows_from_the_first_call_to_the_last(
         assert type(caught.value) is expected
         errors.append(caught.value)
 
-    with FaultServer(office, tls=authority.server()) as server:
-        async with a_client(kind, server, authority, auth=auth, retry=SOBER, on_event=events.append) as client:
+    with FaultServer(backend, tls=authority.server()) as server:
+        async with a_client(kind, server, authority, auth=auth, retry=NO_RETRIES, on_event=events.append) as client:
             await client.appointments.create(NEW)
             await client.appointments.update("1", AppointmentUpdate(name="x"))
             await client.appointments.get("expired")
-            assert office.tokens == 2
+            assert backend.tokens == 2
             await client.annotations.create("1", "t", access_type="Public")
             await client.appointments.delete("1")
             raw = await client.raw(client.appointments.get, "1")
@@ -209,7 +209,7 @@ async def test_row_107_no_secret_shows_from_the_first_call_to_the_last(
                 view = client.with_options(timeout=0.5) if fate == "silent" else client
                 await fails(OutcomeUnknown, view.annotations.update("1", fate, "t"))
 
-            office.refuses = True
+            backend.refuses = True
             await fails(AuthError, client.appointments.get("401"))
             for thing in (client, client.with_options(timeout=1), auth, client.stats(), *events):
                 show_no_secret_within(thing)
@@ -219,7 +219,7 @@ async def test_row_107_no_secret_shows_from_the_first_call_to_the_last(
         assert any(request.body and request.target != "/oauth/token" for request in server.requests)
 
     stranger = Authority()
-    with FaultServer(office, tls=stranger.server()) as server:
+    with FaultServer(backend, tls=stranger.server()) as server:
         async with a_client(kind, server, authority, auth=Source()) as client:
             await fails(TransportError, client.appointments.get("1"))
             assert any(isinstance(each, ssl.SSLCertVerificationError) for each in chain(errors[-1]))
@@ -258,7 +258,7 @@ def test_row_107_an_invalid_secret_is_not_quoted(make: Callable[[], object]):
     ],
 )
 def test_row_107_a_password_in_a_url_is_not_quoted(where: dict[str, str]):
-    """In the text: the frames hold the URL, which is where it does not belong."""
+    """This holds for the text only, because the caller's frames contain the URL."""
     with pytest.raises(ConfigurationError) as caught:
         CoachingClient(Source(), **where)  # type: ignore[arg-type]
     for each in chain(caught.value):
@@ -292,17 +292,17 @@ async def test_row_107_a_token_that_is_invalid_in_a_header_is_not_quoted():
 async def test_row_107_a_cookie_in_a_broken_header_line_is_not_quoted():
     broken = f"HTTP/1.1 200 OK\r\nSet-Cookie : {SET_COOKIE}\r\nContent-Length: 0\r\n\r\n"
     with FaultServer(raw_answer(broken.encode())) as server:
-        async with client_to(server.url, retry=SOBER) as client:
+        async with client_to(server.url, retry=NO_RETRIES) as client:
             with failing(TransportError):
                 await client.appointments.get("1")
 
 
 async def test_row_107_a_token_endpoint_that_echoes_the_credentials_is_not_quoted():
-    def office(request: httpx.Request) -> httpx.Response:
+    def backend(request: httpx.Request) -> httpx.Response:
         said = f"no client {request.headers['authorization']}"
         return answer({"error": "invalid_request", "error_description": said}, 400)
 
-    async with Service(office).client(credentials()) as client:
+    async with Service(backend).client(credentials()) as client:
         with failing(AuthError) as caught:
             await client.appointments.get("1")
     show_nothing(caught.value)

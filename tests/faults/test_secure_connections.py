@@ -17,7 +17,7 @@ from coaching_async import (
     TransportError,
 )
 from coaching_async._transport.http_client import new_tls_context
-from tests.faults.security import SET_COOKIE, SOBER, a_client
+from tests.faults.security import NO_RETRIES, SET_COOKIE, a_client
 from tests.faults.support import (
     APPOINTMENT,
     COOKIE,
@@ -79,7 +79,7 @@ BAD_URLS = [
 
 
 @contextlib.contextmanager
-def refused_without_a_word() -> Iterator[Service]:
+def refused_before_any_request() -> Iterator[Service]:
     service = Service([answer(APPOINTMENT)])
     with failing(ConfigurationError) as caught:
         yield service
@@ -96,13 +96,13 @@ async def ask(service: Service, **where: str) -> None:
 
 @pytest.mark.parametrize("url", BAD_URLS)
 async def test_row_109_an_invalid_or_misleading_base_url_is_refused(url: str):
-    with refused_without_a_word() as service:
+    with refused_before_any_request() as service:
         await ask(service, base_url=url)
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
 async def test_row_109_an_invalid_or_misleading_login_url_is_refused(url: str):
-    with refused_without_a_word() as service:
+    with refused_before_any_request() as service:
         await ask(service, base_url=GOOD, login_url=url)
 
 
@@ -110,7 +110,7 @@ async def test_row_109_an_invalid_or_misleading_login_url_is_refused(url: str):
     "region", ["mypurecloud.com@evil.test", "evil.test/x", "mypurecloud.com\\@evil.test", "eu west"]
 )
 async def test_row_109_a_misleading_region_is_refused(region: str):
-    with refused_without_a_word() as service:
+    with refused_before_any_request() as service:
         await ask(service, region=region)
 
 
@@ -124,7 +124,7 @@ async def test_row_109_the_host_behind_an_at_sign_gets_no_connection():
 
 
 def setting_cookies(conversation: Conversation) -> None:
-    """On every kind of answer, and in every way."""
+    """Set cookies in several ways, on each kind of response."""
     lines = (
         f"Set-Cookie: {SET_COOKIE}\r\nSet-Cookie: plain={COOKIE}\r\n"
         f"Set-Cookie: d={COOKIE}; Domain={HOST}; Path=/; SameSite=None; Max-Age=9999\r\n"
@@ -166,7 +166,7 @@ async def test_row_110_a_borrowed_client_returns_no_cookie_either():
 
 
 def allow(context: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-    """Let a context use old versions, and the hashes that they need."""
+    """Allow a context old TLS versions, and the hashes that these need."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.set_ciphers("ALL:@SECLEVEL=0")
@@ -177,7 +177,7 @@ def allow(context: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVersi
 
 @pytest.fixture
 def system_minimum(monkeypatch: pytest.MonkeyPatch) -> Callable[[ssl.TLSVersion], None]:
-    """Sets which version of TLS the system's settings ask for, as OpenSSL's `MinProtocol` does."""
+    """Return a function that sets the system's minimum TLS version, as OpenSSL's `MinProtocol` does."""
     create = ssl.create_default_context
 
     def set_minimum(version: ssl.TLSVersion) -> None:
@@ -189,7 +189,7 @@ def system_minimum(monkeypatch: pytest.MonkeyPatch) -> Callable[[ssl.TLSVersion]
 
 
 def can_be_had(authority: Authority, version: ssl.TLSVersion) -> bool:
-    """Whether this machine's OpenSSL still speaks it, on both sides, when it is asked to."""
+    """Return whether this machine's OpenSSL supports a TLS version on both sides."""
     at_server, at_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server, client = (allow(each, version, version) for each in (authority.server(), authority.client()))
     ends = [
@@ -230,9 +230,9 @@ async def test_row_111_a_server_with_old_tls_is_refused(
             await client.appointments.get("1")  # all else is right
 
     if not can_be_had(authority, old):
-        return  # the minimum of the test above has to do
+        return  # only the minimum version can be tested, as above
     with FaultServer(ok(APPOINTMENT), tls=allow(authority.server(), old, old)) as server:
-        async with client_to(server.url, retry=SOBER) as client:
+        async with client_to(server.url, retry=NO_RETRIES) as client:
             for use in (client.appointments.get("1"), client.appointments.delete("1")):
                 with failing(TransportError) as caught:
                     await use

@@ -69,7 +69,7 @@ CORRELATION = "3f6b1a52-8a53-4b55-9d8e-6f6d3f6a9f10"
 OF_STATUS = {400: BadRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound, 408: ServerError, 409: Conflict}
 OF_STATUS |= {429: RateLimited, 501: ServerError, 505: ServerError}
 SENDS = {408: {"GET": 4, "POST": 1}, 429: {"GET": 6, "POST": 6}}
-"""Of those that are repeated; all others are sent once. See rows 29, 34, 35."""
+"""How often these are sent. All others are sent once. See rows 29, 34, 35."""
 BODIES = {
     "ErrorBody": json.dumps(
         {
@@ -173,7 +173,7 @@ async def test_row_39_a_redirect_to_itself_is_requested_once(status: int, method
     assert (type(caught.value), caught.value.status) == (ResponseError, status)
 
 
-# A success that is none
+# Successes without a model
 
 HOLLOW = {
     "204": answering(b"", 204),

@@ -248,9 +248,11 @@ async def test_row_31_with_any_header_bytes_a_call_waits_within_bounds_or_fails_
 async def test_row_31_control_characters_beside_the_digits_do_no_harm(value: str, status: int):
     throttle, good = answering({}, status, Retry_After=value), answering(APPOINTMENT)
     with FaultServer(then(throttle, good)) as server:
-        retry = RetryPolicy(max_backoff=0.01, max_retry_after=1.0)  # silence would be three seconds: not waited for
+        retry = RetryPolicy(
+            max_backoff=0.01, max_retry_after=1.0
+        )  # ignored it would be three seconds, which exceeds this
         async with client_to(server.url, retry=retry) as client:
-            with contextlib.suppress(RateLimited):  # where it was taken for silence
+            with contextlib.suppress(RateLimited):  # if the header is ignored
                 await GET(client)
 
 
@@ -285,5 +287,5 @@ async def test_row_32_a_429_delays_all_waiting_requests_and_then_one_goes_before
             for _ in range(20):
                 tasks.start_soon(client.appointments.get, "1")
 
-    # Five were on their way already; then nobody, and from the end of the pause on as many as went well before.
+    # Five were in flight. None starts during the cooldown, and after it as many at a time as succeeded before.
     assert sent == pytest.approx([*[0] * 5, 7.5, *[8.5] * 2, *[9.5] * 4, *[10.5] * 5, *[11.5] * 4])

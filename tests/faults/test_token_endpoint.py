@@ -38,7 +38,7 @@ from tests.support.fault_server import FaultServer, answering, then
 pytestmark = pytest.mark.anyio
 
 
-# What the login host answers
+# Responses of the token endpoint
 
 
 @pytest.mark.real_time
@@ -146,7 +146,7 @@ async def test_row_55_nor_is_such_a_token_of_a_custom_token_source(text: str):
 
 
 class Dripping(httpx.AsyncByteStream):
-    """A body that comes a byte at a time."""
+    """A body that is sent a byte at a time."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
@@ -177,7 +177,7 @@ async def test_row_57_a_token_request_that_fails_is_retried(grant: Callable[[], 
     platform = Platform(mishap, mishap, seconds=0)
     async with client_of(platform, grant()) as client:
         started = anyio.current_time()
-        if mishap is down and grant is not credentials:  # what may have been used is not offered at once
+        if mishap is down and grant is not credentials:  # a grant that may be used up is not posted again at once
             with failing(AuthError, "503"):
                 await get(client)
             assert len(platform.forms) == 1
@@ -206,7 +206,7 @@ async def test_row_57_while_token_requests_fail_calls_use_the_valid_token(grant:
         await all_of(partial(measured, number) for number in range(50))
 
     assert Counter(platform.seen) == {token(1): 51}
-    assert max(took) < 5.1  # of the one that renews
+    assert max(took) < 5.1  # of the call that refreshes the token
     assert sum(each > 0.01 for each in took) <= (grant is not user)
     assert len(platform.forms) > 1 or mishap is outage
 

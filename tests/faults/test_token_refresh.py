@@ -78,7 +78,7 @@ async def test_row_43_repeated_401s_are_an_error_after_one_new_token(
 
 
 async def hundred_401s(grant: Any, spread: float) -> None:
-    """That many calls are under way when their token is good no more, and learn it in so many seconds."""
+    """Let 100 calls in flight get their 401s within `spread` seconds after the token was revoked."""
     platform = Platform(seconds=0.1)
     async with client_of(platform, grant) as client:
         await get(client)
@@ -101,7 +101,7 @@ async def test_row_45_late_401s_of_the_old_token_request_no_other_token(grant: C
     await hundred_401s(grant(), spread=1)
 
 
-# Refusals and failures
+# Refusals and failures of the token endpoint
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_row_47_after_failures_the_next_token_request_waits_a_second_then_
             await anyio.sleep(0.25)
 
     waits = [after - before for before, after in zip(platform.asked_at, platform.asked_at[1:], strict=False)]
-    # A 503 may have used the refresh token up: it is posted once more, and then no more.
+    # A 503 may have used up the refresh token, so it is posted once more only.
     once_more = grant is user and mishap is down
     assert waits == pytest.approx([1] if once_more else [1, 2, 4, 8, 16, 30, 30, 30])
 
@@ -187,7 +187,7 @@ async def test_row_56_setting_the_system_clock_changes_nothing(
 @pytest.mark.parametrize("has_begun", [False, True])
 async def test_row_63_a_refresh_that_was_cancelled_from_outside_starts_again(has_begun: bool, anyio_backend_name: str):
     if anyio_backend_name == "trio":
-        pytest.skip("nobody can reach trio's system tasks")
+        pytest.skip("trio's system tasks cannot be cancelled")
     platform, before = Platform(), asyncio.all_tasks()
     async with client_of(platform, user()) as client:
         keeper = keeper_of(client)
@@ -213,7 +213,7 @@ async def test_row_63_a_refresh_that_was_cancelled_from_outside_starts_again(has
             waiting = asyncio.ensure_future(wait())
             if has_begun:
                 await platform.asked.wait()
-                platform.newest = FIRST  # the service had not carried it out
+                platform.newest = FIRST  # the service had not carried the refresh out
                 cancel()
             await waiting
 

@@ -1,4 +1,4 @@
-"""The tools that break the wire do so to the byte, and leave nothing behind."""
+"""The fault server and the fault proxy break connections at the exact byte, and leave nothing behind."""
 
 import contextlib
 import http.client
@@ -33,7 +33,7 @@ from tests.support.fault_server import (
 )
 
 UP, DOWN = bytes(range(256)) * 600, bytes(reversed(range(256))) * 600
-"""More than one chunk, less than what a socket takes without a reader."""
+"""More than one chunk, and less than the socket buffers."""
 
 POSITIONS = [1, 2, 255, 65535, 65536, 65537, len(UP)]
 
@@ -49,7 +49,7 @@ def connect(port: int) -> socket.socket:
 
 
 def all_of(peer: socket.socket) -> tuple[bytes, str]:
-    """What comes, and how it ends."""
+    """Return all data of a connection, and how it ends."""
     data = bytearray()
     try:
         while some := peer.recv(65536):
@@ -212,7 +212,7 @@ def test_wait_until_raises_an_assertion_error_after_its_time():
 
 
 class Far:
-    """The far end: remembers what came and how it ended."""
+    """The server behind the proxy, which records the data and how the connection ended."""
 
     def __init__(self) -> None:
         self.got, self.end = b"", ""
@@ -267,7 +267,7 @@ def test_on_the_way_up_a_connection_breaks_at_the_byte(kind: Any, end: str, at: 
     with through(far.read, Fault(kind, "up", at)) as (peer, _, _):
         with contextlib.suppress(ConnectionError):
             peer.sendall(UP)
-        with contextlib.suppress(BrokenPipeError):  # sending has met the RST
+        with contextlib.suppress(BrokenPipeError):  # an RST has arrived while sending
             assert all_of(peer)[0] == b""
         wait_until(lambda: far.end != "")
 

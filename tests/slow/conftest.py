@@ -1,4 +1,4 @@
-"""Figures are shown as soon as they are measured, whether or not the check then passes."""
+"""A fixture that shows measurements at once, whether or not the test passes."""
 
 from collections.abc import Callable
 

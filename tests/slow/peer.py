@@ -1,4 +1,4 @@
-"""The other side of the soak, in a process of its own: a sandbox behind a proxy, and both misbehave at random.
+"""The service of test_soak.py, in a process of its own: a sandbox behind a proxy, both with random faults.
 
 Run as a program with a seed. It prints the proxy's URL, and ends when its standard input does.
 """
@@ -14,7 +14,7 @@ from tests.support.fault_server import Fault, FaultProxy
 
 
 def ordered(choices: random.Random) -> Ordered:
-    """Something that shall go wrong with one of the next requests."""
+    """Return a fault for one of the next requests."""
     after = choices.randrange(30)
     match choices.randrange(12):
         case 0:
@@ -48,7 +48,7 @@ def main(seed: str) -> None:
         Sandbox(appointments=300, users=4, requests_kept=1) as sandbox,
         FaultProxy(int(sandbox.base_url.rpartition(":")[2]), plan) as proxy,
     ):
-        print(proxy.url, flush=True)  # noqa: T201 # to the process that started it
+        print(proxy.url, flush=True)  # noqa: T201 # for the process that started it
         stale = time.monotonic()
         while not select.select([sys.stdin], [], [], 0.01)[0]:
             if not sandbox.faults.pending or time.monotonic() > stale:

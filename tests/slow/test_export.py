@@ -1,6 +1,6 @@
-"""Exports that are killed again and again, while the list changes between the lives, have all that lasted, and once.
+"""Exports that are killed again and again while the list changes have all lasting items, each once.
 
-LONG_KILLS says how often in all.
+LONG_KILLS is the number of kills.
 """
 
 import os
@@ -40,7 +40,7 @@ class Figures:
 
 
 def change(sandbox: Sandbox, chance: random.Random, lasting: set[str]) -> None:
-    """As many go as come, so the total shows nothing of it."""
+    """Delete and add equally many appointments, so that the total does not change."""
     state, several = sandbox.state, chance.randint(0, 5)
     for appointment_id in chance.sample(sorted(state.appointments), several):
         state.delete(appointment_id, None)
@@ -55,7 +55,7 @@ def test_an_export_that_is_killed_often_loses_and_repeats_nothing(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, show: Callable[[str], None]
 ):
     chance, figures, started = random.Random(f"{SEED} {kind}"), Figures(), time.monotonic()
-    pages = 5 if kind == "with annotations" else 20  # the rate limit lets through 60 requests at once
+    pages = 5 if kind == "with annotations" else 20  # the rate limit allows a burst of 60 requests
     with Sandbox(appointments=pages * PAGE, users=3, page_cap=PAGE, latency=0.002, requests_kept=10**7) as sandbox:
         for name, value in environment(sandbox).items():
             monkeypatch.setenv(name, value)

@@ -1,6 +1,6 @@
-"""Whatever comes, a model comes out of it or an error of ours.
+"""Any response gives a complete model or a CoachingError.
 
-FUZZ_SECONDS says how long in all. FUZZ_SEED repeats a run; the case that failed is in the note of its error.
+FUZZ_SECONDS is the total duration. FUZZ_SEED repeats a run. The failed case is in the note of its error.
 """
 
 import copy
@@ -42,12 +42,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(SECONDS + 120)]
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """One backend: nothing here waits but on the clock, which is virtual."""
+    """One backend, because the tests wait for nothing but the virtual clock."""
     return "asyncio", {"loop_factory": VirtualLoop}
 
 
 def cases(what: str) -> Iterator[random.Random]:
-    """Choices for one case after the other, until the time is up."""
+    """Yield the random choices of one case after another, until the time is up."""
     end, number = time.monotonic() + SECONDS * SHARE[what], 0
     while time.monotonic() < end:
         number += 1
@@ -56,7 +56,7 @@ def cases(what: str) -> Iterator[random.Random]:
 
 @contextmanager
 def noting(*facts: object) -> Iterator[None]:
-    """Say with an error which case it was."""
+    """Add the case to the notes of an error."""
     try:
         yield
     except BaseException as error:
@@ -79,7 +79,7 @@ TWINS: dict[type, tuple[Callable[[Any], Any], ...]] = {
     float: (int, str),
     str: (list, str.swapcase, lambda text: [text]),
 }
-"""What a value may be taken for."""
+"""What a value may be mistaken for."""
 RAW = (
     b"NaN",
     b"-Infinity",
@@ -94,7 +94,7 @@ RAW = (
 
 
 def places(tree: Any) -> list[tuple[Any, Any]]:
-    """Every container in a JSON value, with every key or index that it has."""
+    """Return each container in a JSON value with each of its keys or indexes."""
     if not isinstance(tree, dict | list):
         return []
     keys = list(tree) if isinstance(tree, dict) else range(len(tree))
@@ -102,7 +102,7 @@ def places(tree: Any) -> list[tuple[Any, Any]]:
 
 
 def changed(tree: Any, choices: random.Random) -> Any:
-    """Other JSON: a few values taken away, or put in the place of others."""
+    """Return the JSON with a few values deleted or replaced."""
     root = [copy.deepcopy(tree)]
     for _ in range(choices.choice([1, 1, 1, 2, 3, 8])):
         everywhere = places(root)
@@ -132,7 +132,7 @@ def changed(tree: Any, choices: random.Random) -> Any:
 
 
 def spoiled(content: bytes, choices: random.Random) -> bytes:
-    """Other bytes."""
+    """Return the bytes with a few places corrupted."""
     for _ in range(choices.choice([1, 1, 2, 5])):
         start = choices.randrange(len(content) + 1)
         stop = min(len(content), start + choices.choice([1, 1, 2, 10, 100]))
@@ -162,7 +162,7 @@ def mutated(tree: Any, choices: random.Random) -> bytes:
 
 
 def fits(value: object, kind: Any) -> bool:
-    """Whether a value is what an annotation promises, and so is all that is in it."""
+    """Return whether a value, with all that it contains, has the annotated type."""
     origin, inside = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, typing.TypeVar):
         return is_whole(value)
@@ -188,7 +188,7 @@ def is_whole(model: object) -> bool:
     return all(fits(getattr(model, field.name), hints[field.name]) for field in attrs.fields(type(model)))
 
 
-# The laws
+# Properties
 
 
 def client_of(service: Service, **options: Any) -> CoachingClient:
@@ -243,7 +243,7 @@ PIECES = (
 
 
 def header(choices: random.Random) -> str:
-    """A text for a header that looks as if it meant something, as far as a header can carry it."""
+    """Return a plausible text of characters that a header can have."""
     return text(choices).encode("ascii", "ignore").decode().translate(dict.fromkeys([*range(32), 127]))
 
 

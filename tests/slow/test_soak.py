@@ -1,6 +1,6 @@
-"""A client that is used for a long time, and badly, holds as much at the end as it did in the beginning.
+"""A client holds as many resources after a long time with many faults as at the beginning.
 
-SOAK_SECONDS says how long in all, half of it on each backend. Only the client is in this process: see `peer.py`.
+SOAK_SECONDS is the total duration, half of it on each backend. The service is in another process: see `peer.py`.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "1200")) / 2
 SEED = 20261124
 TASKS = 8
 EVERY = 5.0
-"""Seconds from one quiet point to the next."""
+"""Seconds from one sample to the next."""
 WARM_UP = 0.2
-"""The part of the samples that is not judged."""
+"""The share of the samples that is ignored."""
 DRIFT = 100_000
-"""Bytes that traced memory may seem to grow by, from the first sample judged to the last, along the line that fits best."""
+"""Bytes that traced memory may grow by, along the regression line from the first sample to the last."""
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(4 * SECONDS + 120)]
 
@@ -69,8 +69,8 @@ def client_of(url: str) -> CoachingClient:
         base_url=url,
         timeout=1.0,
         retry=RetryPolicy(max_backoff=0.05),
-        rate_limit=RateLimit(1_000_000, per=1.0),  # what it remembers is the requests of one window
-        max_concurrency=6,  # fewer than the tasks, so that some wait for the gate
+        rate_limit=RateLimit(1_000_000, per=1.0),  # it remembers the requests of one window
+        max_concurrency=6,  # fewer than the tasks, so that some wait for a slot
     )
 
 
@@ -118,7 +118,7 @@ async def with_a_deadline(client: CoachingClient, choices: random.Random) -> Non
 
 
 async def closed_in_the_middle(url: str) -> None:
-    """A client of its own that is closed while calls are under way."""
+    """Close a client of its own while calls are in flight."""
     client = client_of(url)
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
@@ -127,7 +127,7 @@ async def closed_in_the_middle(url: str) -> None:
         await client.aclose()
 
 
-# Ways to leave a call, after so many seconds
+# Ways to end a call after some seconds
 
 
 async def stay(call: Call, _: float) -> None:
@@ -176,7 +176,7 @@ WAYS = {
 
 
 async def quietly(call: Call) -> str:
-    """What came of it, where that is one of the things that may come of it."""
+    """Run a call and return its outcome: the name of its CoachingError, or "well"."""
     try:
         await call()
     except CoachingError as error:
@@ -184,16 +184,16 @@ async def quietly(call: Call) -> str:
     return "well"
 
 
-# What is held
+# Samples
 
 
 @attrs.frozen
 class Sample:
-    """What this process holds at a quiet point."""
+    """The resources of this process while no call is in flight."""
 
     at: float
     descriptors: int
-    """Those of connections in the client's pool are not counted here."""
+    """Without those of connections in the client's pool."""
     connections: int
     tasks: int
     threads: int
@@ -239,9 +239,9 @@ async def test_descriptors_tasks_threads_and_memory_do_not_grow(
                 tasks.start_soon(closed_in_the_middle, url)
                 for _ in range(TASKS):
                     tasks.start_soon(use_until, next_ - 0.2)
-            await anyio.sleep(0.2)  # closing takes the loop a few turns
+            await anyio.sleep(0.2)  # closing takes a few iterations of the event loop
             samples.append(Sample.now(client))
-            assert met["well"] > well, "nothing goes well any more"
+            assert met["well"] > well, "no call succeeds any more"
         stats = client.stats()
 
     judged = samples[int(WARM_UP * len(samples)) :]

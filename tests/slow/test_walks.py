@@ -1,6 +1,6 @@
-"""Many walks over lists that change: nothing comes twice, and nothing is missed that could be seen to move.
+"""Many walks over lists that change return no item twice, and miss none that they could have noticed.
 
-LONG_WALKS says how many, of each way of reading.
+LONG_WALKS is the number of walks of each mode.
 """
 
 import os
@@ -52,7 +52,7 @@ ANY: dict[str, SelectChanges] = {"all changes": all_changes}
 
 @attrs.frozen
 class Mode:
-    """A way of reading, and the kinds of change that it can see: of these nothing may be missed."""
+    """A way of reading, and the kinds of change that it notices, with which it may miss no item."""
 
     way: Callable[[random.Random], ReadIds]
     seen: dict[str, SelectChanges]
@@ -88,7 +88,7 @@ MODES = {
 
 @attrs.define
 class Figures:
-    """What many walks came to."""
+    """Totals of many walks."""
 
     walks: int = 0
     lasting: int = 0

@@ -1,6 +1,6 @@
 """Many writes under random faults: each is carried out at most once, and reported truthfully.
 
-LONG_WRITES says how many in all, half of them on each backend.
+LONG_WRITES is the total number, half of it on each backend.
 """
 
 import os
@@ -35,12 +35,12 @@ TASKS = 8
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(120 + WRITES)]
 
 PROMISED = {"success": {1}, "no": {0}, "maybe": {0, 1}, "yes": {1}}
-"""What was reported, and how often the service may have carried it out then."""
+"""What the client may report, and how often the service may have carried the write out."""
 
 
 @attrs.frozen
 class Write:
-    """One write; the journal knows it by its tag."""
+    """One write, with its tag in the journal."""
 
     kind: str
     tag: str
@@ -56,11 +56,11 @@ TAGS: dict[str, Callable[..., str]] = {
     "edit_annotation": lambda _id, _note, text, _by: text,
     "delete_annotation": lambda _id, note, _by: note,
 }
-"""The sandbox's own changes of its state, and how to tell from their arguments which write each belongs to."""
+"""The methods that change the sandbox's state, and the tag of the write by their arguments."""
 
 
 def journal_of(patch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts, from now on, how often each write is carried out by the sandbox."""
+    """Return a counter of how often the sandbox carries each write out from now on."""
     journal = Counter[str]()
 
     def noting(change: Callable[..., Any], tag: Callable[..., str]) -> Callable[..., Any]:
@@ -77,7 +77,7 @@ def journal_of(patch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def planned(sandbox: Sandbox, choices: random.Random) -> Iterator[Write]:
-    """Writes of all kinds. Each has a tag, or a thing to change, that no other has."""
+    """Yield writes of all kinds, each with a tag or an object of its own."""
     state = sandbox.state
     things = iter([id_ for id_, each in state.appointments.items() if each["status"] != "Completed"])
     shared = next(things)
@@ -120,13 +120,13 @@ def planned(sandbox: Sandbox, choices: random.Random) -> Iterator[Write]:
 
 
 def late(number: int) -> Fault:
-    """How the n-th connection is held up at a random byte of its life."""
+    """Return the delay of the n-th connection, at a random byte."""
     choices = random.Random(f"late {SEED} {number}")
     return Fault("delay", choices.choice(["up", "down"]), choices.randrange(6_000), seconds=choices.uniform(0, 0.05))
 
 
 def broken(number: int) -> Fault:
-    """How the n-th connection ends, at a random byte."""
+    """Return how the n-th connection breaks, at a random byte."""
     choices = random.Random(f"broken {SEED} {number}")
     kind = choices.choices(["cut", "reset", "blackhole"], [50, 50, 1])[0]
     at = choices.choice([choices.randrange(1_000), choices.randrange(20_000)])
@@ -134,7 +134,7 @@ def broken(number: int) -> Fault:
 
 
 def ordered(choices: random.Random) -> tuple[Ordered, ...]:
-    """What the sandbox shall do to some requests that are near; mostly nothing."""
+    """Return the faults of the next requests in the sandbox. Mostly there are none."""
     match choices.randrange(40):
         case 0:
             return (Ordered("status", path=API, status=503),)
@@ -156,7 +156,7 @@ API = "^/api/"
 
 
 async def reported(client: CoachingClient, write: Write) -> str:
-    """What the client says of a write. One that never left, because there is no token for a while, is tried again."""
+    """Return what the client reports of a write. Repeat a write that was not sent because there was no token."""
     while True:
         try:
             await write.send(client)

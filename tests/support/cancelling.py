@@ -1,4 +1,4 @@
-"""The ways in which a caller may cancel a call, and what has to be true of a client afterwards."""
+"""Ways to cancel a call, and checks of the client afterwards."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,9 @@ from tests.support.doubles import http_of, way_of
 
 Action: TypeAlias = Callable[[], Awaitable[Any]]
 Way: TypeAlias = Callable[[Action, Action], Awaitable[bool]]
-"""Starts a call, cancels it when the moment has come, and tells whether it was cut: False if it was done before.
+"""Start a call, cancel it when `moment` returns, and return whether it was cancelled: False if it had completed.
 
-Where the call ends in anything but a result or the caller's own cancelling or TimeoutError, that is raised.
+An error of the call is raised, unless it is the caller's own cancellation or TimeoutError.
 """
 
 
@@ -79,7 +79,7 @@ async def by_wait_for(call: Action, moment: Action) -> bool:
 
 
 def _is_the_callers(error: TimeoutError) -> bool:
-    """Ours are TimeoutErrors too."""
+    """Errors of the client may be TimeoutErrors, too."""
     if isinstance(error, CoachingError):
         raise error
     return True
@@ -99,24 +99,24 @@ every_way = pytest.mark.parametrize("cancel", [by_scope, *NATIVE], ids=lambda wa
 
 def skip_where_unknown(cancel: Way, backend: str) -> None:
     if cancel in NATIVE and backend == "trio":
-        pytest.skip("asyncio's own ways to cancel")
+        pytest.skip("native cancellation of asyncio")
 
 
-# Looking inside
+# Private state of a client
 
 
-def gate_of(client: CoachingClient) -> ConcurrencyLimiter:
+def concurrency_limiter_of(client: CoachingClient) -> ConcurrencyLimiter:
     return way_of(client).send.send.send.limiter
 
 
-def budget_of(client: CoachingClient) -> RateLimiter:
+def rate_limiter_of(client: CoachingClient) -> RateLimiter:
     return way_of(client).send.limiter
 
 
 def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:
-    """No permit, no place in a queue, and no connection that is neither idle nor closed."""
-    assert gate_of(client)._slots.value == permits
-    budget = budget_of(client)
+    """Assert that no permit, no lock and no active connection is held."""
+    assert concurrency_limiter_of(client)._slots.value == permits
+    budget = rate_limiter_of(client)
     assert (budget._in_flight, budget._interactive_waiting, any(turn.locked() for turn in budget._locks.values())) == (
         0,
         0,

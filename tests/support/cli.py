@@ -20,7 +20,7 @@ COMMAND = [sys.executable, "-W", "error", "-c", "from coaching_async.cli import 
 @contextmanager
 def started(*arguments: str, cwd: Path, **how: Any) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
-    ours = Path(coaching_async.__file__).parent.parent  # and not another one that is installed
+    ours = Path(coaching_async.__file__).parent.parent  # not another installed one
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ours)}
     with subprocess.Popen(
         [*COMMAND, *arguments], cwd=cwd, stdout=pipe, stderr=pipe, text=True, env=environment, **how
@@ -37,7 +37,7 @@ def line_with(process: subprocess.Popen[str], text: str) -> str:
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:
-    """What points the command to a sandbox."""
+    """Return the environment variables for the command to use a sandbox."""
     return {
         "GENESYSCLOUD_REGION": sandbox.base_url,
         "GENESYSCLOUD_OAUTHCLIENT_ID": CLIENT_ID,
@@ -46,7 +46,7 @@ def environment(sandbox: Sandbox) -> dict[str, str]:
 
 
 def exported(*arguments: str, cwd: Path, **how: Any) -> tuple[int, str]:
-    """The exit code of an export, and what it said."""
+    """Return the exit code of an export, and its standard error."""
     with started("export", *arguments, cwd=cwd, **how) as process:
         said, errors = process.communicate()
     assert said == ""
@@ -58,12 +58,12 @@ def of_all_users(sandbox: Sandbox) -> list[str]:
 
 
 def killed(sandbox: Sandbox, moments: random.Random, *arguments: str, cwd: Path) -> bool:
-    """Kill an export at some moment after it asked for some pages, or while it waits for one; whether it lasted so long."""
+    """Kill an export after it requested some pages, or while it waits for one. Return whether it was still running."""
     pages, before = moments.randint(1, 4), len(sandbox.requests)
     if moments.random() < 0.5:
         sandbox.faults.add(Fault("stall", path="/appointments", after=pages))
     with started("export", *arguments, cwd=cwd) as process:
-        while len(sandbox.requests) < before + 1 + pages and process.poll() is None:  # the first is for a token
+        while len(sandbox.requests) < before + 1 + pages and process.poll() is None:  # the first request is for a token
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)

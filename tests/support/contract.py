@@ -1,7 +1,7 @@
-"""A witness of what the sandbox answers: each answer, in whichever test, has to be one that the contract allows.
+"""A check of the sandbox's responses: in each test they have to be valid under the contract.
 
-The witness only takes notes while a request is served, so that no test becomes slower in the middle; it reads them when
-the test is over.
+The witness only records responses while requests are served, so that no test becomes slower. It checks them when the
+test is over.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STRUCK: ContextVar[list[Fault]] = ContextVar("the faults that struck the request
 
 
 def closed(schema: Json) -> Json:
-    """The same schema, with no room for fields that it does not name."""
+    """Return a schema that allows no other fields than it names."""
     match schema:
         case dict():
             shut = {"additionalProperties": False} if isinstance(schema.get("properties"), dict) else {}
@@ -58,7 +58,7 @@ ROUTES = [
 
 @functools.cache
 def operation(method: str, path: str) -> Json | None:
-    """The operation that the document has for this path, which is as it was sent."""
+    """Return the operation of the document for a request path."""
     for pattern, template in ROUTES:
         if pattern.fullmatch(path):
             return DOCUMENT["paths"][template].get(method.lower())
@@ -72,7 +72,7 @@ def validator(reference: str) -> OAS30ReadValidator:
 
 @attrs.frozen
 class Answer:
-    """What was asked and what was said."""
+    """A request and its response."""
 
     method: str
     path: str
@@ -84,7 +84,7 @@ class Answer:
         return f"{self.method} {self.path} answered {self.status} {self.body[:500]!r}"
 
     def violations(self) -> Iterator[str]:
-        """What in it the contract does not allow; nothing is said about requests that it does not know."""
+        """Yield each violation of the contract. Requests that it does not know are ignored."""
         if (asked := operation(self.method, self.path)) is None:
             return
         if (documented := asked["responses"].get(str(self.status))) is None:
@@ -120,7 +120,7 @@ class Answer:
 
 
 def resolved(part: Json, document: Json = DOCUMENT) -> Json:
-    """What a `$ref` stands for."""
+    """Return what a `$ref` refers to."""
     while "$ref" in part:
         part = functools.reduce(lambda node, name: node[name], part["$ref"].removeprefix("#/").split("/"), document)
     return part
@@ -128,13 +128,13 @@ def resolved(part: Json, document: Json = DOCUMENT) -> Json:
 
 @attrs.define
 class Witness:
-    """Notes every answer; `judge` reads what is new."""
+    """Records all responses. `judge` checks the new ones."""
 
     _answers: deque[Answer] = attrs.field(factory=deque, init=False)
     judged: int = attrs.field(default=0, init=False)
 
     async def watch(self, serve: Any, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, and note the answer unless it was spoiled on order or nobody was left to read it."""
+        """Serve a request, and record the response unless a fault altered it or the client was gone."""
         start: list[Message] = []
         body: list[bytes] = []
         gone: list[Message] = []
@@ -151,10 +151,12 @@ class Witness:
             elif message["type"] == "http.response.body":
                 body.append(message.get("body", b""))
                 if not message.get("more_body") and not gone and all(each.kind == "accepted" for each in struck):
-                    self._answers.append(answer_of(scope, start[0], b"".join(body)))  # before anybody can have read it
+                    self._answers.append(
+                        answer_of(scope, start[0], b"".join(body))
+                    )  # before the client can have read it
             await send(message)
 
-        struck: list[Fault] = scope.setdefault("struck", [])  # one for all who watch this request
+        struck: list[Fault] = scope.setdefault("struck", [])  # shared by all witnesses of this request
         token = STRUCK.set(struck)
         try:
             await serve(service, scope, receiving, sending)
@@ -162,7 +164,7 @@ class Witness:
             STRUCK.reset(token)
 
     def judge(self) -> None:
-        """Fail if anything was answered since the last time that the contract does not allow."""
+        """Fail if a response since the last call violates the contract."""
         found: list[str] = []
         while self._answers:
             answer = self._answers.popleft()

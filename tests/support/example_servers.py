@@ -32,7 +32,7 @@ def environment(url: str) -> dict[str, str]:
 
 @contextmanager
 def serving(framework: str, service: str, says: str = "") -> Iterator[httpx.Client]:
-    """A browser of the application, which talks to `service`; it has to stop cleanly, with no word but `says`."""
+    """Yield an HTTP client of the application, which uses `service`. It has to stop cleanly, and print `says` at most."""
     with socket.create_server((HOST, 0)) as free:
         port = free.getsockname()[1]
     with subprocess.Popen(
@@ -57,7 +57,7 @@ def serving(framework: str, service: str, says: str = "") -> Iterator[httpx.Clie
 
 
 def complaints(said: str) -> list[str]:
-    """Lines, but for those of asyncio's debug mode on steps that took long, as any may on a busy machine."""
+    """Return the output without asyncio's warnings about slow steps, which a busy machine causes."""
     return [line for line in said.splitlines() if not line.startswith("Executing <")]
 
 

@@ -1,4 +1,4 @@
-"""An org in memory to export from, and a disk that fails or dies at any step."""
+"""An organization in memory to export from, and a disk that fails at any step."""
 
 import csv
 import io
@@ -23,13 +23,13 @@ NASTY = 'With "quotes",\ncommas and\r\nlines'
 
 
 class Org:
-    """Appointments in an order of its own, with as many on a page as are asked for."""
+    """Appointments in a fixed order, in pages of the requested size."""
 
     def __init__(self, *ids: str) -> None:
         self.ids = list(ids)
         self.pages: list[int] = []
         self.asked: list[str] = []
-        """Of which annotations or statuses were asked for."""
+        """The appointments whose annotations or statuses were requested."""
         self.refuse: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
         self.service = Service(self._answer)
 
@@ -53,7 +53,7 @@ class Org:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """What an export has written."""
+    """Return the rows of an exported file."""
     if ".csv" in path.suffixes:
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
@@ -66,18 +66,18 @@ def ids(path: Path) -> list[str]:
 
 @pytest.fixture(autouse=True, scope="module")
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Of this machine, which others use, too."""
+    """Replace fsync, which is slow on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield
 
 
 class Stop(Exception):
-    """A bug of the caller's, or whatever else ends an export."""
+    """An exception of the caller that ends an export."""
 
 
 async def stopped(org: Org, path: Path, *, users: Any = USER, after: int = 3, page_size: int = 3, **how: Any) -> None:
-    """An export that ends when so many are kept."""
+    """Export until `after` items are saved, and stop with an exception."""
 
     def told(far: ExportProgress) -> None:
         if far.items >= after:
@@ -106,9 +106,9 @@ class Killed(BaseException):
 
 
 class Disk:
-    """Counts what is done to files, and has the `at`-th step end in `error`; after `Killed` there are no more.
+    """Counts the operations on files, and raises `error` at the `at`-th one. After `Killed` all of them raise.
 
-    Of a write that it ends, half is done. Where the power is cut, what was not synced is lost, new names included.
+    A write that fails has written half its data. A power cut loses all data and renames that were not synced.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Disk:
         self._folder = folder
         self._synced = {path.stat().st_ino: path.stat().st_size for path in folder.iterdir()}
         self._renames: list[tuple[Path | None, Path, bytes | None]] = []
-        """Where from, where to, and what was there before: none of it is sure yet."""
+        """Source, target and its former content, of renames that are not synced yet."""
         self._patch(patch)
 
     def _step(self) -> None:
@@ -132,7 +132,7 @@ class Disk:
                 raise self._error
 
     def cut_power(self, *, keeps_order: bool) -> None:
-        """To be called when it is dead, and no longer patched. Of the new names all are lost, or else the oldest alone."""
+        """Lose what was not synced: all renames, or only the oldest one. To be called after `Killed`, when nothing is patched."""
         for source, target, before in reversed(self._renames if keeps_order else self._renames[:1]):
             if source is not None:
                 target.rename(source)
@@ -168,7 +168,7 @@ class Disk:
             step()
             raw = Raw(path, mode.replace("b", ""))
             if mode == "wb":
-                disk._synced[os.fstat(raw.fileno()).st_ino] = 0  # which may have been that of another
+                disk._synced[os.fstat(raw.fileno()).st_ino] = 0  # the inode may have belonged to another file
             return raw
 
         def replaced(path: Path, target: Path) -> Path:

@@ -1,6 +1,6 @@
-"""What can go wrong on the wire: a server and a proxy that misbehave to the byte, and certificates.
+"""A server and a proxy with faults at exact bytes, and certificates.
 
-All of it runs in threads on plain sockets, so that it owes nothing to the event loop under test.
+They run in threads on plain sockets, so that they do not depend on the event loop under test.
 """
 
 import array
@@ -26,14 +26,14 @@ import trustme
 HOST = "127.0.0.1"
 CHUNK = 65536
 HANG = 120.0
-"""Seconds after which something counts as hung, on a busy machine too."""
+"""Seconds after which a wait counts as a hang, even on a busy machine."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = HANG) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"this did not come true within {seconds:g} s: {condition}")
+            raise AssertionError(f"this did not become true within {seconds:g} s: {condition}")
         time.sleep(0.002)
 
 
@@ -41,26 +41,26 @@ def wait_until(condition: Callable[[], bool], seconds: float = HANG) -> None:
 
 
 def is_gone(connection: socket.socket, events: int = 0) -> bool:
-    """Whether it is closed in both directions or broken, or one of the events is there."""
+    """Return whether a connection is closed in both directions or broken, or has one of the events."""
     poll = select.poll()
     poll.register(connection, events)
     return bool(poll.poll(0))
 
 
 def hung_up(connection: socket.socket) -> bool:
-    """Whether the peer has closed, even behind data that nobody has read."""
+    """Return whether the peer has closed, even behind unread data."""
     return is_gone(connection, getattr(select, "POLLRDHUP", 0))
 
 
 def is_sent(connection: socket.socket) -> bool:
-    """Whether the peer's machine has all that was sent, or never will."""
+    """Return whether the peer's machine has received all sent data, or never will."""
     waiting = array.array("i", [0])
     fcntl.ioctl(connection, termios.TIOCOUTQ, waiting)
     return not waiting[0] or is_gone(connection)
 
 
 def close_with_reset(connection: socket.socket) -> None:
-    """Make its closing an RST, but not before all that was sent has arrived: an RST overtakes."""
+    """Make closing send an RST. Wait until all sent data has arrived, because an RST discards it."""
     with contextlib.suppress(AssertionError):
         wait_until(lambda: is_sent(connection), 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, array.array("i", [1, 0]).tobytes())
@@ -72,7 +72,7 @@ def swallow(connection: socket.socket) -> None:
 
 
 class Listener:
-    """Runs `_serve` for each accepted connection, in a thread of its own. Leaving it ends all of them."""
+    """Runs `_serve` in a thread for each accepted connection. `__exit__` ends all of them."""
 
     def __init__(self, *, https: bool = False) -> None:
         self.accepted = 0
@@ -105,15 +105,15 @@ class Listener:
             self._changed.notify_all()
             for each in self._live:
                 with contextlib.suppress(OSError):
-                    socket.socket.shutdown(each, socket.SHUT_RDWR)  # not SSLSocket's: its thread is using it
-        socket.create_connection((HOST, self.port)).close()  # wakes accept()
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)  # not that of SSLSocket, which its thread is using
+        socket.create_connection((HOST, self.port)).close()  # makes accept() return
         deadline = time.monotonic() + HANG
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
         self._socket.close()
         if self._failures:
             raise self._failures[0]
-        assert not any(thread.is_alive() for thread in self._threads), "a behaviour does not end"
+        assert not any(thread.is_alive() for thread in self._threads), "a behavior does not end"
 
     def _accept(self) -> None:
         while True:
@@ -139,7 +139,7 @@ class Listener:
             try:
                 work(*args)
             except OSError:
-                pass  # the peer is gone
+                pass  # the peer has closed
             except BaseException as failure:  # noqa: BLE001 -- raised by __exit__
                 self._failures.append(failure)
 
@@ -165,12 +165,12 @@ class Listener:
 
 @attrs.frozen
 class Received:
-    """One request as it arrived."""
+    """A received request."""
 
     method: str
     target: str
     headers: dict[str, str]
-    """Names are in lower case."""
+    """By names in lower case."""
     body: bytes
     raw: bytes
 
@@ -184,7 +184,7 @@ class Conversation:
         self._unread = bytearray()
 
     def request(self) -> Received | None:
-        """One whole request; None if the peer closed before its end: what came is left to `read`."""
+        """Return a whole request, or None if the peer closed before its end. `read` returns the partial one."""
         while (end := self._unread.find(b"\r\n\r\n")) < 0:
             if not self._buffer(len(self._unread) + 1):
                 return None
@@ -201,14 +201,14 @@ class Conversation:
         return received
 
     def read(self, count: int) -> bytes:
-        """Exactly so many bytes; fewer if the peer closed."""
+        """Return exactly `count` bytes, or fewer if the peer closed."""
         self._buffer(count)
         data = bytes(self._unread[:count])
         del self._unread[:count]
         return data
 
     def read_some(self) -> bytes:
-        """What comes next, at least a byte; nothing at the end."""
+        """Return the next data, at least a byte, or nothing at the end."""
         return self.read(max(1, len(self._unread))) if self._buffer(1) else b""
 
     def _buffer(self, count: int) -> bool:
@@ -223,7 +223,7 @@ class Conversation:
         self._socket.sendall(data)
 
     def answer(self, body: bytes | object = b"", status: int = 200, **headers: str) -> None:
-        """A framed answer: bytes as they are, anything else as JSON. A `Content_Length` given here wins."""
+        """Send a framed response: bytes unchanged, anything else as JSON. A given `Content_Length` takes precedence."""
         self.send(response(body, status, **headers))
 
     def close(self) -> None:
@@ -231,12 +231,12 @@ class Conversation:
         self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Send RST, after what was sent before has arrived."""
+        """Send RST after all sent data has arrived."""
         close_with_reset(self._socket)
         self.server._close(self._socket)
 
     def pause(self, seconds: float | None = None) -> None:
-        """Do nothing: without a time, until the server is stopped, which ends the conversation."""
+        """Wait for `seconds`, or until the server is stopped, which ends the conversation."""
         self.server._wait(seconds)
 
 
@@ -253,12 +253,12 @@ def response(body: bytes | object = b"", status: int = 200, **headers: str) -> b
 
 
 def answering(body: bytes | object = b"", status: int = 200, **headers: str) -> Behaviour:
-    """A step for `then`."""
+    """Return a step for `then` that responds."""
     return lambda conversation: conversation.answer(body, status, **headers)
 
 
 def then(*steps: Behaviour) -> Behaviour:
-    """Read a request before each step: `then(answering({}), Conversation.reset)`. Then close."""
+    """Return a behavior that reads a request before each step and then closes: `then(answering({}), Conversation.reset)`."""
 
     def behave(conversation: Conversation) -> None:
         for step in steps:
@@ -270,7 +270,7 @@ def then(*steps: Behaviour) -> Behaviour:
 
 
 def ok(body: bytes | object = b"") -> Behaviour:
-    """Answer all requests with 200."""
+    """Return a behavior that responds 200 to all requests."""
 
     def behave(conversation: Conversation) -> None:
         while conversation.request() is not None:
@@ -280,10 +280,10 @@ def ok(body: bytes | object = b"") -> Behaviour:
 
 
 class FaultServer(Listener):
-    """The n-th connection gets the n-th behaviour, later ones the last.
+    """A server whose n-th connection gets the n-th behavior; later ones get the last.
 
-    An OSError ends a conversation quietly, anything else that a behaviour raises is raised when the server is left.
-    What a behaviour leaves open is closed with FIN; then the server waits for the peer to close as well.
+    An OSError ends a conversation silently. `__exit__` raises any other exception of a behavior.
+    A connection that a behavior leaves open is closed with FIN. Then the server waits until the peer closes, too.
     """
 
     def __init__(self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> None:
@@ -293,7 +293,7 @@ class FaultServer(Listener):
 
     @property
     def open(self) -> int:
-        """How many connections the peer has not closed, whether or not this side has, unless this side reset it."""
+        """Return how many connections the peer has not closed, without those that this side reset."""
         with self._changed:
             return sum(not hung_up(each) for each in self._live)
 
@@ -324,10 +324,10 @@ class FaultServer(Listener):
 
 @attrs.frozen
 class Fault:
-    """Something that happens as soon as exactly `at` bytes have gone in a direction; at 0, when the first one comes.
+    """A fault as soon as exactly `at` bytes have passed in a direction; at 0, when the first byte arrives.
 
-    cut: FIN to both sides. reset: RST to both sides. And for this direction alone - pause: nothing goes on until
-    `resume`. delay: nothing goes on for so many seconds. blackhole: all the rest is swallowed, the FIN too.
+    cut: FIN to both sides. reset: RST to both sides. In this direction only - pause: nothing passes until `resume`.
+    delay: nothing passes for `seconds`. blackhole: the rest is dropped, including the FIN.
     """
 
     kind: Literal["cut", "reset", "pause", "delay", "blackhole"]
@@ -341,9 +341,9 @@ Plan = Callable[[int], Fault | None]
 
 
 class FaultProxy(Listener):
-    """Forwards TCP to a port of this machine; `plan` says what happens to the n-th connection, counted from 1.
+    """Forwards TCP to a port of this machine. `plan` returns the fault of the n-th connection, counted from 1.
 
-    TLS is between the client and the target, the proxy only passes it on: `https` is for its `url`.
+    TLS is between the client and the target. The proxy only forwards it, and `https` is for its `url`.
     """
 
     def __init__(self, target_port: int, plan: Plan = lambda _: None, *, https: bool = False) -> None:
@@ -382,7 +382,7 @@ class FaultProxy(Listener):
 
 
 class Link:
-    """The two sockets of one proxied connection, with a pump in each direction."""
+    """The two sockets of a proxied connection, with a pump in each direction."""
 
     def __init__(self, proxy: FaultProxy, *ends: socket.socket) -> None:
         self._proxy, self._ends, self._reset = proxy, ends, False
@@ -394,14 +394,14 @@ class Link:
             self._copy(source, sink)
             if not self._reset:
                 sink.shutdown(socket.SHUT_WR)
-        except ConnectionResetError:  # passed on
+        except ConnectionResetError:  # forwarded
             self._abort()
-        except OSError:  # it was cut, or blackholed, or the test is over
+        except OSError:  # a cut, a blackhole, or the end of the test
             with contextlib.suppress(OSError):
                 swallow(source)
 
     def _copy(self, source: socket.socket, sink: socket.socket, count: int | None = None) -> bool:
-        """False if the source ended before so many bytes."""
+        """Copy `count` bytes, or all. Return False if the source ended before."""
         if count == 0:
             return bool(source.recv(1, socket.MSG_PEEK))
         while count is None or count > 0:
@@ -432,20 +432,20 @@ class Link:
         for each in self._ends:
             with contextlib.suppress(OSError):
                 close_with_reset(each)
-                each.shutdown(socket.SHUT_RD)  # sends nothing, but wakes the other pump
+                each.shutdown(socket.SHUT_RD)  # sends nothing, and ends the other pump
 
 
 # TLS
 
 
 class Authority:
-    """Certificates for servers. One that the client does not know is simply another authority."""
+    """Issues certificates for servers. For an unknown authority use another instance."""
 
     def __init__(self) -> None:
         self._ca = trustme.CA()
 
     def server(self, *names: str, expired: bool = False) -> ssl.SSLContext:
-        """For localhost, unless other names are given."""
+        """Return the TLS context of a server, for localhost or the given names."""
         day = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
         end = day + dt.timedelta(days=1)
         leaf = self._ca.issue_cert(*(names or ("localhost", HOST)), not_before=day, not_after=end if expired else None)
@@ -459,7 +459,7 @@ class Authority:
         return context
 
     def pem(self, folder: Path) -> str:
-        """The path of a file for SSL_CERT_FILE or `ssl.create_default_context(cafile=...)`."""
+        """Write a file for SSL_CERT_FILE or `ssl.create_default_context(cafile=...)`, and return its path."""
         path = folder / "authority.pem"
         path.write_bytes(self._ca.cert_pem.bytes())
         return str(path)
@@ -469,5 +469,5 @@ class Authority:
 
 
 def tasks_now() -> int:
-    """How many tasks live in the running event loop, trio's own few included."""
+    """Return how many tasks the running event loop has, including a few of trio's own."""
     return len(anyio.get_running_tasks())

@@ -1,4 +1,4 @@
-"""A web application in a thread of this process."""
+"""Web applications in a thread of this process."""
 
 import socket
 import threading
@@ -11,7 +11,7 @@ import uvicorn
 
 @contextmanager
 def in_thread(app: Any) -> Iterator[str]:
-    """Where it listens."""
+    """Serve an application in a thread, and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
         thread = threading.Thread(target=server.run, args=[[listening]], daemon=True)

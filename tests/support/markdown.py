@@ -1,4 +1,4 @@
-"""The pages of the documentation, taken apart: fenced blocks, headings, links."""
+"""Fenced blocks, headings and links of the documentation."""
 
 import re
 import textwrap
@@ -20,7 +20,7 @@ def name_of(page: Path) -> str:
 
 
 class Block(NamedTuple):
-    """A fenced block, and where it stands."""
+    """A fenced block and its position."""
 
     page: Path
     line: int
@@ -33,7 +33,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path, language: str = "") -> list[Block]:
-    """The fenced blocks of a page, in order; those of one language, if it is named."""
+    """Return the fenced blocks of a page in order, of one language if it is given."""
     text = page.read_text()
     found = [
         Block(page, text.count("\n", 0, each.start()) + 2, each["language"].strip(), textwrap.dedent(each["text"]))
@@ -43,12 +43,12 @@ def blocks(page: Path, language: str = "") -> list[Block]:
 
 
 def prose(page: Path) -> str:
-    """A page without its fenced blocks."""
+    """Return a page without its fenced blocks."""
     return FENCED.sub("", page.read_text())
 
 
 def commands(block: Block) -> Iterator[tuple[str, list[str]]]:
-    """The commands of a console block, each with the lines of its output that are shown."""
+    """Yield each command of a console block with the shown lines of its output."""
     command, output = "", list[str]()
     for line in block.text.replace("\\\n", " ").splitlines():
         if not line.startswith("$ "):
@@ -63,11 +63,11 @@ def commands(block: Block) -> Iterator[tuple[str, list[str]]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link to a part of the page may end in: the headings, as the forge and the site make anchors of them."""
+    """Return the anchors of the headings, as the code host and the site make them."""
     headings = re.findall(r"^#+ +(.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
 
 
 def links(page: Path) -> list[str]:
-    """The targets of the links of a page, code spans left out."""
+    """Return the link targets of a page, without those in code spans."""
     return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose(page)))

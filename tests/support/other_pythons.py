@@ -1,6 +1,6 @@
-"""Runs the tests that depend on the interpreter on every other Python that this machine has: `python tests/support/other_pythons.py`.
+"""Run the tests that depend on the interpreter on each other Python of this machine: `python tests/support/other_pythons.py`.
 
-A Python that is not there is named and left out.
+A Python that is missing is reported and skipped.
 """
 
 import shutil
@@ -22,7 +22,7 @@ TESTS = (
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of that version that runs: on the PATH, or installed by pyenv."""
+    """Return a working Python of a version, on the PATH or installed by pyenv."""
     on_path = shutil.which(f"python{version}")
     of_pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     for candidate in (on_path, *map(str, of_pyenv)):
@@ -35,7 +35,7 @@ def interpreter(version: str) -> str | None:
 
 
 def environment(version: str, python: str) -> str:
-    """The interpreter of a virtual environment with all that the tests need; made anew when pyproject.toml changed."""
+    """Return the interpreter of a virtual environment with the dependencies of the tests. A change of pyproject.toml renews it."""
     folder = ROOT / f".venv-python-{version}"
     stamp, python_there = folder / "ready", str(folder / "bin" / "python")
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
@@ -52,7 +52,7 @@ def main() -> None:
         if version == f"{sys.version_info.major}.{sys.version_info.minor}":
             continue
         if (python := interpreter(version)) is None:
-            print(f"Python {version}: not on this machine, left out", flush=True)
+            print(f"Python {version}: not on this machine, skipped", flush=True)
             continue
         print(f"Python {version}:", flush=True)
         command = [environment(version, python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]

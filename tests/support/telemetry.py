@@ -1,4 +1,4 @@
-"""OpenTelemetry in memory: what a reader of events has told it."""
+"""Spans and metrics of OpenTelemetry in memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ THEIRS = "opentelemetry.instrumentation.httpx"
 
 
 class Telemetry:
-    """Providers of its own, and a reader of events that tells them."""
+    """OpenTelemetry providers, and an `on_event` hook that reports to them."""
 
     def __init__(self, sampler: Sampler | None = None) -> None:
         self._spans = InMemorySpanExporter()
@@ -32,7 +32,7 @@ class Telemetry:
 
     @property
     def tracer(self) -> Tracer:
-        """An application's."""
+        """Return the tracer of an application."""
         return self.tracing.get_tracer("app")
 
     @contextmanager
@@ -45,7 +45,7 @@ class Telemetry:
             instrumentor.uninstrument()
 
     def spans(self, scope: str = OURS) -> list[ReadableSpan]:
-        """Those that have ended."""
+        """Return the spans that have ended."""
         return [span for span in self._spans.get_finished_spans() if of(span) == scope]
 
     def the_span(self) -> ReadableSpan:
@@ -53,7 +53,7 @@ class Telemetry:
         return span
 
     def metrics(self, scope: str = OURS) -> dict[str, dict[frozenset[tuple[str, Any]], Any]]:
-        """Points by name and attributes: the value of a counter, the count and the sum of a histogram."""
+        """Return data points by name and attributes: the value of a counter, the count and the sum of a histogram."""
         found: dict[str, dict[frozenset[tuple[str, Any]], Any]] = {}
         data = self._metrics.get_metrics_data()
         for each in [] if data is None else data.resource_metrics[0].scope_metrics:
@@ -69,7 +69,7 @@ class Telemetry:
 
 
 def of(span: ReadableSpan) -> str:
-    """The name of who made it."""
+    """Return the name of the instrumentation scope."""
     assert span.instrumentation_scope is not None
     return span.instrumentation_scope.name
 

@@ -2,7 +2,7 @@
 
     python official_sdk_tour.py URL CLIENT_ID CLIENT_SECRET REFRESH_TOKEN
 
-An order is a line of JSON: who calls which method with which arguments; a body is {"model": name, "fields": its JSON}.
+An order is a line of JSON: the caller, the method and its arguments; a body is {"model": name, "fields": its JSON}.
 What came of it is a line of JSON: the type and value that the SDK returned, or the error that it raised.
 """
 
