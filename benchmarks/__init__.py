@@ -1,1 +1,1 @@
-"""Speed, memory and imports: this client beside what people would use instead. `make bench` runs it all."""
+"""Benchmarks of speed, memory and imports: this client and its alternatives. `make bench` runs all of them."""

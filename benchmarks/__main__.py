@@ -1,8 +1,8 @@
-"""All figures, one after the other, each in a process of its own.
+"""Take all figures, one after the other, each in a process of its own.
 
     python -m benchmarks [--quick]
 
-Without `--quick` (10 minutes instead of one) what was found is written to benchmarks/results.json and docs/performance.md.
+Without `--quick` (10 minutes instead of one) the results are written to benchmarks/results.json and docs/performance.md.
 """
 
 import argparse
@@ -21,20 +21,20 @@ FIGURES: Final = ("decode", "fetch", "latency", "rate", "overhead", "imports", "
 
 
 def main() -> None:
-    """Run them, and write the report."""
+    """Take all figures, and write the report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute instead of ten, and no report")
     quick: bool = parser.parse_args().quick
     try:
-        figures = tuple(taken(name, quick=quick) for name in FIGURES)
+        figures = tuple(take(name, quick=quick) for name in FIGURES)
     except KeyboardInterrupt:
-        sys.exit(130)  # the figure that was interrupted has said so
+        sys.exit(130)  # the interrupted program has reported it
     if not quick:
         write(Results(machine(), versions(), figures), ROOT)
 
 
-def taken(name: str, *, quick: bool) -> Figure:
-    """What one program has found. Exits where it fails."""
+def take(name: str, *, quick: bool) -> Figure:
+    """Run the program of one figure and return its result; exit if the program fails."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "figure.json"
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(found), *(["--quick"] if quick else [])]

@@ -1,4 +1,4 @@
-"""The client over each HTTP library."""
+"""The client with each HTTP library."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -13,7 +13,7 @@ __all__ = ["UNLIMITED", "ours"]
 
 ORJSON: Final = _json.orjson
 UNLIMITED: Final = RateLimit(10**9, per=1.0)
-"""The client has no way to go without a limit."""
+"""A rate limit that is never reached, because the client always has one."""
 
 
 @asynccontextmanager
@@ -25,7 +25,7 @@ async def ours(
     max_concurrency: int = 10,
     by_orjson: bool = False,
 ) -> AsyncIterator[CoachingClient]:
-    """The client as it comes, or with the extra `fast`, over an engine: httpx is its own, the others are borrowed."""
+    """Open a client with the HTTP library `engine`, borrowed unless it is httpx, and with orjson if requested."""
     _json.orjson = ORJSON if by_orjson else None  # type: ignore[assignment]
     borrowed = nullcontext() if engine == "httpx" else ENGINES[engine](max_concurrency + 1)
     async with (

@@ -1,4 +1,4 @@
-"""Clocks that run while something is done."""
+"""Clocks that measure a block."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ class Clocks:
     """Seconds that a block took."""
 
     cpu: float = 0.0
-    """Computed by this process, all threads."""
+    """CPU time of this process, all threads."""
     wall: float = 0.0
 
 

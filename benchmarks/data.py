@@ -1,4 +1,4 @@
-"""Pages of full appointments, each with ids, names and times of its own, so that nothing gains by remembering texts."""
+"""Pages of full appointments, each with ids, names and times of its own, so that caches of texts give no advantage."""
 
 import functools
 import json
@@ -10,15 +10,15 @@ __all__ = ["PAGE_SIZE", "appointment", "page"]
 EXAMPLE = Path(__file__).parent.parent / "tests" / "data" / "examples" / "appointment.json"
 PAGE_SIZE = 100
 
-# What differs from page to page has to be put in fast: the server makes pages while it is measured.
+# The numbers are inserted quickly, because the server builds pages during a measurement.
 NUMBER, MILLISECONDS = b"@@@@@@@@", b"###"
 
 
 @functools.cache
 def entity(index: int) -> bytes:
-    """An example with every field, and a gap for the number of the page."""
+    """Return an appointment with every field, and a placeholder for the number of the page."""
     example = json.loads(EXAMPLE.read_text())
-    # Shorter by what may be left out of references: 132 KB a page is what was measured when the numbers to reach were set.
+    # Without optional fields of references: the goals were set with pages of 132 KB.
     schedule = example["wfmSchedule"]
     for reference in (example["createdBy"], example["modifiedBy"], schedule, schedule["businessUnit"]):
         del reference["selfUri"]
@@ -32,17 +32,17 @@ def entity(index: int) -> bytes:
 
 @functools.cache
 def entities(size: int) -> bytes:
-    """A hundred of them, say."""
+    """Return `size` appointments with placeholders, as a JSON list."""
     return b",".join(entity(index) for index in range(size))
 
 
 def numbered(text: bytes, number: int) -> bytes:
-    """The text as it is on that page."""
+    """Return the text with the number of a page in its placeholders."""
     return text.replace(NUMBER, b"%08x" % number).replace(MILLISECONDS, b"%03d" % (number % 1000))
 
 
 def page(number: int, size: int = PAGE_SIZE, total: int = PAGE_SIZE) -> bytes:
-    """The JSON of one page of a list of `total` appointments."""
+    """Return the JSON of one page of a list of `total` appointments."""
     pages = -(-total // size)
     uris = {
         name: f"/api/v2/coaching/appointments?pageSize={size}&pageNumber={of}"
@@ -54,5 +54,5 @@ def page(number: int, size: int = PAGE_SIZE, total: int = PAGE_SIZE) -> bytes:
 
 
 def appointment(number: int) -> bytes:
-    """The JSON of one appointment."""
+    """Return the JSON of one appointment."""
     return numbered(entity(0), number)

@@ -84,7 +84,7 @@ def measure(quick: bool) -> Figure:
 
 
 def by_cattrs() -> Callable[[bytes], object]:
-    """The converter that cattrs has for JSON, told that names are in camelCase."""
+    """Return a function that decodes with cattrs' JSON converter, configured for names in camelCase."""
     converter = make_converter()
 
     def structure(cls: Any) -> Callable[[Any, Any], Any]:
@@ -96,7 +96,7 @@ def by_cattrs() -> Callable[[bytes], object]:
 
 
 def by_pydantic() -> Callable[[bytes], object]:
-    """Models of pydantic, with the same fields."""
+    """Return a function that decodes into pydantic models with the same fields."""
     config = pydantic.ConfigDict(alias_generator=to_camel, frozen=True)
 
     def model(cls: Any) -> Any:
@@ -111,7 +111,7 @@ def by_pydantic() -> Callable[[bytes], object]:
 
 
 def by_msgspec() -> Callable[[bytes], object]:
-    """Structs of msgspec, with the same fields."""
+    """Return a function that decodes into msgspec structs with the same fields."""
 
     def struct(cls: Any) -> Any:
         fields = [
@@ -124,7 +124,7 @@ def by_msgspec() -> Callable[[bytes], object]:
 
 
 def replaced(kind: Any, make: Callable[[Any], Any]) -> Any:
-    """A type, with what `make` makes of each attrs class in it."""
+    """Return a type with each attrs class in it replaced by `make` of it."""
     if attrs.has(kind):
         return make(kind)
     inner = tuple(replaced(each, make) for each in get_args(kind))

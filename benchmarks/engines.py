@@ -1,4 +1,4 @@
-"""HTTP libraries, each imported when it is first used: a contender is not to carry the others around."""
+"""HTTP libraries, each imported at its first use, because a contender must not import the others."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -7,21 +7,21 @@ __all__ = ["ENGINES"]
 
 
 def by_httpx(width: int) -> Any:
-    """The client of httpx."""
+    """Return a client of httpx with `width` connections."""
     import httpx
 
     return httpx.AsyncClient(limits=wide(httpx, width), trust_env=False, timeout=60)
 
 
 def by_httpx2(width: int) -> Any:
-    """That of its successor."""
+    """Return a client of httpx2 with `width` connections."""
     import httpx2
 
     return httpx2.AsyncClient(limits=wide(httpx2, width), trust_env=False, timeout=60)
 
 
 def by_aiohttp(width: int) -> Any:
-    """That of httpx, on the connections of aiohttp."""
+    """Return a client of httpx with `width` connections of aiohttp."""
     import httpx
     from httpx_aiohttp import HttpxAiohttpClient
 
@@ -29,7 +29,7 @@ def by_aiohttp(width: int) -> Any:
 
 
 def wide(library: Any, width: int) -> Any:
-    """Room for so many connections, all of them kept."""
+    """Return limits of `width` connections, all kept alive."""
     return library.Limits(max_connections=width, max_keepalive_connections=width)
 
 
@@ -38,4 +38,4 @@ ENGINES: Final[dict[str, Callable[[int], Any]]] = {
     "httpx2": by_httpx2,
     "httpx + aiohttp": by_aiohttp,
 }
-"""Makers of HTTP clients with so many connections."""
+"""Functions that return an HTTP client with a number of connections, by library."""

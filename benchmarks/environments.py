@@ -1,4 +1,4 @@
-"""Virtual environments beside that of the project: for who must not be in it, or must not see what else is."""
+"""Virtual environments for libraries that must not be in the project's own, or must not see its other libraries."""
 
 import subprocess
 import sys
@@ -17,18 +17,18 @@ PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def official_sdk() -> Path:
-    """A Python with the vendor's SDK."""
+    """Return a Python with the vendor's SDK."""
     return environment(f"official-sdk/269-{PYTHON}", ["PureCloudPlatformClientV2==269.*"])
 
 
 def bare() -> Path:
-    """A Python with the four libraries that the package needs and nothing else, in the versions of this one."""
+    """Return a Python with only the four libraries that the package requires, in the versions of this environment."""
     needed = [f"{name}=={version(name)}" for name in ("anyio", "attrs", "cattrs", "httpx")]
     return environment(f"benchmarks/bare-{PYTHON}", needed)
 
 
 def peer(library: str, major: int) -> Path:
-    """A Python with another library, and what it needs."""
+    """Return a Python with another library and its requirements."""
     return environment(f"benchmarks/{library}-{major}-{PYTHON}", [f"{library}=={major}.*"])
 
 
@@ -57,7 +57,7 @@ def environment(name: str, requirements: Iterable[str]) -> Path:
 
 
 def run(*command: str | Path) -> None:
-    """Run a program, and say what it said where it fails."""
+    """Run a program; raise an error with its output if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # ours
     if done.returncode != 0:
         *_, last = ["no word", *done.stderr.split("\n")[:-1]]
@@ -65,7 +65,7 @@ def run(*command: str | Path) -> None:
 
 
 def put_in_place(built: Path, kept: Path) -> None:
-    """In one step: what is there is whole, even if two runs build it at once, or one is interrupted."""
+    """Rename in one step, so that the environment is complete even if two runs build it at once or one is interrupted."""
     try:
         built.rename(kept)
     except OSError:

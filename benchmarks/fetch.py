@@ -51,7 +51,7 @@ def measure(quick: bool) -> Figure:
 
 
 def goals(figure: Figure) -> list[Goal]:
-    """What was to be reached."""
+    """Return the goals of the figure."""
     eight, kept, many = named(THREADS), f"{named(THREADS)}, all kept", named(200)
     found: list[Goal] = []
     for case in (eight, kept):
@@ -88,19 +88,19 @@ def goals(figure: Figure) -> list[Goal]:
 
 
 def named(concurrency: int) -> str:
-    """A case."""
+    """Return the name of a case."""
     return "1 task" if concurrency == 1 else f"{concurrency} tasks"
 
 
 @contextmanager
 def contenders() -> Iterator[dict[str, Fetch]]:
-    """Ours and the hand-written one, over each engine."""
+    """Start this client and the hand-written one, with each HTTP library."""
     with ExitStack() as stack:
         yield {f"{one}, {engine}": stack.enter_context(fetcher(one, engine)) for engine in ENGINES for one in ONES}
 
 
 def runs(fetches: dict[str, Fetch], service: Service, pages: int, concurrency: int, *, kept: bool = False) -> Runs:
-    """A case of each of them."""
+    """Return one run for each contender."""
 
     def run(fetch: Fetch) -> Measures:
         return figures(pages, **fetch(service, pages=pages, size=PAGE_SIZE, concurrency=concurrency, kept=kept))
@@ -109,7 +109,7 @@ def runs(fetches: dict[str, Fetch], service: Service, pages: int, concurrency: i
 
 
 def by_official(work: Work, service: Service, pages: int, *, kept: bool = False) -> Runs:
-    """The same in threads, because it has no other way."""
+    """Return one run of the vendor's SDK, in threads, because it is synchronous."""
 
     def run() -> Measures:
         call = {"url": service.url, "token": service.token, "user_ids": service.user_ids, "threads": THREADS}
@@ -119,7 +119,7 @@ def by_official(work: Work, service: Service, pages: int, *, kept: bool = False)
 
 
 def figures(pages: int, cpu: float, wall: float) -> Measures:
-    """What is told of a run that took so many seconds."""
+    """Return the measures of a run of `pages` pages that took `cpu` and `wall` seconds."""
     return {RATE: pages * PAGE_SIZE / wall, CPU: cpu / pages * 1000}
 
 

@@ -1,8 +1,8 @@
-"""A contender of the bulk fetch at work, one order at a time, in a process that imports nothing but what it uses.
+"""A contender that fetches pages, one order at a time, in a process that imports only what it uses.
 
     python -m benchmarks.fetcher CONTENDER ENGINE
 
-An order is a line of JSON: the arguments of one of the functions below. So is what it took, in seconds.
+An order is a line of JSON: the arguments of one of the functions below. The output is a line of JSON as well: the seconds that it took.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Fetch = Callable[..., Coroutine[Any, Any, Clocks]]
 async def by_us(
     service: Service, engine: str, *, pages: int, size: int, concurrency: int, kept: bool, by_orjson: bool = False
 ) -> Clocks:
-    """With a walk, or a stream."""
+    """Fetch with this client, by a walk or a stream."""
     from benchmarks.clients import ours
 
     async with ours(service, engine, by_orjson=by_orjson) as client:
@@ -46,8 +46,8 @@ async def by_us(
     return taken
 
 
-async def by_somebody(service: Service, engine: str, *, pages: int, size: int, concurrency: int, kept: bool) -> Clocks:
-    """With as many workers and connections; where nothing is kept, in no order."""
+async def by_hand(service: Service, engine: str, *, pages: int, size: int, concurrency: int, kept: bool) -> Clocks:
+    """Fetch with the hand-written client, by `concurrency` workers and connections; in any order if nothing is kept."""
     from benchmarks import handwritten
 
     ids: set[str] = set()
@@ -71,18 +71,18 @@ async def by_somebody(service: Service, engine: str, *, pages: int, size: int, c
 CONTENDERS: Final[dict[str, Fetch]] = {
     "ours": by_us,
     "ours with orjson": partial(by_us, by_orjson=True),
-    "hand-written": by_somebody,
+    "hand-written": by_hand,
 }
 
 
 def main() -> None:
-    """Obey."""
+    """Carry out the orders on standard input."""
     contender, engine = sys.argv[1:]
     fetch = CONTENDERS[contender]
     for line in sys.stdin:
         url, token, user_ids, how = json.loads(line)
         service = Service(url, 0, token, tuple(user_ids))
-        gc.collect()  # nobody clears up after the run before
+        gc.collect()  # so that this run does not pay for the garbage of the previous one
         print(json.dumps(attrs.asdict(asyncio.run(fetch(service, engine, **how)))), flush=True)
 
 

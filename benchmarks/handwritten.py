@@ -1,4 +1,4 @@
-"""What somebody writes by hand who needs appointments and nothing else: frozen attrs classes, filled field by field."""
+"""A hand-written client for appointments only: frozen attrs classes, filled field by field."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Json: TypeAlias = dict[str, Any]
 
 
 class Status(Enum):
-    """The four that there are today."""
+    """The four known statuses."""
 
     SCHEDULED = "Scheduled"
     IN_PROGRESS = "InProgress"
@@ -26,7 +26,7 @@ class Status(Enum):
 
 @attrs.frozen(kw_only=True)
 class Reference:
-    """Points to something."""
+    """A reference to a resource."""
 
     id: str
     self_uri: str | None = None
@@ -34,7 +34,7 @@ class Reference:
 
 @attrs.frozen(kw_only=True)
 class Schedule:
-    """Of workforce management."""
+    """A schedule of workforce management."""
 
     id: str
     business_unit: Reference | None = None
@@ -88,7 +88,7 @@ async def read(
     workers: int,
     take: Callable[[int, tuple[Appointment, ...]], None],
 ) -> None:
-    """Read so many pages, and give each away as it comes. It retries nothing, and knows neither deadlines nor limits."""
+    """Read pages, and pass each to `take` as it arrives. There are no retries, deadlines or rate limits."""
     numbers = iter(range(1, pages + 1))
 
     async def work() -> None:
@@ -107,7 +107,7 @@ async def read(
 
 
 def page(wire: Json) -> AppointmentPage:
-    """A page from its JSON."""
+    """Return a page from its JSON."""
     return AppointmentPage(
         entities=tuple([appointment(each) for each in wire["entities"]]),
         page_number=wire.get("pageNumber"),
@@ -118,7 +118,7 @@ def page(wire: Json) -> AppointmentPage:
 
 
 def appointment(wire: Json) -> Appointment:
-    """One appointment from its JSON."""
+    """Return an appointment from its JSON."""
     get = wire.get
     return Appointment(
         id=wire["id"],
@@ -146,22 +146,22 @@ def appointment(wire: Json) -> Appointment:
 
 
 def moment(wire: str | None) -> datetime | None:
-    """A time, if there is one."""
+    """Return a time, or None."""
     return None if wire is None else datetime.fromisoformat(wire)
 
 
 def reference(wire: Json | None) -> Reference | None:
-    """A reference, if there is one."""
+    """Return a reference, or None."""
     return None if wire is None else Reference(id=wire["id"], self_uri=wire.get("selfUri"))
 
 
 def references(wire: list[Json] | None) -> tuple[Reference, ...]:
-    """All of a list."""
+    """Return the references of a list."""
     return tuple([Reference(id=each["id"], self_uri=each.get("selfUri")) for each in wire or ()])
 
 
 def schedule(wire: Json | None) -> Schedule | None:
-    """A schedule, if there is one."""
+    """Return a schedule, or None."""
     if wire is None:
         return None
     week = wire.get("weekDate")

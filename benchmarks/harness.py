@@ -1,4 +1,4 @@
-"""How a figure is taken: the contenders by turns, medians, ratios of medians, and what was to be reached."""
+"""How a figure is taken: contenders in turns, medians, ratios of medians, and goals."""
 
 import argparse
 import gc
@@ -30,29 +30,29 @@ __all__ = [
 ROOT: Final = Path(__file__).parent.parent
 
 Measures: TypeAlias = dict[str, float]
-"""What one run of a contender took, by names that end with the unit."""
+"""Measures of one run of a contender, by names that end with the unit."""
 
 
 class Failed(Exception):
-    """A figure cannot be taken; the text says why."""
+    """A figure cannot be taken, for the reason in the message."""
 
 
 @attrs.frozen
 class Row:
-    """A contender in one case, and what each of its runs took."""
+    """A contender in one case, with the measures of its runs."""
 
     contender: str
     runs: tuple[Measures, ...]
     case: str = ""
 
     def median(self, measure: str) -> float:
-        """The median of its runs."""
+        """Return the median of a measure over the runs."""
         return statistics.median(run[measure] for run in self.runs)
 
 
 @attrs.frozen
 class Goal:
-    """A number to reach; `at_least` says on which side of it."""
+    """A limit for a number: a lower one if `at_least`, otherwise an upper one."""
 
     text: str
     measured: float
@@ -61,17 +61,17 @@ class Goal:
 
     @property
     def is_reached(self) -> bool:
-        """Whether it is, in this run."""
+        """Whether this run reached the goal."""
         return self.measured >= self.target if self.at_least else self.measured <= self.target
 
     @property
     def verdict(self) -> str:
-        """The same in words."""
+        """The result in words."""
         return "reached" if self.is_reached else "not reached"
 
     @property
     def sought(self) -> str:
-        """What it has to be."""
+        """The limit in words."""
         return f"{'≥' if self.at_least else '≤'} {number(self.target)}"
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Goal:
 
 @attrs.frozen
 class Figure:
-    """What one of the programs has found. `measures[0]` is the one that is plotted."""
+    """The result of one program. `measures[0]` is plotted."""
 
     key: str
     title: str
@@ -91,34 +91,34 @@ class Figure:
 
     @classmethod
     def from_json(cls, found: Any) -> Self:
-        """The reverse of `attrs.asdict`."""
+        """Return a figure from the result of `attrs.asdict`."""
         return cattrs.structure(found, cls)
 
     def median(self, contender: str, measure: str | None = None, case: str = "") -> float:
-        """Of a contender in one case."""
+        """Return the median of a contender in one case."""
         (row,) = (row for row in self.rows if (row.contender, row.case) == (contender, case))
         return row.median(measure or self.measures[0])
 
     def ratio(self, one: str, other: str, measure: str | None = None, case: str = "") -> float:
-        """How many times the other's is one's."""
+        """Return the median of `one` divided by that of `other`."""
         return self.median(one, measure, case) / self.median(other, measure, case)
 
     def with_goals(self, *goals: Goal) -> Self:
-        """The same, with what was to be reached."""
+        """Return the figure with goals."""
         return attrs.evolve(self, goals=goals)
 
 
 def alternate(
     contenders: Mapping[str, Callable[[], Measures]], rounds: int, case: str = "", *, warm_up: bool = True
 ) -> list[Row]:
-    """Let all run by turns, so that whatever else the machine does meets each alike; first each once, unmeasured."""
+    """Run the contenders in turns, so that other load affects all alike, after one unmeasured run of each."""
     return alternate_cases({case: contenders}, rounds, warm_up=warm_up)
 
 
 def alternate_cases(
     cases: Mapping[str, Mapping[str, Callable[[], Measures]]], rounds: int, *, warm_up: bool = True
 ) -> list[Row]:
-    """The same, of several cases that are compared with each other."""
+    """Run the contenders of several cases, which are compared with each other, in turns."""
     runs = {(case, name): run for case, contenders in cases.items() for name, run in contenders.items()}
     if warm_up:
         for run in runs.values():
@@ -126,13 +126,13 @@ def alternate_cases(
     found: dict[tuple[str, str], list[Measures]] = {key: [] for key in runs}
     for _ in range(rounds):
         for key, run in runs.items():
-            gc.collect()  # nobody clears up after who came before
+            gc.collect()  # so that a contender does not pay for the garbage of the previous one
             found[key].append(run())
     return [Row(name, tuple(each), case) for (case, name), each in found.items()]
 
 
 def number(value: float) -> str:
-    """Three digits that count, or all of a larger number."""
+    """Return a number with three significant digits, or all digits before its decimal point."""
     if value != 0 and abs(value) < 100:
         return f"{value:.3g}"
     return f"{value:,.0f}"
@@ -147,7 +147,7 @@ class Table:
 
 
 def table(figure: Figure) -> Table:
-    """What a figure has found."""
+    """Return the results of a figure as a table."""
     cases = any(row.case for row in figure.rows)
     plotted, *others = figure.measures
     header = [*(["case"] if cases else []), "", plotted, "to ours", *others]
@@ -171,7 +171,7 @@ def table(figure: Figure) -> Table:
 
 
 def printed(figure: Figure) -> str:
-    """A figure for the terminal."""
+    """Return a figure as text for a terminal."""
     found = table(figure)
     widths = [max(map(len, column)) for column in zip(*found.lines, strict=True)]
     rows = (
@@ -185,7 +185,7 @@ def printed(figure: Figure) -> str:
 
 
 def main(measure: Callable[[bool], Figure], arguments: Iterable[str] | None = None) -> None:
-    """Run one figure from the command line: print it, and write it to a file where that is wanted."""
+    """Take one figure from the command line: print it, and write it to a file if requested."""
     parser = argparse.ArgumentParser(description=sys.modules[measure.__module__].__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and less data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to put what was found")

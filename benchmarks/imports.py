@@ -1,4 +1,4 @@
-"""What importing costs: CPU, modules and memory, in a fresh interpreter each time.
+"""The cost of importing: CPU, modules and memory, each time in a new interpreter.
 
     python benchmarks/imports.py [--quick]
 
@@ -26,14 +26,14 @@ def resident():
     try:
         with open("/proc/self/statm") as pages:
             return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except FileNotFoundError:  # no Linux
+    except FileNotFoundError:  # not Linux
         return float("nan")
 memory, modules, cpu = resident(), len(sys.modules), time.process_time()
 for name in sys.argv[2:]:
     __import__(name)
 cpu = time.process_time() - cpu
 print(cpu * 1000, len(sys.modules) - modules, resident() - memory, flush=True)
-os._exit(0)  # the threads of the vendor's SDK need not be waited for
+os._exit(0)  # without waiting for the threads of the vendor's SDK
 """
 
 
@@ -67,7 +67,7 @@ def measure(quick: bool) -> Figure:
 
 
 def importing(python: Path, *modules: str) -> Callable[[], Measures]:
-    """Import modules with an interpreter that sees nothing but its own environment, and this package."""
+    """Return a run that imports modules with an interpreter that sees only its own environment and this package."""
     command: list[str | Path] = [python, "-I", "-c", PROGRAM, ROOT, *modules]
 
     def run() -> Measures:

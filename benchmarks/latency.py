@@ -1,4 +1,4 @@
-"""Walking 200 pages whose answers take 100 ms each, one or eight at a time.
+"""Reading 200 pages with a latency of 100 ms each, one or eight at a time.
 
 python benchmarks/latency.py [--quick]
 """
@@ -44,7 +44,7 @@ def measure(quick: bool) -> Figure:
 
 
 def run(fetch: Fetch, service: Service, pages: int, concurrency: int) -> Measures:
-    """Read all, and keep nothing."""
+    """Read all pages, and keep nothing."""
     return {WALL: fetch(service, pages=pages, size=PAGE_SIZE, concurrency=concurrency, kept=False)["wall"]}
 
 

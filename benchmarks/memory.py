@@ -1,8 +1,8 @@
-"""What a walk keeps, and what waiting tasks take.
+"""Memory of a walk and of waiting tasks.
 
     python benchmarks/memory.py [--quick]
 
-As Python itself counts it (tracemalloc), so that it is the same in every run.
+Counted by Python itself (tracemalloc), so that it is the same in every run.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ def measure(quick: bool) -> Figure:
 
 
 class Traced:
-    """Bytes more than before."""
+    """Additional bytes since the creation of this object."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -58,7 +58,7 @@ class Traced:
         self.before = tracemalloc.get_traced_memory()[0]
 
     def row(self, contender: str, case: str, count: int) -> Row:
-        """What there is now."""
+        """Return a row with the additional bytes at this moment."""
         peak = tracemalloc.get_traced_memory()[1] - self.before
         gc.collect()
         kept = tracemalloc.get_traced_memory()[0] - self.before
@@ -67,7 +67,7 @@ class Traced:
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """Count what is allocated in the block."""
+    """Trace allocations in the block."""
     tracemalloc.start()
     try:
         yield
@@ -76,10 +76,10 @@ def tracing() -> Iterator[None]:
 
 
 async def streamed(service: Service, items: int) -> Row:
-    """Read all, eight pages at a time, and keep none."""
+    """Read all items, eight pages at a time, and keep none."""
     async with ours(service) as client:
         listing = client.appointments.list(service.user_ids, page_size=PAGE_SIZE)
-        await listing.first()  # what is built at the first use is no part of it
+        await listing.first()  # objects that are built at the first use do not count
         with tracing():
             traced = Traced()
             async with listing.stream() as stream:
@@ -91,13 +91,13 @@ async def streamed(service: Service, items: int) -> Row:
 
 
 async def waiting(service: Service, contender: str) -> Row:
-    """So many tasks that ask for something and have to wait: ten for the server, the others for their turn."""
+    """Measure tasks that wait: ten for the server, the others for a concurrency slot."""
     async with calls(service, contender) as call:
         with tracing():
             traced = Traced()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(call()) for _ in range(TASKS)]
-                await asyncio.sleep(1)  # all have come as far as they can
+                await asyncio.sleep(1)  # until all tasks wait
                 row = traced.row(contender, f"{TASKS:,} waiting tasks", TASKS)
                 for task in tasks:
                     task.cancel()
@@ -106,7 +106,7 @@ async def waiting(service: Service, contender: str) -> Row:
 
 @asynccontextmanager
 async def calls(service: Service, contender: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, object]]]:
-    """How a contender asks for one appointment."""
+    """Yield the function by which a contender requests one appointment."""
     (id_,) = service.appointment_ids
     if contender == "ours":
         async with ours(service) as client:

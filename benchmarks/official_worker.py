@@ -1,6 +1,6 @@
-"""The vendor's SDK at work, one order at a time; run in an environment of its own.
+"""The vendor's SDK, which carries out one order at a time in an environment of its own.
 
-An order is a line of JSON: the name of one of the functions below and its arguments. So is what it took, in seconds.
+An order is a line of JSON: the name of one of the functions below and its arguments. The output is a line of JSON as well: the seconds that it took.
 """
 
 import gc
@@ -20,7 +20,7 @@ Measures = dict[str, float]
 
 
 class Answer:
-    """As much of a response as the SDK's decoding looks at."""
+    """The attributes of a response that the SDK's decoding uses."""
 
     def __init__(self, data: str) -> None:
         self.data = data
@@ -36,7 +36,7 @@ def decode(path: str, times: int) -> Measures:
 
 
 def fetch(url: str, pages: int, size: int, threads: int, user_ids: list[str], token: str, kept: bool) -> Measures:
-    """Read so many pages, each thread with a client of its own: one that is shared has four connections."""
+    """Read pages in threads, each with a client of its own, because a shared client has four connections."""
     numbers = iter(range(1, pages + 1))
     items: list[Any] = []
     ids: set[str] = set()
@@ -56,7 +56,7 @@ def fetch(url: str, pages: int, size: int, threads: int, user_ids: list[str], to
 
 
 def reads(url: str, ids: list[str], threads: int, token: str) -> dict[str, Any]:
-    """Read each appointment, and again when there is a 429: the loop that everybody writes first."""
+    """Read each appointment, and again after a 429, in a simple loop."""
     todo = iter(ids)
     came: list[float] = []
     failed: list[str] = []
@@ -94,7 +94,7 @@ def in_threads(url: str, threads: int, token: str, work: Callable[[Api], None]) 
 def client_of(url: str, token: str) -> Api:
     client = sdk.api_client.ApiClient(host=url)
     client.access_token = token
-    client.get_http_client()  # building it reads certificates, which is no part of the work
+    client.get_http_client()  # creating it reads certificates, which is not measured
     return client
 
 

@@ -1,4 +1,4 @@
-"""What the layers cost: calls of the client, and the same requests by bare httpx with the same decoding.
+"""The cost of the middleware: calls of the client, and the same requests by plain httpx with the same decoding.
 
 python benchmarks/overhead.py [--quick]
 """
@@ -72,7 +72,7 @@ def measure(quick: bool) -> Figure:
 
 
 def timing(runner: asyncio.Runner, work: Calls, calls: int) -> Callable[[], Measures]:
-    """The same, timed."""
+    """Return a run that measures the time of `calls` calls."""
 
     def run() -> Measures:
         with clocks() as taken:
@@ -83,7 +83,7 @@ def timing(runner: asyncio.Runner, work: Calls, calls: int) -> Callable[[], Meas
 
 
 def counted(runner: asyncio.Runner, work: Calls) -> int:
-    """How many times some work asks for memory."""
+    """Return the number of allocations of `work`."""
     # Memray corrects the addresses of a Python that is linked at fixed ones, as Debian's is, and warns of it.
     memray.set_log_level(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def counted(runner: asyncio.Runner, work: Calls) -> int:
 
 
 def repeated(call: Callable[[], Coroutine[Any, Any, object]], calls: int) -> Calls:
-    """So many calls, one after the other."""
+    """Return work that makes `calls` calls, one after the other."""
 
     async def work() -> None:
         for _ in range(calls):
@@ -104,7 +104,7 @@ def repeated(call: Callable[[], Coroutine[Any, Any, object]], calls: int) -> Cal
 
 
 def pages(client: CoachingClient, service: Service) -> Calls:
-    """A walk over all pages."""
+    """Return work that walks over all pages."""
 
     async def work() -> None:
         async for page in client.appointments.list(service.user_ids, page_size=SIZE).pages():
@@ -114,7 +114,7 @@ def pages(client: CoachingClient, service: Service) -> Calls:
 
 
 def pages_by_httpx(http: httpx.AsyncClient, service: Service, calls: int) -> Calls:
-    """The same pages."""
+    """Return work that reads the same pages by httpx."""
 
     async def work() -> None:
         for number in range(1, calls + 1):
@@ -126,17 +126,17 @@ def pages_by_httpx(http: httpx.AsyncClient, service: Service, calls: int) -> Cal
 
 
 async def get(http: httpx.AsyncClient, service: Service) -> Appointment:
-    """One appointment."""
+    """Return one appointment, read by httpx."""
     return decode(Appointment, (await sent(http, service, "GET", f"{PATH}/{ID}")).content)
 
 
 async def delete(http: httpx.AsyncClient, service: Service) -> None:
-    """Delete one."""
+    """Delete one appointment by httpx."""
     await sent(http, service, "DELETE", f"{PATH}/{ID}")
 
 
 async def sent(http: httpx.AsyncClient, service: Service, method: str, path: str, params: Any = None) -> httpx.Response:
-    """As little as there can be."""
+    """Send a request by httpx and return its response, with as little work as possible."""
     headers = {"Authorization": f"Bearer {service.token}"}
     response = await http.request(method, service.url + path, params=params, headers=headers)
     return response.raise_for_status()

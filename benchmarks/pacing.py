@@ -1,9 +1,9 @@
-"""Who waits beside a bulk at the rate limit, and what it costs not to know the limit, over real sockets against the sandbox.
+"""Latency of direct calls beside a bulk at the rate limit, and the cost of a wrong limit, over real sockets with the sandbox.
 
     python benchmarks/pacing.py
 
-The window is scaled down: so many requests in two seconds instead of a minute. Ratios, not times. How much of the limit is used
-is told by `rate.py`.
+The window is two seconds instead of a minute. The results are ratios, not times. `rate.py` measures how much of the limit
+is used.
 """
 
 import json
@@ -24,7 +24,7 @@ EVERY = 0.1
 
 
 async def beside(limit: int) -> dict[str, float]:
-    """Direct calls while the bulk runs: how long they take, in shares of the window (`window / limit`)."""
+    """Return the latency of direct calls during a bulk, in shares of the window (`window / limit`)."""
     waits: list[float] = []
     with Sandbox(rate_limit=limit, rate_window=WINDOW) as sandbox:
         async with client_of(sandbox, limit) as client:
@@ -50,7 +50,7 @@ async def beside(limit: int) -> dict[str, float]:
 
 
 async def half(limit: int) -> dict[str, float]:
-    """The service allows half of what the client assumes."""
+    """Return the figures of a service that allows half of the client's rate limit."""
     with Sandbox(rate_limit=limit // 2, rate_window=WINDOW) as sandbox:
         async with client_of(sandbox, limit) as client:
             before = []
@@ -72,13 +72,13 @@ async def half(limit: int) -> dict[str, float]:
 
 
 def client_of(sandbox: Sandbox, limit: int) -> CoachingClient:
-    """One that takes so many in a window to be allowed."""
+    """Return a client with a rate limit of `limit` requests in a window."""
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
     return CoachingClient(auth, base_url=sandbox.base_url, rate_limit=RateLimit(limit, per=WINDOW))
 
 
 async def bulk(client: CoachingClient, sandbox: Sandbox) -> None:
-    """Read `ITEMS` appointments; those of the sandbox over and over."""
+    """Read `ITEMS` appointments, the same ones of the sandbox repeatedly."""
     ids = [row["id"] for row in sandbox.state.appointments.values()]
     again = (ids[number % len(ids)] for number in range(ITEMS))
     result = await client.appointments.get_many(again)
@@ -86,14 +86,14 @@ async def bulk(client: CoachingClient, sandbox: Sandbox) -> None:
 
 
 async def timed(work: Callable[[], Awaitable[object]]) -> float:
-    """The seconds that some work takes."""
+    """Return the seconds that `work` takes."""
     start = anyio.current_time()
     await work()
     return anyio.current_time() - start
 
 
 def main() -> None:
-    """Run all, on both backends."""
+    """Run all measurements, on both backends."""
     for backend in ("asyncio", "trio"):
         for measure in (beside, half):
             figures = anyio.run(measure, 300, backend=backend)

@@ -21,10 +21,10 @@ from .service import Service
 __all__ = ["Fetch", "Work", "fetcher", "program", "sandbox", "serving", "vendor"]
 
 Work: TypeAlias = Callable[..., Any]
-"""Carries out one of the functions of `official_worker`, by name and arguments, and tells what it has returned."""
+"""A function that runs a function of `official_worker`, by name and arguments, and returns its result."""
 
 Fetch: TypeAlias = Callable[..., dict[str, float]]
-"""Reads pages of a service, and tells how many seconds that took by the clocks `cpu` and `wall`."""
+"""A function that reads pages of a service, and returns the seconds of the clocks `cpu` and `wall`."""
 
 SANDBOX: Final = """
 import json, sys
@@ -37,19 +37,19 @@ with Sandbox(**json.loads(sys.argv[1])) as sandbox:
 
 @attrs.frozen
 class Program:
-    """A process that is spoken to line by line."""
+    """A process that exchanges lines with this one."""
 
     process: "subprocess.Popen[str]"
 
     def ask(self, line: str) -> str:
-        """Send a line and wait for one. Raises `Failed` where the other end has died."""
+        """Send a line and wait for one. Raises `Failed` if the process has ended."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        return self.hear()
+        return self.read_line()
 
-    def hear(self) -> str:
-        """Wait for a line."""
+    def read_line(self) -> str:
+        """Wait for a line and return it."""
         assert self.process.stdout is not None
         if not (line := self.process.stdout.readline()):
             raise Failed("a process of the benchmark ended early; what it said is above")
@@ -58,7 +58,7 @@ class Program:
 
 @contextmanager
 def program(*command: str | Path) -> Iterator[Program]:
-    """Start one; it is told to end, by the end of its input, with the block."""
+    """Start a program; its input ends with the block, which ends the program."""
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(  # noqa: S603 # ours
         command,
@@ -66,7 +66,7 @@ def program(*command: str | Path) -> Iterator[Program]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is for the figure, which then ends this one
+        start_new_session=True,  # Ctrl-C reaches only the figure's process, which then ends this one
     ) as process:
         try:
             yield Program(process)
@@ -78,16 +78,16 @@ def program(*command: str | Path) -> Iterator[Program]:
 
 @contextmanager
 def serving(items: int, delay: float = 0.0) -> Iterator[Service]:
-    """A fast server with a list of so many appointments, which answers after `delay` seconds."""
+    """Run a fast server with a list of `items` appointments, which responds after `delay` seconds."""
     with program(sys.executable, "-m", "benchmarks.server", str(items), str(delay)) as server:
-        yield Service(server.hear().strip(), server.process.pid)
+        yield Service(server.read_line().strip(), server.process.pid)
 
 
 @contextmanager
 def sandbox(**options: float) -> Iterator[Service]:
-    """A `Sandbox` with these options."""
+    """Run a `Sandbox` with these options."""
     with program(sys.executable, "-c", SANDBOX, json.dumps(options)) as running:
-        url, user_ids, appointment_ids = json.loads(running.hear())
+        url, user_ids, appointment_ids = json.loads(running.read_line())
         form = {"grant_type": "client_credentials"}
         answer = httpx.post(f"{url}/oauth/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET), trust_env=False)
         token = answer.raise_for_status().json()["access_token"]
@@ -96,7 +96,7 @@ def sandbox(**options: float) -> Iterator[Service]:
 
 @contextmanager
 def fetcher(contender: str, engine: str) -> Iterator[Fetch]:
-    """One of the contenders of `benchmarks.fetcher`, ready to work."""
+    """Start a contender of `benchmarks.fetcher`."""
     with program(sys.executable, "-m", "benchmarks.fetcher", contender, engine) as worker:
 
         def fetch(service: Service, **how: object) -> dict[str, float]:
@@ -109,7 +109,7 @@ def fetcher(contender: str, engine: str) -> Iterator[Fetch]:
 
 @contextmanager
 def vendor() -> Iterator[Work]:
-    """The vendor's SDK, ready to work."""
+    """Start the vendor's SDK."""
     with program(official_sdk(), ROOT / "benchmarks" / "official_worker.py") as worker:
 
         def work(name: str, **arguments: object) -> Any:

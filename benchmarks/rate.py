@@ -57,13 +57,13 @@ def measure(quick: bool) -> Figure:
 
 
 def by_us(reads: int, limit: RateLimit, backend: str) -> Measures:
-    """With `get_many`."""
+    """Measure this client, by `get_many`."""
     with service_of(limit) as service:
         return anyio.run(got_many, service, reads, limit, backend=backend)
 
 
 async def got_many(service: Service, reads: int, limit: RateLimit) -> Measures:
-    """The same, in an event loop."""
+    """Measure `get_many` in a running event loop."""
     came: list[float] = []
     async with ours(service, rate_limit=limit) as client:
         began = anyio.current_time()
@@ -74,26 +74,26 @@ async def got_many(service: Service, reads: int, limit: RateLimit) -> Measures:
 
 
 def by_official(work: Work, reads: int, limit: RateLimit) -> Measures:
-    """In threads."""
+    """Measure the vendor's SDK, in threads."""
     with service_of(limit) as service:
         done = work("reads", url=service.url, token=service.token, ids=list(ids(service, reads)), threads=THREADS)
         return figures(service, limit, **done)
 
 
 def service_of(limit: RateLimit) -> AbstractContextManager[Service]:
-    """One with the limit."""
+    """Run a service with the rate limit."""
     return sandbox(appointments=200, rate_limit=limit.requests, rate_window=limit.per)
 
 
 def ids(service: Service, reads: int) -> Iterable[str]:
-    """Those of the sandbox, over and over."""
+    """Return `reads` ids, those of the sandbox repeatedly."""
     return islice(cycle(service.appointment_ids), reads)
 
 
 def figures(service: Service, limit: RateLimit, came: list[float], failed: int) -> Measures:
-    """What is told of reads that came after so many seconds."""
+    """Return the measures of reads that completed at the times `came`, in seconds."""
     window = limit.per
-    windows = int(came[-1] / window)  # the last one is left out, which is not used to its end
+    windows = int(came[-1] / window)  # without the last window, which is not used to its end
     arrived = httpx.get(f"{service.url}/_sandbox/requests", trust_env=False).json()
     return {
         STEADY: 100 * sum(window < at <= windows * window for at in came) / (limit.requests * (windows - 1)),

@@ -28,7 +28,7 @@ OURS, OTHERS = "#c2410c", "#94a3b8"
 
 @attrs.frozen
 class Results:
-    """A whole run."""
+    """The results of a whole run."""
 
     machine: dict[str, str]
     versions: dict[str, str]
@@ -36,19 +36,19 @@ class Results:
 
 
 def read(root: Path) -> Results:
-    """What was written last."""
+    """Return the results that were written last."""
     found: dict[str, Any] = json.loads((root / RESULTS).read_text())
     return Results(found["machine"], found["versions"], tuple(map(Figure.from_json, found["figures"])))
 
 
 def write(results: Results, root: Path) -> None:
-    """Write everything; of the page only what stands between the marks."""
+    """Write results, plots, and the part of the page between the marks."""
     (root / RESULTS).write_text(json.dumps(attrs.asdict(results), indent=1, ensure_ascii=False) + "\n")
     render(results, root)
 
 
 def render(results: Results, root: Path) -> None:
-    """The page and its plots."""
+    """Write the page and its plots."""
     before, _, rest = (root / PAGE).read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     (root / PAGE).write_text(f"{before}{BEGIN}\n\n{page(results)}\n{END}{after}")
@@ -58,7 +58,7 @@ def render(results: Results, root: Path) -> None:
 
 
 def page(results: Results) -> str:
-    """The part of the page that a run writes, as Markdown."""
+    """Return the part of the page that a run writes, as Markdown."""
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in results.versions.items())
     return "\n".join(
@@ -75,7 +75,7 @@ def page(results: Results) -> str:
 
 
 def goals(results: Results) -> list[list[str]]:
-    """All of them, as rows."""
+    """Return all goals, as rows of a table."""
     return [
         [f"[{figure.title}](#{anchor(figure)})", goal.text, number(goal.measured), goal.sought, goal.verdict]
         for figure in results.figures
@@ -84,25 +84,25 @@ def goals(results: Results) -> list[list[str]]:
 
 
 def anchor(figure: Figure) -> str:
-    """What its heading is linked by."""
+    """Return the anchor of the figure's heading."""
     return re.sub(r"[^a-z-]", "", figure.title.lower().replace(" ", "-"))
 
 
 def section(figure: Figure) -> list[str]:
-    """One figure as Markdown."""
+    """Return one figure as Markdown."""
     plotted = f"![{figure.title}: {figure.measures[0]}](performance/{figure.key}.svg)"
     return [f"### {figure.title}", "", figure.about, "", *markdown(table(figure)), plotted, ""]
 
 
 def markdown(found: Table) -> list[str]:
-    """A table and an empty line."""
+    """Return a table and an empty line."""
     header, *rows = found.lines
     rule = ["---"] * found.texts + ["--:"] * (len(header) - found.texts)
     return [*(f"| {' | '.join(line)} |" for line in (header, rule, *rows)), ""]
 
 
 def plot(figure: Figure, path: Path) -> None:
-    """Bars of the first measure, the cases one below the other; the same bytes for the same figure."""
+    """Plot bars of the first measure, cases one below the other; equal figures give equal bytes."""
     measure = figure.measures[0]
     cases = [(case, list(rows)) for case, rows in groupby(figure.rows, key=lambda row: row.case)]
     heights = [len(rows) + 1.2 for _, rows in cases]
@@ -110,9 +110,7 @@ def plot(figure: Figure, path: Path) -> None:
         canvas = Canvas(figsize=(6, 0.3 * sum(heights) + 0.4), layout="constrained")
         axes = canvas.subplots(len(cases), squeeze=False, height_ratios=heights)[:, 0]
         for (case, rows), each in zip(cases, axes, strict=True):
-            bars = each.barh(
-                [row.contender for row in rows], [row.median(measure) for row in rows], color=colours(rows)
-            )
+            bars = each.barh([row.contender for row in rows], [row.median(measure) for row in rows], color=colors(rows))
             each.bar_label(bars, [number(row.median(measure)) for row in rows], padding=3)
             each.invert_yaxis()
             each.margins(x=0.12)
@@ -121,8 +119,8 @@ def plot(figure: Figure, path: Path) -> None:
         canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
-def colours(rows: list[Row]) -> list[str]:
-    """Ours stand out."""
+def colors(rows: list[Row]) -> list[str]:
+    """Return the colors of the rows; those of this client stand out."""
     return [OURS if row.contender.startswith("ours") else OTHERS for row in rows]
 
 

@@ -1,7 +1,7 @@
-"""How many requests the sandbox bears, and whether its memory stays flat.
+"""How many requests a second the sandbox serves, and whether its memory grows.
 
-The sandbox runs in a process of its own. This one asks at a steady rate, however long the answers take, over a few
-connections; a time is counted from the moment at which the request was due.
+The sandbox runs in a process of its own. This one sends requests at a steady rate, independent of the latency, over a few
+connections; the time of a request starts when it was due.
 """
 
 import argparse
@@ -32,7 +32,7 @@ FILTERS: tuple[dict[str, Any], ...] = (
 
 
 def rss(pid: int) -> str:
-    """Resident memory of a process, where the system tells."""
+    """Return the resident memory of a process, if the system reports it."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return "?"
@@ -41,7 +41,7 @@ def rss(pid: int) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has computed."""
+    """Return the CPU time of a process."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
         return math.nan
@@ -51,7 +51,7 @@ def cpu_seconds(pid: int) -> float:
 
 @attrs.define
 class Load:
-    """The requests, drawn by chance, and what came of them."""
+    """Random requests, and their outcomes."""
 
     service: Service
     http: httpx.AsyncClient
@@ -62,7 +62,7 @@ class Load:
     errors: int = 0
 
     def draw(self) -> httpx.Request:
-        """One request of the mixture."""
+        """Return a random request."""
         kind = self.chance.choices(
             ("list", "get", "create", "update"),
             (0.6 * (100 - self.writes), 0.4 * (100 - self.writes), self.writes / 2, self.writes / 2),
@@ -96,7 +96,7 @@ class Load:
         )
 
     async def ask(self, request: httpx.Request, due: float) -> None:
-        """Send it, and note what came of it."""
+        """Send a request, and record its outcome."""
         try:
             response = await self.http.send(request)
             response.raise_for_status()
@@ -113,7 +113,7 @@ class Load:
 
 
 async def load(service: Service, seconds: float, rate: float, connections: int, writes: float) -> list[tuple[str, str]]:
-    """Send the mixture at this rate, and tell what it took."""
+    """Send random requests at this rate; return the rows of the table."""
     limits = httpx.Limits(max_connections=connections)
     async with httpx.AsyncClient(base_url=service.url, limits=limits, timeout=30, trust_env=False) as http:
         http.headers["Authorization"] = f"Bearer {service.token}"
@@ -122,8 +122,8 @@ async def load(service: Service, seconds: float, rate: float, connections: int, 
         began = time.perf_counter()
         every_due = ((number, began + number / rate) for number in range(int(seconds * rate)))
 
-        # As many workers as connections: a queue in the client's pool would be slower the longer it gets.
-        async def keep_asking() -> None:
+        # As many workers as connections, because a long queue in the client's pool would slow it down.
+        async def send_requests() -> None:
             for number, due in every_due:
                 await asyncio.sleep(due - time.perf_counter())
                 await work.ask(work.draw(), due)
@@ -132,7 +132,7 @@ async def load(service: Service, seconds: float, rate: float, connections: int, 
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(connections):
-                tasks.create_task(keep_asking())
+                tasks.create_task(send_requests())
         took = time.perf_counter() - began
     percentiles = quantiles(work.times, n=100)
     return [
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=200)
     options = parser.parse_args()
     began = time.perf_counter()
-    # Few requests are kept: what grows by design would hide what leaks.
+    # Few requests are kept, because growth by design would hide a leak.
     with sandbox(appointments=options.appointments, users=options.users, requests_kept=1000) as service:
         rows = [("start-up", f"{time.perf_counter() - began:.1f} s")]
         rows += asyncio.run(load(service, options.seconds, options.rate, options.connections, options.writes))

@@ -1,4 +1,4 @@
-"""A server that has nothing to do but answer, so that what is measured is the client.
+"""A server with as little work as possible, so that the client is measured.
 
 python -m benchmarks.server ITEMS DELAY
 """
@@ -16,31 +16,31 @@ QUERY = re.compile(rb"page(Number|Size)=(\d+)")
 
 
 def response(body: bytes, status: bytes = b"200 OK") -> bytes:
-    """The bytes of an answer."""
+    """Return the bytes of a response."""
     head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     return head % (status, len(body)) + body
 
 
 @functools.lru_cache(maxsize=256)
 def listed(number: int, size: int, total: int) -> bytes:
-    """A page, made once."""
+    """Return a page, built once."""
     return response(page(number, size, total))
 
 
 class Connection(asyncio.Protocol):
-    """Answers one request after the other. None of those that the benchmarks send by GET or DELETE has a body."""
+    """A connection that responds to one request after the other. Requests must have no body."""
 
     def __init__(self, items: int, delay: float) -> None:
         self.items, self.delay = items, delay
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer what is complete."""
+        """Respond to all complete requests."""
         self.received += data
         while b"\r\n\r\n" in self.received:
             head, _, self.received = self.received.partition(b"\r\n\r\n")
@@ -51,12 +51,12 @@ class Connection(asyncio.Protocol):
                 self.send(answer)
 
     def send(self, answer: bytes) -> None:
-        """Write, unless nobody is there any more."""
+        """Write a response, unless the connection is closed."""
         if not self.transport.is_closing():
             self.transport.write(answer)
 
     def answer(self, line: bytes) -> bytes:
-        """What belongs to the first line of a request."""
+        """Return the response to the first line of a request."""
         if line.startswith((b"DELETE", b"HEAD")):
             return b"HTTP/1.1 204 No Content\r\n\r\n"
         if b"?" not in line:
@@ -70,7 +70,7 @@ async def main(items: int, delay: float) -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(items, delay), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    print(f"http://127.0.0.1:{port}", flush=True)  # the other end of the pipe reads it
+    print(f"http://127.0.0.1:{port}", flush=True)  # for the process at the other end of the pipe
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 

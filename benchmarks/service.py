@@ -1,4 +1,4 @@
-"""What a contender knows of the service that it speaks to."""
+"""The service of a benchmark, as its contenders see it."""
 
 import attrs
 
@@ -7,7 +7,7 @@ __all__ = ["Service"]
 
 @attrs.frozen
 class Service:
-    """A service in a process of its own, and what it knows."""
+    """Address, token and data of a service that runs in a process of its own."""
 
     url: str
     pid: int

@@ -1,4 +1,4 @@
-"""How long the event loop lets others wait: while long pages are decoded, and while 100 calls are in flight.
+"""How long other tasks of the event loop wait: while long pages are decoded, and while 100 calls are in flight.
 
 python benchmarks/stall.py [--quick]
 """
@@ -33,14 +33,14 @@ def measure(quick: bool) -> Figure:
     rows: list[Row] = []
     for size in LONG:
         with serving(size) as service:
-            by_one = {"ours": partial(by_us, service, size), "hand-written": partial(by_somebody, service, size, 1)}
+            by_one = {"ours": partial(by_us, service, size), "hand-written": partial(by_hand, service, size, 1)}
             rows += alternate(by_one, rounds, DECODING[size])
     with serving(CALLS * SHORT) as service:
         by_many = {
             "ours": partial(by_us, service, SHORT),
             f"ours, {WIDE}": partial(by_us, service, SHORT, CALLS),
-            "hand-written": partial(by_somebody, service, SHORT, 10),
-            f"hand-written, {WIDE}": partial(by_somebody, service, SHORT, CALLS),
+            "hand-written": partial(by_hand, service, SHORT, 10),
+            f"hand-written, {WIDE}": partial(by_hand, service, SHORT, CALLS),
         }
         rows += alternate(by_many, rounds, CALLING)
     figure = Figure(
@@ -59,7 +59,7 @@ def measure(quick: bool) -> Figure:
 
 
 def by_us(service: Service, size: int, connections: int = 10) -> Measures:
-    """With a stream that reads all pages at once, after the first."""
+    """Measure a stream that prefetches all pages after the first."""
 
     async def work() -> float:
         async with ours(service, max_concurrency=connections) as client:
@@ -70,8 +70,8 @@ def by_us(service: Service, size: int, connections: int = 10) -> Measures:
     return {STALL: asyncio.run(work()) * 1000}
 
 
-def by_somebody(service: Service, size: int, workers: int) -> Measures:
-    """With as many workers as connections."""
+def by_hand(service: Service, size: int, workers: int) -> Measures:
+    """Measure the hand-written client, with as many workers as connections."""
 
     async def work() -> float:
         async with ENGINES["httpx"](workers) as http:
@@ -83,7 +83,7 @@ def by_somebody(service: Service, size: int, workers: int) -> Measures:
 
 
 async def longest_stall(work: Callable[[], Coroutine[Any, Any, object]]) -> float:
-    """Seconds between two turns of a task that sleeps for a millisecond each time."""
+    """Return the longest time in seconds between two steps of a task that sleeps for a millisecond each time."""
     stalls: list[float] = []
 
     async def tick() -> None:
@@ -96,7 +96,7 @@ async def longest_stall(work: Callable[[], Coroutine[Any, Any, object]]) -> floa
     await asyncio.sleep(0.01)
     stalls.clear()
     await work()
-    await asyncio.sleep(0.002)  # so that the last one ends
+    await asyncio.sleep(0.002)  # so that the last stall is measured
     ticking.cancel()
     return max(stalls)
 

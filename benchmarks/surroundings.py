@@ -1,4 +1,4 @@
-"""Where figures were taken: the machine and the versions. No names and no paths."""
+"""Machine and versions of a run, without names and paths."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ ASK: Final = "import sys; from importlib.metadata import version; print(version(
 
 
 def machine() -> dict[str, str]:
-    """What it is made of."""
+    """Return the hardware and system of this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cores": str(cores),
@@ -29,7 +29,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of all that was measured."""
+    """Return the versions of all measured libraries."""
     there = (
         (official_sdk(), "PureCloudPlatformClientV2"),
         (peer("openai", 3), "openai"),
@@ -39,6 +39,6 @@ def versions() -> dict[str, str]:
 
 
 def version_in(python: Path, library: str) -> str:
-    """That of a library in another environment."""
+    """Return the version of a library in another environment."""
     command: list[str | Path] = [python, "-I", "-c", ASK, library]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 # ours

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say, and the report tells what was measured; nothing here looks at a time."""
+"""Benchmarks and their report; no test depends on a measured time."""
 
 import json
 import subprocess
@@ -94,7 +94,7 @@ def test_all_contenders_decode_the_same(read: Callable[[bytes], object]):
 
 
 def plain(value: Any, model: Any) -> Any:
-    """As much of a value as the hand-written model has, as dicts, lists and scalars."""
+    """Return the part of a value that the hand-written model has, as dicts, lists and scalars."""
     if attrs.has(type(model)):
         names = [field.name for field in attrs.fields(type(model))]
         return {name: plain(getattr(value, name), getattr(model, name)) for name in names}
@@ -123,7 +123,7 @@ print(*sys.modules)
 
 
 def test_a_figure_is_taken_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """`make bench-quick` takes each of them so."""
+    """`make bench-quick` takes each figure this way."""
     found = tmp_path / "found.json"
     asked: list[bool] = []
 
@@ -164,7 +164,7 @@ def test_a_figure_that_cannot_be_taken_is_reported_in_one_line(capsys: pytest.Ca
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project whose page has nothing between the marks yet."""
+    """A project with a page that has nothing between the marks yet."""
     for folder in ("benchmarks", "docs"):
         (tmp_path / folder).mkdir()
     (tmp_path / "docs" / "performance.md").write_text(f"# Before\n\n{report.BEGIN}\n{report.END}\n\nAfter.\n")

@@ -1,4 +1,4 @@
-"""What decoding, calls and walks cost, counted in instructions: see benchmarks/guard.py."""
+"""The cost of decoding, calls and walks, counted in instructions by benchmarks/guard.py."""
 
 import os
 import subprocess
@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_no_cost_is_more_than_ten_percent_above_its_record():
-    """In a process of its own: what counts instructions does not go together with what measures coverage."""
+    """Run in a process of its own, because counting instructions and measuring coverage exclude each other."""
     command = [sys.executable, "-m", "benchmarks.guard"]
-    environ = os.environ | {"PYTHONASYNCIODEBUG": "1"}  # which may be set, and makes an event loop take twice as many
+    environ = os.environ | {
+        "PYTHONASYNCIODEBUG": "1"
+    }  # as a user may have set it: it doubles the instructions of an event loop
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"

@@ -1,4 +1,4 @@
-"""`coaching-async` where its output cannot be written: at most one line about it, and the documented exit code."""
+"""`coaching-async` with an output that cannot be written: at most one line about it, and the documented exit code."""
 
 import os
 import re
@@ -27,7 +27,7 @@ ON_STDOUT = {
     "doctor --probe": "asking up to 22 times, without changing anything\n",
     "sandbox --port 0": "",
 }
-"""What writes to standard output, and what it tells on standard error before."""
+"""Commands that write to standard output, and a pattern of what they write to standard error before."""
 
 ON_STDERR = {
     "export --user-id {me} --out {folder}/x.jsonl": (0, ""),
@@ -39,19 +39,19 @@ ON_STDERR = {
     "sandbox --latency=-1": (2, ""),
     "nonsense": (2, ""),
 }
-"""What writes to standard error: its exit code, and what it writes to standard output."""
+"""Commands that write to standard error: exit code, and a pattern of what they write to standard output."""
 
 
 @pytest.fixture(scope="module")
 def variables() -> Iterator[dict[str, str]]:
-    """An environment that names a sandbox, and has nothing else that Python or the command looks at."""
+    """An environment that names a sandbox, without other variables that Python or the command reads."""
     with Sandbox(appointments=30, users=3) as sandbox:
         yield {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ} | environment(sandbox)
 
 
 @pytest.fixture
 def gone() -> Iterator[int]:
-    """A pipe that has no reader any more."""
+    """A pipe without a reader."""
     reader, writer = os.pipe()
     os.close(reader)
     yield writer
@@ -59,7 +59,7 @@ def gone() -> Iterator[int]:
 
 
 def command(line: str, folder: Path, redirected: str = "") -> list[str]:
-    """The command, started by a shell, because a shell can close what a child is to write to."""
+    """Return the command, started by a shell, because a shell can close an output of its child."""
     arguments = line.format(folder=folder, me=ME).split()
     return ["sh", "-c", f'exec "$@" {redirected}', "sh", *COMMAND, *arguments]
 

@@ -1,4 +1,4 @@
-"""`coaching-async export`, stopped in every way and resumed."""
+"""`coaching-async export`, stopped in several ways and resumed."""
 
 import random
 import resource
@@ -47,7 +47,7 @@ def test_an_export_that_is_killed_five_times_is_resumed_until_it_has_each_appoin
 
 
 def stopped_at(page: int, sandbox: Sandbox, *arguments: str, cwd: Path, by: int = signal.SIGINT) -> tuple[int, str]:
-    """Stop an export while it waits for a page: its exit code, and what it said."""
+    """Stop an export while it waits for a page; return its exit code and its standard error."""
     sandbox.faults.add(Fault("stall", path=f"pageNumber={page}$"))
     with started("export", *arguments, cwd=cwd) as process:
         while sandbox.faults.pending:

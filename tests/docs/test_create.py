@@ -1,4 +1,4 @@
-"""What the documentation does after a `create` of which nobody knows what became creates nothing twice.
+"""The documented procedure after a `create` with an unknown outcome creates nothing twice.
 
 The page shows it as a function, and so does the everyday program: both are held to the same.
 """
@@ -88,7 +88,7 @@ async def test_an_accepted_appointment_that_does_not_exist_yet_is_not_created_ag
 
 
 async def test_an_error_of_the_search_does_not_replace_that_of_the_create(create: Create):
-    """It would say "no": looking changes nothing."""
+    """Its `processed` would be "no", because a search changes nothing."""
     with Sandbox(appointments=5) as sandbox:
         loses_answer(sandbox, "appointments.create")
         fails(sandbox, "appointments.list", 403)

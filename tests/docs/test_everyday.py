@@ -1,4 +1,4 @@
-"""Ten everyday programs, each written with this client and with the vendor's SDK: both do the same, in bad weather too."""
+"""Ten everyday programs, each written with this client and with the vendor's SDK: both do the same, also during faults."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.support.example_servers import ROOT
 from tests.support.fault_server import HANG
 from tests.support.official_sdk.everyday import OURS, Failed, Json, Official, Ours
 
-# Whichever test comes first builds the environment of the SDK, which is 170 MB large.
+# The first test builds the environment of the SDK, which has 170 MB.
 pytestmark = pytest.mark.timeout(300)
 
 NOT_THERE = "99999999-9999-4999-8999-999999999999"
@@ -28,18 +28,18 @@ NOT_THERE = "99999999-9999-4999-8999-999999999999"
 
 @pytest.fixture(scope="module", autouse=True)
 def started(official_sdk: Official) -> None:
-    """It is importing itself while the first tests, which need it not, run."""
+    """Start the SDK early: it imports its modules while the first tests, which do not need it, run."""
 
 
 @pytest.fixture(params=["asyncio", "trio", "official"])
 def run(request: pytest.FixtureRequest) -> Any:
-    """A side: it carries out a program by its name."""
+    """A function of one of the two sides that runs a program by its name."""
     return request.getfixturevalue("official_sdk") if request.param == "official" else Ours(request.param)
 
 
 @pytest.fixture(params=["ours", "official"])
 def server(request: pytest.FixtureRequest) -> Any:
-    """A side: it serves an application by its name."""
+    """A function of one of the two sides that serves an application by its name."""
     return request.getfixturevalue("official_sdk") if request.param == "official" else Ours("asyncio")
 
 
@@ -54,7 +54,7 @@ def ids(found: Json) -> list[str]:
 
 
 def where(sandbox: Sandbox, month: str = "", user: str = "") -> set[str]:
-    """The appointments of a month and a user."""
+    """Return the ids of the appointments of a month and a user."""
     concerned = {
         id_: json.dumps([each["attendees"], each["facilitator"], each.get("createdBy")])
         for id_, each in sandbox.state.appointments.items()
@@ -68,7 +68,7 @@ def shown(sandbox: Sandbox, appointment_id: str) -> Appointment:
 
 
 def weather(sandbox: Sandbox, path: str) -> None:
-    """A 429, a 503 and a token that expires, where pages of a list are asked for."""
+    """Order a 429, a 503 and an expired token for requests of a list's pages."""
     sandbox.faults.add(
         Fault("status", "GET", path, status=429, retry_after=0),
         Fault("status", "GET", path, after=1, status=503),
@@ -155,7 +155,9 @@ def test_an_appointment_is_searched_for_after_a_503_and_never_created_twice(run:
 
     created = run("create", sandbox, body(sandbox))
     fails(sandbox, "appointments.create", 503)
-    assert run("create", sandbox, body(sandbox)) == created  # it is as good as one that this 503 has hidden
+    assert (
+        run("create", sandbox, body(sandbox)) == created
+    )  # the program cannot distinguish it from one that this 503 hid
 
 
 def test_an_error_of_the_search_does_not_replace_that_of_the_create(run: Ours, sandbox: Sandbox):
@@ -205,7 +207,7 @@ def test_a_quarter_is_exported_without_duplicates_although_the_first_run_fails_a
         lasting = where(sandbox, "2026")
         assert lasting <= {each.id for each in lines}
         assert all(shown(sandbox, each.id) == each for each in lines if each.id in lasting - {kept.id})
-        assert kept in lines  # not read again
+        assert kept in lines  # not requested again
         assert all(each.date_start is not None and each.date_start.year == 2026 for each in lines)
 
 

@@ -1,4 +1,4 @@
-"""What the documentation tells of the code in lists and tables is what the code has."""
+"""Lists and tables of the documentation match the code."""
 
 import inspect
 import re
@@ -45,13 +45,13 @@ def test_the_reference_has_every_attribute_of_a_client():
 
 
 def section(page: str, heading: str) -> str:
-    """The part of a page below a heading of the second level."""
+    """Return the part of a page below a heading of the second level."""
     text = (DOCS / page).read_text()
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def table(text: str) -> dict[str, list[str]]:
-    """The cells of the first table of a text, by the first cell of their row."""
+    """Return the cells of the first table of a text, by the first cell of their row."""
     found = re.search(r"^\|.*\|\n\|[-|]+\|\n((\|.*\|\n?)+)", text, re.MULTILINE)
     assert found
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in found[1].splitlines()]

@@ -1,4 +1,4 @@
-"""The page for those who come from the vendor's SDK is whole, and what it says of the SDK is so."""
+"""The page on moving from the vendor's SDK is complete, and its statements on the SDK are correct."""
 
 import inspect
 import re
@@ -18,14 +18,14 @@ from coaching_async.testing import build, fails, loses_answer, route
 from tests.support.example_servers import ROOT
 from tests.support.official_sdk.everyday import EVERYDAY, OFFICIAL, OURS, Failed, Json, Official
 
-# Whichever test comes first builds the environment of the SDK, which is 170 MB large.
+# The first test builds the environment of the SDK, which has 170 MB.
 pytestmark = pytest.mark.timeout(300)
 
 PAGE = (ROOT / "docs" / "moving.md").read_text(encoding="utf-8")
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the tables of a section."""
+    """Return the cells of the tables of a section."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     assert section
     cells = [
@@ -40,7 +40,7 @@ def names(cell: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def told(official_sdk: Official) -> Json:
-    """What the SDK has."""
+    """The methods, models, logins and regions of the SDK."""
     return official_sdk.asked("told")
 
 
@@ -50,7 +50,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-# What there is
+# Contents of the page
 
 
 def test_every_method_of_the_sdk_and_of_the_client_is_on_the_page(told: Json):
@@ -141,7 +141,7 @@ def test_a_line_counts_if_it_has_code(tmp_path: Path):
     assert lines(program) == 1 + 1 + 3
 
 
-# What the SDK does
+# Behavior of the SDK
 
 
 def bare(sdk: Official, sandbox: Sandbox, method: str, *arguments: Any) -> Json:
@@ -224,7 +224,7 @@ def test_the_sdk_has_no_timeout_sends_naive_times_uses_python_field_names_and_st
     assert told["threads"] > 1
 
 
-# Both at once
+# Both in one process
 
 
 def test_sdk_and_client_share_a_process_and_a_token_that_may_be_revoked(official_sdk: Official, sandbox: Sandbox):

@@ -1,4 +1,4 @@
-"""Every block of the documentation runs, or parses, and says nothing that is not so. A new page is found by itself."""
+"""Every block of the documentation runs or parses, and its output is correct. New pages are included automatically."""
 
 import ast
 import csv
@@ -44,7 +44,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 def runs_on(page: Path) -> list[str]:
-    """Both backends, but where a page shows how one of them is used."""
+    """Return both backends, or the one that the page is about."""
     text = "".join(each.text for each in PROGRAMS[page] if is_awaiting(each))
     return [
         each for each in BACKENDS if not re.search(rf"^import {(set(BACKENDS) - {each}).pop()}$", text, re.MULTILINE)
@@ -85,14 +85,14 @@ def test_the_python_blocks_of_a_page_run_in_order(
         }
         with portal.wrap_async_context_manager(CoachingClient.from_env()) as client:
             for block in PROGRAMS[page]:
-                names["client"] = client  # the blocks take it to be open
+                names["client"] = client  # the blocks expect it to be open
                 if is_awaiting(block):
                     portal.call(eval, compiled(block), names)
-                else:  # where no event loop runs, so a block may be a program that starts its own
+                else:  # outside an event loop, because a block may be a program that starts its own
                     exec(compiled(block), names)
                 if isinstance(made := names["client"], CoachingClient) and made is not client:
-                    portal.call(made.aclose)  # a block that makes the client for those below it leaves it open
-    HTTPXClientInstrumentor().uninstrument()  # a block has it instrumented
+                    portal.call(made.aclose)  # a block that creates the client for the following ones leaves it open
+    HTTPXClientInstrumentor().uninstrument()  # a block instruments it
 
 
 def test_the_program_in_the_readme_runs_unchanged_and_prints_appointments(tmp_path: Path):
@@ -130,12 +130,12 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 
 
 def without_numbers(text: str) -> str:
-    """A text with nothing in it that differs from one run to the next: numbers, hosts, how wide a column is."""
+    """Return a text without numbers, hosts and column widths, which differ from run to run."""
     return re.sub(r"\d+(\.\d+)?", "0", re.sub(r"[\w-]+(\.[\w-]+){2,}(:\d+)?", "host", " ".join(text.split())))
 
 
 def of_ours(arguments: list[str], shown: list[str]) -> None:
-    """Runs, and shows what the page says that it shows; what serves, or goes on after a stop, is parsed only."""
+    """Run the command and compare its output with the page; only parse a server, or an export that is resumed."""
     name = next((each for each in arguments if not each.startswith("-")), "")
     if name in {"demo", "sandbox"} or "--resume" in arguments:
         main.commands[name].make_context(name, arguments[1:])
@@ -244,7 +244,7 @@ def test_links_within_the_project_have_a_target(page: Path):
 
 @each_page
 def test_external_links_are_complete_and_use_https(page: Path):
-    """Whether they lead somewhere is not asked: a test needs no network."""
+    """Their targets are not requested, because a test needs no network."""
     for link in links(page):
         if re.match(r"[a-z]+:", link):
             assert re.fullmatch(r"https://([\w-]+\.)+[a-z]+(/[\w./~%+-]*)?(#[\w./-]+)?", link), link

@@ -1,4 +1,4 @@
-"""The words that a reader searches for lead to the page about them: they are in a heading or a first paragraph."""
+"""The search terms of a page are in one of its headings or first paragraphs."""
 
 import re
 from itertools import takewhile
@@ -70,11 +70,11 @@ WORDS = {
     "users.md": ["OAuth", "PKCE", "refresh token", "SAML", "sign-in", "user token"],
     "web.md": ["aiohttp", "FastAPI", "lifespan", "pydantic", "streaming", "trio", "web application"],
 }
-"""Page → what a reader searches for who needs it."""
+"""The terms that readers search for, by page."""
 
 
 def searched(page: str) -> str:
-    """The headings of a page, and the first paragraph below each."""
+    """Return the headings of a page, and the first paragraph below each."""
     text = FENCED.sub("", (DOCS / page).read_text())
     sections = re.split(r"^(?=#+ )", text, flags=re.MULTILINE)
     shown: list[str] = []

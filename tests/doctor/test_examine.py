@@ -1,4 +1,4 @@
-"""What stands between a program and the API, found without changing anything."""
+"""The doctor: finds obstacles between a program and the API without changing anything."""
 
 import ast
 import json
@@ -77,7 +77,7 @@ def limited(sandbox: Sandbox, *permissions: str) -> dict[str, str]:
     return {"OAUTHCLIENT_ID": "limited", "OAUTHCLIENT_SECRET": "its-secret"}
 
 
-# What is well
+# A working setup
 
 
 async def test_a_working_setup_has_no_problems_and_a_check_for_each_operation(sandbox: Sandbox):
@@ -430,7 +430,7 @@ async def test_a_role_may_grant_wildcards_and_a_malformed_policy_grants_nothing(
     assert by_name(await examine(service.client()))["appointments.create"].state == state
 
 
-# How it is called
+# Calls of `examine`
 
 
 async def test_every_block_of_the_doctors_page_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):

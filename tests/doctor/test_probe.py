@@ -1,4 +1,4 @@
-"""What the documentation leaves open, asked by reading, and reported without a word of whose org it is."""
+"""The probe: answers questions that the documentation leaves open, by read requests, without identifying the org."""
 
 import json
 import math
@@ -36,7 +36,7 @@ OPEN = [
     "code of a 409",
     "null to clear a field",
 ]
-"""The questions that nobody but the service can answer."""
+"""The questions that only the service can answer."""
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_the_probe_only_reads_and_sends_no_more_requests_than_announced(sa
 
 
 def words_of(sandbox: Sandbox, folder: Path) -> set[str]:
-    """Every text that the sandbox knows, but for the short ones and those of the API itself."""
+    """Return every text of the sandbox, except short ones and those of the API itself."""
     sandbox.save(folder / "state")
     found: set[str] = set()
 
@@ -88,7 +88,7 @@ def words_of(sandbox: Sandbox, folder: Path) -> set[str]:
             case dict():
                 for name, each in value.items():
                     collect(each)
-                    collect(name if "-" in name else "")  # an id, and not the name of a field
+                    collect(name if "-" in name else "")  # an id, not the name of a field
             case list():
                 for each in value:
                     collect(each)
@@ -140,7 +140,7 @@ async def test_free_text_of_the_service_is_left_out():
     assert section(well, OPEN[5]) == "- requires no permission that is told"
 
 
-# What is found
+# Findings
 
 
 async def test_the_largest_page_size_is_found(sandbox: Sandbox):
@@ -227,7 +227,7 @@ async def test_with_a_users_token_the_users_own_lists_are_requested(sandbox: San
     assert any(each.path.endswith("/me") and "pageSize=1000" in each.query for each in sandbox.requests)
 
 
-# What goes wrong
+# Failures
 
 
 async def test_without_a_token_there_is_an_error_and_no_report(sandbox: Sandbox):

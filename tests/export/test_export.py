@@ -1,4 +1,4 @@
-"""What an export writes, asks for and says."""
+"""Exports: files, requests and progress."""
 
 import asyncio
 import io
@@ -181,7 +181,7 @@ async def test_arguments_may_be_iterators(tmp_path: Path):
 
 
 async def test_users_in_a_set_are_the_same_list_for_an_export_resumed_in_another_process(tmp_path: Path):
-    """Python shuffles the strings in a set anew in each process: two views of dicts stand for that."""
+    """Two dict views simulate two processes, because the order of strings in a set differs between processes."""
     org, path, users = Org(*SEVEN), tmp_path / "x.jsonl", [USER, *SEVEN]
     await stopped(org, path, users=dict.fromkeys(users).keys())
 
@@ -204,7 +204,7 @@ async def test_a_lone_surrogate_in_a_text_does_not_end_an_export(
 
 @pytest.mark.parametrize("order", [None, "Asc"])
 async def test_an_export_of_a_split_list_has_no_total_and_each_appointment_once(order: str | None, tmp_path: Path):
-    """In memory all have the same appointments, so the second part shows nothing new."""
+    """The second part contains nothing new, because all users have the same appointments in this fake."""
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     how: dict[str, Any] = {"users": [f"user-{number}" for number in range(150)], "sort_order": order}
     told: list[ExportProgress] = []
@@ -279,7 +279,7 @@ async def test_a_resumed_export_with_verify_writes_missing_items(tmp_path: Path)
 
 
 def file_steps_after_cancellation(monkeypatch: pytest.MonkeyPatch, cancel: Callable[[], object]) -> list[str]:
-    """What happens to the file, in this order: a cancelling comes while a thread is at work on the second page."""
+    """Return the steps of the file in order, when `cancel` is called while a thread writes the second page."""
     happened: list[str] = []
     closing = threading.Event()
     keep, close = UnfinishedFile._append, UnfinishedFile.close

@@ -1,4 +1,4 @@
-"""What an export refuses, and leaves alone then."""
+"""Exports that are refused, and leave all files untouched."""
 
 import errno
 import fcntl
@@ -157,7 +157,7 @@ async def test_an_export_works_on_a_file_system_without_locks(monkeypatch: pytes
 async def test_an_export_that_starts_while_another_renames_its_file_is_refused_and_does_no_harm(
     third: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    """And a third one may have begun just then."""
+    """A third export may have started at the same moment."""
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
 
     def locked(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Whatever stops an export, and whenever: the same export goes on, and loses and doubles nothing."""
+"""Properties of resumed exports: stopped at any step by any cause, they lose and duplicate nothing."""
 
 import csv
 import errno
@@ -27,7 +27,7 @@ Changing = Callable[[Org], object]
 
 
 def run(org: Org, path: Path, backend: str = "asyncio", **how: Any) -> int:
-    """One process: exports with three appointments a page."""
+    """Run an export in one process, with three appointments a page; return the number of items."""
 
     async def work() -> int:
         async with org.client() as client:
@@ -37,7 +37,7 @@ def run(org: Org, path: Path, backend: str = "asyncio", **how: Any) -> int:
 
 
 def killed(org: Org, path: Path, at: int, end: str = END[0], **how: Any) -> bool:
-    """One process that ends at a step; whether it lasted so long."""
+    """Run an export that is killed at a step; return whether it reached that step."""
     with pytest.MonkeyPatch.context() as patch:
         disk = Disk(patch, path.parent, at)
         try:
@@ -134,7 +134,7 @@ def test_a_disk_that_is_full_at_any_step_is_an_oserror_without_loss(tmp_path: Pa
             with pytest.raises(OSError, match="No space left"):
                 run(org, path)
 
-        if list(path.parent.iterdir()) in ([], [path]):  # nothing was kept, or all
+        if list(path.parent.iterdir()) in ([], [path]):  # the file has nothing, or everything
             assert path.exists() or run(org, path) == 7
         else:
             assert run(org, path, resume=True) == 7
@@ -143,7 +143,7 @@ def test_a_disk_that_is_full_at_any_step_is_an_oserror_without_loss(tmp_path: Pa
 
 
 def stop_at(items: int) -> Callable[[ExportProgress], None]:
-    """The process ends when so many are kept."""
+    """Return a progress callback that ends the process when `items` are written."""
 
     def told(progress: ExportProgress) -> None:
         if progress.items == items:
@@ -157,7 +157,7 @@ def stop_at(items: int) -> Callable[[ExportProgress], None]:
 def test_a_resumed_export_is_complete_if_as_many_items_were_deleted_before_the_cursor_as_inserted_after_it(
     gone: int, kept: int, tmp_path: Path
 ):
-    """So that the total is the same, and each page is full of what was not seen before."""
+    """The total is then the same, and each page is full of new items."""
     org, path = Org(*SEVEN, *"abcdefg"), tmp_path / "x.jsonl"
     with pytest.raises(Killed):
         run(org, path, on_progress=stop_at(kept))
@@ -170,7 +170,7 @@ def test_a_resumed_export_is_complete_if_as_many_items_were_deleted_before_the_c
 
 @st.composite
 def changes(draw: st.DrawFn) -> Changing:
-    """Some come, anywhere, and some go; the others keep their order."""
+    """Insert items anywhere and delete others; the rest keeps its order."""
     gone = draw(st.sets(st.sampled_from(SEVEN), max_size=5))
     come = draw(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 999)), max_size=5))
 
@@ -191,7 +191,7 @@ def changes(draw: st.DrawFn) -> Changing:
 def test_items_that_stay_are_exported_once_however_the_list_changes_between_the_runs(
     suffix: str, rests: Sequence[tuple[int, Changing]], consistency: str
 ):
-    """As many may have gone as have come: the total then shows nothing."""
+    """As many items may be deleted as inserted; the total does not show that."""
     with tempfile.TemporaryDirectory() as folder:
         path, org, resume = Path(folder) / f"x.{suffix}", Org(*SEVEN), False
         for at, change in rests:

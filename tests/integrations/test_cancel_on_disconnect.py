@@ -1,4 +1,4 @@
-"""`CancelOnDisconnect`, by the letter of ASGI: the applications that use it are in test_web.py."""
+"""`CancelOnDisconnect` with ASGI messages; test_disconnects.py has applications that use it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,7 +18,7 @@ LEFT: Message = {"type": "http.disconnect"}
 
 
 class Server:
-    """What a server gives to an application: the body in pieces, and then that the browser has left, after a while."""
+    """A server that sends the body in several messages, and a disconnect `leaves_after` seconds later."""
 
     def __init__(self, *pieces: bytes, leaves_after: float = 1.0) -> None:
         last = len(pieces) - 1

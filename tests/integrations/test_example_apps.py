@@ -1,4 +1,4 @@
-"""The example applications, each a process of its own, with browsers on one side and a service on the other."""
+"""The example applications, each in a process of its own, between HTTP clients and a sandbox."""
 
 import http.client
 import json
@@ -195,7 +195,9 @@ def test_a_write_that_may_have_been_carried_out_is_reported_as_such(browser: htt
 
 
 def test_a_429_of_the_service_is_a_503_with_retry_after(browser: httpx.Client, sandbox: Sandbox):
-    token = token_of(sandbox, sandbox.state.user_ids[0])  # whose pause nobody else shares
+    token = token_of(
+        sandbox, sandbox.state.user_ids[0]
+    )  # a token of its own, because a 429 starts a cooldown for all requests of a token
     fails(sandbox, "appointments.list_mine", 429, retry_after=500)
 
     answer = browser.get("/me/appointments", headers={"Authorization": f"Bearer {token}"})
@@ -204,7 +206,7 @@ def test_a_429_of_the_service_is_a_503_with_retry_after(browser: httpx.Client, s
     assert answer.headers["retry-after"] == "500"
 
 
-# What FastAPI says of itself
+# The OpenAPI document
 
 
 def test_the_openapi_document_of_the_fastapi_application_is_correct(sandbox: Sandbox):

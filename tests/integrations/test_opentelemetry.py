@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span for each call, the right one however many are under way, and metrics, counted once."""
+"""OpenTelemetry: one span for each call, also of concurrent calls, and metrics that count everything once."""
 
 import math
 import os
@@ -61,7 +61,7 @@ def telemetry() -> Iterator[Telemetry]:
 
 @pytest.fixture
 async def client(sandbox: Sandbox, telemetry: Telemetry) -> AsyncIterator[CoachingClient]:
-    """One that has its token."""
+    """A client that already has its token."""
     async with CoachingClient(
         AUTH, base_url=sandbox.base_url, retry=QUICK, rate_limit=UNBOUNDED, on_event=telemetry.hook
     ) as client:
@@ -188,7 +188,7 @@ async def test_a_cancelled_call_is_marked_and_is_no_error(
 
 
 async def arrived(sandbox: Sandbox, before: int) -> None:
-    """Wait until something has."""
+    """Wait until another request has arrived."""
     while len(sandbox.requests) == before:  # noqa: ASYNC110 # the sandbox's thread has no event to await
         await anyio.sleep(0.002)
 
@@ -255,7 +255,7 @@ async def listing_ids(listing: Any) -> AsyncIterator[str]:
 
 
 class Source:
-    """A source of tokens that calls the service before it gives one."""
+    """A token source that calls the service before it returns a token."""
 
     def __init__(self, client: CoachingClient, id_: str) -> None:
         self.client = client
@@ -283,7 +283,7 @@ async def call_inside_a_call(hook: OpenTelemetry, sandbox: Sandbox) -> None:
                 await outer.appointments.list_mine().first()
 
 
-# Beside the instrumentation of httpx
+# Together with instrumented httpx
 
 
 @over_sockets
@@ -351,7 +351,7 @@ async def test_if_the_call_that_requests_a_token_is_cancelled_the_next_call_has_
         anyio.create_task_group() as tasks,
     ):
         with anyio.CancelScope() as scope:
-            tasks.start_soon(client.appointments.get, one_of(sandbox))  # it comes second
+            tasks.start_soon(client.appointments.get, one_of(sandbox))  # waits for the first one
             tasks.start_soon(cancel_once_asked, scope, sandbox)
             await client.appointments.set_status(one_of(sandbox), "Completed")
 
@@ -373,7 +373,7 @@ def test_a_background_refresh_has_no_event_and_no_parent_span(backend: str, tele
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
             await client.appointments.list_mine().first()
             keeper: Any = client._sessions.value.pipeline(client._api.identity).tokens
-            keeper._current = attrs.evolve(keeper._current, refresh_at=-math.inf)  # it is due
+            keeper._current = attrs.evolve(keeper._current, refresh_at=-math.inf)  # due for refresh
             await client.appointments.list_mine().first()
 
     with telemetry.httpx_instrumented(), telemetry.tracer.start_as_current_span("program"):
@@ -385,7 +385,7 @@ def test_a_background_refresh_has_no_event_and_no_parent_span(backend: str, tele
     assert telemetry.metrics()["coaching.client.tokens"] == {frozenset(): 2}
 
 
-# What is counted
+# Metrics
 
 
 def test_metrics_count_durations_waiting_times_and_retries(telemetry: Telemetry):
@@ -428,11 +428,11 @@ async def test_telemetry_contains_no_id_no_address_and_no_secret(
         assert hidden not in written
 
 
-# What does not go well
+# Failing telemetry
 
 
 class BrokenSampler(Sampler):
-    """For all spans, or those of one name."""
+    """A sampler that raises for all spans, or for those of one name."""
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
@@ -513,7 +513,7 @@ asyncio.run(main())
 
 
 def test_the_blocks_of_the_page_on_observing_run_in_order(sandbox: Sandbox):
-    """In a process of its own, whose spans go to a console, as an application has them."""
+    """Run in a process of its own, and export the spans to the console, as an application does."""
     texts = [each.text for each in blocks(ROOT / "docs" / "observing.md", "python")]
     program = f"""
 import ast, asyncio, inspect

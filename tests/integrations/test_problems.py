@@ -1,4 +1,4 @@
-"""What a web application answers for an error of the client."""
+"""Problem responses of a web application for errors of the client."""
 
 import inspect
 

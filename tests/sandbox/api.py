@@ -35,7 +35,7 @@ MINIMAL = {
 
 
 def closed(document: dict[str, Any]) -> dict[str, Any]:
-    """The contract, with no room for fields that it does not name."""
+    """Return the contract, with additional fields forbidden."""
     schemas = copy.deepcopy(document["components"]["schemas"])
     for schema in schemas.values():
         if "properties" in schema:
@@ -74,7 +74,7 @@ def validator(schema: str) -> OAS30ReadValidator:
 
 
 def check(response: httpx.Response) -> None:
-    """Every answer of every test in this file comes by here."""
+    """Compare a response with the contract; the hook of every `Api`."""
     response.read()
     assert response.headers["ININ-Correlation-Id"]
     schema = schema_of(response)
@@ -89,7 +89,7 @@ def check(response: httpx.Response) -> None:
 
 
 class Api(httpx.Client):
-    """A plain client whose every answer is checked."""
+    """A plain HTTP client that compares every response with the contract."""
 
     def __init__(self, sandbox: Sandbox, token: str | None = None) -> None:
         super().__init__(
@@ -102,7 +102,7 @@ class Api(httpx.Client):
         )
 
     def ids(self, path: str = APPOINTMENTS, **query: Any) -> list[str]:
-        """Walk all pages."""
+        """Return the ids on all pages."""
         found: list[str] = []
         page = {"pageCount": math.inf}
         number = 0
@@ -137,8 +137,8 @@ def foreign(user: str) -> Callable[[dict[str, Any]], bool]:
     return lambda each: user not in json.dumps(each)
 
 
-def hers(api: Api, user: str) -> str:
-    """An appointment that this user leads and another attends, with a private annotation."""
+def led_appointment(api: Api, user: str) -> str:
+    """Create an appointment that this user leads and another attends, with a private annotation; return its id."""
     body = {**MINIMAL, "facilitatorId": user}
     appointment_id: str = api.post(APPOINTMENTS, json=body).json()["id"]
     api.post(f"{APPOINTMENTS}/{appointment_id}/annotations", json={"text": "t", "accessType": "Private"})

@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def enter() -> Iterator[Callable[..., Sandbox]]:
-    """Enter a sandbox with these options; it is left after the test."""
+def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
+    """A function that enters a sandbox with the given options; it is left after the test."""
     entered: list[Sandbox] = []
 
-    def entering(**options: Any) -> Sandbox:
+    def start(**options: Any) -> Sandbox:
         entered.append(Sandbox(**options).__enter__())
         return entered[-1]
 
-    yield entering
+    yield start
     for sandbox in entered:
         sandbox.__exit__(None, None, None)
 
 
 @pytest.fixture
-def sandbox(enter: Callable[..., Sandbox]) -> Sandbox:
-    return enter(appointments=60, users=5)
+def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    return start_sandbox(appointments=60, users=5)
 
 
 @pytest.fixture
 def api(sandbox: Sandbox) -> Iterator[Api]:
-    """With the default client's token, which may do everything and is nobody."""
+    """A client with the token of the default OAuth client, which has all permissions and no user."""
     with Api(sandbox, token_of(sandbox)) as client:
         yield client
 
 
 @pytest.fixture
 def mine(sandbox: Sandbox) -> Iterator[Api]:
-    """With the token of the first user, who may do what she may as a participant."""
+    """A client with the token of the first user, with only the permissions of a participant."""
     with Api(sandbox, token_of(sandbox, grant_type="refresh_token", refresh_token=REFRESH_TOKEN)) as client:
         yield client
 
@@ -55,12 +55,12 @@ def me(sandbox: Sandbox) -> str:
 
 
 @pytest.fixture
-def two(enter: Callable[..., Sandbox]) -> Sandbox:
-    """A sandbox of two users who have nothing to do."""
-    return enter(appointments=0, users=2)
+def idle_sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    """A sandbox of two users without appointments."""
+    return start_sandbox(appointments=0, users=2)
 
 
 @pytest.fixture
-def ours(two: Sandbox) -> Iterator[Api]:
-    with Api(two, token_of(two)) as client:
+def idle_api(idle_sandbox: Sandbox) -> Iterator[Api]:
+    with Api(idle_sandbox, token_of(idle_sandbox)) as client:
         yield client

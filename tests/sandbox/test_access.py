@@ -15,7 +15,7 @@ from tests.sandbox.api import (
     Api,
     first,
     foreign,
-    hers,
+    led_appointment,
     only_attends,
     token_of,
 )
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_a_missing_expired_or_revoked_token_is_refused(enter: Callable[..., Sandbox]):
-    sandbox = enter(appointments=1, token_life=60)
+def test_a_missing_expired_or_revoked_token_is_refused(start_sandbox: Callable[..., Sandbox]):
+    sandbox = start_sandbox(appointments=1, token_life=60)
     with Api(sandbox) as nobody:
         assert nobody.get(f"{APPOINTMENTS}/me").json()["code"] == "authentication.required"
     with Api(sandbox, token_of(sandbox)) as api:
@@ -45,7 +45,7 @@ def test_me_is_the_user_of_the_token(sandbox: Sandbox, api: Api, mine: Api, me: 
 
 
 def test_a_user_may_do_what_the_relationship_allows(sandbox: Sandbox, api: Api, mine: Api, me: str):
-    led, attended = hers(api, me), first(sandbox, only_attends(me))
+    led, attended = led_appointment(api, me), first(sandbox, only_attends(me))
     for appointment_id, edit in ((led, 200), (attended, 403), (first(sandbox, foreign(me)), 403)):
         one = f"{APPOINTMENTS}/{appointment_id}"
         view = 403 if appointment_id not in (led, attended) else 200
@@ -63,7 +63,7 @@ def test_a_user_may_do_what_the_relationship_allows(sandbox: Sandbox, api: Api, 
 
 
 def test_private_annotations_are_visible_to_facilitators_only(sandbox: Sandbox, api: Api, mine: Api, me: str):
-    led = hers(api, me)
+    led = led_appointment(api, me)
     attended = api.post(APPOINTMENTS, json={**MINIMAL, "attendeeIds": [me]}).json()["id"]
     for appointment_id, private in ((led, True), (attended, False)):
         notes = f"{APPOINTMENTS}/{appointment_id}/annotations"
@@ -92,7 +92,7 @@ def test_a_facilitator_or_either_permission_may_link_a_conversation(sandbox: San
         return caller.post(path, json={"conversationId": conversation}).status_code
 
     led, attended, other = (
-        hers(api, me),
+        led_appointment(api, me),
         first(sandbox, only_attends(me)),
         api.post(APPOINTMENTS, json=MINIMAL).json()["id"],
     )
@@ -107,7 +107,7 @@ def test_a_facilitator_or_either_permission_may_link_a_conversation(sandbox: San
 
 
 def user_token(sandbox: Sandbox, *permissions: str) -> str:
-    """Of the first user, with these permissions."""
+    """Return a token of the first user with these permissions."""
     sandbox.oauth.refresh_tokens["some"] = UserGrant(CLIENT_ID, sandbox.state.user_ids[0], frozenset(permissions))
     return token_of(sandbox, grant_type="refresh_token", refresh_token="some")
 

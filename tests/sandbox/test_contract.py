@@ -14,7 +14,7 @@ from tests.sandbox.api import (
     NOTIFICATIONS,
     Api,
     documented,
-    hers,
+    led_appointment,
 )
 
 SLOTS = "/api/v2/coaching/scheduleslots"
@@ -24,54 +24,56 @@ DAY = "2026-12-01T00:00:00.000Z/2026-12-02T00:00:00.000Z"
 def test_every_operation_and_every_error_responds_as_in_the_contract(sandbox: Sandbox, api: Api, mine: Api, me: str):
     seen: set[tuple[str, int]] = set()
 
-    def went(response: httpx.Response) -> httpx.Response:
+    def recorded(response: httpx.Response) -> httpx.Response:
         found = documented(response.request.method, response.request.url.path)
         seen.add((found[0] if found else "", response.status_code))
         return response
 
-    created = went(api.post(APPOINTMENTS, json={**MINIMAL, "attendeeIds": [me]})).json()
+    created = recorded(api.post(APPOINTMENTS, json={**MINIMAL, "attendeeIds": [me]})).json()
     one = f"{APPOINTMENTS}/{created['id']}"
-    went(api.get(APPOINTMENTS, params={"userIds": me, "pageSize": 7, "pageNumber": 2}))
-    went(mine.get(f"{APPOINTMENTS}/me"))
-    went(api.get(one))
-    went(api.patch(one, json={"location": "Room 5", "status": "InProgress"}))
-    went(api.patch(f"{one}/status", json={"status": "Completed"}))
-    went(api.get(f"{one}/statuses"))
-    went(api.post(f"{APPOINTMENTS}/{hers(api, me)}/conversations", json={"conversationId": "c"}))
-    went(api.post(f"{APPOINTMENTS}/aggregates/query", json={"interval": DAY, "filter": {"type": "And", "clauses": []}}))
+    recorded(api.get(APPOINTMENTS, params={"userIds": me, "pageSize": 7, "pageNumber": 2}))
+    recorded(mine.get(f"{APPOINTMENTS}/me"))
+    recorded(api.get(one))
+    recorded(api.patch(one, json={"location": "Room 5", "status": "InProgress"}))
+    recorded(api.patch(f"{one}/status", json={"status": "Completed"}))
+    recorded(api.get(f"{one}/statuses"))
+    recorded(api.post(f"{APPOINTMENTS}/{led_appointment(api, me)}/conversations", json={"conversationId": "c"}))
+    recorded(
+        api.post(f"{APPOINTMENTS}/aggregates/query", json={"interval": DAY, "filter": {"type": "And", "clauses": []}})
+    )
     slots = {"attendeeIds": [me], "lengthInMinutes": 30}
-    went(api.post(f"{SLOTS}/query", json={**slots, "interval": DAY}))
-    job = went(
+    recorded(api.post(f"{SLOTS}/query", json={**slots, "interval": DAY}))
+    job = recorded(
         api.post(f"{SLOTS}/jobs", json={**slots, "activityCodeId": "5", "intervals": [DAY], "slotsType": "BestTime"})
     )
     for _ in range(2):
-        went(api.get(job.json()["selfUri"]))
-    note = went(api.post(f"{one}/annotations", json={"text": "t", "accessType": "Private"})).json()
-    went(api.get(f"{one}/annotations"))
-    went(api.get(f"{one}/annotations/{note['id']}"))
-    went(api.patch(f"{one}/annotations/{note['id']}", json={"text": "u"}))
-    went(api.delete(f"{one}/annotations/{note['id']}"))
-    told = went(mine.get(NOTIFICATIONS, params={"expand": "appointment"})).json()["entities"][0]
-    went(mine.get(f"{NOTIFICATIONS}/{told['id']}"))
-    went(mine.patch(f"{NOTIFICATIONS}/{told['id']}", json={"markedAsRead": True}))
-    went(api.patch(one, json={"name": "too late"}))
-    went(api.delete(one))
-    went(api.get(one))
-    went(api.get(APPOINTMENTS))
-    went(mine.get(APPOINTMENTS, params={"userIds": me}))
-    went(api.post(APPOINTMENTS, content=b"x", headers={"Content-Type": "text/plain"}))
-    went(api.post(APPOINTMENTS, json={**MINIMAL, "name": "n" * 512_000}))
-    went(api.get(APPOINTMENTS, headers={"Authorization": "Bearer stale"}))
+        recorded(api.get(job.json()["selfUri"]))
+    note = recorded(api.post(f"{one}/annotations", json={"text": "t", "accessType": "Private"})).json()
+    recorded(api.get(f"{one}/annotations"))
+    recorded(api.get(f"{one}/annotations/{note['id']}"))
+    recorded(api.patch(f"{one}/annotations/{note['id']}", json={"text": "u"}))
+    recorded(api.delete(f"{one}/annotations/{note['id']}"))
+    told = recorded(mine.get(NOTIFICATIONS, params={"expand": "appointment"})).json()["entities"][0]
+    recorded(mine.get(f"{NOTIFICATIONS}/{told['id']}"))
+    recorded(mine.patch(f"{NOTIFICATIONS}/{told['id']}", json={"markedAsRead": True}))
+    recorded(api.patch(one, json={"name": "too late"}))
+    recorded(api.delete(one))
+    recorded(api.get(one))
+    recorded(api.get(APPOINTMENTS))
+    recorded(mine.get(APPOINTMENTS, params={"userIds": me}))
+    recorded(api.post(APPOINTMENTS, content=b"x", headers={"Content-Type": "text/plain"}))
+    recorded(api.post(APPOINTMENTS, json={**MINIMAL, "name": "n" * 512_000}))
+    recorded(api.get(APPOINTMENTS, headers={"Authorization": "Bearer stale"}))
     for status in (408, 429, 500, 503, 504):
         sandbox.faults.add(Fault("status", status=status, retry_after=1))
-        went(api.get(APPOINTMENTS))
+        recorded(api.get(APPOINTMENTS))
     for method, path in (("POST", APPOINTMENTS), ("PATCH", one), ("DELETE", f"{APPOINTMENTS}/x")):
         sandbox.faults.add(Fault("accepted", delay=math.inf))
         path = path.replace("/x", f"/{created['id']}")
         sandbox.state.create(created["id"], {**MINIMAL, "attendeeIds": []}, None)
-        went(api.request(method, path, json=MINIMAL))
-    went(api.token(grant_type="client_credentials"))
-    went(api.token(grant_type="refresh_token", refresh_token="wrong"))
+        recorded(api.request(method, path, json=MINIMAL))
+    recorded(api.token(grant_type="client_credentials"))
+    recorded(api.token(grant_type="refresh_token", refresh_token="wrong"))
     assert api.put(APPOINTMENTS).status_code == 405
     assert api.get("/api/v2/nothing").status_code == 404
 

@@ -1,4 +1,4 @@
-"""Schemathesis makes up requests from the contract, allowed and forbidden ones; no answer of the sandbox breaks it."""
+"""Schemathesis generates valid and invalid requests from the contract; every response of the sandbox follows it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPERATIONS = [
     if "operationId" in each
 ]
 EACH = 8
-# Not positive_data_acceptance: what is allowed by its form may be refused for what it says.
+# Not positive_data_acceptance: a request of valid form may be refused for its content.
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -45,7 +45,7 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
 )
-# The command line of schemathesis, taught what an interval is.
+# The command line of schemathesis, with a strategy for the format "interval".
 PROGRAM = """
     from datetime import datetime, timedelta
 
@@ -56,13 +56,13 @@ PROGRAM = """
     def interval(ends):
         return "/".join(f"{end.isoformat(timespec='milliseconds')}Z" for end in sorted(ends))
 
-    # Of any length, and so short that times to meet are looked for in it.
+    # Of any length, and short enough to be searched for slots.
     long = st.tuples(st.datetimes(), st.datetimes())
     short = st.datetimes(max_value=datetime(9999, 12, 1)).map(lambda start: (start, start + timedelta(days=3)))
     openapi.format("interval", (long | short).map(interval))
     schemathesis()
 """
-# What the contract does not say, though everybody would: without it most of the requests are refused at the door.
+# Limits that the contract lacks: without them most requests are refused before any work.
 FIRM = {
     "parameters/pageNumber/schema": {"minimum": 1},
     "parameters/pageSize/schema": {"minimum": 1},
@@ -85,7 +85,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def token(sandbox: Sandbox) -> str:
-    """Of a user who may do everything: no operation is refused for want of a permission or of a user."""
+    """A token of a user with all permissions, so that no operation is refused for lack of a permission or of a user."""
     permissions = {name for *_, each in OPERATIONS for name in each.get("x-permissions", {}).get("permissions", ())}
     sandbox.oauth.refresh_tokens["all"] = UserGrant(CLIENT_ID, sandbox.state.user_ids[0], frozenset(permissions))
     form = {"grant_type": "refresh_token", "refresh_token": "all"}
@@ -94,7 +94,7 @@ def token(sandbox: Sandbox) -> str:
 
 
 def document(sandbox: Sandbox) -> Json:
-    """The contract for what the sandbox speaks of it.
+    """Return the part of the contract that Schemathesis tests.
 
     Its ids exist (but for one), and each operation has appointments of its own, so that none deletes another's.
     """
@@ -167,12 +167,12 @@ def test_every_response_of_the_token_endpoint_follows_the_contract(sandbox: Sand
 
 
 def answers(sandbox: Sandbox) -> set[tuple[str, int]]:
-    """Which operations were answered with which statuses."""
+    """Return the pairs of operation and status that occurred."""
     asked = [(operation(each.method, each.path), each.status) for each in sandbox.requests]
     return {(found["operationId"], status) for found, status in asked if found and status}
 
 
-# the witness that reads every answer of every test
+# the witness, which reads every response of every test
 
 
 ONE = "/api/v2/coaching/appointments/x"

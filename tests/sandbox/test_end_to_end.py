@@ -1,4 +1,4 @@
-"""The client against the sandbox, over real sockets: what a user's program does."""
+"""The client with the sandbox, over real sockets."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -368,7 +368,7 @@ async def test_a_call_to_a_silent_service_ends_at_its_deadline(sandbox: Sandbox)
 
 
 async def test_a_rate_limit_is_obeyed_and_nothing_is_lost():
-    """For the limit of the sandbox only those seconds go by that the client waits."""
+    """The clock of the sandbox's rate limit advances only by the waits of the client."""
     waits: list[float] = []
 
     def told(event: object) -> None:

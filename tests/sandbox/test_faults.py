@@ -1,4 +1,4 @@
-"""Every fault does what it says, and can be ordered over HTTP."""
+"""Faults: each kind, and their control over HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REQUESTS = "/_sandbox/requests"
 
 @pytest.fixture
 def raw(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    """With a token, and no check of what is answered."""
+    """A client with a token, without a check of the responses."""
     headers = {"Authorization": f"Bearer {token_of(sandbox)}"}
     with httpx.Client(base_url=sandbox.base_url, headers=headers, timeout=HANG, trust_env=False) as client:
         yield client
@@ -39,7 +39,7 @@ def test_every_kind_is_described():
     assert [kind for kind in KINDS if f"`{kind}`" not in (Fault.__doc__ or "")] == []
 
 
-# answers
+# responses
 
 
 def test_a_dripping_response_is_complete_and_sent_byte_by_byte(sandbox: Sandbox, raw: httpx.Client):
@@ -221,11 +221,11 @@ def test_an_invalid_fault_is_refused(arguments: dict[str, Any]):
         Fault(**arguments)
 
 
-# changes under a reader
+# list changes
 
 
 def read(api: Api, sandbox: Sandbox, disturbance: str, **query: Any) -> list[str]:
-    """Walk pages of five; where the second is read, the list changes."""
+    """Read pages of five; the list changes before the second page."""
     sandbox.faults.add(Fault(disturbance, path="pageNumber=2"))
     return api.ids(pageSize=5, **query)
 
@@ -284,8 +284,8 @@ def test_an_empty_list_does_not_change(sandbox: Sandbox, api: Api, disturbance: 
 @pytest.mark.parametrize(
     "first", ["a/b", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "A" * 32]
 )
-def test_an_insert_chooses_an_id_before_or_after_any_other(enter: Callable[..., Sandbox], first: str):
-    sandbox = enter(appointments=0)
+def test_an_insert_chooses_an_id_before_or_after_any_other(start_sandbox: Callable[..., Sandbox], first: str):
+    sandbox = start_sandbox(appointments=0)
     with Api(sandbox, token_of(sandbox)) as api:
         sandbox.state.create(first, {**MINIMAL}, None)
         for order in ("Asc", "Asc", "Desc", "Desc"):
@@ -347,16 +347,16 @@ def test_the_recorded_requests_can_be_read_without_being_recorded(sandbox: Sandb
     assert arrived[0]["at"].endswith("Z")
 
 
-def test_control_requests_ignore_faults_and_limits(enter: Callable[..., Sandbox]):
-    sandbox = enter(appointments=1, rate_limit=1, login_rate_limit=1, latency=60)
+def test_control_requests_ignore_faults_and_limits(start_sandbox: Callable[..., Sandbox]):
+    sandbox = start_sandbox(appointments=1, rate_limit=1, login_rate_limit=1, latency=60)
     sandbox.faults.add(Fault("stall", times=math.inf))
     for _ in range(3):
         assert httpx.get(f"{sandbox.base_url}{REQUESTS}").json() == []
     assert httpx.put(f"{sandbox.base_url}{FAULTS}").headers["Allow"] == "DELETE, POST"
 
 
-def test_only_the_newest_requests_are_kept(enter: Callable[..., Sandbox]):
-    sandbox = enter(appointments=1, requests_kept=2)
+def test_only_the_newest_requests_are_kept(start_sandbox: Callable[..., Sandbox]):
+    sandbox = start_sandbox(appointments=1, requests_kept=2)
     sandbox.faults.add(Fault("stall", path="1"))
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{sandbox.base_url}/1", timeout=httpx.Timeout(HANG, read=0.05))

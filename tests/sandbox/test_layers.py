@@ -29,7 +29,7 @@ MODULES = {name_of(path): path for path in ROOT.rglob("*.py")}
 
 
 def imports(name: str) -> set[str]:
-    """The modules of this repository that a module imports, wherever in it."""
+    """Return the modules of this repository that a module imports, at any place in it."""
     path = MODULES[name]
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
     found: set[str] = set()

@@ -1,4 +1,4 @@
-"""The login host: every grant, families of refresh tokens, and a limit of its own."""
+"""The token endpoint: grants, families of refresh tokens, and its rate limit."""
 
 from __future__ import annotations
 
@@ -195,13 +195,13 @@ def test_expired_tokens_are_removed(sandbox: Sandbox, login: Api):
     assert len(sandbox.oauth._issued) == 1
 
 
-# its limit
+# rate limit
 
 
 def test_above_its_rate_limit_the_token_endpoint_responds_400_until_the_window_has_passed(
-    enter: Callable[..., Sandbox],
+    start_sandbox: Callable[..., Sandbox],
 ):
-    sandbox = enter(appointments=0, login_rate_limit=2, rate_limit=1)
+    sandbox = start_sandbox(appointments=0, login_rate_limit=2, rate_limit=1)
     with Api(sandbox) as login:
         assert [login.token(**WITH_CODE).status_code for _ in range(3)] == [200, 200, 400]
         refused = login.token(grant_type="nonsense")

@@ -1,4 +1,4 @@
-"""The vendor's own SDK talks to the sandbox, and finds what it would find at Genesys."""
+"""The vendor's SDK with the sandbox, which responds like Genesys Cloud."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.fault_server import HANG
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Whichever test comes first builds the environment of the SDK, which is 170 MB large.
+# The first test builds the environment of the SDK, which has 170 MB.
 pytestmark = pytest.mark.real_time
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ Json: TypeAlias = Any
 
 @attrs.frozen
 class ApiException:
-    """What the SDK raised."""
+    """The exception that the SDK raised."""
 
     status: int
     body: Json
@@ -40,13 +40,13 @@ class ApiException:
 
 @attrs.frozen
 class OfficialSdk:
-    """The SDK at the other end of a pipe; `called` is what has been asked of it."""
+    """The SDK in another process, called through a pipe; `called` records the calls."""
 
     process: subprocess.Popen[str]
     called: set[str] = attrs.field(factory=set)
 
     def __call__(self, call: str, *arguments: Json, by: str = "client", **options: Json) -> Json:
-        """Call it, and get the name of the type and the JSON of what it returned."""
+        """Call a method; return the name of the result's type and its JSON."""
         outcome = self._outcome(by, call, arguments, options)
         assert "error" not in outcome, outcome
         self.called.add(call)
@@ -75,7 +75,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def sdk(sandbox: Sandbox, sdk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfficialSdk]:
-    """Started once, because importing it takes seconds; its home is empty, because it watches the files there."""
+    """The SDK, started once, because its import takes seconds; with an empty home, because it watches the files there."""
     home = tmp_path_factory.mktemp("home")
     command = [sdk_python, HERE / "official_sdk_tour.py", sandbox.base_url, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN]
     environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(home)}
@@ -119,7 +119,7 @@ def ids(page: tuple[str, Json]) -> list[str]:
 
 
 def where(sandbox: Sandbox, wanted: Callable[[Json], bool]) -> list[str]:
-    """The appointments that are wanted, by date."""
+    """Return the ids of the matching appointments, by date."""
     found = [each for each in sandbox.state.appointments.values() if wanted(each)]
     return [each["id"] for each in sorted(found, key=lambda each: (each["dateStart"], each["id"]))]
 
@@ -237,7 +237,7 @@ def test_the_five_newer_operations_return_the_responses_of_the_sandbox(sdk: Offi
 
 
 def operations(*, seed: bool) -> set[str]:
-    """The names of the operations of the seed, or of those that came later."""
+    """Return the names of the first sixteen operations, or of the newer ones."""
     found = [each for path in contract()["paths"].values() for each in path.values() if "operationId" in each]
     return {each["operationId"] for each in found if each["x-seed"] is seed and each["operationId"] != "postOauthToken"}
 

@@ -1,4 +1,4 @@
-"""The sandbox shows its contract, as a document and as a page."""
+"""The contract that the sandbox serves, as a document and as a page."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_the_page_has_the_credentials_of_the_sandbox(sandbox: Sandbox, me: str):
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-def test_document_and_page_are_not_recorded_and_ignore_faults(enter: Callable[..., Sandbox], path: str):
-    sandbox = enter(appointments=1, rate_limit=1, latency=60)
+def test_document_and_page_are_not_recorded_and_ignore_faults(start_sandbox: Callable[..., Sandbox], path: str):
+    sandbox = start_sandbox(appointments=1, rate_limit=1, latency=60)
     sandbox.faults.add(Fault("stall", times=math.inf))
     assert httpx.get(f"{sandbox.base_url}{path}").status_code == 200
     assert httpx.post(f"{sandbox.base_url}{path}").headers["Allow"] == "GET"

@@ -44,7 +44,7 @@ def http(sandbox: Sandbox) -> Iterator[httpx.Client]:
 
 
 def send(http: httpx.Client, sandbox: Sandbox, name: str, token: str | None = None) -> httpx.Response:
-    """Request an operation, of entities that exist, without a body."""
+    """Request an operation on existing entities, without a body."""
     method, path, _ = OPERATIONS[name]
     state = sandbox.state
     appointment_id, annotations = next((id_, found) for id_, found in state.annotations.items() if found)

@@ -134,8 +134,8 @@ def test_an_option_out_of_range_is_named(option: dict[str, float]):
         Sandbox(**option)  # type: ignore[arg-type]
 
 
-def test_responses_are_delayed_by_the_latency(enter: Callable[..., Sandbox]):
-    with Api(enter(appointments=1, latency=0.05)) as api:
+def test_responses_are_delayed_by_the_latency(start_sandbox: Callable[..., Sandbox]):
+    with Api(start_sandbox(appointments=1, latency=0.05)) as api:
         started = time.monotonic()
         api.get(APPOINTMENTS)
         assert time.monotonic() - started >= 0.05
@@ -149,8 +149,8 @@ def test_requests_are_recorded_with_their_status(sandbox: Sandbox, api: Api):
     assert arrival.at.tzinfo is not None
 
 
-def test_above_the_rate_limit_nothing_is_carried_out_until_the_window_has_passed(enter: Callable[..., Sandbox]):
-    sandbox = enter(appointments=0, rate_limit=2, rate_window=42.5)
+def test_above_the_rate_limit_nothing_is_carried_out_until_the_window_has_passed(start_sandbox: Callable[..., Sandbox]):
+    sandbox = start_sandbox(appointments=0, rate_limit=2, rate_window=42.5)
     with Api(sandbox, token_of(sandbox)) as api, Api(sandbox, token_of(sandbox)) as other:
         assert [api.post(APPOINTMENTS, json=MINIMAL).status_code for _ in range(4)] == [201, 201, 429, 429]
         refused = api.post(APPOINTMENTS, json=MINIMAL)

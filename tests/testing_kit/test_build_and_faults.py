@@ -1,4 +1,4 @@
-"""The kit for tests of programs that use the client."""
+"""The testing kit: built models, faults and fixtures."""
 
 import json
 import math
@@ -247,7 +247,7 @@ OF_ASYNCIO = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop
 
 
 def pytest_of(folder: Path, tests: str, *options: str) -> str:
-    """What pytest says, with the plugins of the options alone."""
+    """Run pytest with only the plugins of the options; return its output."""
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_users.py").write_text(tests)
     command = [sys.executable, "-X", "dev", "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *options]

@@ -1,4 +1,4 @@
-"""`assert_no_leaks`: what stays is found, and named."""
+"""`assert_no_leaks`: leaked descriptors, threads and tasks are reported by name."""
 
 import contextlib
 import socket

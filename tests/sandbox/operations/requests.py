@@ -30,7 +30,7 @@ JOB = {
 }
 
 
-def meeting(sandbox: Sandbox, start: str, minutes: int, *attendees: str, **changes: Any) -> str:
+def create_meeting(sandbox: Sandbox, start: str, minutes: int, *attendees: str, **changes: Any) -> str:
     body = {**MINIMAL, "dateStart": f"2027-01-{start}:00Z", "lengthInMinutes": minutes, "attendeeIds": attendees}
     appointment_id: str = sandbox.state.create(sandbox.state.new_id(), body | changes, None)["id"]
     return appointment_id

@@ -7,12 +7,12 @@ from tests.sandbox.api import (
     APPOINTMENTS,
     NOTIFICATIONS,
     Api,
-    hers,
+    led_appointment,
 )
 
 
 def test_an_annotation_is_created_edited_and_deleted(api: Api, me: str):
-    notes = f"{APPOINTMENTS}/{hers(api, me)}/annotations"
+    notes = f"{APPOINTMENTS}/{led_appointment(api, me)}/annotations"
     note = api.post(notes, json={"text": "t", "accessType": "Public"}).json()
     edited = api.patch(note["selfUri"], json={**note, "text": "u", "accessType": "Private"}).json()
     assert (edited["text"], edited["accessType"]) == ("u", "Public")
@@ -31,7 +31,7 @@ def test_all_participants_but_the_author_of_a_change_are_notified(sandbox: Sandb
         return [(each["actionType"], each["relationship"]) for each in new if each["user"]["id"] == user]
 
     before = len(sandbox.state.notifications)
-    one = f"{APPOINTMENTS}/{hers(api, me)}"
+    one = f"{APPOINTMENTS}/{led_appointment(api, me)}"
     mine.patch(one, json={"name": "m", "status": "InProgress"})
     note = mine.post(f"{one}/annotations", json={"text": "t", "accessType": "Public"}).json()
     mine.patch(note["selfUri"], json={"text": "u"})

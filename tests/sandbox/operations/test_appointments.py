@@ -12,7 +12,7 @@ from tests.sandbox.api import (
     APPOINTMENTS,
     MINIMAL,
     Api,
-    hers,
+    led_appointment,
 )
 
 
@@ -127,7 +127,7 @@ def test_the_history_grows_with_each_change_of_status(api: Api):
 
 
 def test_a_deleted_appointment_is_gone_with_its_statuses_and_annotations(api: Api, me: str):
-    one = f"{APPOINTMENTS}/{hers(api, me)}"
+    one = f"{APPOINTMENTS}/{led_appointment(api, me)}"
     assert api.delete(one).status_code == 204
     for path in (one, f"{one}/statuses", f"{one}/annotations"):
         assert api.get(path).json()["entityName"] == "appointment"

@@ -10,14 +10,14 @@ from coaching_async.sandbox import Sandbox
 from tests.sandbox.api import (
     APPOINTMENTS,
     Api,
-    hers,
+    led_appointment,
 )
 
 
 def test_a_conversation_is_linked_once_and_the_other_participants_are_notified(
     api: Api, mine: Api, sandbox: Sandbox, me: str
 ):
-    one = hers(api, me)
+    one = led_appointment(api, me)
     told = len(sandbox.state.notifications)
     linked = mine.post(f"{APPOINTMENTS}/{one}/conversations", json={"conversationId": "c/1"})
 
@@ -38,7 +38,7 @@ def test_a_conversation_is_linked_once_and_the_other_participants_are_notified(
 
 
 def test_a_completed_or_missing_appointment_accepts_no_conversation(api: Api, me: str):
-    one = f"{APPOINTMENTS}/{hers(api, me)}"
+    one = f"{APPOINTMENTS}/{led_appointment(api, me)}"
     api.patch(one, json={"status": "Completed"})
 
     assert api.post(f"{one}/conversations", json={"conversationId": "c"}).status_code == 409
@@ -48,5 +48,5 @@ def test_a_completed_or_missing_appointment_accepts_no_conversation(api: Api, me
 
 @pytest.mark.parametrize("body", [{}, {"conversationId": None}, {"conversationId": ["c"]}])
 def test_a_conversation_without_an_id_is_refused(api: Api, me: str, body: dict[str, Any]):
-    refused = api.post(f"{APPOINTMENTS}/{hers(api, me)}/conversations", json=body)
+    refused = api.post(f"{APPOINTMENTS}/{led_appointment(api, me)}/conversations", json=body)
     assert (refused.status_code, refused.json()["details"][0]["fieldName"]) == (400, "conversationId")

@@ -7,21 +7,19 @@ from typing import Any
 import pytest
 
 from coaching_async.sandbox import Sandbox
-from tests.sandbox.api import (
-    Api,
-)
+from tests.sandbox.api import Api
 from tests.sandbox.operations.requests import (
     AGGREGATES,
     COUNT,
     MONDAY,
     NOON,
     clause,
-    meeting,
+    create_meeting,
 )
 
 
 def counts(api: Api, **query: Any) -> dict[str | None, dict[str, int]]:
-    """By group, and None where there is none, the counts by metric."""
+    """Return the counts by group (None without groups) and metric."""
     results = api.post(AGGREGATES, json=COUNT | query).json()["results"]
     return {
         each["group"].get("attendeeId"): {line["metric"]: line["stats"]["count"] for line in each["data"][0]["metrics"]}
@@ -64,17 +62,17 @@ def test_only_the_requested_metrics_are_returned_with_the_interval(api: Api):
     assert counts(api, metrics=[]) == {None: {}}
 
 
-def test_an_interval_of_counts_includes_its_start_and_excludes_its_end(two: Sandbox, ours: Api):
-    meeting(two, "11T00:00", 30, "u")
-    meeting(two, "12T00:00", 30, "u")
+def test_an_interval_of_counts_includes_its_start_and_excludes_its_end(idle_sandbox: Sandbox, idle_api: Api):
+    create_meeting(idle_sandbox, "11T00:00", 30, "u")
+    create_meeting(idle_sandbox, "12T00:00", 30, "u")
 
-    assert counts(ours, interval=MONDAY, metrics=["nActivities"]) == {None: {"nActivities": 1}}
+    assert counts(idle_api, interval=MONDAY, metrics=["nActivities"]) == {None: {"nActivities": 1}}
 
 
-def test_a_user_who_attends_twice_is_counted_once(two: Sandbox, ours: Api):
-    meeting(two, "11T09:00", 30, "u", "u")
+def test_a_user_who_attends_twice_is_counted_once(idle_sandbox: Sandbox, idle_api: Api):
+    create_meeting(idle_sandbox, "11T09:00", 30, "u", "u")
 
-    assert counts(ours, groupBy=["attendeeId"], metrics=["nActivities"]) == {"u": {"nActivities": 1}}
+    assert counts(idle_api, groupBy=["attendeeId"], metrics=["nActivities"]) == {"u": {"nActivities": 1}}
 
 
 @pytest.mark.parametrize(
@@ -93,17 +91,19 @@ def test_a_user_who_attends_twice_is_counted_once(two: Sandbox, ours: Api):
         ({"type": "Or", "clauses": [clause("Or", status="Gone")]}, ""),
     ],
 )
-def test_a_filter_combines_clauses_and_clauses_combine_predicates(two: Sandbox, ours: Api, wanted: Any, found: str):
+def test_a_filter_combines_clauses_and_clauses_combine_predicates(
+    idle_sandbox: Sandbox, idle_api: Api, wanted: Any, found: str
+):
     meetings = {
-        "a": meeting(two, "11T09:00", 30, "u", facilitatorId="f"),
-        "b": meeting(two, "11T10:00", 30, "v", facilitatorId="g"),
-        "c": meeting(two, "11T11:00", 30, "u", "v"),
+        "a": create_meeting(idle_sandbox, "11T09:00", 30, "u", facilitatorId="f"),
+        "b": create_meeting(idle_sandbox, "11T10:00", 30, "v", facilitatorId="g"),
+        "c": create_meeting(idle_sandbox, "11T11:00", 30, "u", "v"),
     }
-    two.state.set_status(meetings["b"], "InProgress", None)
+    idle_sandbox.state.set_status(meetings["b"], "InProgress", None)
     attendees = {"a": ["u"], "b": ["v"], "c": ["u", "v"]}
     expected = [user for each in found for user in attendees[each]]
 
-    grouped = counts(ours, filter=wanted, groupBy=["attendeeId"], metrics=["nActivities"])
+    grouped = counts(idle_api, filter=wanted, groupBy=["attendeeId"], metrics=["nActivities"])
 
-    assert counts(ours, filter=wanted, metrics=["nActivities"]) == {None: {"nActivities": len(found)}}
+    assert counts(idle_api, filter=wanted, metrics=["nActivities"]) == {None: {"nActivities": len(found)}}
     assert grouped == {user: {"nActivities": expected.count(user)} for user in expected}

@@ -50,8 +50,8 @@ def test_a_page_has_the_fields_of_the_examples(api: Api, sandbox: Sandbox):
     assert empty["lastUri"] == f"{APPOINTMENTS}?pageSize=25&pageNumber=1"
 
 
-def test_a_page_is_capped_silently_and_its_size_returned(enter: Callable[..., Sandbox]):
-    sandbox = enter(appointments=20, page_cap=6)
+def test_a_page_is_capped_silently_and_its_size_returned(start_sandbox: Callable[..., Sandbox]):
+    sandbox = start_sandbox(appointments=20, page_cap=6)
     with Api(sandbox, token_of(sandbox)) as api:
         page = api.get(APPOINTMENTS, params={"userIds": sandbox.state.user_ids, "pageSize": 500}).json()
     assert (len(page["entities"]), page["pageSize"], page["pageCount"]) == (6, 6, 4)

@@ -19,7 +19,7 @@ from tests.sandbox.api import (
     Api,
     token_of,
 )
-from tests.sandbox.operations.requests import MONDAY, NOON, SEARCH, SLOTS, SUNDAY, meeting
+from tests.sandbox.operations.requests import MONDAY, NOON, SEARCH, SLOTS, SUNDAY, create_meeting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +33,10 @@ def free(schedule: dict[str, Any]) -> list[tuple[str, int]]:
     return [(each["dateStart"][11:16], each["lengthInMinutes"]) for each in schedule["availableTimes"]]
 
 
-def test_a_user_without_appointments_is_free_from_nine_to_five_on_working_days(two: Sandbox, ours: Api):
+def test_a_user_without_appointments_is_free_from_nine_to_five_on_working_days(idle_sandbox: Sandbox, idle_api: Api):
     def found(interval: str) -> tuple[list[str], list[tuple[str, int]]]:
-        asked = SEARCH | {"interval": interval, "attendeeIds": two.state.user_ids[:1]}
-        slots = ours.post(SLOTS, json=asked).json()
+        asked = SEARCH | {"interval": interval, "attendeeIds": idle_sandbox.state.user_ids[:1]}
+        slots = idle_api.post(SLOTS, json=asked).json()
         (schedule,) = slots["attendeeSchedules"]
         return times(slots), free(schedule)
 
@@ -49,17 +49,19 @@ def test_a_user_without_appointments_is_free_from_nine_to_five_on_working_days(t
     assert found("2027-01-15T16:00:00Z/2027-01-18T10:00:00Z") == (["16:00", "09:00"], [("16:00", 60), ("09:00", 60)])
 
 
-def test_led_and_attended_appointments_take_time_but_created_and_interruptible_ones_do_not(two: Sandbox, ours: Api):
-    one, other = two.state.user_ids
-    attended = meeting(two, "11T08:30", 60, one, facilitatorId="f")
-    led = meeting(two, "11T10:00", 50, other, facilitatorId=one)
-    two.state.set_status(attended, "Completed", None)
+def test_led_and_attended_appointments_take_time_but_created_and_interruptible_ones_do_not(
+    idle_sandbox: Sandbox, idle_api: Api
+):
+    one, other = idle_sandbox.state.user_ids
+    attended = create_meeting(idle_sandbox, "11T08:30", 60, one, facilitatorId="f")
+    led = create_meeting(idle_sandbox, "11T10:00", 50, other, facilitatorId=one)
+    idle_sandbox.state.set_status(attended, "Completed", None)
     body = MINIMAL | {"dateStart": "2027-01-11T14:00:00Z", "attendeeIds": ["someone else"]}
-    two.state.create("created", body, one)
+    idle_sandbox.state.create("created", body, one)
 
     def found(*interrupted: str) -> list[tuple[str, int]]:
         asked = SEARCH | {"attendeeIds": [one], "interruptibleAppointmentIds": interrupted}
-        slots = ours.post(SLOTS, json=asked).json()
+        slots = idle_api.post(SLOTS, json=asked).json()
         (schedule,) = slots["attendeeSchedules"]
         return free(schedule)
 
@@ -68,12 +70,12 @@ def test_led_and_attended_appointments_take_time_but_created_and_interruptible_o
     assert found(led, attended, "unknown") == [("09:00", 480)]
 
 
-def test_all_participants_have_to_be_free_and_each_schedule_is_returned(two: Sandbox, ours: Api):
-    one, other = two.state.user_ids
-    meeting(two, "11T09:00", 240, one)
-    talk = meeting(two, "11T14:00", 180, other)
+def test_all_participants_have_to_be_free_and_each_schedule_is_returned(idle_sandbox: Sandbox, idle_api: Api):
+    one, other = idle_sandbox.state.user_ids
+    create_meeting(idle_sandbox, "11T09:00", 240, one)
+    talk = create_meeting(idle_sandbox, "11T14:00", 180, other)
 
-    slots = ours.post(SLOTS, json=SEARCH | {"attendeeIds": [one, one], "facilitatorIds": [other]}).json()
+    slots = idle_api.post(SLOTS, json=SEARCH | {"attendeeIds": [one, one], "facilitatorIds": [other]}).json()
 
     assert times(slots) == ["13:00"]
     (attendee,), (facilitator,) = slots["attendeeSchedules"], slots["facilitatorSchedules"]
@@ -87,22 +89,22 @@ def test_all_participants_have_to_be_free_and_each_schedule_is_returned(two: San
     assert slot["wfmSchedule"] == attendee["availableTimes"][0]["wfmSchedule"]
 
 
-def test_an_unknown_user_has_no_schedule_and_no_free_time(two: Sandbox, ours: Api):
-    one = two.state.user_ids[0]
-    meeting(two, "11T09:00", 60, "stranger")
+def test_an_unknown_user_has_no_schedule_and_no_free_time(idle_sandbox: Sandbox, idle_api: Api):
+    one = idle_sandbox.state.user_ids[0]
+    create_meeting(idle_sandbox, "11T09:00", 60, "stranger")
 
-    slots = ours.post(SLOTS, json=SEARCH | {"attendeeIds": [one, "stranger"]}).json()
+    slots = idle_api.post(SLOTS, json=SEARCH | {"attendeeIds": [one, "stranger"]}).json()
 
     assert slots["suggestedSlots"] == []
     assert [free(each) for each in slots["attendeeSchedules"]] == [[("09:00", 480)], []]
     assert [each["userReference"]["id"] for each in slots["wfmScheduleActivities"]] == [one]
 
 
-def test_a_slot_is_rated_by_the_number_of_users_left_at_work(enter: Callable[..., Sandbox]):
-    with Api(sandbox := enter(appointments=0, users=6), token_of(sandbox)) as api:
+def test_a_slot_is_rated_by_the_number_of_users_left_at_work(start_sandbox: Callable[..., Sandbox]):
+    with Api(sandbox := start_sandbox(appointments=0, users=6), token_of(sandbox)) as api:
         one, *others = sandbox.state.user_ids
-        meeting(sandbox, "11T10:00", 60, *others[:1])
-        meeting(sandbox, "11T11:00", 60, *others[:4])
+        create_meeting(sandbox, "11T10:00", 60, *others[:1])
+        create_meeting(sandbox, "11T11:00", 60, *others[:4])
         slots = api.post(SLOTS, json=SEARCH | {"attendeeIds": [one]}).json()["suggestedSlots"]
 
     rated = {each["dateStart"][11:16]: (each["staffingDifference"], each["differenceRating"]) for each in slots}
@@ -149,10 +151,12 @@ def test_the_suggested_slots_are_exactly_the_free_quarter_hours(
 @pytest.mark.parametrize(
     "interval", ["0001-01-01T00:00:00Z/0001-02-01T00:00:00Z", "9999-12-01T00:00:00Z/9999-12-31T23:59:59Z"]
 )
-def test_slots_are_found_in_the_first_and_the_last_year(ours: Api, two: Sandbox, interval: str):
+def test_slots_are_found_in_the_first_and_the_last_year(idle_api: Api, idle_sandbox: Sandbox, interval: str):
     body = MINIMAL | {"dateStart": "9999-12-06T12:00:00Z", "lengthInMinutes": 2**31 - 1}
-    ours.post(APPOINTMENTS, json=body | {"attendeeIds": two.state.user_ids[:1]})
-    slots = ours.post(SLOTS, json=SEARCH | {"interval": interval, "attendeeIds": two.state.user_ids[:1]}).json()
+    idle_api.post(APPOINTMENTS, json=body | {"attendeeIds": idle_sandbox.state.user_ids[:1]})
+    slots = idle_api.post(
+        SLOTS, json=SEARCH | {"interval": interval, "attendeeIds": idle_sandbox.state.user_ids[:1]}
+    ).json()
     assert slots["suggestedSlots"]
     assert all(parse_timestamp(each["dateStart"]).weekday() < 5 for each in slots["suggestedSlots"])
     assert all(

@@ -1,4 +1,4 @@
-"""What makes lists quick does not change them."""
+"""Indexes of the state: they speed lists up and do not change them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ bodies = st.fixed_dictionaries(
 )
 
 
-class ListsStayTrue(RuleBasedStateMachine):
-    """Whatever is created, changed and deleted, by operations or by hand."""
+class IndexedLists(RuleBasedStateMachine):
+    """Lists after any sequence of creates, updates and deletes, by operations or directly in the tables."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,8 +100,8 @@ class ListsStayTrue(RuleBasedStateMachine):
             assert self.state.notifications_of(user) == told
 
 
-TestListsStayTrue = ListsStayTrue.TestCase
-TestListsStayTrue.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestIndexedLists = IndexedLists.TestCase
+TestIndexedLists.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
 MANY = seeded_state(400, 6, seed=1, clock=lambda: NOON)

@@ -1,4 +1,4 @@
-"""The state can be kept in a file."""
+"""The file of a state: save, load and validation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_loaded_state_is_served_and_can_be_changed(saved: Path):
         assert len(sandbox.state.appointments) == before + 1
         page = client.get(APPOINTMENTS, params={"userIds": sandbox.state.user_ids, "pageSize": 100}).json()
     assert created["id"] in [each["id"] for each in page["entities"]]
-    assert page["total"] == before  # that of "someone" is not of these users
+    assert page["total"] == before  # the one of "someone" belongs to none of these users
 
 
 def test_a_state_can_be_saved_while_it_changes(saved: Path):

@@ -1,4 +1,4 @@
-"""Browsers that leave in the middle, in both example applications."""
+"""Browsers that disconnect during a request, in both example applications."""
 
 import json
 import socket
@@ -19,23 +19,23 @@ FOUND = {"id": USER, "name": "Call opening"}
 FIRST_PAGE = {"entities": [FOUND], "pageNumber": 1, "pageSize": 1, "pageCount": 2, "total": 2}
 
 
-class Leaving:
-    """A browser that asks, and leaves when it is told to, without an answer."""
+class DisconnectingBrowser:
+    """A browser that sends a request and disconnects before the response is complete."""
 
     def __init__(self, browser: httpx.Client) -> None:
         self._socket = socket.create_connection((browser.base_url.host, browser.base_url.port or 80))
 
-    def asks(self, method: str, path: str, body: object = None) -> None:
+    def send(self, method: str, path: str, body: object = None) -> None:
         content = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
         self._socket.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
 
-    def reads_until(self, text: bytes) -> None:
+    def read_until(self, text: bytes) -> None:
         read = b""
         while text not in read:
-            read += self._socket.recv(65536) or pytest.fail(f"the answer ended: {read!r}")
+            read += self._socket.recv(65536) or pytest.fail(f"the response ended: {read!r}")
 
-    def leaves(self) -> None:
+    def disconnect(self) -> None:
         self._socket.close()
 
 
@@ -43,17 +43,17 @@ def test_a_disconnect_cancels_the_calls_of_that_request_and_no_others(framework:
     stalled = then(answering(TOKEN), Conversation.pause)
     stalled_at_page_2 = then(answering(FIRST_PAGE), Conversation.pause)
     with FaultServer(stalled, stalled_at_page_2, ok(FOUND)) as service, serving(framework, service.url) as browser:
-        asking = Leaving(browser)
-        asking.asks("GET", f"/appointments/{USER}")
+        asking = DisconnectingBrowser(browser)
+        asking.send("GET", f"/appointments/{USER}")
         service.wait_until(lambda: len(service.requests) == 2)
-        asking.leaves()
+        asking.disconnect()
         service.wait_until(lambda: service.open == 0)
 
-        streaming = Leaving(browser)
-        streaming.asks("GET", f"/appointments?user_id={USER}")
-        streaming.reads_until(b"Call opening")
+        streaming = DisconnectingBrowser(browser)
+        streaming.send("GET", f"/appointments?user_id={USER}")
+        streaming.read_until(b"Call opening")
         service.wait_until(lambda: len(service.requests) == 4)
-        streaming.leaves()
+        streaming.disconnect()
         service.wait_until(lambda: service.open == 0)
 
         assert browser.get(f"/appointments/{USER}").json() == FOUND
@@ -69,10 +69,10 @@ def test_a_write_continues_after_a_disconnect(framework: str):
         ok(FOUND)(conversation)
 
     with FaultServer(then(answering(TOKEN), slow), ok(FOUND)) as service, serving(framework, service.url) as browser:
-        writing = Leaving(browser)
-        writing.asks("POST", "/appointments", to_dict(build(AppointmentCreate)))
+        writing = DisconnectingBrowser(browser)
+        writing.send("POST", "/appointments", to_dict(build(AppointmentCreate)))
         service.wait_until(lambda: len(service.requests) == 2)
-        writing.leaves()
+        writing.disconnect()
         assert browser.get(f"/appointments/{USER}").json() == FOUND  # over another connection
         assert service.open == 2
 
