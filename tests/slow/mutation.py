@@ -16,13 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
-    "_rate": [
+    "_transport/rate_limit": [
         "tests/transport/test_rate_limit.py",
         "tests/transport/test_rate_limit_edges.py",
         "-k",
-        "not whatever and not 2000 and not (300 and 99_percent)",
+        "not in_any_history and not 2000 and not (300 and 99_percent)",
     ],
-    "_retry": [
+    "_transport/retry_policy": [
         "tests/transport/test_retry_policy.py",
         "tests/transport/test_retry_policy_edges.py",
         "tests/transport/test_retry.py",
@@ -50,7 +50,9 @@ pytest_add_cli_args = ["--timeout=10"] # some mutants hang
 pytest_add_cli_args_test_selection = {tests}
 """
 
-EXPLAINED = re.compile(r"^\| `(?P<module>\w+)` \| `(?P<before>.+)` \| `(?P<after>.+)` \| (?P<why>.+) \|$", re.MULTILINE)
+EXPLAINED = re.compile(
+    r"^\| `(?P<module>[\w/]+)` \| `(?P<before>.+)` \| `(?P<after>.+)` \| (?P<why>.+) \|$", re.MULTILINE
+)
 RESULT = re.compile(r"^\s+(?P<name>\S+): (?P<status>.+)$", re.MULTILINE)
 
 NOTICED = {"killed", "timeout"}
