@@ -32,7 +32,7 @@ def entity(index: int) -> bytes:
 
 @functools.cache
 def entities(size: int) -> bytes:
-    """Return `size` appointments with placeholders, as a JSON list."""
+    """Return the JSON of `size` appointments with placeholders, separated by commas."""
     return b",".join(entity(index) for index in range(size))
 
 
