@@ -31,6 +31,7 @@ MODULES = {
         "tests/auth/test_token_source.py",
         "tests/auth/test_token_source_properties.py",
         "tests/auth/test_token_source_edges.py",
+        "tests/auth/test_refresh_state.py",
         "tests/faults/test_token_refresh.py",
         "tests/faults/test_refresh_tokens.py",
         "-m",
