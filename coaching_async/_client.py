@@ -33,12 +33,12 @@ from ._resources.notifications import Notifications
 from ._resources.schedule_slots import ScheduleSlots
 from ._serialization.json import Json, dumps
 from ._serialization.urls import request_target
+from ._transport.concurrency_limit import ConcurrencyLimiter
 from ._transport.http import HttpTransport
 from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
 from ._transport.rate_limit import RateLimit, RateLimiter, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
-from ._transport.throttling import ConcurrencyLimiter
 from .models.types import UNSET, Unset
 
 __all__ = ["CoachingClient"]

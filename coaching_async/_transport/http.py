@@ -11,12 +11,12 @@ from coaching_async._events import RequestAnswered, RequestFailed, RequestSent
 from coaching_async._exceptions import ClientMisuse
 
 from .body import drain, read_body
+from .concurrency_limit import ConcurrencyLimiter
 from .failures import classify, is_closed_loop, response_raised_by
 from .http_client import HttpClient, HttpResponse, LazyHttpClient
 from .httpcore_hooks import HttpcoreTrace, remove_client_defaults, replace_body_stream, silence_hpack
 from .messages import BodyError, Request, Response, SendError
 from .retry_policy import Fault, Safety
-from .throttling import ConcurrencyLimiter
 
 __all__ = ["HttpTransport"]
 

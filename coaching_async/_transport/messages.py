@@ -14,9 +14,9 @@ from coaching_async._exceptions import OutcomeUnknown, Processed
 from coaching_async._serialization.json import parse_object
 from coaching_async._value import Value
 
+from .cooldown import Cooldown
 from .priority import Priority
 from .retry_policy import Fault, RetryPolicy, Safety, fault_from_status, parse_retry_after
-from .throttling import Cooldown
 
 __all__ = ["BodyError", "CallContext", "Request", "Response", "Send", "SendError"]
 

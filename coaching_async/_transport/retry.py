@@ -18,9 +18,9 @@ from coaching_async._exceptions import (
     worst_processed,
 )
 
+from .cooldown import Cooldown
 from .messages import Request, Response, Send, SendError
 from .retry_policy import RETRY_TABLE, Action, Decision, Fault, RetryBudget, Safety, cooldown_seconds
-from .throttling import Cooldown
 
 __all__ = ["RetryMiddleware"]
 

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from coaching_async import CoachingClient, CoachingError
+from coaching_async._transport.concurrency_limit import ConcurrencyLimiter
 from coaching_async._transport.rate_limit import RateLimiter
-from coaching_async._transport.throttling import ConcurrencyLimiter
 from tests.support.doubles import http_of, way_of
 
 Action: TypeAlias = Callable[[], Awaitable[Any]]

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, RetryPolicy, TransportError
+from coaching_async._transport.concurrency_limit import ConcurrencyLimiter
 from coaching_async._transport.http import HttpTransport
 from coaching_async._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
 from coaching_async._transport.messages import SendError
 from coaching_async._transport.retry_policy import Fault, Safety
-from coaching_async._transport.throttling import ConcurrencyLimiter
 from tests.support.doubles import TOKEN, http_of, request_of
 
 pytestmark = pytest.mark.anyio

@@ -4,10 +4,10 @@ import pytest
 
 from coaching_async import AuthError, OutcomeUnknown, RateLimited, RetryPolicy, TransportError
 from coaching_async._events import RetryScheduled
+from coaching_async._transport.cooldown import Cooldown
 from coaching_async._transport.messages import BodyError, Request, Response, SendError
 from coaching_async._transport.retry import RetryMiddleware
 from coaching_async._transport.retry_policy import RETRY_TABLE, Action, Fault, RetryBudget, Safety
-from coaching_async._transport.throttling import Cooldown
 from tests.support.doubles import Outcome, Script, failure, request_of, throttled
 
 pytestmark = pytest.mark.anyio

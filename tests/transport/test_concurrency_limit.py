@@ -3,8 +3,9 @@ import anyio.lowlevel
 import pytest
 
 from coaching_async import RateLimited
+from coaching_async._transport.concurrency_limit import ConcurrencyLimiter
+from coaching_async._transport.cooldown import Cooldown
 from coaching_async._transport.priority import Priority
-from coaching_async._transport.throttling import ConcurrencyLimiter, Cooldown
 
 pytestmark = pytest.mark.anyio
 
