@@ -77,7 +77,14 @@ def sandbox() -> Iterator[Sandbox]:
 def sdk(sandbox: Sandbox, sdk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfficialSdk]:
     """The SDK, started once, because its import takes seconds; with an empty home, because it watches the files there."""
     home = tmp_path_factory.mktemp("home")
-    command = [sdk_python, HERE / "official_sdk_tour.py", sandbox.base_url, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN]
+    command = [
+        sdk_python,
+        HERE.parent / "support" / "official_sdk" / "tour.py",
+        sandbox.base_url,
+        CLIENT_ID,
+        CLIENT_SECRET,
+        REFRESH_TOKEN,
+    ]
     environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(home)}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=home

@@ -154,7 +154,7 @@ def official(sdk_python: Path, home: Path) -> Iterator[Official]:
     """
     (packages,) = sdk_python.parent.parent.glob("lib/python*/site-packages")
     paths = os.pathsep.join(map(str, (packages, OFFICIAL, EXAMPLES / "moving", ROOT)))
-    command = [sys.executable, Path(__file__).parent / "official_everyday.py"]
+    command = [sys.executable, Path(__file__).parent / "everyday_program.py"]
     names = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "PYTHONPATH": paths}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=names, cwd=home) as process:

@@ -20,9 +20,10 @@ from typing import Any
 
 import anyio
 import PureCloudPlatformClientV2 as sdk  # noqa: N813 - as in the vendor's examples, but shorter
-from in_thread import in_thread
-from official_sdk_tour import model
 from PureCloudPlatformClientV2.default_http_client import DefaultHttpClient
+
+from tests.support.in_thread import in_thread
+from tests.support.official_sdk.tour import model
 
 
 def api(order: dict[str, Any]) -> sdk.CoachingApi:

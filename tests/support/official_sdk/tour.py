@@ -1,6 +1,6 @@
 """Takes the vendor's own SDK round a service, one order at a time; run by test_official_sdk.py, in an environment of its own.
 
-    python official_sdk_tour.py URL CLIENT_ID CLIENT_SECRET REFRESH_TOKEN
+    python tour.py URL CLIENT_ID CLIENT_SECRET REFRESH_TOKEN
 
 An order is a line of JSON: the caller, the method and its arguments; a body is {"model": name, "fields": its JSON}.
 What came of it is a line of JSON: the type and value that the SDK returned, or the error that it raised.
