@@ -58,8 +58,9 @@ class CoachingClient:
     - `region` is an AWS region ("eu-west-1"), a Genesys domain or a full API URL. The default is us-east-1.
     - `base_url` and `login_url` replace `region` for a gateway or a sandbox.
     - `timeout` is the deadline of each call in seconds. It includes the token request, all waiting, and all attempts.
+      For pages of lists and calls of a bulk it does not run while they wait for the rate limit.
     - `retry` limits retries and backoff, `rate_limit` the requests per period.
-    - `max_concurrency` is the maximum number of concurrent requests.
+    - `max_concurrency` is the maximum number of concurrent requests to the API.
     - `http_client` is used instead of a client of its own, and is not closed. Its pool must allow `max_concurrency` + 1
       connections.
     - `allow_http` permits plain http to other hosts than loopback.
@@ -172,8 +173,9 @@ class CoachingClient:
             mine = client.with_auth(AccessToken(users_token))
             async for appointment in mine.appointments.list_mine(): ...
 
-        The view has its own token and rate limit, and shares everything else, so thousands of views are cheap. Keep one view
-        for each user while it is in use, because its token and its rate limit are discarded with it. It cannot be closed.
+        The view has its own token, rate limit, cooldown and retry budget, and shares connections and statistics, so thousands
+        of views are cheap. Keep one view for each user while it is in use, because its token and its rate limit are
+        discarded with it. It cannot be closed.
 
         Raises `ConfigurationError`.
         """
@@ -215,8 +217,9 @@ class CoachingClient:
             response = await client.request("GET", f"/api/v2/users/{quote(user_id, safe='')}")
 
         `path` starts with a slash, and the ids in it are percent-encoded. Parameters belong in `query`: lists become repeated
-        parameters, and None is left out. `safe` marks a request that changes nothing, with any method, and so may be
-        retried after any failure. Without it a POST, PUT or PATCH is retried only if it was certainly not carried out.
+        parameters, and None is left out. `safe` marks a request that changes nothing, with any method, so that it is
+        retried like a GET. Without it a POST, PUT or PATCH is retried only if it was certainly not carried out, and a DELETE
+        like `appointments.delete`.
 
         Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
         """
@@ -233,8 +236,8 @@ class CoachingClient:
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.
 
-        The connection stays open for 5 s if it is not used. A wrong credential or host shows here, as an `AuthError` or a
-        `TransportError`, before the first call.
+        The connection stays open for 5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
+        a `TransportError`, before the first call. An `AccessToken` is not checked, because the request has no token.
 
         HTTP: POST /oauth/token at the login host, then HEAD / at the API host, without the token; any status is accepted
         Permission: none
@@ -292,7 +295,7 @@ class CoachingClient:
     async def aclose(self) -> None:
         """Cancel open calls, which raise `ClientMisuse` or `OutcomeUnknown`, and close the client's own connections.
 
-        Idempotent. Raises `ClientMisuse` on a view, and in another event loop than the client's.
+        Idempotent. Raises `ClientMisuse` on a view, and in another event loop while the client's own is running.
         """
         if self._is_view:
             raise ClientMisuse("a view cannot be closed: close the client that it was made from")

@@ -43,11 +43,11 @@ REFRESH_TIMEOUT: Final = 15.0
 
 
 MAX_FAILURE_TTL: Final = 30.0
-"""Longest time in seconds for which a failure is cached. It is 1 second at first, and doubles."""
+"""Longest time in seconds for which a temporary failure is cached. It is 1 second at first, and doubles."""
 
 
 PERMANENT_ERRORS: Final = {"invalid_client", "invalid_grant", "unauthorized_client"}
-"""OAuth error codes that the same credentials would get again. They are not sent a second time."""
+"""OAuth error codes that the same credentials would get again, so that the credentials are not sent again."""
 
 
 def is_permanent(error: CoachingError) -> bool:
@@ -179,7 +179,7 @@ class RefreshState:
     token: Secret | None = None
     """The refresh token to send next; None if the authorization code is to be sent."""
     used: set[Secret] = attrs.field(factory=set[Secret])
-    """Refresh tokens that were replaced. They are never sent again."""
+    """Refresh tokens that the token endpoint replaced. They are never sent again."""
     uncertain_attempts: int = 0
     """Number of requests with `token`, or with the code, that may have been processed."""
     is_code_used: bool = False

@@ -5,16 +5,16 @@ all unread rows come after all rows that were returned. `decide` checks after ea
 
 | the page shows | the pager |
 |---|---|
-| the total of the page before, no repeats | takes it: a list that does not change costs no extra request |
+| the total of the page before, no unexpected repeats | takes it: a list that does not change costs no extra request |
 | repeats | takes it without the repeats: nothing before them was missed |
 | another total, no repeats | keeps it, and reads the pages before it until one has a row that was seen; continues from there |
 | the same, after `MAX_BACKTRACKS` backtracks from one place | takes it, and counts an unexplained change |
 | another total or repeats, and it was prefetched or kept | reads it again |
-| that the page before it should have been full | keeps it, and reads the page before it again, once in a walk |
-| only repeats, which nothing explains | ends the pass |
+| that the page before it should have been full | keeps it, and reads the page before it again, once while short pages are usual |
+| the rows of a page that was taken, which nothing explains | ends the pass |
 
 Rows are counted in pages of the size that the service reports. If that size changes, the page with the next row is read.
-If changes are left unexplained at the end of a pass, another pass returns the missed items; there are up to `MAX_PASSES`.
+If changes are left unexplained at the end of a pass, another pass returns the missed items, where items have ids; there are up to `MAX_PASSES`.
 With `verify` there are passes until two in a row see the same ids and the last one sees no change, up to `MAX_VERIFY_PASSES`.
 """
 
