@@ -22,7 +22,7 @@ from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._concurrency.tasks import BackgroundTasks
-from ._config import ClientOptions, auth_from_environment, validate_arguments, validate_timeout
+from ._config import ClientOptions, auth_from_environment, validate_arguments, validate_concurrency, validate_timeout
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event
@@ -89,8 +89,7 @@ class CoachingClient:
         allow_http: bool = False,
         on_event: Emit | None = None,
     ) -> None:
-        if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
+        validate_concurrency(max_concurrency)
         validate_arguments(auth, http_client, on_event)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
         is_plain = all(host.startswith("http:") for host in hosts)

@@ -13,7 +13,7 @@ from ._transport.http_client import HttpClient
 from ._transport.rate_limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
 
-__all__ = ["ClientOptions", "auth_from_environment", "validate_arguments", "validate_timeout"]
+__all__ = ["ClientOptions", "auth_from_environment", "validate_arguments", "validate_concurrency", "validate_timeout"]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -45,6 +45,12 @@ def validate_arguments(auth: object, http_client: object, on_event: object) -> N
 
 def _type_name(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+
+
+def validate_concurrency(max_concurrency: int) -> None:
+    """Raise `ConfigurationError` unless `max_concurrency` is a whole number, at least 1."""
+    if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
 
 
 def validate_timeout(timeout: float) -> float:
