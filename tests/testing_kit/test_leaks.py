@@ -60,6 +60,12 @@ async def test_a_task_that_ends_soon_is_no_leak():
 
 
 @pytest.mark.anyio
+async def test_a_task_that_ends_soon_is_no_leak_where_garbage_collection_takes_all_the_time():
+    async with anyio.create_task_group() as tasks, assert_no_leaks(within=0):
+        tasks.start_soon(anyio.lowlevel.checkpoint)
+
+
+@pytest.mark.anyio
 async def test_an_exception_passes_the_check_for_tasks():
     async def failing() -> None:
         async with assert_no_leaks():
