@@ -6,8 +6,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 # The environment in two steps: what a user of the command has, and the tools of CI on top of it.
 INSTALLED := $(VENV)/installed-$(VERSION)
 READY := $(VENV)/ready-$(VERSION)
+# Tests that start programs: servers, commands, the vendor's SDK, snippets of the documentation.
+PROGRAMS := $(addprefix tests/,benchmarks cli docs integrations sandbox)
 
-.PHONY: demo test lint format types unit faults others pythons docs record long bench bench-quick clean
+.PHONY: demo test lint format types faults units programs pythons docs record long bench bench-quick clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -16,8 +18,7 @@ demo: $(INSTALLED)
 # halves the time.
 test: lint types
 	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory --jobs=3 faults others pythons docs
-	$(BIN)/coverage combine --quiet
+	$(MAKE) --no-print-directory --jobs=3 faults units programs pythons docs
 	$(BIN)/coverage report
 	$(MAKE) --no-print-directory bench-quick
 
@@ -34,15 +35,15 @@ types: $(READY)
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 
-unit: $(READY)
-	$(BIN)/coverage run -m pytest -q
-	$(BIN)/coverage report
-
 faults: $(READY)
 	$(BIN)/python -m pytest -q tests/faults
 
-others: $(READY)
-	$(BIN)/coverage run --parallel-mode -m pytest -q --ignore tests/faults
+# Coverage is measured where the tests call the core. Under it the programs below would take three times as long.
+units: $(READY)
+	$(BIN)/coverage run -m pytest -q --ignore tests/faults $(addprefix --ignore ,$(PROGRAMS))
+
+programs: $(READY)
+	$(BIN)/python -m pytest -q $(PROGRAMS)
 
 pythons: $(READY)
 	$(BIN)/python tests/support/other_pythons.py
