@@ -18,7 +18,7 @@ from coaching_async import (
     Stats,
 )
 from coaching_async._config import ClientOptions
-from tests.support.doubles import TOKEN, Service, answer, http_of, way_of
+from tests.support.doubles import TOKEN, Service, answer, http_of, pipeline_of
 
 pytestmark = pytest.mark.anyio
 
@@ -201,7 +201,7 @@ def test_from_env_reads_the_process_environment_by_default(monkeypatch: pytest.M
 async def test_an_access_token_in_the_environment_takes_precedence():
     client = CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_ACCESS_TOKEN": "abc"})
 
-    tokens = way_of(client).send.send.tokens
+    tokens = pipeline_of(client).send.send.tokens
     assert await tokens.token() == "abc"
     assert "abc" not in repr(tokens)
     await client.aclose()

@@ -25,7 +25,7 @@ from coaching_async import (
     TransportError,
 )
 from coaching_async._auth.grants import Grant
-from tests.support.doubles import Service, answer, on, way_of
+from tests.support.doubles import Service, answer, on, pipeline_of
 
 CANARY = "c4n4ry"
 FIRST = f"{CANARY}-refresh-0"
@@ -149,8 +149,8 @@ async def client_of(platform: Any, auth: Any, **options: Any) -> AsyncIterator[C
     await service.http.aclose()
 
 
-def keeper_of(client: CoachingClient) -> Any:
-    return way_of(client).send.send.tokens
+def token_source_of(client: CoachingClient) -> Any:
+    return pipeline_of(client).send.send.tokens
 
 
 GRANTS: dict[str, Callable[[], Grant]] = {
@@ -196,7 +196,7 @@ class Scenario:
 
     async def play(self, scenario: list[Any]) -> None:
         async with client_of(self.platform, self.grant) as client:
-            self.token_source = keeper_of(client)
+            self.token_source = token_source_of(client)
             with anyio.fail_after(len(scenario) * 1001 + 2 * CALL):
                 async with anyio.create_task_group() as tasks:
                     for action, *arguments in scenario:
@@ -344,7 +344,7 @@ async def test_each_refresh_token_is_sent_once_in_twenty_refreshes(grant: str, c
 async def test_an_early_refresh_that_fails_while_its_token_is_rejected_fails_no_caller():
     platform = Platform(life=LIFE)
     async with client_of(platform, GRANTS["client credentials"]()) as client:
-        token_source, got = keeper_of(client), list[str]()
+        token_source, got = token_source_of(client), list[str]()
         first = await token_source.token()
         await anyio.sleep(950)
         platform.mishaps = [refuse("server_error")]

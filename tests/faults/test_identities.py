@@ -23,7 +23,7 @@ from tests.auth.test_token_source_properties import (
     all_of,
     client_of,
     get,
-    keeper_of,
+    token_source_of,
 )
 from tests.faults.grants import basic, each_of, failures_of, token, user
 from tests.faults.support import APPOINTMENT, CANARY, CLIENT_ID, SECRET, credentials
@@ -76,7 +76,7 @@ async def test_a_view_has_its_own_token_and_the_same_connections():
             await get(each)
 
         assert http_of(mine) is http_of(client) is service.http
-        assert keeper_of(brief) is keeper_of(mine) is not keeper_of(client)
+        assert token_source_of(brief) is token_source_of(mine) is not token_source_of(client)
     await service.http.aclose()
     assert bearers(service) == ["of-the-backend", "of-a-user", "of-a-user", "of-the-backend"]
     assert client.stats().calls == mine.stats().calls == 4
@@ -161,7 +161,7 @@ async def test_a_dropped_view_leaves_nothing(grant: Callable[[], Any]):
         for _ in range(10):
             view = client.with_auth(grant())
             await failures_of([partial(get, view)])
-            left += [weakref.ref(each) for each in (view, view.appointments, keeper_of(view))]
+            left += [weakref.ref(each) for each in (view, view.appointments, token_source_of(view))]
             del view
         gc.collect()
 

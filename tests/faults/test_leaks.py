@@ -38,7 +38,7 @@ from coaching_async._transport.retry_policy import RetryBudget
 from tests.faults.conftest import row_105_nothing_is_left_behind
 from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, eventually
 from tests.support.cancelling import assert_nothing_is_held
-from tests.support.doubles import http_of, way_of
+from tests.support.doubles import http_of, pipeline_of
 from tests.support.fault_server import HANG, Conversation, FaultServer, ok, tasks_now
 
 pytestmark = pytest.mark.anyio
@@ -173,7 +173,7 @@ async def test_row_103_after_many_failed_calls_nothing_has_grown(caplog: pytest.
                     outcomes[await one(client, moody, mood, next(numbers))] += 1
 
             async def calls(count: int) -> None:
-                way_of(client).retry_budget.left = RetryBudget.FULL
+                pipeline_of(client).retry_budget.left = RetryBudget.FULL
                 moods = iter(list(itertools.islice(itertools.cycle(MOODS), count)))
                 async with anyio.create_task_group() as tasks:
                     for _ in range(AT_ONCE):

@@ -25,9 +25,9 @@ from tests.auth.test_token_source_properties import (
     client_of,
     down,
     get,
-    keeper_of,
     outage,
     refuse,
+    token_source_of,
 )
 from tests.faults.grants import LIFE, every_grant, every_renewable, failures_of, token, user
 from tests.faults.support import NEW, failing
@@ -190,7 +190,7 @@ async def test_row_63_a_refresh_that_was_cancelled_from_outside_starts_again(has
         pytest.skip("trio's system tasks cannot be cancelled")
     platform, before = Platform(), asyncio.all_tasks()
     async with client_of(platform, user()) as client:
-        keeper = keeper_of(client)
+        keeper = token_source_of(client)
         send_off = keeper.spawn
 
         def cancel() -> None:

@@ -11,7 +11,7 @@ import pytest
 from coaching_async import CoachingClient, CoachingError
 from coaching_async._transport.concurrency_limit import ConcurrencyLimiter
 from coaching_async._transport.rate_limit import RateLimiter
-from tests.support.doubles import http_of, way_of
+from tests.support.doubles import http_of, pipeline_of
 
 Action: TypeAlias = Callable[[], Awaitable[Any]]
 Way: TypeAlias = Callable[[Action, Action], Awaitable[bool]]
@@ -106,11 +106,11 @@ def skip_where_unknown(cancel: Way, backend: str) -> None:
 
 
 def concurrency_limiter_of(client: CoachingClient) -> ConcurrencyLimiter:
-    return way_of(client).send.send.send.limiter
+    return pipeline_of(client).send.send.send.limiter
 
 
 def rate_limiter_of(client: CoachingClient) -> RateLimiter:
-    return way_of(client).send.limiter
+    return pipeline_of(client).send.limiter
 
 
 def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:

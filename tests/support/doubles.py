@@ -50,10 +50,10 @@ def request_of(
 
 def http_of(client: CoachingClient) -> Any:
     """The HTTP client at the bottom, where it is the client's own or borrowed."""
-    return way_of(client).send.send.send.http_client.http
+    return pipeline_of(client).send.send.send.http_client.http
 
 
-def way_of(client: CoachingClient) -> Any:
+def pipeline_of(client: CoachingClient) -> Any:
     """The layers that a client's requests go through."""
     return client._sessions.value.pipeline(client._api.identity).send
 
