@@ -12,8 +12,9 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 import attrs
 
 from ._api.client import ApiClient
+from ._api.identity import Identity, IdentityState
 from ._api.responses import RawResponse, capture_response, to_raw_response
-from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Identity, Pipeline, Session
+from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
 from ._auth.bearer import BearerAuthMiddleware
 from ._auth.grants import Grant
 from ._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
@@ -36,7 +37,7 @@ from ._serialization.urls import request_target
 from ._transport.concurrency_limit import ConcurrencyLimiter
 from ._transport.http import HttpTransport
 from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
-from ._transport.rate_limit import RateLimit, RateLimiter, RateLimitMiddleware
+from ._transport.rate_limit import RateLimit, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
 from .models.types import UNSET, Unset
@@ -103,12 +104,15 @@ class CoachingClient:
             login_host = HttpTransport(http, ConcurrencyLimiter(1))
             background = BackgroundTasks()
 
-            def new_pipeline(identity: Identity) -> Pipeline:
-                login = RetryMiddleware(NormalizeThrottlingMiddleware(login_host))
+            def new_pipeline(identity: Identity, state: IdentityState) -> Pipeline:
+                login = RetryMiddleware(
+                    NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
+                )
                 endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
-                tokens = token_source_for(identity.auth, endpoint, background.spawn)
+                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens)
                 signed = BearerAuthMiddleware(api_host, tokens)
-                send = RetryMiddleware(RateLimitMiddleware(signed, RateLimiter(identity.rate_limit)))
+                limited = RateLimitMiddleware(signed, state.rate_limiter)
+                send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
                 return Pipeline(send, tokens, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
             return Session(new_pipeline, background, http)

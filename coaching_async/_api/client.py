@@ -26,6 +26,7 @@ from coaching_async._transport.retry_policy import RetryPolicy, Safety
 from coaching_async.models.common import Page
 
 from .accepted import AcceptedJob, AcceptedWrite, HasId, ResolveAccepted
+from .identity import Identity
 from .responses import (
     RawResponse,
     decode_json,
@@ -35,7 +36,7 @@ from .responses import (
     take_capture,
     to_raw_response,
 )
-from .session import CLIENT_CLOSED, Identity, Session
+from .session import CLIENT_CLOSED, Session
 
 __all__ = ["API_ROOT", "NO_FILTERS", "ApiClient", "Filters"]
 

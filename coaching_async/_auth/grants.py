@@ -23,6 +23,7 @@ __all__ = [
     "Saml2Bearer",
     "TokenStore",
     "hide_arguments",
+    "is_shared_store",
     "load_refresh_token",
     "non_empty_string",
     "refresh_token_form",
@@ -224,6 +225,11 @@ RotatingGrant: TypeAlias = RefreshToken | AuthorizationCode
 
 Grant: TypeAlias = ClientCredentials | Saml2Bearer | RotatingGrant
 """OAuth grants: credentials for which the login host issues access tokens."""
+
+
+def is_shared_store(store: TokenStore | None) -> bool:
+    """Return whether a forked process and its parent see the same refresh token in the store."""
+    return store is not None and not isinstance(store, MemoryTokenStore)
 
 
 async def load_refresh_token(grant: RotatingGrant) -> Secret | None:

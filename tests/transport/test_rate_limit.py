@@ -218,7 +218,7 @@ def test_in_any_history_no_window_has_more_requests_than_the_limit_and_every_wai
                     for caller in callers:
                         tasks.start_soon(run, limiter, caller)
             assert await permit_of(limiter) is not None
-            assert (limiter._in_flight, limiter._interactive_waiting) == (1, 0)
+            assert (limiter._tasks.in_flight, limiter._tasks.interactive_waiting) == (1, 0)
 
         anyio.run(main, **on(backend))
         assert finished + gave_up == len(callers)
