@@ -59,10 +59,11 @@ coverage: $(READY)
 	$(BIN)/coverage report
 
 # Half an hour, and never part of `make test`: see tests/slow/README.md.
+long: export FULL := 1
 long: coverage
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
 	$(BIN)/python tests/slow/mutation.py
-	FULL_FAULTS=1 $(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
+	$(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
 	$(BIN)/python -m pytest tests/slow
 
 # Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.

@@ -23,8 +23,9 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from tests.faults.support import FULL, NEW, client_to, eventually
+from tests.faults.support import NEW, client_to, eventually
 from tests.support.doubles import answer
+from tests.support.effort import FULL
 from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
 pytestmark = pytest.mark.anyio

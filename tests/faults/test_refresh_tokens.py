@@ -33,8 +33,9 @@ from tests.auth.test_token_source_properties import (
     token_source_of,
 )
 from tests.faults.grants import LIFE, code, each_of, refresh_token, token, user
-from tests.faults.support import APPOINTMENT, CANARY, FULL, client_to, failing
+from tests.faults.support import APPOINTMENT, CANARY, client_to, failing
 from tests.support.cancelling import Way, every_way, skip_where_unknown
+from tests.support.effort import FULL
 from tests.support.fault_server import Behaviour, Conversation, FaultServer
 
 pytestmark = pytest.mark.anyio
