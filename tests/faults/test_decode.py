@@ -117,7 +117,7 @@ async def test_row_84_a_body_that_is_not_a_page_is_refused(content: str):
     "length", ["abc", "30", 1.9, 30.0, True, [], {}, [30], 1e300, 10**400], ids=lambda each: repr(each)[:8]
 )
 async def test_row_85_a_length_of_another_type_is_refused_and_its_path_named(length: Any):
-    if length in {30.0, 10**400}:
+    if length in (30.0, 10**400):
         # a whole number, however it is written, and however long
         async with responding(body(lengthInMinutes=length)) as (client, _):
             assert (await get(client)).length_in_minutes == length
