@@ -20,7 +20,7 @@ from coaching_async._exceptions import (
 from coaching_async._serialization.codec import decode, encode
 from coaching_async._serialization.json import Json
 from coaching_async._serialization.urls import QueryValue, encode_path, encode_query
-from coaching_async._transport.messages import CallContext, Request, Response
+from coaching_async._transport.messages import CallContext, Request, Response, host_of
 from coaching_async._transport.priority import current_priority
 from coaching_async._transport.retry_policy import RetryPolicy, Safety
 from coaching_async.models.common import Page
@@ -29,9 +29,9 @@ from .accepted import AcceptedJob, AcceptedWrite, HasId, ResolveAccepted
 from .identity import Identity
 from .responses import (
     RawResponse,
+    check_deleted,
     decode_json,
     decode_response,
-    error_from_response,
     page_decoder,
     take_capture,
     to_raw_response,
@@ -76,6 +76,7 @@ class ApiClient:
     retry: RetryPolicy
     concurrency: int
     """The client's limit of concurrent requests."""
+    host: str = attrs.field(init=False, default=attrs.Factory(lambda self: host_of(self.base_url), takes_self=True))
 
     async def get(
         self, cls: type[T], operation: str, *segments: str, filters: Filters = NO_FILTERS, body: object = None
@@ -150,9 +151,7 @@ class ApiClient:
         url = self.url(*segments)
 
         async def run(call: CallContext) -> None:
-            response = await self._send(call, "DELETE", url, Safety.DELETE)
-            if not 200 <= response.status < 300:
-                raise error_from_response(response, call)
+            check_deleted(await self._send(call, "DELETE", url, Safety.DELETE), call)
 
         await self._call(operation, run)
 
@@ -221,7 +220,8 @@ class ApiClient:
         session = self.get_session()
         session.raise_if_closed()
         with take_capture() as capture:
-            call = CallContext(operation, self.emit, self.retry, current_priority(), is_captured=capture is not None)
+            is_captured = capture is not None
+            call = CallContext(operation, self.emit, self.retry, current_priority(), self.host, is_captured=is_captured)
             started = anyio.current_time()
             value = await self._call_with_events(session, call, started, run)
             if capture is not None:

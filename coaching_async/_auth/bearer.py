@@ -25,7 +25,7 @@ class BearerAuthMiddleware:
         """Send the request with an access token."""
         token = _validated(await self.tokens.token())
         response = await self.send(_with_bearer(request, token))
-        if response.status == 401:
+        if response.status == 401 and response.is_from_service:
             new_token = _validated(await self.tokens.token(rejected=token.reveal()))
             if new_token != token:
                 response = await self.send(_with_bearer(request, new_token))

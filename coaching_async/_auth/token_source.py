@@ -60,7 +60,9 @@ PERMANENT_ERRORS: Final = {"invalid_client", "invalid_grant", "unauthorized_clie
 
 def is_permanent(error: CoachingError) -> bool:
     """Return whether the same credentials would get the same error again."""
-    return isinstance(error, AuthError) and (error.status == 401 or error.code in PERMANENT_ERRORS)
+    if not isinstance(error, AuthError) or error.is_from_gateway:
+        return False
+    return error.status == 401 or error.code in PERMANENT_ERRORS
 
 
 class TokenSource(Protocol):

@@ -19,7 +19,15 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from coaching_async import PERMISSIONS, AccessToken, ClientMisuse, CoachingClient, RateLimit, RefreshToken
+from coaching_async import (
+    PERMISSIONS,
+    AccessToken,
+    ClientCredentials,
+    ClientMisuse,
+    CoachingClient,
+    RateLimit,
+    RefreshToken,
+)
 from coaching_async.cli import main
 from coaching_async.doctor import Check, Examination, examine
 from coaching_async.doctor._operations import OPERATIONS, READS
@@ -295,6 +303,20 @@ async def test_advice_depends_on_why_there_is_no_token(status: int, body: Any, s
 
     assert problems(checks) == ["credentials"]
     assert says in (checks["credentials"].advice or "")
+
+
+@pytest.mark.parametrize(
+    "portal",
+    [(200, "<html>Please accept the terms"), (302, ""), (401, ""), (403, "<html>Blocked"), (404, "no such page")],
+)
+async def test_a_captive_portal_before_the_login_host_is_no_problem_of_the_credentials(portal: tuple[int, str]):
+    service = Service(lambda _: httpx.Response(portal[0], html=portal[1]))
+
+    checks = by_name(await examine(service.client(ClientCredentials("id", "secret"))))
+
+    assert problems(checks) == ["connection"]
+    assert f"{portal[0]} from a gateway, proxy or captive portal before" in checks["connection"].sentence
+    assert "secret" not in str(checks)
 
 
 async def test_a_refused_token_is_a_problem_of_the_credentials(sandbox: Sandbox):

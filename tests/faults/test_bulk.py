@@ -24,7 +24,7 @@ from coaching_async import (
     TransportError,
 )
 from tests.faults.support import NEW, client_to, eventually
-from tests.support.doubles import answer
+from tests.support.doubles import answer, refusal
 from tests.support.effort import FULL
 from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
@@ -56,7 +56,7 @@ class Peer:
         status = self.fates.get(id_, 200)
         if status is None:
             raise httpx.RemoteProtocolError("cut")
-        return answer({"id": id_, "name": f"name of {id_}"}, status=status)
+        return answer({"id": id_, "name": f"name of {id_}"} if status == 200 else refusal(status), status)
 
     def client(self) -> CoachingClient:
         http = httpx.AsyncClient(transport=httpx.MockTransport(self))
@@ -159,7 +159,7 @@ async def test_row_78_so_it_is_over_sockets():
             if status is None:
                 conversation.reset()
                 return
-            conversation.answer({"id": id_of(received.target)}, status=status)
+            conversation.answer({"id": id_of(received.target)} if status == 200 else refusal(status), status)
 
     with FaultServer(behave) as server:
         async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from coaching_async import AppointmentCreate, AppointmentUpdate, CoachingClient, CoachingError, Interval, NotFound
 from tests.faults.support import NEW, Source, client_to
-from tests.support.doubles import Service, answer
+from tests.support.doubles import Service, answer, refusal
 from tests.support.effort import examples
 from tests.support.fault_server import FaultServer, answering
 
@@ -52,7 +52,7 @@ async def first(listing: Any) -> Any:
 @asynccontextmanager
 async def service_of() -> AsyncIterator[tuple[Service, CoachingClient]]:
     """Yield a service in memory that responds 404 to everything, and its client."""
-    service = Service(lambda _: answer({}, 404))
+    service = Service(lambda _: answer(status=404))
     async with service.client(Source()) as client:
         yield service, client
     await service.http.aclose()
@@ -192,7 +192,7 @@ async def test_row_93_over_a_socket_an_unusual_id_is_one_path_segment(operation:
 
     def behave(conversation: Any) -> None:
         while conversation.request() is not None:
-            answering({}, 404)(conversation)
+            answering(refusal(404), 404)(conversation)
 
     with FaultServer(behave) as server:
         async with client_to(server.url) as client:
@@ -209,7 +209,7 @@ async def test_row_93_over_a_socket_an_unusual_id_is_one_path_segment(operation:
 @pytest.mark.real_time
 async def test_row_93_no_id_can_smuggle_a_request():
     smuggled = "x HTTP/1.1\r\nHost: evil.test\r\n\r\nDELETE /api/v2/users/me"
-    with FaultServer(lambda each: answering({}, 404)(each) if each.request() else None) as server:
+    with FaultServer(lambda each: answering(refusal(404), 404)(each) if each.request() else None) as server:
         async with client_to(server.url) as client:
             with pytest.raises(NotFound):
                 await client.appointments.delete(smuggled)
