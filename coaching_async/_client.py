@@ -39,6 +39,7 @@ from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client,
 from ._transport.rate_limit import RateLimit, RateLimiter, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
+from .models.coercion import IdLike
 from .models.types import UNSET, Unset
 
 __all__ = ["CoachingClient"]
@@ -207,7 +208,7 @@ class CoachingClient:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str | int | bool | Iterable[str] | None] | None = None,
+        query: Mapping[str, IdLike | int | bool | Iterable[IdLike] | None] | None = None,
         json: Json = None,
         safe: bool = False,
     ) -> RawResponse[Json]:
