@@ -146,9 +146,10 @@ class CoachingClient:
         `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
         `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `options` are further arguments of `CoachingClient`.
 
-        Raises `ConfigurationError`, which names missing variables.
+        Raises `ConfigurationError`, which names the variable that is missing or invalid. Blanks and line ends around a variable
+        do not count.
         """
-        configured = auth_from_environment(environ)
+        configured = auth_from_environment(environ, allow_http=options.get("allow_http", False))
         del environ  # the frames of an error must not show it
         if isinstance(configured, ConfigurationError):
             raise configured

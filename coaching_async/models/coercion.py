@@ -17,6 +17,8 @@ __all__ = [
     "IdsLike",
     "IntervalLike",
     "OneOrMany",
+    "has_blank_end",
+    "strip_blanks",
     "to_id",
     "to_id_container",
     "to_ids",
@@ -62,11 +64,22 @@ def to_id(value: IdLike) -> str:
     if not value or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         shown = f"a value of type {type(value).__name__}" if value else ascii(value)
         raise ValueError(f"{shown} is no id: every id has to be a non-empty str or a UUID")
-    if _is_blank(value[0]) or _is_blank(value[-1]):
+    if has_blank_end(value):
         raise ValueError(
             f"{_shown(value)} is no id: it begins or ends with a blank, a line end or an invisible character"
         )
     return value
+
+
+def has_blank_end(text: str) -> bool:
+    """Return whether a non-empty text begins or ends with a blank, a line end or an invisible character."""
+    return _is_blank(text[0]) or _is_blank(text[-1])
+
+
+def strip_blanks(text: str) -> str:
+    """Return a text without blanks, line ends and invisible characters at its ends."""
+    visible = [position for position, character in enumerate(text) if not _is_blank(character)]
+    return text[visible[0] : visible[-1] + 1] if visible else ""
 
 
 def _is_blank(character: str) -> bool:
