@@ -40,6 +40,7 @@ from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client,
 from ._transport.rate_limit import RateLimit, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
+from .models.coercion import IdLike
 from .models.types import UNSET, Unset
 
 __all__ = ["CoachingClient"]
@@ -149,9 +150,10 @@ class CoachingClient:
         `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
         `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `options` are further arguments of `CoachingClient`.
 
-        Raises `ConfigurationError`, which names missing variables.
+        Raises `ConfigurationError`, which names the variable that is missing or invalid. Blanks and line ends around a variable
+        do not count.
         """
-        configured = auth_from_environment(environ)
+        configured = auth_from_environment(environ, allow_http=options.get("allow_http", False))
         del environ  # the frames of an error must not show it
         if isinstance(configured, ConfigurationError):
             raise configured
@@ -211,7 +213,7 @@ class CoachingClient:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str | int | bool | Iterable[str] | None] | None = None,
+        query: Mapping[str, IdLike | int | bool | Iterable[IdLike] | None] | None = None,
         json: Json = None,
         safe: bool = False,
     ) -> RawResponse[Json]:
