@@ -12,7 +12,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 import attrs
 
 from ._api.client import ApiClient
-from ._api.identity import Identity, IdentityState
+from ._api.identity_state import Identity, IdentityState
 from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
 from ._auth.bearer import BearerAuthMiddleware

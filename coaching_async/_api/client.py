@@ -27,7 +27,7 @@ from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.common import Page
 
 from .accepted import AcceptedJob, AcceptedWrite, HasId, ResolveAccepted
-from .identity import Identity
+from .identity_state import Identity
 from .responses import (
     RawResponse,
     check_deleted,
