@@ -23,7 +23,14 @@ from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._concurrency.tasks import BackgroundTasks
-from ._config import ClientOptions, auth_from_environment, validate_arguments, validate_concurrency, validate_timeout
+from ._config import (
+    ClientOptions,
+    auth_from_environment,
+    validate_arguments,
+    validate_concurrency,
+    validate_strict,
+    validate_timeout,
+)
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event
@@ -67,6 +74,8 @@ class CoachingClient:
       connections.
     - `allow_http` permits plain http to other hosts than loopback.
     - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
+    - `strict` makes a row of a list that cannot be read an error of its page (`DecodeError`). Otherwise such a row is left
+      out, and told: in the `report` of an iteration, as an event, and as a WARNING in the log.
 
     Raises `ConfigurationError`.
     """
@@ -90,6 +99,7 @@ class CoachingClient:
         http_client: HttpClient | None = None,
         allow_http: bool = False,
         on_event: Emit | None = None,
+        strict: bool = False,
     ) -> None:
         validate_concurrency(max_concurrency)
         validate_arguments(auth, http_client, on_event)
@@ -132,6 +142,7 @@ class CoachingClient:
                 validate_timeout(timeout),
                 retry,
                 max_concurrency,
+                validate_strict(strict),
             )
         )
 
