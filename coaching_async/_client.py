@@ -4,7 +4,6 @@ import contextlib
 import copy
 import functools
 import os
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
@@ -104,13 +103,14 @@ class CoachingClient:
         validate_concurrency(max_concurrency)
         validate_arguments(auth, http_client, on_event)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
-        is_plain = all(host.startswith("http:") for host in hosts)
-        tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else new_tls_context())
+        tls = functools.cache(new_tls_context)
 
         def new_session() -> Session:
             if self._is_closed:
                 raise ClientMisuse(CLIENT_CLOSED)
-            http = LazyHttpClient(http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls()))
+            http = LazyHttpClient(
+                http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls, urls=hosts)
+            )
             api_host = HttpTransport(http, ConcurrencyLimiter(max_concurrency))
             login_host = HttpTransport(http, ConcurrencyLimiter(1))
             background = BackgroundTasks()
@@ -252,7 +252,7 @@ class CoachingClient:
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.
 
-        The connection stays open for 5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
+        The connection stays open for 1.5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
         a `TransportError`, before the first call. An `AccessToken` is not checked, because the request has no token.
 
         HTTP: POST /oauth/token at the login host, then HEAD / at the API host, without the token; any status is accepted
