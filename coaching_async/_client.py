@@ -12,8 +12,9 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 import attrs
 
 from ._api.client import ApiClient
+from ._api.identity import Identity, IdentityState
 from ._api.responses import RawResponse, capture_response, to_raw_response
-from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Identity, Pipeline, Session
+from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
 from ._auth.bearer import BearerAuthMiddleware
 from ._auth.grants import Grant
 from ._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
@@ -36,9 +37,10 @@ from ._serialization.urls import request_target
 from ._transport.concurrency_limit import ConcurrencyLimiter
 from ._transport.http import HttpTransport
 from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
-from ._transport.rate_limit import RateLimit, RateLimiter, RateLimitMiddleware
+from ._transport.rate_limit import RateLimit, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
+from .models.coercion import IdLike
 from .models.types import UNSET, Unset
 
 __all__ = ["CoachingClient"]
@@ -103,12 +105,15 @@ class CoachingClient:
             login_host = HttpTransport(http, ConcurrencyLimiter(1))
             background = BackgroundTasks()
 
-            def new_pipeline(identity: Identity) -> Pipeline:
-                login = RetryMiddleware(NormalizeThrottlingMiddleware(login_host))
+            def new_pipeline(identity: Identity, state: IdentityState) -> Pipeline:
+                login = RetryMiddleware(
+                    NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
+                )
                 endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
-                tokens = token_source_for(identity.auth, endpoint, background.spawn)
+                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens)
                 signed = BearerAuthMiddleware(api_host, tokens)
-                send = RetryMiddleware(RateLimitMiddleware(signed, RateLimiter(identity.rate_limit)))
+                limited = RateLimitMiddleware(signed, state.rate_limiter)
+                send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
                 return Pipeline(send, tokens, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
             return Session(new_pipeline, background, http)
@@ -145,9 +150,10 @@ class CoachingClient:
         `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
         `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `options` are further arguments of `CoachingClient`.
 
-        Raises `ConfigurationError`, which names missing variables.
+        Raises `ConfigurationError`, which names the variable that is missing or invalid. Blanks and line ends around a variable
+        do not count.
         """
-        configured = auth_from_environment(environ)
+        configured = auth_from_environment(environ, allow_http=options.get("allow_http", False))
         del environ  # the frames of an error must not show it
         if isinstance(configured, ConfigurationError):
             raise configured
@@ -207,7 +213,7 @@ class CoachingClient:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str | int | bool | Iterable[str] | None] | None = None,
+        query: Mapping[str, IdLike | int | bool | Iterable[IdLike] | None] | None = None,
         json: Json = None,
         safe: bool = False,
     ) -> RawResponse[Json]:

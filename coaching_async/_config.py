@@ -9,9 +9,11 @@ from ._auth.secret import Secret
 from ._auth.token_source import TokenSource
 from ._events import Emit
 from ._exceptions import ConfigurationError
+from ._regions import resolve_hosts
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
+from .models.coercion import strip_blanks
 
 __all__ = ["ClientOptions", "auth_from_environment", "validate_arguments", "validate_concurrency", "validate_timeout"]
 
@@ -68,12 +70,21 @@ VARIABLES: Final = (
 )
 
 
-def auth_from_environment(environ: Mapping[str, str]) -> tuple[Grant | TokenSource, str | None] | ConfigurationError:
-    """Return authentication and region (None where it is not set), or an error that names the missing variables.
+QUOTES: Final = ("'", '"')
 
-    The error is returned, because the frames of a raised one would show the environment.
+
+def auth_from_environment(
+    environ: Mapping[str, str], *, allow_http: bool = False
+) -> tuple[Grant | TokenSource, str | None] | ConfigurationError:
+    """Return authentication and region (None where it is not set), or an error that names the variable.
+
+    Blanks, line ends and invisible characters at the ends of a variable are left out, because the content of a mounted file
+    often ends with some. The error is returned, because the frames of a raised one would show the environment.
     """
-    region, token, client_id, client_secret = (_secret_variable(environ, name) for name in VARIABLES)
+    region, token, client_id, client_secret = values = [_secret_variable(environ, name) for name in VARIABLES]
+    for name, value in zip(VARIABLES, values, strict=True):
+        if value and (odd := _oddity(value)):
+            return ConfigurationError(f"{name} {odd}: set it without")
     missing = [name for name, value in zip(VARIABLES[2:], (client_id, client_secret), strict=True) if not value]
     problem = f"the environment lacks {' and '.join(missing)}; or set {VARIABLES[1]} instead"
     auth: Grant | TokenSource | None = None
@@ -84,8 +95,22 @@ def auth_from_environment(environ: Mapping[str, str]) -> tuple[Grant | TokenSour
             auth = ClientCredentials(client_id.reveal(), client_secret.reveal())
     except ValueError as error:
         problem = f"{VARIABLES[1]}: {error}"
-    return ConfigurationError(problem) if auth is None else (auth, region.reveal() if region else None)
+    if auth is None:
+        return ConfigurationError(problem)
+    region_name = None if region is None else region.reveal()
+    try:
+        resolve_hosts(region_name, allow_http=allow_http)
+    except ConfigurationError as error:
+        return ConfigurationError(f"{VARIABLES[0]}: {error}")
+    return auth, region_name
 
 
 def _secret_variable(environ: Mapping[str, str], name: str) -> Secret | None:
-    return Secret(value) if (value := environ.get(name)) else None
+    return Secret(value) if (value := strip_blanks(environ.get(name, ""))) else None
+
+
+def _oddity(value: Secret) -> str | None:
+    """Return what is wrong with a variable, without a part of it."""
+    if value.reveal().startswith(QUOTES) or value.reveal().endswith(QUOTES):
+        return "begins or ends with a quote"
+    return None if value.reveal().isprintable() else "has a line end or an invisible character in it"

@@ -56,18 +56,22 @@ def resolve_hosts(
         raise ConfigurationError("login_url goes with base_url: give both, or a region alone")
     if region is not None and base_url is not None:
         raise ConfigurationError("region and base_url contradict each other: give one of them")
+    what = "region" if base_url is None else "base_url"
     if base_url is None:
         base_url = _region_url(region or DEFAULT_REGION)
-    base_url = _validated_url("base_url", base_url, allow_http=allow_http)
+    base_url = _validated_url(what, base_url, allow_http=allow_http)
     login_url = (
-        _login_url(base_url) if login_url is None else _validated_url("login_url", login_url, allow_http=allow_http)
+        _login_url(what, base_url)
+        if login_url is None
+        else _validated_url("login_url", login_url, allow_http=allow_http)
     )
     return Hosts(base_url, login_url)
 
 
 def _region_url(region: str) -> str:
     """Return the API URL of an AWS region, a Genesys domain, or a host of it. Any other URL is returned unchanged."""
-    name = region.strip().lower().rstrip("/")
+    region = region.strip()
+    name = region.lower().rstrip("/")
     if "://" in name and not name.startswith(tuple(f"https://{prefix}" for prefix in PREFIXES)):
         return region
     name = name.removeprefix("https://")
@@ -80,11 +84,12 @@ def _region_url(region: str) -> str:
     return f"https://api.{domain}"
 
 
-def _login_url(base_url: str) -> str:
+def _login_url(what: str, base_url: str) -> str:
     """Return `https://login.X` for `https://api.X`. A host with another name is its own login host."""
     scheme, host = base_url.split("://", 1)
     if "/" in host:
-        raise ConfigurationError("base_url has a path, so it is a gateway: give its login_url too")
+        remedy = "give base_url and login_url instead" if what == "region" else "give its login_url too"
+        raise ConfigurationError(f"{what} has a path, so it is a gateway: {remedy}")
     return f"{scheme}://login.{host.removeprefix('api.')}" if host.startswith("api.") else base_url
 
 

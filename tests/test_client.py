@@ -1,3 +1,4 @@
+import base64
 import inspect
 import re
 from collections.abc import Iterator
@@ -232,6 +233,73 @@ def test_an_invalid_token_in_the_environment_is_a_configuration_error_that_does_
 
     assert "s3cret" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+AROUND = ["{}\n", "{}\r\n", " {}", "\t{} ", "\ufeff{}", "{}\u200b", "{}\u00a0", "{}\x00"]
+
+
+@pytest.mark.parametrize("around", AROUND, ids=ascii)
+@pytest.mark.parametrize("variable", ["GENESYSCLOUD_REGION", "GENESYSCLOUD_ACCESS_TOKEN", *CREDENTIALS])
+async def test_blanks_and_line_ends_around_a_variable_do_not_count(variable: str, around: str):
+    environ = CREDENTIALS | {"GENESYSCLOUD_REGION": "https://api.test"}
+    if variable == "GENESYSCLOUD_ACCESS_TOKEN":
+        environ |= {variable: TOKEN}
+    environ[variable] = around.format(environ[variable])
+    token = {"access_token": TOKEN, "token_type": "bearer", "expires_in": 60}
+    service = Service(lambda request: answer(token if request.url.path == "/oauth/token" else {"id": "1"}))
+
+    async with CoachingClient.from_env(environ, http_client=service.http) as client:
+        await client.appointments.get("1")
+
+    sent = [(request.url.host, request.headers["Authorization"]) for request in service.requests]
+    login = ("login.test", f"Basic {base64.b64encode(b'id:s3cret').decode()}")
+    assert sent == [login] * (variable != "GENESYSCLOUD_ACCESS_TOKEN") + [("api.test", f"Bearer {TOKEN}")]
+
+
+@pytest.mark.parametrize("variable", ["GENESYSCLOUD_REGION", "GENESYSCLOUD_ACCESS_TOKEN", *CREDENTIALS])
+@pytest.mark.parametrize(
+    "form, says",
+    [
+        ('"{}"', "begins or ends with a quote: set it without"),
+        ("'{}'\n", "begins or ends with a quote: set it without"),
+        ("{}'", "begins or ends with a quote: set it without"),
+        ("{}\n{}", "has a line end or an invisible character in it: set it without"),
+    ],
+)
+def test_quotes_around_a_variable_and_line_ends_in_it_are_an_error_that_names_it(variable: str, form: str, says: str):
+    with pytest.raises(ConfigurationError, match=f"^{variable} {says}$") as caught:
+        CoachingClient.from_env(CREDENTIALS | {variable: form.format("s3cret", "s3cret")})
+
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\ufeff"], ids=ascii)
+def test_a_variable_of_blanks_counts_as_not_set(blank: str):
+    with pytest.raises(ConfigurationError, match="lacks GENESYSCLOUD_OAUTHCLIENT_SECRET;"):
+        CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_OAUTHCLIENT_SECRET": blank})
+    assert (
+        url_of(CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": blank})) == "https://api.mypurecloud.com"
+    )
+
+
+@pytest.mark.parametrize(
+    "region, says",
+    [
+        ("nowhere", "unknown region 'nowhere'"),
+        ("https://gate way.test", "region may have a scheme"),
+        ("https://gateway.test/genesys", "region has a path, so it is a gateway: give base_url and login_url instead"),
+        ("http://api.test", "region would send the token in the clear"),
+        ("https://:80", "region has to be a URL"),
+    ],
+)
+def test_an_invalid_region_in_the_environment_names_its_variable(region: str, says: str):
+    with pytest.raises(ConfigurationError, match=f"^GENESYSCLOUD_REGION: {says}"):
+        CoachingClient.from_env(CREDENTIALS | {"GENESYSCLOUD_REGION": region})
+
+
+def test_a_region_in_the_environment_may_be_plain_http_if_the_program_allows_it():
+    environ = CREDENTIALS | {"GENESYSCLOUD_REGION": "http://api.test"}
+    assert url_of(CoachingClient.from_env(environ, allow_http=True)) == "http://api.test"
 
 
 def test_an_invalid_region_in_the_environment_shows_no_secret_in_any_frame():

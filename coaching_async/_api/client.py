@@ -23,9 +23,11 @@ from coaching_async._serialization.urls import QueryValue, encode_path, encode_q
 from coaching_async._transport.messages import CallContext, Request, Response, host_of
 from coaching_async._transport.priority import current_priority
 from coaching_async._transport.retry_policy import RetryPolicy, Safety
+from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.common import Page
 
 from .accepted import AcceptedJob, AcceptedWrite, HasId, ResolveAccepted
+from .identity import Identity
 from .responses import (
     RawResponse,
     check_deleted,
@@ -35,7 +37,7 @@ from .responses import (
     take_capture,
     to_raw_response,
 )
-from .session import CLIENT_CLOSED, Identity, Session
+from .session import CLIENT_CLOSED, Session
 
 __all__ = ["API_ROOT", "NO_FILTERS", "ApiClient", "Filters"]
 
@@ -78,14 +80,14 @@ class ApiClient:
     host: str = attrs.field(init=False, default=attrs.Factory(lambda self: host_of(self.base_url), takes_self=True))
 
     async def get(
-        self, cls: type[T], operation: str, *segments: str, filters: Filters = NO_FILTERS, body: object = None
+        self, cls: type[T], operation: str, *segments: IdLike, filters: Filters = NO_FILTERS, body: object = None
     ) -> T:
         """GET a `cls`. A query with a `body` is a POST, and as safe to retry as a GET."""
         url, content = self.url(*segments, filters=filters), None if body is None else encode(body)
         return await self._call(operation, lambda call: self._get(call, cls, url, content))
 
     async def get_page(
-        self, cls: type[Page[T]], operation: str, *segments: str, filters: Filters, number: int, size: int
+        self, cls: type[Page[T]], operation: str, *segments: IdLike, filters: Filters, number: int, size: int
     ) -> Page[T]:
         """GET one page of a list. A response with another page number is a `DecodeError`."""
         url = self.url(*segments, filters={**filters, "page_size": size, "page_number": number})
@@ -101,7 +103,7 @@ class ApiClient:
         cls: type[T],
         operation: str,
         method: str,
-        *segments: str,
+        *segments: IdLike,
         body: object,
         resolve_accepted: ResolveAccepted[T] | None = None,
     ) -> T:
@@ -124,7 +126,7 @@ class ApiClient:
         self,
         cls: type[JobT],
         operation: str,
-        *segments: str,
+        *segments: IdLike,
         body: object,
         is_finished: Callable[[JobT], bool] = lambda _: True,
     ) -> JobT:
@@ -145,7 +147,7 @@ class ApiClient:
                 error.partial = (job.latest,)
             raise
 
-    async def delete(self, operation: str, *segments: str) -> None:
+    async def delete(self, operation: str, *segments: IdLike) -> None:
         """DELETE. Any 2xx is a success."""
         url = self.url(*segments)
 
@@ -180,10 +182,10 @@ class ApiClient:
 
         await self._call("warmup", run)
 
-    def url(self, *segments: str, filters: Filters = NO_FILTERS) -> str:
+    def url(self, *segments: IdLike, filters: Filters = NO_FILTERS) -> str:
         """Return the URL of a resource. Raise `ValueError` if a segment or filter is invalid, or the URL too long."""
         return _check_url_length(
-            f"{self.base_url}{API_ROOT}{encode_path(*segments)}{'?' if filters else ''}{encode_query(**filters)}"
+            f"{self.base_url}{API_ROOT}{encode_path(*map(to_id, segments))}{'?' if filters else ''}{encode_query(**filters)}"
         )
 
     async def _get(self, call: CallContext, cls: type[T], url: str, query: bytes | None = None) -> T:

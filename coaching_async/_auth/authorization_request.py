@@ -12,7 +12,7 @@ from coaching_async._exceptions import AuthError, ConfigurationError
 from coaching_async._regions import resolve_hosts
 from coaching_async._value import Value
 
-from .grants import AuthorizationCode, OnRotated, TokenStore, hide_arguments, non_empty_string
+from .grants import AuthorizationCode, OnRotated, TokenStore, client_id_text, hide_arguments, non_empty_string
 from .secret import Secret
 
 __all__ = ["AuthorizationRequest"]
@@ -31,7 +31,7 @@ class AuthorizationRequest(Value):
     random, from `secrets`. `region` and `login_url` are as for a client.
     """
 
-    client_id: str = attrs.field(validator=non_empty_string)
+    client_id: str = attrs.field(converter=client_id_text)
     redirect_uri: str = attrs.field(validator=non_empty_string)
     region: str | None = attrs.field(default=None, kw_only=True)
     login_url: str | None = attrs.field(default=None, kw_only=True)

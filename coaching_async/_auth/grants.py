@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 import attrs
 
 from coaching_async._value import Value
+from coaching_async.models.coercion import IdLike, has_blank_end, to_id
 
 from .secret import B64TOKEN, Secret
 
@@ -22,7 +23,9 @@ __all__ = [
     "RotatingGrant",
     "Saml2Bearer",
     "TokenStore",
+    "client_id_text",
     "hide_arguments",
+    "is_shared_store",
     "load_refresh_token",
     "non_empty_string",
     "refresh_token_form",
@@ -60,6 +63,26 @@ def _secret(text: str) -> Secret:
     return Secret(text)
 
 
+def _client_secret(text: str) -> Secret:
+    secret = _secret(text)
+    if has_blank_end(text):
+        raise ValueError("client_secret begins or ends with a blank, a line end or an invisible character: strip it")
+    return secret
+
+
+def _client_secret_or_none(text: str | None) -> Secret | None:
+    return None if text is None else _client_secret(text)
+
+
+def client_id_text(value: IdLike) -> str:
+    """Return the id of an OAuth client as text. Raise `ValueError` for anything that is no id."""
+    if not value or not isinstance(value, IdLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError("client_id is a non-empty string")
+    text = to_id(value)
+    text.encode()
+    return text
+
+
 def _secret_or_none(text: str | None) -> Secret | None:
     return None if text is None else _secret(text)
 
@@ -94,8 +117,8 @@ class ClientCredentials(Value):
     Operations about the current user (`list_mine`, notifications) need the token of a user instead.
     """
 
-    client_id: str = attrs.field(validator=non_empty_string)
-    client_secret: Secret = attrs.field(converter=_secret)
+    client_id: str = attrs.field(converter=client_id_text)
+    client_secret: Secret = attrs.field(converter=_client_secret)
 
     def form(self) -> Mapping[str, str]:
         """Return the form of the token request (RFC 6749 §4.4.2)."""
@@ -107,8 +130,8 @@ class ClientCredentials(Value):
 class Saml2Bearer(Value):
     """A user's SAML 2 assertion, for tokens of that user. When both a token and the assertion have expired, calls fail."""
 
-    client_id: str = attrs.field(validator=non_empty_string)
-    client_secret: Secret = attrs.field(converter=_secret)
+    client_id: str = attrs.field(converter=client_id_text)
+    client_secret: Secret = attrs.field(converter=_client_secret)
     org_name: str = attrs.field(validator=non_empty_string)
     assertion: Secret = attrs.field(converter=_secret)
 
@@ -167,8 +190,8 @@ class RefreshToken(Value):
     `on_rotated` is called with it.
     """
 
-    client_id: str = attrs.field(validator=non_empty_string)
-    client_secret: Secret | None = attrs.field(converter=_secret_or_none)
+    client_id: str = attrs.field(converter=client_id_text)
+    client_secret: Secret | None = attrs.field(converter=_client_secret_or_none)
     refresh_token: Secret = attrs.field(converter=_secret)
     store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False)
     on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
@@ -192,8 +215,8 @@ class AuthorizationCode(Value):
     is sent instead of the code, because the code is valid once.
     """
 
-    client_id: str = attrs.field(validator=non_empty_string)
-    client_secret: Secret | None = attrs.field(converter=_secret_or_none)
+    client_id: str = attrs.field(converter=client_id_text)
+    client_secret: Secret | None = attrs.field(converter=_client_secret_or_none)
     code: Secret = attrs.field(converter=_secret)
     redirect_uri: str = attrs.field(validator=non_empty_string)
     code_verifier: Secret | None = attrs.field(default=None, kw_only=True, converter=_secret_or_none)
@@ -224,6 +247,11 @@ RotatingGrant: TypeAlias = RefreshToken | AuthorizationCode
 
 Grant: TypeAlias = ClientCredentials | Saml2Bearer | RotatingGrant
 """OAuth grants: credentials for which the login host issues access tokens."""
+
+
+def is_shared_store(store: TokenStore | None) -> bool:
+    """Return whether a forked process and its parent see the same refresh token in the store."""
+    return store is not None and not isinstance(store, MemoryTokenStore)
 
 
 async def load_refresh_token(grant: RotatingGrant) -> Secret | None:

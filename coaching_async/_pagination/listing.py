@@ -11,6 +11,7 @@ from coaching_async._transport.priority import bulk_priority
 from coaching_async._transport.rate_limit import RateLimit, bulk_seconds
 from coaching_async._value import Value
 from coaching_async.models.appointments import SortOrder
+from coaching_async.models.coercion import IdLike, to_id_container
 from coaching_async.models.common import Page
 
 from .cursor import START, Position, decode_cursor
@@ -87,7 +88,7 @@ class Listing(Value, Generic[T]):
         """Return a walk over the items, one page at a time. `break` needs no cleanup."""
         return self.walk()
 
-    def walk(self, *, seen: Container[str] = ()) -> Walk[T]:
+    def walk(self, *, seen: Container[IdLike] = ()) -> Walk[T]:
         """Return a walk over the items whose ids are not in `seen`, which can hold the ids returned before a cursor.
 
         A cursor knows only the page that was returned last. With all ids in `seen`, a resumed walk returns each item once,
@@ -95,9 +96,9 @@ class Listing(Value, Generic[T]):
 
         Raises `TypeError` if `seen` is a single id.
         """
-        if isinstance(seen, str):
+        if isinstance(seen, IdLike):
             raise TypeError("seen is a set of ids, and not one id")
-        return Walk(self._reader(self._page_readers(), seen), self._fingerprint)
+        return Walk(self._reader(self._page_readers(), to_id_container(seen)), self._fingerprint)
 
     def pages(self) -> PageWalk[T]:
         """Return a walk over the pages. Items of earlier pages are left out of them."""

@@ -2,6 +2,7 @@
 
 from coaching_async._pagination.listing import Listing
 from coaching_async.models.annotations import AccessType, Annotation
+from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
 
 from .base import Resource, build_listing
@@ -20,7 +21,7 @@ class Annotations(Resource):
 
     __slots__ = ()
 
-    def list(self, appointment_id: str, *, page_size: int = 100) -> Listing[Annotation]:
+    def list(self, appointment_id: IdLike, *, page_size: int = 100) -> Listing[Annotation]:
         """Return the annotations of an appointment that the token may view.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations
@@ -37,7 +38,7 @@ class Annotations(Resource):
             page_size=page_size,
         )
 
-    async def get(self, appointment_id: str, annotation_id: str) -> Annotation:
+    async def get(self, appointment_id: IdLike, annotation_id: IdLike) -> Annotation:
         """Return one annotation.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
@@ -48,7 +49,7 @@ class Annotations(Resource):
             Annotation, "annotations.get", "appointments", appointment_id, "annotations", annotation_id
         )
 
-    async def create(self, appointment_id: str, text: str, *, access_type: AccessType | str) -> Annotation:
+    async def create(self, appointment_id: IdLike, text: str, *, access_type: AccessType | str) -> Annotation:
         """Add an annotation, visible to all users related to the appointment (Public) or to its leaders (Private).
 
         HTTP: POST /api/v2/coaching/appointments/{appointmentId}/annotations
@@ -65,7 +66,7 @@ class Annotations(Resource):
             body={"text": text, "access_type": AccessType.known(access_type)},
         )
 
-    async def update(self, appointment_id: str, annotation_id: str, text: str) -> Annotation:
+    async def update(self, appointment_id: IdLike, annotation_id: IdLike, text: str) -> Annotation:
         """Replace the text of an annotation. Nothing else of it can be changed.
 
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
@@ -84,7 +85,7 @@ class Annotations(Resource):
             body={"text": text},
         )
 
-    async def delete(self, appointment_id: str, annotation_id: str) -> None:
+    async def delete(self, appointment_id: IdLike, annotation_id: IdLike) -> None:
         """Delete an annotation.
 
         HTTP: DELETE /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}

@@ -1,8 +1,8 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
-from typing import Unpack
+from typing import TypeVar, Unpack
 
 import anyio
 
@@ -31,7 +31,7 @@ from coaching_async.models.appointments import (
     StatusChange,
     to_settable_status,
 )
-from coaching_async.models.coercion import IntervalLike, OneOrMany, to_id, to_ids, to_members
+from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike, OneOrMany, to_id, to_ids, to_members
 from coaching_async.models.common import AppointmentReference, Page
 
 from .base import Resource, build_listing
@@ -39,6 +39,8 @@ from .filters import AppointmentFilters, any_of, split_queries
 from .find_created import MINUTE, CreatedMatcher
 
 __all__ = ["Appointments"]
+
+IdT = TypeVar("IdT", bound=IdLike)
 
 
 async def _read_until_found(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
@@ -49,6 +51,13 @@ async def _read_until_found(read: Callable[[str], Awaitable[Appointment]], appoi
             return await read(appointment_id)
         except NotFound:
             await anyio.sleep(next(intervals))
+
+
+def _check_listed_ids(ids: Items[IdLike]) -> None:
+    """Raise `ValueError` for an invalid id, unless the ids can be read once only. Otherwise a request would be sent first."""
+    if isinstance(ids, Collection):
+        for each in ids:
+            to_id(each)
 
 
 class Appointments(Resource):
@@ -62,7 +71,7 @@ class Appointments(Resource):
 
     def list(
         self,
-        user_ids: str | Iterable[str],
+        user_ids: IdsLike,
         *,
         page_size: int = 100,
         cursor: str | None = None,
@@ -125,7 +134,7 @@ class Appointments(Resource):
             consistency=consistency,
         )
 
-    async def get(self, appointment_id: str) -> Appointment:
+    async def get(self, appointment_id: IdLike) -> Appointment:
         """Return one appointment.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}
@@ -136,17 +145,18 @@ class Appointments(Resource):
 
     async def get_many(
         self,
-        ids: Items[str],
+        ids: Items[IdT],
         *,
         concurrency: int | None = None,
-        on_progress: OnProgress[str, Appointment] | None = None,
-    ) -> BulkResult[str, Appointment]:
+        on_progress: OnProgress[IdT, Appointment] | None = None,
+    ) -> BulkResult[IdT, Appointment]:
         """Return many appointments, with one request each: `CoachingClient.bulk` of `get`. The result includes the errors.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:view, or being their attendee, creator or facilitator
         Raises: what `CoachingClient.bulk` raises.
         """
+        _check_listed_ids(ids)
         return await bulk(self.get, ids, concurrency, on_progress, default_concurrency=self._api.concurrency)
 
     async def create(self, appointment: AppointmentCreate) -> Appointment:
@@ -186,7 +196,7 @@ class Appointments(Resource):
         candidates = self.list(matcher.participant, interval=interval, interval_condition="StartsIn")
         return matcher.select([candidate async for candidate in candidates])
 
-    async def update(self, appointment_id: str, changes: AppointmentUpdate) -> Appointment:
+    async def update(self, appointment_id: IdLike, changes: AppointmentUpdate) -> Appointment:
         """Change the fields that `changes` sets. A completed appointment cannot be changed.
 
         If the service accepts it for later (202), the appointment is read once, and may still have its old state.
@@ -202,10 +212,10 @@ class Appointments(Resource):
             "appointments",
             appointment_id,
             body=changes,
-            resolve_accepted=lambda read, _: read(appointment_id),
+            resolve_accepted=lambda read, _: read(to_id(appointment_id)),
         )
 
-    async def delete(self, appointment_id: str) -> AppointmentReference:
+    async def delete(self, appointment_id: IdLike) -> AppointmentReference:
         """Delete an appointment, and return a reference to it. The service may accept it for later (202).
 
         HTTP: DELETE /api/v2/coaching/appointments/{appointmentId}
@@ -213,11 +223,10 @@ class Appointments(Resource):
         Raises: `NotFound`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been deleted.
         """
         await self._api.delete("appointments.delete", "appointments", appointment_id)
-        return AppointmentReference(
-            id=appointment_id, self_uri=f"{API_ROOT}{encode_path('appointments', appointment_id)}"
-        )
+        deleted_id = to_id(appointment_id)
+        return AppointmentReference(id=deleted_id, self_uri=f"{API_ROOT}{encode_path('appointments', deleted_id)}")
 
-    def list_statuses(self, appointment_id: str, *, page_size: int = 100) -> Listing[StatusChange]:
+    def list_statuses(self, appointment_id: IdLike, *, page_size: int = 100) -> Listing[StatusChange]:
         """Return the status history of an appointment. Its entries have no id.
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/statuses
@@ -234,7 +243,7 @@ class Appointments(Resource):
             page_size=page_size,
         )
 
-    async def set_status(self, appointment_id: str, status: AppointmentStatus | str) -> StatusChange:
+    async def set_status(self, appointment_id: IdLike, status: AppointmentStatus | str) -> StatusChange:
         """Set the status: Scheduled, InProgress or Completed. Only the service sets `InvalidSchedule`.
 
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/status
@@ -251,7 +260,7 @@ class Appointments(Resource):
             body={"status": to_settable_status(status)},
         )
 
-    async def add_conversation(self, appointment_id: str, conversation_id: str) -> ConversationLink:
+    async def add_conversation(self, appointment_id: IdLike, conversation_id: IdLike) -> ConversationLink:
         """Link a conversation to an appointment.
 
         HTTP: POST /api/v2/coaching/appointments/{appointmentId}/conversations
@@ -274,8 +283,8 @@ class Appointments(Resource):
         interval: IntervalLike,
         metrics: OneOrMany[AppointmentMetric] = (),
         group_by: OneOrMany[AggregateGroupBy] = (),
-        attendee_ids: Iterable[str] | str | None = None,
-        facilitator_ids: Iterable[str] | str | None = None,
+        attendee_ids: IdsLike | None = None,
+        facilitator_ids: IdsLike | None = None,
         statuses: OneOrMany[AppointmentStatus] | None = None,
         filter: AggregateFilter | None = None,  # noqa: A002 # its name in the field
     ) -> AppointmentAggregates:

@@ -10,6 +10,7 @@ from coaching_async._pagination.cursor import list_fingerprint
 from coaching_async._pagination.listing import Listing, WalkOptions
 from coaching_async._value import Value
 from coaching_async.models.appointments import SortOrder
+from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
 
 __all__ = ["Resource", "build_listing"]
@@ -24,11 +25,16 @@ class Resource(Value):
     _api: ApiClient = attrs.field(repr=False)
 
 
+def _sorted_values(filters: Filters) -> Filters:
+    """Return filters in which several values are sorted, because their order, and duplicates, do not change the list."""
+    return {name: sorted(set(value)) if isinstance(value, tuple) else value for name, value in filters.items()}
+
+
 def build_listing(
     api: ApiClient,
     cls: type[Page[T]],
     operation: str,
-    *segments: str,
+    *segments: IdLike,
     page_size: int,
     chunks: Sequence[Filters] = (NO_FILTERS,),
     **how: Unpack[WalkOptions],
@@ -37,7 +43,7 @@ def build_listing(
 
     Raises `ValueError` for invalid arguments.
     """
-    urls = [api.url(*segments, filters=filters).removeprefix(api.base_url) for filters in chunks]
+    urls = [api.url(*segments, filters=_sorted_values(filters)).removeprefix(api.base_url) for filters in chunks]
     order = chunks[0].get("sort_order")
 
     def page_fetcher(filters: Filters) -> Callable[[int, int], Awaitable[Page[T]]]:

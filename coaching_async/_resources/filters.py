@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, TypedDict, TypeVar, cast
 
 from coaching_async._serialization.urls import QueryValue, encode_query
 from coaching_async.models.aggregates import (
@@ -12,10 +12,12 @@ from coaching_async.models.aggregates import (
     AggregatePredicate,
 )
 from coaching_async.models.appointments import AppointmentStatus, IntervalCondition, Relationship, SortOrder
-from coaching_async.models.coercion import IntervalLike, OneOrMany, to_ids, to_interval, to_members
+from coaching_async.models.coercion import IdsLike, IntervalLike, OneOrMany, to_ids, to_interval, to_members
 from coaching_async.models.types import OpenEnum
 
-__all__ = ["AppointmentFilters", "any_of", "non_empty", "split_ids", "split_queries", "to_query"]
+__all__ = ["AppointmentFilters", "any_of", "split_ids", "split_queries", "to_query"]
+
+V = TypeVar("V")
 
 
 class AppointmentFilters(TypedDict, total=False):
@@ -24,7 +26,7 @@ class AppointmentFilters(TypedDict, total=False):
     interval: IntervalLike | None
     """The time in which the appointments take place; its end is excluded."""
     statuses: OneOrMany[AppointmentStatus] | None
-    facilitator_ids: Iterable[str] | str | None
+    facilitator_ids: IdsLike | None
     sort_order: SortOrder | str | None
     """The order by due date."""
     relationships: OneOrMany[Relationship] | None
@@ -61,28 +63,26 @@ def _boolean(value: object) -> str:
     return str(value)  # the API spells them as Python does
 
 
-def non_empty(values: Iterable[str] | str) -> tuple[str, ...]:
-    """Return the values, or a single one, as a tuple. Raise `ValueError` if there are none."""
-    filter_values = to_ids(values)
-    if not filter_values:  # an absent parameter would select everything
+def _non_empty(values: tuple[V, ...]) -> tuple[V, ...]:
+    if not values:  # an absent parameter would select everything
         raise ValueError("a filter is an empty list: leave it out to get everything")
-    return filter_values
+    return values
 
 
-def any_of(dimension: AggregateDimension, values: Iterable[str] | str) -> AggregateClause:
-    """Return the clause that `dimension` is one of `values`."""
-    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in non_empty(values)]
+def any_of(dimension: AggregateDimension, values: IdsLike) -> AggregateClause:
+    """Return the clause that `dimension` is one of `values`. Raise `ValueError` if there are none."""
+    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in _non_empty(to_ids(values))]
     return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)
 
 
 def _enum_values(enum: type[OpenEnum]) -> Callable[[Any], QueryValue]:
-    return lambda values: to_members(enum, non_empty(values))
+    return lambda values: _non_empty(to_members(enum, values))
 
 
 _CONVERTERS: Final[Mapping[str, Callable[[Any], QueryValue]]] = {
     "interval": to_interval,
     "statuses": _enum_values(AppointmentStatus),
-    "facilitator_ids": non_empty,
+    "facilitator_ids": lambda values: _non_empty(to_ids(values)),
     "sort_order": SortOrder.known,
     "relationships": _enum_values(Relationship),
     "completion_interval": to_interval,

@@ -2,6 +2,7 @@
 
 from coaching_async._pagination.listing import Listing
 from coaching_async._serialization.urls import QueryValue
+from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
@@ -36,7 +37,7 @@ class Notifications(Resource):
             chunks=(_expand(expand_appointment),),
         )
 
-    async def get(self, notification_id: str, *, expand_appointment: bool = False) -> Notification:
+    async def get(self, notification_id: IdLike, *, expand_appointment: bool = False) -> Notification:
         """Return one notification. `expand_appointment` includes its whole appointment.
 
         HTTP: GET /api/v2/coaching/notifications/{notificationId}
@@ -47,7 +48,7 @@ class Notifications(Resource):
             Notification, "notifications.get", "notifications", notification_id, filters=_expand(expand_appointment)
         )
 
-    async def mark_read(self, notification_id: str, *, read: bool = True) -> Notification:
+    async def mark_read(self, notification_id: IdLike, *, read: bool = True) -> Notification:
         """Mark a notification of the user of the token as read, or as unread.
 
         HTTP: PATCH /api/v2/coaching/notifications/{notificationId}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict, Unpack
 
-from coaching_async.models.coercion import IntervalLike
+from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike
 from coaching_async.models.schedule_slots import (
     CoachingSlots,
     CoachingSlotsQuery,
@@ -21,11 +21,11 @@ __all__ = ["ScheduleSlots", "ScheduleSlotsSearch"]
 class ScheduleSlotsSearch(TypedDict):
     """The arguments of a search for slots."""
 
-    attendee_ids: Iterable[str] | str
-    facilitator_ids: NotRequired[Iterable[str] | str]
+    attendee_ids: IdsLike
+    facilitator_ids: NotRequired[IdsLike]
     length_in_minutes: int
     """A multiple of 15."""
-    activity_code_id: str
+    activity_code_id: IdLike
     """The activity code that the slot would have in workforce management."""
     intervals: Iterable[IntervalLike] | IntervalLike
     """The intervals to search; each has a result of its own. Their ends are excluded."""
@@ -45,9 +45,9 @@ class ScheduleSlots(Resource):
         *,
         interval: IntervalLike,
         length_in_minutes: int,
-        attendee_ids: Iterable[str] | str,
-        facilitator_ids: Iterable[str] | str = (),
-        interruptible_appointment_ids: Iterable[str] | str = (),
+        attendee_ids: IdsLike,
+        facilitator_ids: IdsLike = (),
+        interruptible_appointment_ids: IdsLike = (),
     ) -> CoachingSlots:
         """Return the free slots of 15, 30, 45 or 60 minutes in `interval`, its end excluded, and the schedules behind them.
 
@@ -81,7 +81,7 @@ class ScheduleSlots(Resource):
         body = ScheduleSlotsJobCreate(slots_type=slots_type, **search)
         return await self._api.run_job(ScheduleSlotsJob, "schedule_slots.start_job", "scheduleslots", "jobs", body=body)
 
-    async def get_job(self, job_id: str) -> ScheduleSlotsJob:
+    async def get_job(self, job_id: IdLike) -> ScheduleSlotsJob:
         """Return a job, with the results that it has so far.
 
         HTTP: GET /api/v2/coaching/scheduleslots/jobs/{jobId}

@@ -4,15 +4,20 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
+from uuid import UUID
 
+from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.types import Interval, format_interval
 
 from .names import to_camel
 
-__all__ = ["DOT_SEGMENTS", "QueryValue", "encode_path", "encode_query", "request_target"]
+__all__ = ["DOT_SEGMENTS", "QueryArgument", "QueryValue", "encode_path", "encode_query", "request_target"]
 
 
 QueryValue: TypeAlias = str | int | Interval | Iterable[str] | None
+
+QueryArgument: TypeAlias = IdLike | int | Interval | Iterable[IdLike] | None
+"""What a caller gives as the value of a parameter."""
 
 
 def encode_query(**filters: QueryValue) -> str:
@@ -42,8 +47,12 @@ def _quoted(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
-def request_target(path: str, parameters: Mapping[str, QueryValue]) -> str:
-    """Return a caller's path with its parameters. Raises `ValueError` for a path that an HTTP client would rewrite."""
+def request_target(path: str, parameters: Mapping[str, QueryArgument]) -> str:
+    """Return a caller's path with its parameters.
+
+    Raises `ValueError` for a path that an HTTP client would rewrite, and for what `to_id` refuses in the path or in a value,
+    because either may be an id.
+    """
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
         raise TypeError(f"path is a str, not {type(path).__name__}")
     if not ABSOLUTE_PATH.fullmatch(path):
@@ -53,7 +62,22 @@ def request_target(path: str, parameters: Mapping[str, QueryValue]) -> str:
         )
     if not DOT_SEGMENTS.isdisjoint(segment.partition(";")[0] for segment in unquote(path.lower()).split("/")[1:]):
         raise ValueError("path has a segment that is empty, '.' or '..': another resource would be asked")
-    return f"{path}?{_encode_query(parameters)}" if parameters else path
+    for segment in path.split("/")[1:]:
+        to_id(unquote(segment))
+    return f"{path}?{_encode_query(_checked_ids(parameters))}" if parameters else path
+
+
+def _checked_ids(parameters: Mapping[str, QueryArgument]) -> dict[str, QueryValue]:
+    checked: dict[str, QueryValue] = {}
+    for name, value in parameters.items():
+        match value:
+            case str() | UUID():
+                checked[name] = to_id(value) if value else ""
+            case None | int() | Interval():
+                checked[name] = value
+            case _:
+                checked[name] = tuple(map(to_id, value))
+    return checked
 
 
 ABSOLUTE_PATH: Final = re.compile(r"(?:/(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+", re.ASCII)

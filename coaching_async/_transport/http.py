@@ -76,7 +76,7 @@ class HttpTransport:
         if self.http_client.is_borrowed:  # a client of our own uses HTTP/1.1
             silence_hpack()
         http_response: HttpResponse | None = None
-        trace = HttpcoreTrace(request, self.http_client.admission)
+        trace = HttpcoreTrace(request, self.http_client.streams, self.http_client.admission)
         try:
             http_request = self._build_request(http, request, trace)
             async with trace:

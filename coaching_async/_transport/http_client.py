@@ -1,9 +1,10 @@
 """HTTP clients: protocols for httpx and httpx2, the client's own one and its TLS, or a borrowed one."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 import anyio
 import httpx
@@ -13,7 +14,7 @@ from coaching_async._exceptions import ConfigurationError
 from coaching_async._version import VERSION
 
 from .body import ResponseBody
-from .httpcore_hooks import new_admission
+from .httpcore_hooks import close_after_event_loop, new_admission
 
 __all__ = ["HttpClient", "HttpResponse", "LazyHttpClient", "new_http_client", "new_tls_context"]
 
@@ -67,13 +68,16 @@ class LazyHttpClient:
         self.headers: Final = DEFAULT_HEADERS if self.is_borrowed else {}
         """Headers to add to each request, because a borrowed client does not send them itself."""
         self.admission: Final = None if self.is_borrowed else new_admission()
+        self.streams: Final = WeakSet[Any]()
+        """The network streams that httpcore has opened."""
         self._factory = factory
         self._lock = anyio.Lock()
+        self._closing: AsyncGenerator[None] | None = None
 
     @property
     def owns_open_client(self) -> bool:
         """Whether there is one of our own to close."""
-        return self.http is not None and not self.is_borrowed
+        return self.http is not None and not self.is_borrowed and not self.http.is_closed
 
     async def get(self) -> HttpClient:
         """Return the HTTP client. Raises `ConfigurationError`."""
@@ -81,12 +85,27 @@ class LazyHttpClient:
             async with self._lock:
                 if (http := self.http) is None:
                     http = self.http = await run_in_thread(self._factory)
+                    self._closing = _close_with_event_loop(http)
+                    await anext(self._closing)
         return http
 
     async def close(self) -> None:
         """Close the client if it is our own. All connections are closed even if the caller is cancelled meanwhile."""
-        if self.http is not None and not self.is_borrowed:
-            await run_in_child_task(self.http.aclose)
+        if self._closing is not None:
+            await run_in_child_task(self._closing.aclose)
+
+    def discard(self) -> None:
+        """Close the sockets of our own client after an event loop that has ended without closing it."""
+        for stream in list(self.streams):
+            close_after_event_loop(stream)
+
+
+async def _close_with_event_loop(http: HttpClient) -> AsyncGenerator[None]:
+    """Close the client when this generator is closed: by `aclose()`, or by the event loop, which closes all that are left."""
+    try:
+        yield
+    finally:
+        await http.aclose()
 
 
 def new_tls_context() -> ssl.SSLContext:

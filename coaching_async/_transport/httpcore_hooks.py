@@ -1,9 +1,11 @@
 """Workarounds for httpx, httpcore and hpack, each with its reason: logged secrets, cancellation, contention in the pool."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, Self
+from weakref import WeakSet
 
 import anyio
 import attrs
@@ -14,6 +16,7 @@ from .messages import Request
 __all__ = [
     "BytesBody",
     "HttpcoreTrace",
+    "close_after_event_loop",
     "close_iterators",
     "new_admission",
     "remove_client_defaults",
@@ -60,6 +63,7 @@ class HttpcoreTrace:
     """
 
     request: Request
+    _streams: WeakSet[Any]
     _admission: anyio.Semaphore | None = None
     _holds_admission: bool = False
     _stream: Any = None
@@ -88,6 +92,7 @@ class HttpcoreTrace:
                 info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
             case "connect_tcp.complete":
                 self._stream = info["return_value"]
+                self._streams.add(self._stream)
             case "start_tls.failed" if self._stream is not None:
                 with anyio.CancelScope(shield=True):  # httpcore leaves the socket of a cancelled handshake open
                     await self._stream.aclose()
@@ -138,6 +143,23 @@ class BytesBody(httpx.AsyncByteStream):
         if not self._chunks:
             raise StopAsyncIteration
         return self._chunks.pop()
+
+
+def close_after_event_loop(stream: Any) -> None:
+    """Close the socket of a network stream whose event loop has ended, because nothing else can.
+
+    The transports of asyncio close through their loop, and the sockets of trio need a running one. Without this the garbage
+    collector closes the socket at some time, with a ResourceWarning. uvloop has closed its sockets itself.
+    """
+    layer = getattr(stream, "_stream", None)
+    while (below := getattr(layer, "transport_stream", None)) is not None:  # of TLS
+        layer = below
+    transport = getattr(layer, "_transport", None)  # of anyio's stream on asyncio
+    owner = getattr(layer, "socket", None) if transport is None else transport
+    if isinstance(raw_socket := getattr(owner, "_sock", None), socket.socket):
+        raw_socket.close()
+        if transport is not None:
+            transport._sock = None  # noqa: SLF001 # its finalizer warns unless there is none
 
 
 async def close_iterators(chunks: AsyncIterator[bytes]) -> None:

@@ -65,16 +65,14 @@ def configured_client(environ: Mapping[str, str]) -> ConfiguredClient | Check:
 
 def check_environment(environ: Mapping[str, str], client: ConfiguredClient) -> Check:
     """Report which variables are set and which hosts they name, but not the values of the variables."""
-    present = [name for name in VARIABLES if environ.get(name)]
-    odd = [name for name in present if environ[name] != environ[name].strip(" \t\r\n'\"")]
-    if odd:
-        sentence = f"{' and '.join(odd)} begins or ends with a blank or a quote"
-        return Check("environment", "problem", sentence, "Set it without; perhaps it was copied with it.")
+    present = [name for name in VARIABLES if environ.get(name, "").strip()]
     sentence = f"{', '.join(present)} set; the API is at {client.api_host}, logging in at {client.login_host}"
     if VARIABLES[0] not in present:
         sentence += f"; us-east-1, because {VARIABLES[0]} is not set"
     if VARIABLES[1] in present and set(VARIABLES[2:]) & set(present):
         sentence += f"; {VARIABLES[1]} wins over the client's id and secret"
+    if odd := [name for name in present if environ[name] != environ[name].strip()]:
+        sentence += f"; {' and '.join(odd)} begins or ends with a blank or a line end, which this client leaves out"
     return Check("environment", "ok", sentence)
 
 

@@ -102,7 +102,10 @@ class _Prober:
 
 
 async def probe(
-    client: CoachingClient, *, user_ids: Iterable[str] = (), foreign_appointment_id: str | None = None
+    client: CoachingClient,
+    *,
+    user_ids: Iterable[str | uuid.UUID] | str | uuid.UUID = (),
+    foreign_appointment_id: str | uuid.UUID | None = None,
 ) -> Report:
     """Find out what the API's documentation does not say, by GET requests only, and report it.
 
@@ -113,14 +116,14 @@ async def probe(
     Permission: coaching:appointment:view, without which most questions stay open
     Raises: `ValueError` for an invalid id; before the first response what every method raises. Later failures are reported.
     """
-    given = tuple(user_ids)
+    given = tuple(map(str, (user_ids,) if isinstance(user_ids, str | uuid.UUID) else user_ids))
     if len(given) > MOST_USERS:
         raise ValueError(f"{MOST_USERS} users are enough")
-    foreign = () if foreign_appointment_id is None else (foreign_appointment_id,)
+    foreign = () if foreign_appointment_id is None else (str(foreign_appointment_id),)
     if not all(ID.fullmatch(each) for each in (*given, *foreign)):
         raise ValueError("an id has letters, digits and dashes only")
     view = client.with_options(timeout=30.0, retry=RetryPolicy(attempts=2))
-    prober = _Prober(view, given, foreign_appointment_id)
+    prober = _Prober(view, given, next(iter(foreign), None))
     token = await prober.get(TOKEN, preserveIdleTTL=True)
     prober.is_user = (await prober.get(f"{APPOINTMENTS}/me", pageSize=1)).status == 200
     sections: list[str] = []

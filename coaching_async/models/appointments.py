@@ -12,7 +12,7 @@ import attrs
 
 from coaching_async._value import Value
 
-from .coercion import to_ids
+from .coercion import IdLike, IdsLike, to_id, to_ids, to_texts
 from .common import AppointmentReference, ConversationReference, DocumentReference, UserReference, WfmScheduleReference
 from .types import UNSET, OpenEnum, Unset, require_aware
 
@@ -106,8 +106,24 @@ class StatusChange(Value):
     date_created: datetime | None = None
 
 
-def _to_ids_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | Unset:
+def _to_id_or_unset(value: IdLike | Unset) -> str | Unset:
+    return value if isinstance(value, Unset) else to_id(value)
+
+
+def _to_ids_or_unset(value: IdsLike | Unset) -> tuple[str, ...] | Unset:
     return value if isinstance(value, Unset) else to_ids(value)
+
+
+def _with_ids(schedule: WfmScheduleReference | Unset | None) -> Any:
+    """Return a reference whose ids are those of `to_id`. References of responses are not checked when they are decoded."""
+    if not isinstance(schedule, WfmScheduleReference):
+        return schedule
+    unit = schedule.business_unit
+    return attrs.evolve(schedule, id=to_id(schedule.id), business_unit=unit and attrs.evolve(unit, id=to_id(unit.id)))
+
+
+def _to_links_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | Unset:
+    return value if isinstance(value, Unset) else to_texts(value)
 
 
 def to_settable_status(value: AppointmentStatus | str) -> AppointmentStatus:
@@ -144,11 +160,11 @@ class AppointmentCreate(Value):
     date_start: datetime = attrs.field(validator=_validate_start)
     length_in_minutes: int = attrs.field(validator=_validate_minutes)
     attendee_ids: tuple[str, ...] = attrs.field(converter=to_ids)
-    facilitator_id: str | Unset = UNSET
+    facilitator_id: str | Unset = attrs.field(default=UNSET, converter=_to_id_or_unset)
     conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
     document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
-    wfm_schedule: WfmScheduleReference | Unset = UNSET
-    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    wfm_schedule: WfmScheduleReference | Unset = attrs.field(default=UNSET, converter=_with_ids)
+    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_links_or_unset)
     location: str | Unset = UNSET
     share_insights_data: bool | Unset = UNSET
     add_to_schedule: bool | Unset = UNSET
@@ -168,8 +184,8 @@ class AppointmentUpdate(Value):
     conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
     document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
     status: AppointmentStatus | Unset = attrs.field(default=UNSET, converter=_to_settable_or_unset)
-    wfm_schedule: WfmScheduleReference | Unset | None = UNSET
-    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    wfm_schedule: WfmScheduleReference | Unset | None = attrs.field(default=UNSET, converter=_with_ids)
+    external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_links_or_unset)
     location: str | Unset | None = UNSET
     share_insights_data: bool | Unset = UNSET
     add_to_schedule: bool | Unset = UNSET

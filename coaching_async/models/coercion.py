@@ -1,26 +1,40 @@
 """Coercion of arguments: what a caller may pass into what a model holds."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from reprlib import Repr
+from typing import Any, Final, TypeAlias, TypeVar, cast
+from uuid import UUID
 
 from .types import Interval, OpenEnum
 
 __all__ = [
     "EMPTY_MAPPING",
     "FrozenDict",
+    "IdLike",
+    "IdsLike",
     "IntervalLike",
     "OneOrMany",
+    "has_blank_end",
+    "strip_blanks",
     "to_id",
+    "to_id_container",
     "to_ids",
     "to_interval",
     "to_intervals",
     "to_members",
+    "to_texts",
 ]
 
 E = TypeVar("E", bound=OpenEnum)
 T = TypeVar("T")
+
+IdLike: TypeAlias = str | UUID
+
+IdsLike: TypeAlias = Iterable[IdLike] | IdLike
+"""One or more ids."""
 
 IntervalLike: TypeAlias = Interval | tuple[datetime, datetime]
 
@@ -29,25 +43,85 @@ OneOrMany: TypeAlias = Iterable[T | str] | T | str
 """One or more members of an enum, or their values."""
 
 
-def to_ids(value: str | Iterable[str]) -> tuple[str, ...]:
-    """Return ids as a tuple. A string is one id. A set is sorted, because its order differs between processes.
+INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Characters that Python counts as printable, and that show nothing."""
 
-    Raises `ValueError` for an id that is empty or not a str.
+
+is_plain: Final = re.compile("[!-~](?:[ -~]*[!-~])?").fullmatch
+"""Whether a text has characters of ASCII only, and a visible one at each end. Ids do, and this takes one call of C code."""
+
+
+def to_id(value: IdLike) -> str:
+    """Return an id as text.
+
+    Raises `ValueError` for anything else, and for a text with a blank, a line end or an invisible character at one of its
+    ends. It was read from a file or copied with more than the id, and the service would find nothing.
     """
-    ids = (value,) if isinstance(value, str) else tuple(value)
-    if not all(isinstance(id_, str) and id_ for id_ in ids):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError("every id has to be a non-empty str")
+    if isinstance(value, str) and is_plain(value):
+        return value
+    if isinstance(value, UUID):
+        return str(value)
+    if not value or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        shown = f"a value of type {type(value).__name__}" if value else ascii(value)
+        raise ValueError(f"{shown} is no id: every id has to be a non-empty str or a UUID")
+    if has_blank_end(value):
+        raise ValueError(
+            f"{_shown(value)} is no id: it begins or ends with a blank, a line end or an invisible character"
+        )
+    return value
+
+
+def has_blank_end(text: str) -> bool:
+    """Return whether a non-empty text begins or ends with a blank, a line end or an invisible character."""
+    return _is_blank(text[0]) or _is_blank(text[-1])
+
+
+def strip_blanks(text: str) -> str:
+    """Return a text without blanks, line ends and invisible characters at its ends."""
+    visible = [position for position, character in enumerate(text) if not _is_blank(character)]
+    return text[visible[0] : visible[-1] + 1] if visible else ""
+
+
+def _is_blank(character: str) -> bool:
+    return character == " " or not character.isprintable() or character in INVISIBLE
+
+
+def _shown(text: str) -> str:
+    """Return a text in quotes, each of its characters visible, and the middle of a long one left out."""
+    shortened = Repr()
+    shortened.maxstring = 100
+    return shortened.repr(str(text)).encode("ascii", "backslashreplace").decode()
+
+
+def to_ids(value: IdsLike) -> tuple[str, ...]:
+    """Return ids as a tuple: a single one, or several. A set is sorted, because its order differs between processes.
+
+    Raises what `to_id` raises, and `TypeError` if there is nothing to iterate over.
+    """
+    ids = tuple(map(to_id, (value,) if isinstance(value, str | UUID) else value))
     return tuple(sorted(ids)) if isinstance(value, AbstractSet) else ids
 
 
-def to_id(value: str) -> str:
-    """Return one id. Raises `ValueError` for anything else."""
-    return to_ids((value,))[0]
+def to_id_container(values: Container[IdLike]) -> Container[str]:
+    """Return a container of ids as text. One that cannot be iterated over is returned unchanged."""
+    if isinstance(values, Collection):
+        ids = cast("Collection[IdLike]", values)
+        if any(isinstance(each, UUID) for each in ids):
+            return {str(each) for each in ids}
+    return cast("Container[str]", values)
+
+
+def to_texts(values: Iterable[str] | str) -> tuple[str, ...]:
+    """Return texts as a tuple: a single one, or several. A set is sorted. Raises `ValueError` for an empty one."""
+    texts = (values,) if isinstance(values, str) else tuple(values)
+    if not all(isinstance(text, str) and text for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError("every item has to be a non-empty str")
+    return tuple(sorted(texts)) if isinstance(values, AbstractSet) else texts
 
 
 def to_members(enum: type[E], values: Iterable[str] | str) -> tuple[E, ...]:
     """Return the members with these values. Raises `ValueError`, which lists the choices, for an unknown value."""
-    return tuple(enum.known(value) for value in to_ids(values))
+    return tuple(enum.known(value) for value in to_texts(values))
 
 
 def to_interval(value: IntervalLike) -> Interval:

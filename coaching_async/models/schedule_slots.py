@@ -8,7 +8,7 @@ import attrs
 
 from coaching_async._value import Value
 
-from .coercion import IntervalLike, to_id, to_ids, to_interval, to_intervals
+from .coercion import IdsLike, IntervalLike, to_id, to_ids, to_interval, to_intervals
 from .common import Reference, UserReference, WfmScheduleReference
 from .types import Interval, OpenEnum
 
@@ -194,7 +194,7 @@ class ScheduleSlotsJob(Value):
     self_uri: str | None = None
 
 
-def _to_attendee_ids(value: str | Iterable[str]) -> tuple[str, ...]:
+def _to_attendee_ids(value: IdsLike) -> tuple[str, ...]:
     return _require_any("attendee_ids", to_ids(value))
 
 

@@ -1,12 +1,22 @@
 """Value types that the models share: `UNSET`, open enums, intervals; and the formats of times."""
 
 import enum
-from datetime import UTC, datetime, tzinfo
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Self
 
 import attrs
 
-__all__ = ["UNSET", "Interval", "OpenEnum", "Unset", "format_interval", "format_timestamp", "require_aware"]
+__all__ = [
+    "UNSET",
+    "Interval",
+    "OpenEnum",
+    "Unset",
+    "format_interval",
+    "format_timestamp",
+    "parse_timestamp",
+    "require_aware",
+]
 
 
 class Unset(enum.Enum):
@@ -77,6 +87,51 @@ def format_timestamp(moment: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+TIMESTAMP: Final = re.compile(
+    r"([\dW-]+)[T ](\d\d)(:?\d\d)?(:?\d\d)?([.,]\d+)?(Z|[+-][\d:]+)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""Day, hour, minute, second, fraction and zone of a time. Their values are left to `datetime`."""
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Parse a time in any spelling of RFC 3339, or of ISO 8601 with a time zone. Raises `ValueError`.
+
+    24:00 is the end of a day, so it is the next midnight. A leap second is too, because a datetime has none. Digits beyond
+    microseconds are dropped.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = _parse_rare_spelling(text)
+    try:
+        require_aware(moment).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range in UTC") from None
+    return moment
+
+
+def _parse_rare_spelling(text: str) -> datetime:
+    """Parse a spelling that `datetime.fromisoformat` does not know: a small z, 24:00, or a leap second."""
+    match = TIMESTAMP.fullmatch(text)
+    if match is None:
+        raise ValueError("a time is written as in RFC 3339, for example 2026-11-01T00:00:00Z")
+    day, hour, minute, second, fraction, zone = (part or "" for part in match.groups())
+    carry = timedelta()
+    if hour == "24" and not (minute + second + fraction).strip(":.,0"):
+        hour, carry = "00", timedelta(days=1)
+    elif second.endswith("60"):
+        second, carry = f"{second[:-2]}59", timedelta(seconds=1)
+    try:
+        moment = datetime.fromisoformat(f"{day}T{hour}{minute}{second}{fraction}{zone.upper()}") + carry
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
+    if carry.seconds and (utc.hour, utc.minute, utc.second) != (0, 0, 0):
+        raise ValueError("a leap second is the last second of a day in UTC")
+    return moment
+
+
 def _aware(_: object, __: object, moment: datetime) -> None:
     require_aware(moment)
 
@@ -105,7 +160,7 @@ class Interval:
         start, slash, end = text.partition("/")
         if not slash:
             raise ValueError("an interval is written start/end, for example 2026-11-01T00:00Z/2026-12-01T00:00Z")
-        return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
+        return cls(parse_timestamp(start), parse_timestamp(end))
 
 
 def format_interval(interval: Interval) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import pickle
+import uuid
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -110,6 +111,30 @@ def test_a_grant_does_not_show_or_pickle_its_secrets(grant: Callable[[], Grant],
         assert VERIFIER not in text
     with pytest.raises(TypeError, match="a Secret is not pickled"):
         pickle.dumps(made)
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "\ufeff{}", "{}\u200b"], ids=ascii)
+def test_credentials_that_were_read_with_a_line_end_are_refused(around: str):
+    for make in (
+        lambda secret: ClientCredentials("id", secret),
+        lambda secret: Saml2Bearer("id", secret, "org", CANARY),
+        lambda secret: RefreshToken("id", secret, CANARY),
+        lambda secret: AuthorizationCode("id", secret, CANARY, CALLBACK),
+    ):
+        with pytest.raises(ValueError, match="client_secret begins or ends with a blank, a line end") as caught:
+            make(around.format(CANARY))
+        assert CANARY not in str(caught.value)
+    odd = around.format("my-id")
+    for make in (lambda id_: ClientCredentials(id_, CANARY), lambda id_: AuthorizationRequest(id_, CALLBACK)):
+        with pytest.raises(ValueError, match="is no id: it begins or ends with a blank") as caught:
+            make(odd)
+        assert ascii(odd) in str(caught.value)
+
+
+def test_the_id_of_an_oauth_client_may_be_a_uuid():
+    id_ = uuid.uuid4()
+
+    assert ClientCredentials(id_, CANARY).client_id == AuthorizationRequest(id_, CALLBACK).client_id == str(id_)
 
 
 # Invalid credentials

@@ -152,11 +152,18 @@ async def test_an_invalid_environment_is_a_problem_and_no_request_is_sent(enviro
     assert checks["service"].state == "not known"
 
 
-async def test_a_space_at_the_end_of_a_secret_is_reported(sandbox: Sandbox):
+async def test_a_line_end_at_the_end_of_a_secret_is_reported_and_no_problem(sandbox: Sandbox):
     checks = await of_sandbox(sandbox, OAUTHCLIENT_SECRET=f"{CLIENT_SECRET}\n")
 
-    assert problems(checks) == ["environment", "credentials"]
+    assert problems(checks) == []
     assert "GENESYSCLOUD_OAUTHCLIENT_SECRET begins or ends with a blank" in checks["environment"].sentence
+
+
+async def test_a_secret_in_quotes_is_a_problem(sandbox: Sandbox):
+    checks = await of_sandbox(sandbox, OAUTHCLIENT_SECRET=f'"{CLIENT_SECRET}"')
+
+    assert problems(checks) == ["environment"]
+    assert "GENESYSCLOUD_OAUTHCLIENT_SECRET begins or ends with a quote" in checks["environment"].sentence
 
 
 async def test_a_proxy_is_shown_without_its_password(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):

@@ -23,8 +23,9 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from tests.faults.support import FULL, NEW, client_to, eventually
+from tests.faults.support import NEW, client_to, eventually
 from tests.support.doubles import answer, refusal
+from tests.support.effort import FULL
 from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
 pytestmark = pytest.mark.anyio
@@ -96,14 +97,14 @@ async def test_row_77_memory_does_not_grow_with_the_items():
 
         await client.bulk(forget, IDS[:100])
         peaks: list[int] = []
-        for count in (100, 500):
+        for count in (100, 900):  # far apart, because of what waits for the collector
             gc.collect()
             tracemalloc.start()
             await client.bulk(forget, IDS[:count])
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
 
-    assert (peaks[1] - peaks[0]) / 400 < 300, "an outcome (test_bulk.py measures it), and what waits for the collector"
+    assert (peaks[1] - peaks[0]) / 800 < 300, "an outcome, which tests/bulk/test_runner.py measures"
 
 
 # 78

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from coaching_async import AppointmentCreate, AppointmentUpdate, CoachingClient, CoachingError, Interval, NotFound
 from tests.faults.support import NEW, Source, client_to
 from tests.support.doubles import Service, answer, refusal
+from tests.support.effort import examples
 from tests.support.fault_server import FaultServer, answering
 
 pytestmark = pytest.mark.anyio
@@ -174,7 +175,7 @@ texts = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(operation=st.sampled_from(list(TEMPLATES)), text=texts)
 @example(operation="delete", text="..")
 @example(operation="delete", text="../../users")
@@ -303,7 +304,7 @@ def text_of(moment: datetime) -> str:
     return f"{utc.year:04}-{utc:%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(
     moment=st.datetimes(datetime(1, 1, 3), datetime(9998, 12, 29), timezones=ZONES)  # noqa: DTZ001 # of the zones
 )

@@ -21,6 +21,7 @@ from coaching_async._transport.retry_policy import Fault, cooldown_seconds, pars
 from tests.faults.statuses import CALLS, GET, POST, Store, service_of, throttled
 from tests.faults.support import APPOINTMENT, Source, client_to, failing
 from tests.support.doubles import answer
+from tests.support.effort import examples
 from tests.support.fault_server import FaultServer, answering, then
 
 pytestmark = pytest.mark.anyio
@@ -227,7 +228,7 @@ policies = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(value=st.none() | texts, date=st.none() | texts, policy=policies, fault=st.sampled_from(Fault))
 @example(value="9" * 400, date=None, policy=RetryPolicy(max_retry_after=float("inf")), fault=Fault.THROTTLED)
 @example(value="0\x1f", date=None, policy=RetryPolicy(), fault=Fault.THROTTLED)
@@ -243,7 +244,7 @@ def test_row_31_with_any_headers_a_wait_is_within_bounds_or_does_not_start(
         assert wait is None or 0 <= wait <= policy.max_retry_after
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     value=st.binary(max_size=60) | texts.map(lambda text: text.encode("utf-8", "replace")),
     date=st.none() | st.binary(max_size=60) | texts.map(lambda text: text.encode("utf-8", "replace")),

@@ -372,8 +372,8 @@ def test_a_background_refresh_has_no_event_and_no_parent_span(backend: str, tele
         auth = RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
             await client.appointments.list_mine().first()
-            keeper: Any = client._sessions.value.pipeline(client._api.identity).tokens
-            keeper._current = attrs.evolve(keeper._current, refresh_at=-math.inf)  # due for refresh
+            tokens: Any = client._sessions.value.pipeline(client._api.identity).tokens
+            tokens.state.current = attrs.evolve(tokens.state.current, refresh_at=-math.inf)  # due for refresh
             await client.appointments.list_mine().first()
 
     with telemetry.httpx_instrumented(), telemetry.tracer.start_as_current_span("program"):

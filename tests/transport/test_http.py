@@ -24,7 +24,12 @@ pytestmark = pytest.mark.anyio
 
 def transport_over(http: HttpClient, *, is_borrowed: bool = True) -> HttpTransport:
     lazy_client = LazyHttpClient(http if is_borrowed else None, lambda: http)
+    left_open.append(lazy_client)
     return HttpTransport(lazy_client, ConcurrencyLimiter(1))
+
+
+left_open: list[LazyHttpClient] = []
+"""Clients that the event loop closes at its end. One that the garbage collector finds before is a ResourceWarning on trio."""
 
 
 class FailingTransport(httpx.AsyncBaseTransport):
