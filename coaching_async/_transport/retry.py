@@ -54,7 +54,6 @@ class RetryMiddleware:
             waiting: AbstractContextManager[None]
             if fault is Fault.THROTTLED:
                 throttles += 1
-                self.cooldown.start(cooldown_seconds(outcome.retry_after))
                 may_retry, waiting = True, call.waiting()
             else:
                 failures += 1
@@ -62,6 +61,9 @@ class RetryMiddleware:
             delay = call.policy.wait(
                 fault, failures=failures, throttles=throttles, retry_after=outcome.retry_after, random=self.random
             )
+            if fault is Fault.THROTTLED:
+                own_delay = call.policy.backoff(throttles, self.random) if delay is None else delay
+                self.cooldown.start(cooldown_seconds(outcome.retry_after) or own_delay)
             with waiting:
                 if not may_retry or delay is None:
                     return _give_up(request, outcome)
