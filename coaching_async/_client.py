@@ -22,7 +22,14 @@ from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._concurrency.tasks import BackgroundTasks
-from ._config import ClientOptions, auth_from_environment, validate_arguments, validate_concurrency, validate_timeout
+from ._config import (
+    ClientOptions,
+    auth_from_environment,
+    validate_arguments,
+    validate_concurrency,
+    validate_strict,
+    validate_timeout,
+)
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event
@@ -65,6 +72,8 @@ class CoachingClient:
       connections.
     - `allow_http` permits plain http to other hosts than loopback.
     - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
+    - `strict` makes a row of a list that cannot be read an error of its page (`DecodeError`). Otherwise such a row is left
+      out, and told: in the `report` of an iteration, as an event, and as a WARNING in the log.
 
     Raises `ConfigurationError`.
     """
@@ -88,6 +97,7 @@ class CoachingClient:
         http_client: HttpClient | None = None,
         allow_http: bool = False,
         on_event: Emit | None = None,
+        strict: bool = False,
     ) -> None:
         validate_concurrency(max_concurrency)
         validate_arguments(auth, http_client, on_event)
@@ -127,6 +137,7 @@ class CoachingClient:
                 validate_timeout(timeout),
                 retry,
                 max_concurrency,
+                validate_strict(strict),
             )
         )
 
