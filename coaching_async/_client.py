@@ -4,7 +4,6 @@ import contextlib
 import copy
 import functools
 import os
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
@@ -12,7 +11,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 import attrs
 
 from ._api.client import ApiClient
-from ._api.identity import Identity, IdentityState
+from ._api.identity_state import Identity, IdentityState
 from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
 from ._auth.bearer import BearerAuthMiddleware
@@ -23,7 +22,14 @@ from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._concurrency.tasks import BackgroundTasks
-from ._config import ClientOptions, auth_from_environment, validate_arguments, validate_concurrency, validate_timeout
+from ._config import (
+    ClientOptions,
+    auth_from_environment,
+    validate_arguments,
+    validate_concurrency,
+    validate_strict,
+    validate_timeout,
+)
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event
@@ -67,6 +73,8 @@ class CoachingClient:
       connections.
     - `allow_http` permits plain http to other hosts than loopback.
     - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
+    - `strict` makes a row of a list that cannot be read an error of its page (`DecodeError`). Otherwise such a row is left
+      out, and told: in the `report` of an iteration, as an event, and as a WARNING in the log.
 
     Raises `ConfigurationError`.
     """
@@ -90,17 +98,19 @@ class CoachingClient:
         http_client: HttpClient | None = None,
         allow_http: bool = False,
         on_event: Emit | None = None,
+        strict: bool = False,
     ) -> None:
         validate_concurrency(max_concurrency)
         validate_arguments(auth, http_client, on_event)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
-        is_plain = all(host.startswith("http:") for host in hosts)
-        tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else new_tls_context())
+        tls = functools.cache(new_tls_context)
 
         def new_session() -> Session:
             if self._is_closed:
                 raise ClientMisuse(CLIENT_CLOSED)
-            http = LazyHttpClient(http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls()))
+            http = LazyHttpClient(
+                http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls, urls=hosts)
+            )
             api_host = HttpTransport(http, ConcurrencyLimiter(max_concurrency))
             login_host = HttpTransport(http, ConcurrencyLimiter(1))
             background = BackgroundTasks()
@@ -132,6 +142,7 @@ class CoachingClient:
                 validate_timeout(timeout),
                 retry,
                 max_concurrency,
+                validate_strict(strict),
             )
         )
 
@@ -241,7 +252,7 @@ class CoachingClient:
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.
 
-        The connection stays open for 5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
+        The connection stays open for 1.5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
         a `TransportError`, before the first call. An `AccessToken` is not checked, because the request has no token.
 
         HTTP: POST /oauth/token at the login host, then HEAD / at the API host, without the token; any status is accepted

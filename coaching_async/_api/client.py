@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 import anyio
 import attrs
 
-from coaching_async._events import CallFinished, CallStarted, Emit
+from coaching_async._events import CallFinished, CallStarted, Emit, RowsLeftOut
 from coaching_async._exceptions import (
     ClientMisuse,
     CoachingError,
@@ -20,6 +20,7 @@ from coaching_async._exceptions import (
 )
 from coaching_async._serialization.codec import decode, encode
 from coaching_async._serialization.json import Json
+from coaching_async._serialization.rows import PartialPage
 from coaching_async._serialization.urls import QueryValue, encode_path, encode_query
 from coaching_async._transport.messages import CallContext, Request, Response, host_of
 from coaching_async._transport.priority import current_priority
@@ -28,7 +29,7 @@ from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.common import Page
 
 from .accepted import AcceptedJob, AcceptedWrite, HasId, ResolveAccepted
-from .identity import Identity
+from .identity_state import Identity
 from .responses import (
     RawResponse,
     check_deleted,
@@ -81,6 +82,8 @@ class ApiClient:
     """The client's limit of concurrent requests."""
     clock: ServiceClock = attrs.field(factory=ServiceClock)
     """The clock of the service, observed at writes and pages. The views of a client share it."""
+    strict: bool = False
+    """Whether a row of a list that cannot be read is an error."""
     host: str = attrs.field(init=False, default=attrs.Factory(lambda self: host_of(self.base_url), takes_self=True))
 
     async def get(
@@ -93,13 +96,20 @@ class ApiClient:
     async def get_page(
         self, cls: type[Page[T]], operation: str, *segments: IdLike, filters: Filters, number: int, size: int
     ) -> Page[T]:
-        """GET one page of a list. A response with another page number is a `DecodeError`."""
+        """GET one page of a list. A response with another page number is a `DecodeError`.
+
+        The page may be a `PartialPage`, unless the client is `strict`.
+        """
         url = self.url(*segments, filters={**filters, "page_size": size, "page_number": number})
 
         async def run(call: CallContext) -> Page[T]:
             response = await self._send(call, "GET", url, Safety.SAFE)
             self._observe_clock(response)
-            return await decode_response(page_decoder(cls, number), response, call)
+            page = await decode_response(page_decoder(cls, number, url, strict=self.strict), response, call)
+            if isinstance(page, PartialPage):
+                indexes = tuple(row.index for row in page.left_out)
+                self.emit(RowsLeftOut(operation, number, indexes, len(page.rows), page.left_out[0].reason))
+            return page
 
         return await self._call(operation, run)
 

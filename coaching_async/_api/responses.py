@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
@@ -20,6 +20,7 @@ from coaching_async._exceptions import (
 from coaching_async._permissions import advice_for
 from coaching_async._serialization.codec import decode, from_dict
 from coaching_async._serialization.json import Json, parse_json, parse_object
+from coaching_async._serialization.rows import read_page
 from coaching_async._transport.body import parse_body
 from coaching_async._transport.messages import CHECK_THE_WAY, CallContext, Response
 from coaching_async._value import Value
@@ -92,11 +93,17 @@ def decode_json(content: bytes) -> Json:
     return cast("Json", parse_json(content))
 
 
-def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Page[T]]:
-    """Return a decoder of page `number`, which raises `ValueError` for any other page."""
+def page_decoder(cls: type[Page[T]], number: int, source: str, *, strict: bool) -> Callable[[bytes], Page[T]]:
+    """Return a decoder of page `number`, which raises `ValueError` for any other page.
+
+    It sets rows apart that cannot be read, or raises for them if it is `strict`. `source` identifies the page.
+    """
+
+    def read(of: type[Page[T]], data: Any) -> Page[T]:
+        return from_dict(of, data) if strict else read_page(of, data, number, source)
 
     def parse(content: bytes) -> Page[T]:
-        page = decode(cls, content)
+        page = decode(cls, content, read)
         if page.page_number is not None and page.page_number != number:
             raise ValueError(f"page {number} was asked for, and page {page.page_number} came")
         return page

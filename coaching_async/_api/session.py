@@ -17,7 +17,7 @@ from coaching_async._exceptions import ClientMisuse
 from coaching_async._transport.http_client import LazyHttpClient
 from coaching_async._transport.messages import Request, Response, Send
 
-from .identity import Identity, IdentityState
+from .identity_state import Identity, IdentityState
 
 __all__ = ["CLIENT_CLOSED", "AcceptAnyStatus", "Pipeline", "Session"]
 

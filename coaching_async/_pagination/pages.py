@@ -5,6 +5,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
+from coaching_async._serialization.rows import LeftOutRow, rows_of
 from coaching_async.models.common import Page
 
 from .cursor import Position, id_digest
@@ -49,6 +50,8 @@ class NewItems(Generic[T]):
 
     page: Page[T]
     items: Sequence[T]
+    left_out: Sequence[LeftOutRow]
+    """Rows that were not seen before, and cannot be read."""
     rows: Sequence[int]
     """Row of each of `items` in the whole list."""
     end: int
@@ -84,18 +87,18 @@ PagerSearch: TypeAlias = Generator[PageRequest | NewItems[T], PageResult[T] | No
 
 
 def ids_of(page: Page[T]) -> list[str | None]:
-    """Return the ids of the page's items; the items of some lists have none."""
-    return [getattr(item, "id", None) for item in page.entities]
+    """Return the ids of the page's rows; the rows of some lists have none."""
+    return [getattr(row, "id", None) for row in rows_of(page)]
 
 
 def total_of(page: Page[T]) -> int | None:
     """Return the number of items in the list, or None if the page has no total or an impossible one."""
-    return None if page.total is None or page.total < len(page.entities) else page.total
+    return None if page.total is None or page.total < len(rows_of(page)) else page.total
 
 
 def page_count_of(page: Page[T]) -> int | None:
     """Return the number of pages in the list, or None if the page has no count or an impossible one."""
-    return None if page.page_count is None or page.page_count < bool(page.entities) else page.page_count
+    return None if page.page_count is None or page.page_count < bool(rows_of(page)) else page.page_count
 
 
 def last_page_of(page: Page[T], size: int) -> int | None:

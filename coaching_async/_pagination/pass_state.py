@@ -1,10 +1,11 @@
 """State of one pass over a list: position, kept pages, and the changes (drift) seen so far."""
 
 from collections.abc import Sequence
-from typing import Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar, cast
 
 import attrs
 
+from coaching_async._serialization.rows import LeftOutRow, UnreadableRow, rows_of
 from coaching_async.models.common import Page
 
 from .cursor import Position
@@ -48,8 +49,8 @@ class PassState(Generic[T]):
     """Ids of the page that was taken last."""
     frontier_ids: Sequence[str | None] = ()
     """Ids of the furthest page that was taken."""
-    previous_entities: Sequence[T] = ()
-    """Items of the page that was taken last, if they have no ids."""
+    previous_rows: Sequence[T | UnreadableRow] = ()
+    """Rows of the page that was taken last, if they have no ids."""
     kept_pages: dict[int, Page[T]] = attrs.field(factory=dict[int, Page[T]])
     """Pages that were read before it was their turn, by number. They are valid while the total does not change."""
     taken_pages: set[int] = attrs.field(factory=set[int])
@@ -108,7 +109,7 @@ class PassState(Generic[T]):
     def page_after_resize(self, number: int, page: Page[T]) -> int:
         """Return the number of the page to read instead, if the service has changed its page size; else `number`."""
         old_size, new_size = self.size, page.page_size
-        self.size = new_size if new_size and new_size > 0 else max(old_size, len(page.entities), 1)
+        self.size = new_size if new_size and new_size > 0 else max(old_size, len(rows_of(page)), 1)
         if not self.has_begun or new_size is None or self.size == old_size or self.resizes == MAX_BACKTRACKS:
             return number
         self.resizes += 1
@@ -144,13 +145,13 @@ class PassState(Generic[T]):
         )
 
     def _observe_without_ids(self, number: int, page: Page[T]) -> PageObservation:
-        total = total_of(page)
+        total, rows = total_of(page), rows_of(page)
         return PageObservation(
             number,
-            len(page.entities),
+            len(rows),
             total=total,
             previous_total=total,
-            is_repeated_page=bool(page.entities) and page.entities == self.previous_entities,
+            is_repeated_page=bool(rows) and rows == self.previous_rows,
             repeated_pages=self.repeated_pages,
             has_ids=False,
             is_within_total=last_page_of(page, self.size) is not None,
@@ -186,7 +187,7 @@ class PassState(Generic[T]):
 
     def record_reread_of_short_page(self, page: Page[T]) -> None:
         """Record whether a short page is full now. If it is not, the service leaves rows out."""
-        is_short = len(page.entities) < self.size
+        is_short = len(rows_of(page)) < self.size
         self.is_previous_empty = False
         self.short_pages_are_usual = is_short
         self.short_pages += is_short
@@ -194,12 +195,17 @@ class PassState(Generic[T]):
 
     def accept(self, number: int, page: Page[T]) -> NewItems[T]:
         """Take a page: move behind it, and return its new items."""
-        ids, first_row = ids_of(page), self._first_row(number)
+        rows, ids, first_row = rows_of(page), ids_of(page), self._first_row(number)
         is_beyond_frontier = self.is_beyond_frontier(number)
         new = self.seen.add_new(ids, self._count_known_rows(page, first_row))
+        left_out: list[LeftOutRow] = []
+        if rows is not page.entities:
+            left_out = [row.told for index in new if isinstance(row := rows[index], UnreadableRow)]
+            new = [index for index in new if not isinstance(rows[index], UnreadableRow)]
         items = NewItems(
             page,
-            page.entities if len(new) == len(ids) else [page.entities[index] for index in new],
+            page.entities if len(new) == len(page.entities) else cast("list[T]", [rows[index] for index in new]),
+            left_out,
             [first_row + index for index in new],
             number * self.size,
             self.size,
@@ -215,7 +221,7 @@ class PassState(Generic[T]):
             self.previous_ids, self.digests = ids, ()
             self.taken_pages.add(hash(tuple(ids)))
         self.short_page = number if len(ids) < self.size else None
-        self.previous_entities = page.entities if self.has_no_ids else ()
+        self.previous_rows = rows if self.has_no_ids else ()
         self.total, self.has_begun = total_of(page), True
         self.next_row = items.end
         self.frontier_row = max(self.frontier_row, self.next_row)
@@ -259,13 +265,14 @@ class PassState(Generic[T]):
     def is_last_page(self, number: int, page: Page[T]) -> bool:
         """Return whether the pass ends with this page, which was taken."""
         count, total = page_count_of(page), total_of(page)
-        is_empty, is_second_empty = not page.entities, self.is_previous_empty and not page.entities
+        is_empty = not rows_of(page)
+        is_second_empty = self.is_previous_empty and is_empty
         self.is_previous_empty = is_empty
         if count is not None:
             return number >= count or is_second_empty  # a single empty page may be a mistake of the service
         if total is None or is_empty:
             return is_empty
-        return self._first_row(number) + len(page.entities) >= total
+        return self._first_row(number) + len(rows_of(page)) >= total
 
     def is_short_of(self, total: int | None) -> bool:
         """Return whether fewer items were seen than the total says there are."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypeVar, Unpack
 
 import anyio
+import attrs
 
 from coaching_async._api.accepted import poll_intervals
 from coaching_async._api.client import API_ROOT
@@ -185,8 +186,8 @@ class Appointments(Resource):
 
         `since` is when `create` was called, by this machine's clock. It is converted into a time by the service's clock,
         which the `Date` of the answers tells, so this machine's clock may be wrong. Appointments created up to one minute
-        before are included. A match has the same name, start, length and attendees, and the
-        same facilitator if one was given.
+        before are included. A match has the same name, start, length and attendees, and the same facilitator if one was
+        given. A row that cannot be read is an error here, because it may be a match.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
@@ -194,7 +195,9 @@ class Appointments(Resource):
         """
         matcher = CreatedMatcher(appointment, since)
         interval = (matcher.start, matcher.start + MINUTE)
-        candidates = self.list(matcher.participant, interval=interval, interval_condition="StartsIn")
+        candidates = Appointments(attrs.evolve(self._api, strict=True)).list(
+            matcher.participant, interval=interval, interval_condition="StartsIn"
+        )
         return matcher.select([candidate async for candidate in candidates], self._api.clock)
 
     async def update(self, appointment_id: IdLike, changes: AppointmentUpdate) -> Appointment:

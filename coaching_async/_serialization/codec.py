@@ -1,6 +1,6 @@
 """Serialization and deserialization: models to the API's camelCase JSON, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -55,12 +55,18 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
     raise ValueError(f"no {_name(cls)}: {problem}")
 
 
-def decode(cls: type[T], content: bytes) -> T:
-    """Return the `cls` of a response body (deserialization). Raises `ValueError`, which names the place, if there is none."""
+def decode(cls: type[T], content: bytes, otherwise: Callable[[type[T], Any], T] = from_dict) -> T:
+    """Return the `cls` of a response body (deserialization). Raises `ValueError`, which names the place, if there is none.
+
+    `otherwise` returns it from JSON that is no complete `cls`, or raises.
+    """
     if (value := parse_with_orjson(content)) is not None:
         with suppress(Exception):  # the standard library decides: orjson reads long integers as floats
             return _fast_converter().structure(value, cls)
-    return from_dict(cls, parse_json(content))
+    value = parse_json(content)
+    with suppress(Exception):
+        return _fast_converter().structure(value, cls)
+    return otherwise(cls, value)
 
 
 def encode(body: object) -> bytes:

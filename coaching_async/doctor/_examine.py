@@ -161,6 +161,9 @@ def _check_unreachable(error: CoachingError, client: CoachingClient, *, has_logg
         return Check("proxy", "problem", str(error), "Correct or unset it.")
     if isinstance(error, AuthError) and error.status is not None and not error.is_from_gateway:
         return Check("credentials", "problem", str(error), _refusal_advice(error.status))
+    if isinstance(error, TransportError) and type(error.__cause__).__name__ == "ProxyError":
+        advice = "Check the proxy that the environment names, with its user and password, or name the host in NO_PROXY."
+        return Check("proxy", "problem", str(error), advice)
     host = "the API host" if has_logged_in else "the login host"
     if isinstance(client, ConfiguredClient):
         host += f" {client.api_host if has_logged_in else client.login_host}"

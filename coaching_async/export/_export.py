@@ -95,7 +95,7 @@ async def export(
     first_cursor = aiter(listing(consistency=consistency)).cursor  # contains a digest of users and filters
     extras = [name for name, is_wanted in (("annotations", with_annotations), ("statuses", with_statuses)) if is_wanted]
     run = ExportRun(client, UnfinishedFile(Path(path)), FORMS[form], extras, on_progress or _ignore_progress)
-    arguments = hashlib.blake2s(json.dumps([first_cursor, form, extras, consistency]).encode()).hexdigest()
+    arguments = hashlib.sha256(json.dumps([first_cursor, form, extras, consistency]).encode()).hexdigest()
     try:
         if not resume:
             await run.start(arguments, first_cursor)

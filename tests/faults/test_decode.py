@@ -37,18 +37,22 @@ def create(client: CoachingClient) -> Awaitable[Any]:
 
 
 @asynccontextmanager
-async def responding(content: bytes, **headers: str) -> AsyncIterator[tuple[CoachingClient, Service]]:
+async def responding(
+    content: bytes, *, strict: bool = False, **headers: str
+) -> AsyncIterator[tuple[CoachingClient, Service]]:
     """Yield a client of a service in memory whose responses all have this body."""
     named = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
     service = Service(lambda _: httpx.Response(200, headers=named, content=content))
-    async with service.client(Source()) as client:
+    async with service.client(Source(), strict=strict) as client:
         yield client, service
     await service.http.aclose()
 
 
-async def assert_refused(content: bytes, place: str = "", ask: Ask = get, **headers: str) -> DecodeError:
+async def assert_refused(
+    content: bytes, place: str = "", ask: Ask = get, *, strict: bool = False, **headers: str
+) -> DecodeError:
     """Assert that a body is refused at once with an error that names the path; after a write, that the write was carried out."""
-    async with responding(content, **headers) as (client, service):
+    async with responding(content, strict=strict, **headers) as (client, service):
         with failing(DecodeError) as caught:
             await ask(client)
         assert len(service.requests) == 1
@@ -132,12 +136,18 @@ JUNK = [None, "an-appointment", 5, True, [], ["id"], {}, {"id": None}, {"id": 5}
 
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
 @pytest.mark.parametrize("length, at", [(3, 1), (3, 0), (350, 1), (350, 230)])
-async def test_row_86_an_invalid_entity_is_refused_and_its_path_named(length: int, at: int, junk: Any):
+async def test_row_86_an_invalid_entity_is_left_out_or_refused_and_its_path_named(length: int, at: int, junk: Any):
     entities: list[Any] = [{"id": str(number)} for number in range(length)]
     entities[at] = junk
     whole = {"entities": entities, "pageNumber": 1, "pageSize": length, "pageCount": 1, "total": length}
+    content = json.dumps(whole).encode()
 
-    await assert_refused(json.dumps(whole).encode(), f"$.entities[{at}]", ask=page)
+    async with responding(content) as (client, service):
+        walk = aiter(client.appointments.list("u"))
+        assert [item.id async for item in walk] == [str(number) for number in range(length) if number != at]
+        assert [(row.page, row.index) for row in walk.report.left_out] == [(1, at)]
+        assert len(service.requests) == 1
+    await assert_refused(content, f"$.entities[{at}]", ask=page, strict=True)
 
 
 OF_UTF_8 = '{"id": "é", "name": "😀"}'

@@ -306,14 +306,13 @@ async def test_an_own_client_takes_proxies_from_the_environment_but_not_for_loop
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
 
-    async with new_http_client(connections=1, tls=new_tls_context()) as http:
+    hosts = ["https://api.mypurecloud.com", "http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"]
+    async with new_http_client(connections=1, tls=new_tls_context, urls=hosts) as http:
 
         def is_proxied(url: str) -> bool:
             return "proxy" in type(http._transport_for_url(httpx.URL(url))._pool).__name__.lower()  # type: ignore[attr-defined]
 
-        assert is_proxied("https://api.mypurecloud.com")
-        for host in ("127.0.0.1:8080", "localhost:8080", "[::1]:8080"):
-            assert not is_proxied(f"http://{host}/x")
+        assert [is_proxied(f"{host}/x") for host in hosts] == [True, False, False, False]
 
 
 async def test_a_failed_exchange_leaves_no_reference_cycle():
