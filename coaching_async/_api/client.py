@@ -1,6 +1,7 @@
 """`ApiClient`: runs one call. It builds the request, sends it before the deadline, and decodes the response or raises."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias, TypeVar
@@ -23,7 +24,7 @@ from coaching_async._serialization.rows import PartialPage
 from coaching_async._serialization.urls import QueryValue, encode_path, encode_query
 from coaching_async._transport.messages import CallContext, Request, Response, host_of
 from coaching_async._transport.priority import current_priority
-from coaching_async._transport.retry_policy import RetryPolicy, Safety
+from coaching_async._transport.retry_policy import RetryPolicy, Safety, parse_http_date
 from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.common import Page
 
@@ -38,6 +39,7 @@ from .responses import (
     take_capture,
     to_raw_response,
 )
+from .service_clock import ServiceClock
 from .session import CLIENT_CLOSED, Session
 
 __all__ = ["API_ROOT", "NO_FILTERS", "ApiClient", "Filters"]
@@ -78,6 +80,8 @@ class ApiClient:
     retry: RetryPolicy
     concurrency: int
     """The client's limit of concurrent requests."""
+    clock: ServiceClock = attrs.field(factory=ServiceClock)
+    """The clock of the service, observed at writes and pages. The views of a client share it."""
     strict: bool = False
     """Whether a row of a list that cannot be read is an error."""
     host: str = attrs.field(init=False, default=attrs.Factory(lambda self: host_of(self.base_url), takes_self=True))
@@ -100,6 +104,7 @@ class ApiClient:
 
         async def run(call: CallContext) -> Page[T]:
             response = await self._send(call, "GET", url, Safety.SAFE)
+            self._observe_clock(response)
             page = await decode_response(page_decoder(cls, number, url, strict=self.strict), response, call)
             if isinstance(page, PartialPage):
                 indexes = tuple(row.index for row in page.left_out)
@@ -213,9 +218,16 @@ class ApiClient:
         accepted: AcceptedWrite[T] | None = None,
     ) -> T:
         response = await self._send(call, method, url, Safety.WRITE, content)
+        self._observe_clock(response)
         if response.status == 202 and accepted is not None:
             return await accepted.resolve(call, response)
         return await decode_response(partial(decode, cls), response, call)
+
+    def _observe_clock(self, response: Response) -> None:
+        date = response.headers.get("date")
+        service_time = parse_http_date(date) if date and response.is_from_service else None
+        if service_time is not None:
+            self.clock.observe(service_time, datetime.now(UTC))
 
     async def _send(
         self, call: CallContext, method: str, url: str, safety: Safety, content: bytes | None = None

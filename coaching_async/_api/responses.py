@@ -71,13 +71,13 @@ def check_deleted(response: Response, call: CallContext) -> None:
     """Raise an error unless a DELETE succeeded. Any 2xx is a success, but for a web page, which is not the API's."""
     if not 200 <= response.status < 300:
         raise error_from_response(response, call)
-    if response.is_web_page:
+    if not response.is_from_service:
         raise _unusable_success(response, call)
 
 
 def _unusable_success(response: Response, call: CallContext, problem: str = "") -> CoachingError:
     text = f"{call.operation}: the answer is not what the API promises: {problem}{_correlation_suffix(response)}"
-    if response.is_web_page:
+    if not response.is_from_service:
         text = f"{call.operation}: {response.describe_foreign(call.host)}: {CHECK_THE_WAY}"
     failure: CoachingError
     if call.processed == "no":
@@ -85,7 +85,7 @@ def _unusable_success(response: Response, call: CallContext, problem: str = "") 
         failure.status, failure.correlation_id = response.status, response.correlation_id
     else:
         failure = OutcomeUnknown(f"{text}. {check_before_retrying(call.operation)}", processed=call.processed)
-    failure.is_from_gateway = response.is_web_page
+    failure.is_from_gateway = not response.is_from_service
     return failure
 
 

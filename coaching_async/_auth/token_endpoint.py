@@ -85,7 +85,7 @@ class TokenEndpoint:
         parsed = _parse_token_response(response)
         if isinstance(parsed, str):
             error = AuthError(f"the login host's answer is no token: {parsed}")
-            if response.is_web_page:
+            if not response.is_from_service:
                 error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_THE_WAY}")
                 error.is_from_gateway = True
             raise error

@@ -184,9 +184,10 @@ class Appointments(Resource):
 
         An empty result is not final, because the service may still be creating the appointment.
 
-        `since` is when `create` was called, by this machine's clock. Appointments created up to one minute before are
-        included, because the service's clock may differ. A match has the same name, start, length and attendees, and the
-        same facilitator if one was given. A row that cannot be read is an error here, because it may be a match.
+        `since` is when `create` was called, by this machine's clock. It is converted into a time by the service's clock,
+        which the `Date` of the answers tells, so this machine's clock may be wrong. Appointments created up to one minute
+        before are included. A match has the same name, start, length and attendees, and the same facilitator if one was
+        given. A row that cannot be read is an error here, because it may be a match.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
@@ -197,7 +198,7 @@ class Appointments(Resource):
         candidates = Appointments(attrs.evolve(self._api, strict=True)).list(
             matcher.participant, interval=interval, interval_condition="StartsIn"
         )
-        return matcher.select([candidate async for candidate in candidates])
+        return matcher.select([candidate async for candidate in candidates], self._api.clock)
 
     async def update(self, appointment_id: IdLike, changes: AppointmentUpdate) -> Appointment:
         """Change the fields that `changes` sets. A completed appointment cannot be changed.

@@ -132,22 +132,19 @@ class Response(Value):
 
     @property
     def is_from_service(self) -> bool:
-        """Whether the service itself sent this error, and not a gateway, proxy or captive portal on the way.
+        """Whether the service itself has responded, and not a gateway, proxy or captive portal on the way.
 
-        The form of the body tells it. Without a body, the header of the service does, or a challenge about the token. The
-        service does not redirect.
+        The service sends no web page and no redirect. The form of an error's body tells whose it is. Without a body, the
+        header of the service does, or a challenge about the token.
         """
+        if self.status < 300:
+            return not is_web_page(self.headers.get("content-type"), self.content)
         if self.status < 400:
             return False
         if self.content:
             return is_error_body(parse_object(self.content), self.status)
         is_challenge = self.status == 401 and self.headers.get("www-authenticate", "").lower().startswith("bearer")
         return is_challenge or "inin-correlation-id" in self.headers
-
-    @property
-    def is_web_page(self) -> bool:
-        """Whether the body is a page for people, which the service never sends."""
-        return is_web_page(self.headers.get("content-type"), self.content)
 
     def describe_foreign(self, host: str) -> str:
         """Return who sent this response instead of `host`, and what it is."""

@@ -113,7 +113,7 @@ def _final_response(request: Request, outcome: "Response | SendError") -> Respon
     _raise_if_uncertain(request, outcome)
     if outcome.status < 300 and request.safety is not Safety.SAFE:
         # A captive portal sends its page instead of passing the request on; another gateway may send one afterwards.
-        call.processed = worst_processed(call.processed, "maybe" if outcome.is_web_page else "yes")
+        call.processed = worst_processed(call.processed, "yes" if outcome.is_from_service else "maybe")
     return outcome
 
 
