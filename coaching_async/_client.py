@@ -142,7 +142,7 @@ class CoachingClient:
                 validate_timeout(timeout),
                 retry,
                 max_concurrency,
-                validate_strict(strict),
+                strict=validate_strict(strict),
             )
         )
 
