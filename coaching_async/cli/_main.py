@@ -1,18 +1,19 @@
 """The commands of `coaching-async`, their options, and their exit codes."""
 
+import logging
 import re
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import anyio
 import click
 from rich.console import Console
 
 from coaching_async import AppointmentFilters, CoachingClient, CoachingError, Interval
-from coaching_async.export import FORMS, ExportProgress, export
+from coaching_async.export import FORMS, Exported, ExportProgress, export
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
 from . import _demo, _doctor
@@ -20,6 +21,9 @@ from ._output import checked_output
 from ._progress import show_progress
 
 __all__ = ["main"]
+
+LEFT_OUT_LINES: Final = 20
+"""Lines about rows that an export has left out."""
 
 
 class Commands(click.Group):
@@ -117,7 +121,7 @@ def export_(
 
     The file has .part at the end of its name until it is complete, and each page is on the disk before the next one is
     requested. After an export was stopped, the same command with --resume continues it: no appointment is lost or doubled.
-    Exit code 2 if it fails, and 130 after Ctrl-C.
+    Exit code 1 if rows were left out because they cannot be read, 2 if it fails, and 130 after Ctrl-C.
     """
     filters: AppointmentFilters = {
         "interval": _interval(interval),
@@ -125,9 +129,10 @@ def export_(
         "facilitator_ids": facilitator_ids or None,
     }
     console = Console(stderr=True)
+    logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are told at the end
     written = 0
 
-    async def run(client: CoachingClient) -> None:
+    async def run(client: CoachingClient) -> Exported:
         async with client:
             with show_progress(console, client) as show:
 
@@ -151,18 +156,30 @@ def export_(
         if exported.suspected_gaps:
             console.print("the list changed, and some appointments may be missing: export again with --verify")
         console.print(f"{out}: {exported.items} appointments", soft_wrap=True, highlight=False)
+        return exported
 
     def resume_hint(otherwise: str = "") -> str:
         return f"; {written} appointments are written: go on with --resume" if written else otherwise
 
     try:
-        anyio.run(run, CoachingClient.from_env())
+        exported = anyio.run(run, CoachingClient.from_env())
     except KeyboardInterrupt:
         _fail(f"interrupted{resume_hint('; nothing was written')}", code=130)
     except (CoachingError, ValueError) as error:
         _fail(f"{error}{resume_hint()}")
     except OSError as error:
         _fail(f"cannot write {out}: {error.strerror or error}{resume_hint()}")
+    if exported.rows_left_out:
+        _report_left_out(exported)
+        sys.exit(1)
+
+
+def _report_left_out(exported: Exported) -> None:
+    click.echo(f"coaching-async: left out {exported.rows_left_out} rows, which cannot be read:", err=True)
+    for row in exported.left_out[:LEFT_OUT_LINES]:
+        click.echo(f"  {row}", err=True)
+    if (more := exported.rows_left_out - LEFT_OUT_LINES) > 0:
+        click.echo(f"  and {more} more", err=True)
 
 
 def _interval(text: str | None) -> Interval | None:
