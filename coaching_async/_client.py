@@ -144,7 +144,7 @@ class CoachingClient(NotCopyable):
                 validate_timeout(timeout),
                 retry,
                 max_concurrency,
-                validate_strict(strict),
+                strict=validate_strict(strict),
             )
         )
 

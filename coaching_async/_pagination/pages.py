@@ -5,7 +5,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
-from coaching_async._serialization.rows import LeftOutRow, rows_of
+from coaching_async._serialization.rows import LeftOutRow, PartialPage, UnreadableRow, rows_of
 from coaching_async.models.common import Page
 
 from .cursor import Position, id_digest
@@ -17,6 +17,7 @@ __all__ = [
     "PagerRead",
     "PagerSearch",
     "PagerSteps",
+    "fingerprint_of",
     "ids_of",
     "last_page_of",
     "page_count_of",
@@ -89,6 +90,13 @@ PagerSearch: TypeAlias = Generator[PageRequest | NewItems[T], PageResult[T] | No
 def ids_of(page: Page[T]) -> list[str | None]:
     """Return the ids of the page's rows; the rows of some lists have none."""
     return [getattr(row, "id", None) for row in rows_of(page)]
+
+
+def fingerprint_of(page: Page[T], ids: Sequence[str | None]) -> int:
+    """Return a hash of the page's rows, by their ids. Of a row without an id it is that of its content."""
+    if not isinstance(page, PartialPage):
+        return hash(tuple(ids))
+    return hash(tuple(row if isinstance(row, UnreadableRow) else id_ for row, id_ in zip(page.rows, ids, strict=True)))
 
 
 def total_of(page: Page[T]) -> int | None:

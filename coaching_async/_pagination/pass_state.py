@@ -5,13 +5,13 @@ from typing import Generic, Self, TypeVar, cast
 
 import attrs
 
-from coaching_async._serialization.rows import LeftOutRow, UnreadableRow, rows_of
+from coaching_async._serialization.rows import LeftOutRow, PartialPage, UnreadableRow, rows_of
 from coaching_async.models.common import Page
 
 from .cursor import Position
 from .deduplication import PassTracker
 from .drift import MAX_BACKTRACKS, PageObservation, is_plain_shift, row_after_deletes
-from .pages import NewItems, PageResult, ids_of, last_page_of, page_count_of, total_of
+from .pages import NewItems, PageResult, fingerprint_of, ids_of, last_page_of, page_count_of, total_of
 
 __all__ = ["PassState"]
 
@@ -124,6 +124,7 @@ class PassState(Generic[T]):
     def _observe(self, number: int, result: PageResult[T], ids: Sequence[str | None]) -> PageObservation:
         total, first_row = total_of(result.page), self._first_row(number)
         are_known = self.seen.contains_each(ids)
+        has_ids = not isinstance(result.page, PartialPage) or result.page.has_ids
         return PageObservation(
             number,
             len(ids),
@@ -137,9 +138,10 @@ class PassState(Generic[T]):
             is_fresh=result.is_fresh,
             follows_short_page=self.short_page == number - 1 and not self.short_pages_are_usual,
             should_be_full=total is not None and last_page_of(result.page, self.size) == -(-total // self.size),
-            is_repeated_page=bool(ids) and hash(tuple(ids)) in self.taken_pages,
+            is_repeated_page=bool(ids) and fingerprint_of(result.page, ids) in self.taken_pages,
             repeated_pages=self.repeated_pages,
-            is_within_total=total is None or first_row < total,
+            is_within_total=total is None or first_row < total if has_ids else self._has_counts(result.page),
+            has_ids=has_ids,
             changed_before=bool(self.changes),
             backtracks=self.backtracks,
         )
@@ -154,8 +156,11 @@ class PassState(Generic[T]):
             is_repeated_page=bool(rows) and rows == self.previous_rows,
             repeated_pages=self.repeated_pages,
             has_ids=False,
-            is_within_total=last_page_of(page, self.size) is not None,
+            is_within_total=self._has_counts(page),
         )
+
+    def _has_counts(self, page: Page[T]) -> bool:
+        return last_page_of(page, self.size) is not None
 
     def record_changes(self, observation: PageObservation) -> None:
         """Record the changes that a page shows which is about to be taken."""
@@ -219,7 +224,7 @@ class PassState(Generic[T]):
             self.backtracks, self.frontier_ids = 0, ids
         if ids:
             self.previous_ids, self.digests = ids, ()
-            self.taken_pages.add(hash(tuple(ids)))
+            self.taken_pages.add(fingerprint_of(page, ids))
         self.short_page = number if len(ids) < self.size else None
         self.previous_rows = rows if self.has_no_ids else ()
         self.total, self.has_begun = total_of(page), True

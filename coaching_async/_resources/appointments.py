@@ -56,7 +56,7 @@ async def _read_until_found(read: Callable[[str], Awaitable[Appointment]], appoi
 
 def _check_listed_ids(ids: Items[IdLike]) -> None:
     """Raise `ValueError` for an invalid id, unless the ids can be read once only. Otherwise a request would be sent first."""
-    if isinstance(ids, Collection):
+    if isinstance(ids, Collection) and not isinstance(ids, str | bytes):  # `bulk` refuses these
         for each in ids:
             to_id(each)
 

@@ -1,6 +1,7 @@
 """Rows of a page that cannot be read: they are set apart, so that they do not take the rest of the list with them."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast, get_args
 
@@ -35,17 +36,19 @@ class LeftOutRow(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class UnreadableRow(Value):
-    """A row that cannot be read. The pager counts and recognizes it as it does any other row."""
+    """A row that cannot be read. The pager counts it as it does any other row."""
 
     id: str | None
-    """Its id, or a text in place of it. None if the rows of the list have no ids."""
-    content: object
+    """Its id. A row without one has a text for its place instead. None if the rows of the list have no ids."""
+    digest: str = attrs.field(repr=False)
+    """Digest of its content, by which it is compared."""
     told: LeftOutRow
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, UnreadableRow) and self.content == other.content
+        return isinstance(other, UnreadableRow) and self.digest == other.digest
 
-    __hash__ = None  # type: ignore[assignment] # its content may be a dict
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -54,6 +57,11 @@ class PartialPage(Page[T]):
 
     rows: "tuple[T | UnreadableRow, ...]"
     """All rows, in their order."""
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether any of its rows has an id."""
+        return any(not isinstance(row, UnreadableRow) or row.told.id for row in self.rows)
 
     @property
     def left_out(self) -> tuple[LeftOutRow, ...]:
@@ -98,11 +106,17 @@ def _read_row(of: Any, row: Any, page: int, index: int, source: str) -> Any:
         return from_dict(of, row)
     except ValueError as error:
         told = LeftOutRow(page, index, _id_of(row), str(error))
-    if "id" not in attrs.fields_dict(of):
-        return UnreadableRow(None, row, told)
-    # A row without an id is known by its place, because two of them with one text would count as repeats.
-    place = hashlib.sha256(f"{source}#{index}".encode(errors="replace")).hexdigest()
-    return UnreadableRow(told.id or place, row, told)
+    # Not by its content, because several rows may be null, and each after the first would count as a repeat.
+    place = _digest(f"{source}#{index}")
+    try:
+        content = _digest(json.dumps(row))
+    except RecursionError:
+        content = place
+    return UnreadableRow((told.id or place) if "id" in attrs.fields_dict(of) else None, content, told)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def _id_of(row: object) -> str | None:

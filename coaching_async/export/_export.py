@@ -8,14 +8,16 @@ from functools import partial
 from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Unpack
+from typing import Any, Final, Literal, TypeVar, Unpack, cast
+from uuid import UUID
 
 import anyio.to_thread
 import attrs
 
 from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing, NotFound, Walk, to_dict
 
-from ._formats import FORMS, Extras, Format
+from ._formats import FORMS, SPREADSHEET, Extras, Format, form_of
+from ._output_stream import OutputStream, Writable, is_stream
 from ._unfinished_file import ExportRefused, UnfinishedFile
 
 __all__ = ["ExportProgress", "Exported", "export"]
@@ -51,13 +53,14 @@ class Exported:
 
 async def export(
     client: CoachingClient,
-    user_ids: str | Iterable[str],
-    path: str | PathLike[str],
+    user_ids: Iterable[str | UUID] | str | UUID,
+    path: str | PathLike[str] | Writable,
     *,
-    form: str = "jsonl",
+    form: str | None = None,
+    spreadsheet: bool = False,
     with_annotations: bool = False,
     with_statuses: bool = False,
-    resume: bool = False,
+    resume: bool | Literal["auto"] = False,
     consistency: Literal["default", "verify"] = "default",
     page_size: int = 100,
     on_progress: Callable[[ExportProgress], object] | None = None,
@@ -65,11 +68,21 @@ async def export(
 ) -> Exported:
     """Write every appointment of users to a file, as "jsonl" (one JSON object a line) or "csv".
 
+    Without `form` the suffix of `path` names it: .csv, or .jsonl, .ndjson, .json or none for JSON lines.
+    `spreadsheet=True` writes CSV that a spreadsheet can open: with a byte order mark, and with an apostrophe before a text
+    that would run as a formula.
+
     The export writes to `<name>.part` beside `path`, with a checkpoint in `<name>.part.checkpoint`, and renames the file to
     `path` when it is complete. Each page is on the disk before the next one is requested. After an error, a cancellation
     or a power cut, `resume=True` continues after the last page that was written. Each appointment is in the file once, even
     if the list has changed in the meantime. Items that were written are not read again. An export that is stopped before
     its first appointment leaves no file.
+
+    `resume="auto"` is for a program that is started again until it succeeds: the call begins the export, continues it, or
+    returns at once if it is complete. To know that, it keeps the checkpoint beside the complete file. It never replaces a
+    file that another program or a call with other arguments has written.
+
+    `path` may be a binary stream, which takes each page as soon as it was read, and cannot be resumed.
 
     `with_annotations` and `with_statuses` add the annotations and the history of the status. Each takes one request for
     every appointment; null is written if the appointment has been deleted by then. `page_size`, `consistency` and the
@@ -86,36 +99,54 @@ async def export(
     Raises: what iterating over the list raises; `OSError` if the file cannot be written; `ValueError` or `TypeError` for
     invalid arguments, before a request is sent; `ExportRefused` (a `ValueError`) if the export cannot be started or resumed.
     """
+    file = OutputStream(path) if is_stream(path) else UnfinishedFile(Path(cast("str", path)))
+    if form is None:
+        form = "jsonl" if isinstance(file, OutputStream) else form_of(Path(cast("str", path)))
     if form not in FORMS:
         raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
+    if spreadsheet and form != "csv":
+        raise ValueError(f"a file for spreadsheets has the form csv, not {form}")
+    form, format_ = ("spreadsheet", SPREADSHEET) if spreadsheet else (form, FORMS[form])
+    if resume not in (True, False, "auto"):
+        raise ValueError('resume is True, False or "auto"')
+    if resume and isinstance(file, OutputStream):
+        raise ExportRefused("an export to a stream cannot be resumed: give the name of a file")
     if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
         raise TypeError("on_progress is a plain function: it is called after every page, and not awaited")
-    reusable: Any = {name: _reusable(value) for name, value in filters.items()}
-    listing = partial(client.appointments.list, _reusable(user_ids), page_size=page_size, **reusable)
+    reusable: Any = {name: _in_any_order(value) if name in SETS else value for name, value in filters.items()}
+    listing = partial(client.appointments.list, _in_any_order(user_ids), page_size=page_size, **reusable)
     first_cursor = aiter(listing(consistency=consistency)).cursor  # contains a digest of users and filters
     extras = [name for name, is_wanted in (("annotations", with_annotations), ("statuses", with_statuses)) if is_wanted]
-    run = ExportRun(client, UnfinishedFile(Path(path)), FORMS[form], extras, on_progress or _ignore_progress)
+    run = ExportRun(client, file, format_, extras, on_progress or _ignore_progress)
     arguments = hashlib.sha256(json.dumps([first_cursor, form, extras, consistency]).encode()).hexdigest()
     try:
-        if not resume:
-            await run.start(arguments, first_cursor)
-            return await run.write(listing(consistency=consistency), seen=())
-        seen = await run.resume(arguments)
-        cursor = None if consistency == "verify" else run.file.cursor
+        seen = await run.start(arguments, first_cursor, resume=resume)
+        cursor = None if consistency == "verify" or run.resumed_from is None else file.cursor
         return await run.write(listing(cursor=cursor, consistency=consistency), seen)
     finally:
-        run.file.close()
+        file.close()
 
 
 def _ignore_progress(_: ExportProgress) -> None:
     pass
 
 
-def _reusable(value: Any) -> Any:
-    """Return a tuple in place of an iterator, because two lists are made of each argument."""
-    if isinstance(value, str | AbstractSet) or not isinstance(value, Iterable):
+SETS: Final = frozenset({"statuses", "facilitator_ids", "relationships"})
+"""Filters whose order does not matter."""
+
+
+def _in_any_order(value: Any) -> Any:
+    """Return a set in place of several values, so that an export is resumed with the same ones in another order.
+
+    It also takes the place of an iterator, because two lists are made of each argument.
+    """
+    if isinstance(value, str | UUID | AbstractSet) or not isinstance(value, Iterable):
         return value  # pyright: ignore[reportUnknownVariableType]
-    return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    values = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    try:
+        return frozenset(values)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    except TypeError:
+        return values  # pyright: ignore[reportUnknownVariableType] # the list refuses what cannot be hashed
 
 
 @attrs.define(eq=False)
@@ -123,24 +154,28 @@ class ExportRun:
     """One run of an export, from its start or resumed."""
 
     client: CoachingClient
-    file: UnfinishedFile
+    file: UnfinishedFile | OutputStream
     format: Format
     extras: Sequence[str]
     on_progress: Callable[[ExportProgress], object]
     resumed_from: int | None = None
     is_split: bool = False
 
-    async def start(self, arguments: str, cursor: str | None) -> None:
-        """Start a new file."""
-        await _in_thread(self.file.begin, arguments, cursor, self._header())
-
-    async def resume(self, arguments: str) -> set[str]:
-        """Resume the file of an earlier run, and return the ids in it."""
-        await _in_thread(self.file.resume, arguments, self._header())
+    async def start(self, arguments: str, cursor: str | None, *, resume: bool | Literal["auto"]) -> set[str]:
+        """Start a new file, or resume that of an earlier run, and return the ids in it."""
+        header = self._header()
+        if not resume or isinstance(self.file, OutputStream):
+            await _in_thread(self.file.begin, arguments, cursor, header)
+            return set()
+        if resume == "auto":
+            if not await _in_thread(self.file.begin_or_resume, arguments, cursor, header):
+                return set()
+        else:
+            await _in_thread(self.file.resume, arguments, header)
         self.resumed_from = self.file.items
-        return set[str]() if self.file.is_complete else await _in_thread(self._written_ids)
+        return set() if self.file.is_complete else await _in_thread(self._written_ids, self.file)
 
-    async def write(self, listing: Listing[Appointment], seen: set[str] | tuple[()]) -> Exported:
+    async def write(self, listing: Listing[Appointment], seen: set[str]) -> Exported:
         """Write the appointments that are not in `seen`, and complete the file."""
         walk = listing.walk(seen=seen)
         self.is_split = listing.plan().chunks > 1
@@ -205,12 +240,12 @@ class ExportRun:
     def _header(self) -> bytes:
         return self.format.header(self.extras).encode()
 
-    def _written_ids(self) -> set[str]:
+    def _written_ids(self, file: UnfinishedFile) -> set[str]:
         try:
-            found = list(self.format.ids(self.file.lines()))
+            found = list(self.format.ids(file.lines()))
         except (ValueError, LookupError, TypeError):
             found = []
-        if not self.file.items == len(found) == len(set(found)):
+        if not file.items == len(found) == len(set(found)):
             raise ExportRefused("the unfinished file was changed by another program: export again, without resume")
         return set(found)
 

@@ -45,6 +45,8 @@ class Checkpoint:
     """Suspected gaps so far. If there are any, the list is read again from its beginning."""
     is_complete: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether the file only has to be renamed."""
+    is_kept: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether the checkpoint stays beside the complete file, to tell which export wrote it."""
 
 
 class UnfinishedFile:
@@ -109,10 +111,67 @@ class UnfinishedFile:
                 if not (self._state.is_complete and self._target.exists()):
                     raise ExportRefused(f"{self._part} is gone: export again, without resume")
                 return
-            if os.fstat(self._file.fileno()).st_size < self._state.offset:
-                raise ExportRefused(f"{self._part} is shorter than it was: export again, without resume")
+            self._refuse_shorter_part(os.fstat(self._file.fileno()).st_size, self._state)
             self._may_delete = True
             self._truncate(header)
+
+    def begin_or_resume(self, arguments: str, cursor: str | None, header: bytes) -> bool:
+        """Start a new file, resume that of an earlier export, or find that it is complete. Return whether there was one.
+
+        The checkpoint of the complete file is kept. Raises `ExportRefused` for a file of another export or of another
+        program, or if another export is writing it; and `OSError`.
+        """
+        with self._working():
+            self._refuse_other_than_file()
+            if self._target.exists():
+                self._state = self._checkpoint_of_target(arguments)
+                return True
+            is_new = not self._part.exists()
+            self._open("a+b")
+            try:
+                state = self._checkpoint_of_part(arguments, is_new=is_new)
+            except BaseException:
+                if is_new:
+                    self._part.unlink(missing_ok=True)
+                raise
+            self._may_delete = True
+            if state is None:
+                self._write_checkpoint(Checkpoint(arguments, cursor, is_kept=True))
+            else:
+                self._state = attrs.evolve(state, is_kept=True)
+            self._truncate(header)
+            return state is not None
+
+    def _checkpoint_of_target(self, arguments: str) -> Checkpoint:
+        """Return the checkpoint of a complete export. Raises `ExportRefused` if the file has another origin."""
+        state = self._read_checkpoint(arguments) if self._checkpoint_path.exists() else None
+        if state is None or not state.is_complete or self._part.exists():
+            raise ExportRefused(
+                f"{self._target} exists, and no complete export with resume 'auto' has written it: move it away, choose "
+                "another name, or export without 'auto', which replaces it"
+            )
+        if self._target.stat().st_size != state.offset:
+            raise ExportRefused(f"{self._target} was changed after its export: move it away, or choose another name")
+        return state
+
+    def _checkpoint_of_part(self, arguments: str, *, is_new: bool) -> Checkpoint | None:
+        """Return the checkpoint of the unfinished file, which is open; None if there is none.
+
+        Raises `ExportRefused` if the file has another origin.
+        """
+        assert self._file is not None  # noqa: S101 # it is open
+        size = os.fstat(self._file.fileno()).st_size
+        if self._target.exists():
+            raise ExportRefused(f"another export has just ended its work on {self._target}: try again")
+        if not self._checkpoint_path.exists():
+            if size:
+                raise ExportRefused(f"{self._part} exists, and no export has written it: move it away")
+            return None
+        state = self._read_checkpoint(arguments)
+        if is_new and state.offset:
+            return None  # its file was taken away
+        self._refuse_shorter_part(size, state)
+        return state
 
     def lines(self) -> Iterator[bytes]:
         """Return the lines of the file."""
@@ -134,8 +193,9 @@ class UnfinishedFile:
                     self._file.close()  # Windows cannot rename an open file
                 self._part.replace(self._target)
                 self._sync_folder()
-            self._checkpoint_path.unlink(missing_ok=True)
-            self._sync_folder()
+            if not self._state.is_kept:
+                self._checkpoint_path.unlink(missing_ok=True)
+                self._sync_folder()
 
     def close(self) -> None:
         """Close the file, and delete it if it has no items."""
@@ -159,6 +219,10 @@ class UnfinishedFile:
     def _refuse_other_than_file(self) -> None:
         if self._target.exists() and not self._target.is_file():
             raise ExportRefused(f"{self._target} is no file that an export could take the place of")
+
+    def _refuse_shorter_part(self, size: int, state: Checkpoint) -> None:
+        if size < state.offset:
+            raise ExportRefused(f"{self._part} is shorter than it was: export again, without resume")
 
     def _open(self, mode: Literal["a+b", "r+b"]) -> None:
         file = self._part.open(mode, buffering=0)
@@ -217,7 +281,8 @@ class UnfinishedFile:
 
     def _write_checkpoint(self, state: Checkpoint) -> None:
         with self._new_checkpoint_path.open("wb", buffering=0) as file:
-            _write(file, json.dumps({"version": VERSION, **attrs.asdict(state)}).encode())
+            fields = attrs.asdict(state, filter=lambda field, value: value or field.name != "is_kept")
+            _write(file, json.dumps({"version": VERSION, **fields}).encode())
         self._new_checkpoint_path.replace(self._checkpoint_path)
         self._sync_folder()
         self._state = state

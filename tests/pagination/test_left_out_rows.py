@@ -215,6 +215,30 @@ async def test_rows_without_ids_end_a_walk_when_a_page_is_repeated(concurrency: 
     assert [item.status for item in found] == ["Scheduled"]
 
 
+@pytest.mark.parametrize(
+    "rows", [[None], [{"id": "a"}, None], [None, {}, {"id": "A", "dateStart": 5}], [{"dateStart": "soon"}, {"id": "a"}]]
+)
+@pytest.mark.parametrize("counts", [{}, {"pageCount": 10**9}])
+async def test_a_page_that_is_repeated_for_ever_ends_a_walk(rows: list[Any], counts: dict[str, int]):
+    service = Service(lambda _: answer({"entities": rows} | counts))
+
+    async with service.client() as client:
+        found = await client.appointments.list("u").collect()
+
+    assert [item.id for item in found] == [row["id"] for row in rows if row == {"id": "a"}]
+    assert len(service.requests) <= (10 if counts and rows == [None] else 2)
+
+
+async def test_pages_of_equal_rows_without_an_id_do_not_end_a_walk():
+    rows = Rows({"id": "a"}, *[None] * 9, {"id": "b"}, *[{}] * 7, {"id": "c"}, size=2)
+
+    async with rows.client() as client:
+        found, report = await walked(client)
+
+    assert found == "abc"
+    assert (report.rows_left_out, report.passes, report.pages, report.suspected_gaps) == (16, 1, 10, 0)
+
+
 async def test_a_split_list_tells_in_which_part_a_row_is():
     users = [f"user-{number:03}" for number in range(150)]
     row = {"entities": [None, {"id": "a"}], "pageNumber": 1, "pageSize": 100, "pageCount": 1, "total": 2}

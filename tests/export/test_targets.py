@@ -1,0 +1,188 @@
+"""What an export is given: ids in any order, streams, names whose suffix chooses the form, and spreadsheets."""
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+import pytest
+
+from coaching_async.export import ExportRefused, export
+from tests.support.doubles import Service, answer, page
+from tests.support.export import NASTY, SEVEN, Org, contents, exported, files, ids, rows, stopped
+from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
+
+pytestmark = pytest.mark.anyio
+
+GUID = "11111111-1111-4111-8111-111111111111"
+
+
+# Order
+
+
+@pytest.mark.parametrize("again", [["v", "u"], ["u", "v", "u"], {"v", "u"}, ("v", "v", "u")], ids=str)
+async def test_an_export_is_resumed_with_the_same_users_in_any_order(again: Any, tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    await stopped(org, path, users=["u", "v"])
+
+    await exported(org, path, users=iter(again), resume=True)
+
+    assert ids(path) == SEVEN
+
+
+async def test_the_order_of_several_filters_does_not_matter_either(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    users = [f"u{number}" for number in range(250)]
+    await stopped(org, path, users=users, statuses=["Completed", "Scheduled"], facilitator_ids=["f", UUID(GUID)])
+
+    again: dict[str, Any] = {"statuses": ("Scheduled", "Completed", "Scheduled"), "facilitator_ids": [GUID, "f"]}
+    await exported(org, path, users=users[::-1], resume=True, **again)
+
+    assert ids(path) == SEVEN
+
+
+async def test_another_user_is_another_export(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    await stopped(org, path, users=["u", "v"])
+
+    with pytest.raises(ExportRefused, match="other arguments"):
+        await exported(org, path, users=["u", "w"], resume=True)
+
+
+@pytest.mark.parametrize("odd", [["u", "v\n"], ["u", ["v"]], "\ufeffu", [None]], ids=ascii)
+async def test_an_id_that_is_none_is_refused_before_a_file_is_written(odd: Any, tmp_path: Path):
+    org = Org(*SEVEN)
+
+    with pytest.raises(ValueError, match="is no id"):
+        await exported(org, tmp_path / "x.jsonl", users=odd)
+
+    assert (org.pages, contents(tmp_path)) == ([], {})
+
+
+# Streams
+
+
+async def test_a_stream_gets_each_page_as_soon_as_it_was_read():
+    org, stream = Org(*SEVEN), io.BytesIO()
+    seen: list[int] = []
+    org.refuse = lambda _: seen.append(stream.getvalue().count(b"\n"))  # type: ignore[func-returns-value]
+
+    done = await exported(org, stream)  # type: ignore[arg-type]
+
+    assert (done.items, seen) == (7, [0, 3, 6])
+    assert not stream.closed
+    assert stream.getvalue().count(b'{"id": "appointment-') == 7
+
+
+class Trickle(io.RawIOBase):
+    """A stream that takes three bytes at once."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.data += bytes(data[:3])
+        return len(data[:3])
+
+
+async def test_a_stream_that_takes_a_part_gets_all():
+    whole, trickle = io.BytesIO(), Trickle()
+
+    for stream in (whole, trickle):
+        await exported(Org(*SEVEN), stream, form="csv")  # type: ignore[arg-type]
+
+    assert trickle.data == whole.getvalue()
+
+
+@pytest.mark.parametrize("resume", [True, "auto"])
+async def test_a_stream_cannot_be_resumed(resume: Any):
+    with pytest.raises(ExportRefused, match="to a stream cannot be resumed: give the name of a file"):
+        await exported(Org(*SEVEN), io.BytesIO(), resume=resume)  # type: ignore[arg-type]
+
+
+async def test_a_stream_of_text_is_refused(tmp_path: Path):
+    async with await anyio.open_file(tmp_path / "x", "wb") as opened:
+        for stream in (io.StringIO(), sys.__stdout__, opened):
+            org = Org(*SEVEN)
+            with pytest.raises(TypeError, match="takes bytes, and is not async"):
+                await exported(org, stream)  # type: ignore[arg-type]
+            assert org.pages == []
+
+
+# The form
+
+
+@pytest.mark.parametrize(
+    "name, first",
+    [
+        ("x.jsonl", "{"),
+        ("x.ndjson", "{"),
+        ("x.json", "{"),
+        ("x", "{"),
+        ("x.csv", "id,"),
+        ("X.CSV", "id,"),
+        ("a.b.Csv", "id,"),
+    ],
+)
+async def test_the_form_follows_the_suffix(name: str, first: str, tmp_path: Path):
+    await exported(Org(*SEVEN), tmp_path / name)
+
+    assert (tmp_path / name).read_text().startswith(first)
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.xlsx", "x.csv.gz", "x.txt", "x.2026-11", "x.c\nsv"])
+async def test_an_unknown_suffix_is_refused_unless_the_form_is_named(name: str, tmp_path: Path):
+    org = Org(*SEVEN)
+    with pytest.raises(ValueError, match="names no form: use") as caught:
+        await exported(org, tmp_path / name)
+
+    assert "\n" not in str(caught.value)
+    assert (org.pages, contents(tmp_path)) == ([], {})
+    await exported(org, tmp_path / name, form="csv")
+    assert (tmp_path / name).read_text().startswith("id,")
+
+
+# Spreadsheets
+
+FORMULAS = ['=HYPERLINK("http://x.test","y")', "+1+cmd", "-2+3", "@SUM(1)", "\tx", "\rx", "\uff1d1"]
+
+
+async def test_a_file_for_spreadsheets_runs_no_text_and_keeps_umlauts(tmp_path: Path):
+    entities = [{"id": str(number), "name": name} for number, name in enumerate([*FORMULAS, "Gespräch", "a=b"])]
+    path = tmp_path / "x.csv"
+    async with Service(lambda _: answer({**page(total=9), "entities": entities})).client() as client:
+        await export(client, "u", path, spreadsheet=True)
+
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfid,name,")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        names = [row["name"] for row in csv.DictReader(file)]
+    assert names == [*(f"'{each}" for each in FORMULAS), "Gespräch", "a=b"]
+
+
+async def test_a_file_for_spreadsheets_is_resumed(tmp_path: Path):
+    org, path = Org("=1", "'=2", "3", "-4", "'", "''+6"), tmp_path / "x.csv"
+    await stopped(org, path, spreadsheet=True)
+
+    await exported(org, path, spreadsheet=True, resume=True)
+
+    assert [row["name"] for row in rows(path)] == [NASTY] * 6
+    assert files(path) == {"x.csv"}
+
+
+async def test_only_csv_is_for_spreadsheets(tmp_path: Path):
+    with pytest.raises(ValueError, match="a file for spreadsheets has the form csv, not jsonl"):
+        await exported(Org(*SEVEN), tmp_path / "x.jsonl", spreadsheet=True)
+
+
+async def test_a_file_for_spreadsheets_is_another_export_than_csv(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.csv"
+    await stopped(org, path, form="csv")
+
+    with pytest.raises(ExportRefused, match="other arguments"):
+        await exported(org, path, spreadsheet=True, resume=True)
