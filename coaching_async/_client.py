@@ -1,7 +1,6 @@
 """`CoachingClient`: wires the layers together, and owns or borrows the HTTP client."""
 
 import contextlib
-import copy
 import functools
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -46,6 +45,7 @@ from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client,
 from ._transport.rate_limit import RateLimit, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
+from ._value import NotCopyable
 from .models.coercion import IdLike
 from .models.types import UNSET, Unset
 
@@ -56,7 +56,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CoachingClient:
+class CoachingClient(NotCopyable):
     """An async client of the Genesys Cloud Coaching API, for asyncio and trio.
 
     Use it with `async with`, or call `aclose()` at the end.
@@ -78,6 +78,8 @@ class CoachingClient:
 
     Raises `ConfigurationError`.
     """
+
+    _instead = "share it, or make a view with with_options() or with_auth()"
 
     appointments: Appointments
     annotations: Annotations
@@ -121,7 +123,7 @@ class CoachingClient:
                 )
                 endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
                 tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens)
-                signed = BearerAuthMiddleware(api_host, tokens)
+                signed = BearerAuthMiddleware(api_host, tokens, state.rejected_tokens)
                 limited = RateLimitMiddleware(signed, state.rate_limiter)
                 send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
                 return Pipeline(send, tokens, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
@@ -199,9 +201,10 @@ class CoachingClient:
         return self._view(identity=Identity(auth, rate_limit or self._api.identity.rate_limit))
 
     def _view(self, **changes: Any) -> Self:
-        view = copy.copy(self)
-        view._is_view = True  # noqa: SLF001 # of the same class
-        view._bind_resources(attrs.evolve(self._api, **changes))  # noqa: SLF001 # of the same class
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._is_view = True  # of the same class
+        view._bind_resources(attrs.evolve(self._api, **changes))  # of the same class
         return view
 
     async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:

@@ -80,10 +80,10 @@ class ApiClient:
     retry: RetryPolicy
     concurrency: int
     """The client's limit of concurrent requests."""
-    clock: ServiceClock = attrs.field(factory=ServiceClock)
-    """The clock of the service, observed at writes and pages. The views of a client share it."""
     strict: bool = False
     """Whether a row of a list that cannot be read is an error."""
+    clock: ServiceClock = attrs.field(factory=ServiceClock)
+    """The clock of the service, observed at writes and pages. The views of a client share it."""
     host: str = attrs.field(init=False, default=attrs.Factory(lambda self: host_of(self.base_url), takes_self=True))
 
     async def get(

@@ -6,6 +6,7 @@ import anyio
 import attrs
 
 from coaching_async._auth.grants import Grant
+from coaching_async._auth.rejected_tokens import RejectedTokens
 from coaching_async._auth.token_source import TokenSource, TokenState
 from coaching_async._concurrency.event_loop import lasting_clock
 from coaching_async._transport.cooldown import Cooldown
@@ -21,6 +22,7 @@ class IdentityState:
 
     rate_limiter: RateLimiter
     tokens: TokenState = attrs.field(factory=TokenState)
+    rejected_tokens: RejectedTokens = attrs.field(factory=RejectedTokens)
     cooldown: Cooldown = attrs.field(factory=Cooldown)
     retry_budget: RetryBudget = attrs.field(factory=RetryBudget)
     login_cooldown: Cooldown = attrs.field(factory=Cooldown)
@@ -33,6 +35,7 @@ class IdentityState:
         self._clock = lasting_clock()
         self.rate_limiter.rebase(shift)
         self.tokens.rebase(shift)
+        self.rejected_tokens.rebase(shift)
         self.cooldown.rebase(shift)
         self.login_cooldown.rebase(shift)
 

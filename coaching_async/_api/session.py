@@ -53,6 +53,9 @@ class AcceptAnyStatus:
 class Session:
     """The pipelines, open calls and HTTP client of a client in one event loop."""
 
+    _owner: EventLoopRef | None = None
+    """Set at the first call. The finalizer finds it in an object that was never initialized, too."""
+
     def __init__(
         self,
         new_pipeline: Callable[[Identity, IdentityState], Pipeline],
@@ -64,7 +67,6 @@ class Session:
         self._new_pipeline = new_pipeline
         self._pipelines: WeakKeyDictionary[Identity, Pipeline] = WeakKeyDictionary()
         self._background = background
-        self._owner: EventLoopRef | None = None
         self._calls: set[anyio.CancelScope] = set()
         self._idle = Signal()
         self._closed = anyio.Event()

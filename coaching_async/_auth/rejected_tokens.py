@@ -29,6 +29,10 @@ class RejectedTokens:
     _ends_at: float = attrs.field(default=-math.inf, init=False)
     _pause: float = attrs.field(default=1.0, init=False)
 
+    def rebase(self, shift: float) -> None:
+        """Continue in another event loop, whose clock is `shift` seconds ahead."""
+        self._ends_at += shift
+
     def may_replace(self, token: Secret, now: float) -> bool:
         """Return whether another token may be requested in place of one that was rejected now."""
         if token == self.untried and not self._is_rejected:

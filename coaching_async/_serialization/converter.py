@@ -13,7 +13,15 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from coaching_async.models.appointments import Appointment
 from coaching_async.models.common import AppointmentReference, Page, Reference
-from coaching_async.models.types import Interval, OpenEnum, Unset, format_interval, format_timestamp, parse_timestamp
+from coaching_async.models.types import (
+    Interval,
+    OpenEnum,
+    Unset,
+    format_interval,
+    format_timestamp,
+    parse_interval,
+    parse_timestamp,
+)
 
 from .codegen import Hook, generate_structure_fn, is_absent_when_null, is_list_of_response, is_recursive
 from .names import wire_name
@@ -166,7 +174,7 @@ def _structure_date(value: object, _: object) -> date:
 
 
 def _structure_interval(value: object, _: object) -> Interval:
-    return Interval.parse(_structure_str(value, None))
+    return parse_interval(_structure_str(value, None))
 
 
 def _structure_int(value: object, _: object) -> int:

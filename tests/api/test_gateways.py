@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -234,3 +235,18 @@ async def test_each_outcome_of_a_bulk_tells_a_gateways_404_from_the_apis():
         result = await client.appointments.get_many(["a", "b"])
 
     assert [type(outcome.error) for outcome in result.outcomes] == [NotFound, ResponseError]
+
+
+def test_a_service_that_rejects_every_token_does_not_cost_a_token_an_event_loop(anyio_backend: Any):
+    source = Renewing()
+    service = Service(lambda _: answer(status=401))
+    client = service.client(source)
+
+    async def call() -> None:
+        with pytest.raises(Unauthorized):
+            await client.appointments.get("1")
+
+    for _ in range(10):
+        anyio.run(call, backend=anyio_backend[0])
+
+    assert source.count == 1
