@@ -140,7 +140,7 @@ class PassState(Generic[T]):
             should_be_full=total is not None and last_page_of(result.page, self.size) == -(-total // self.size),
             is_repeated_page=bool(ids) and fingerprint_of(result.page, ids) in self.taken_pages,
             repeated_pages=self.repeated_pages,
-            is_within_total=total is None or first_row < total if has_ids else self._has_counts(result.page),
+            is_within_total=total is None or first_row < total or not has_ids,  # several pages may be full of nulls
             has_ids=has_ids,
             changed_before=bool(self.changes),
             backtracks=self.backtracks,
@@ -156,11 +156,8 @@ class PassState(Generic[T]):
             is_repeated_page=bool(rows) and rows == self.previous_rows,
             repeated_pages=self.repeated_pages,
             has_ids=False,
-            is_within_total=self._has_counts(page),
+            is_within_total=last_page_of(page, self.size) is not None,
         )
-
-    def _has_counts(self, page: Page[T]) -> bool:
-        return last_page_of(page, self.size) is not None
 
     def record_changes(self, observation: PageObservation) -> None:
         """Record the changes that a page shows which is about to be taken."""
