@@ -49,6 +49,7 @@ FOREIGN: dict[str, tuple[dict[str, str], bytes]] = {
     "message": (JSON, b'{"message": "Forbidden"}'),
     "number as code": (JSON, b'{"code": 403, "message": "no"}'),
     "digits as code": (JSON, b'{"code": "900901", "message": "Runtime Error", "description": "d"}'),
+    "digits as code, with its status": (JSON, b'{"code": "404", "status": 404, "contextId": "c"}'),
     "word as code": (JSON, b'{"code": "rest_no_route", "message": "m", "data": {"status": 404}}'),
     "code of another status": (JSON, b'{"code": "not.found", "status": 499}'),
     "status and no code": (JSON, b'{"timestamp": "t", "status": 404, "error": "Not Found", "path": "/x"}'),
@@ -159,6 +160,7 @@ async def test_an_outage_or_a_limit_means_the_same_from_a_gateway(status: int, c
 
     assert type(error) is cls
     assert (error.is_from_gateway, error.retry_after) == (True, 600)
+    assert "check the URL" not in str(error)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
