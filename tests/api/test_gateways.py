@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from coaching_async import (
+    ClientCredentials,
     CoachingClient,
     CoachingError,
     DecodeError,
@@ -237,6 +238,32 @@ async def test_each_outcome_of_a_bulk_tells_a_gateways_404_from_the_apis():
         result = await client.appointments.get_many(["a", "b"])
 
     assert [type(outcome.error) for outcome in result.outcomes] == [NotFound, ResponseError]
+
+
+async def test_concurrent_calls_to_a_service_that_rejects_every_token_request_two():
+    tokens: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.url.host != "login.test":
+            return answer(status=401)
+        tokens.append(f"t{len(tokens)}")
+        return answer({"access_token": tokens[-1], "expires_in": 3600})
+
+    service = Service(respond)
+
+    async def call(client: CoachingClient) -> None:
+        with pytest.raises(Unauthorized):
+            await client.appointments.get("1")
+
+    async with (
+        service.http,
+        service.client(ClientCredentials("id", "secret"), login_url="https://login.test") as client,
+    ):
+        async with anyio.create_task_group() as group:
+            for _ in range(30):
+                group.start_soon(call, client)
+
+    assert len(tokens) == 2
 
 
 def test_a_service_that_rejects_every_token_does_not_cost_a_token_an_event_loop(anyio_backend: Any):
