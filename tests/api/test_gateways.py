@@ -255,13 +255,13 @@ async def test_concurrent_calls_to_a_service_that_rejects_every_token_request_tw
         with pytest.raises(Unauthorized):
             await client.appointments.get("1")
 
+    credentials = ClientCredentials("id", "secret")
     async with (
-        service.http,
-        service.client(ClientCredentials("id", "secret"), login_url="https://login.test") as client,
+        service.client(credentials, login_url="https://login.test") as client,
+        anyio.create_task_group() as group,
     ):
-        async with anyio.create_task_group() as group:
-            for _ in range(30):
-                group.start_soon(call, client)
+        for _ in range(30):
+            group.start_soon(call, client)
 
     assert len(tokens) == 2
 
