@@ -116,13 +116,13 @@ def error_from_response(response: Response, call: CallContext) -> ResponseError:
     code, message = _string_field(body, "code"), _string_field(body, "message")
     is_from_service, cls = response.is_from_service, ResponseError.of_status(response.status)
     parts = [f"{call.operation}: {response.status if is_from_service else response.describe_foreign(call.host)}"]
-    if code:
+    if code and is_from_service:
         parts.append(redact(code))
     if message:
         parts.append(f"({redact(message)})")
-    advice = advice_for(call.operation, response.status, code) if is_from_service else CHECK_THE_WAY
+    advice = advice_for(call.operation, response.status, code) if is_from_service else None
     if not is_from_service and not issubclass(cls, STATED_BY_ANYONE):
-        cls = ResponseError
+        cls, advice = ResponseError, CHECK_THE_WAY
     text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation_suffix(response)}"
     error = cls(text)
     error.status, error.code, error.message = response.status, code, message

@@ -1,5 +1,7 @@
 """Bearer authentication of requests: adds the access token, and replaces a rejected one."""
 
+from typing import Final
+
 import anyio
 import attrs
 
@@ -11,6 +13,10 @@ from .secret import B64TOKEN, Secret
 from .token_source import TokenSource
 
 __all__ = ["BearerAuthMiddleware"]
+
+
+SAYS_NOTHING: Final = frozenset({401, 408, 429, *range(500, 600)})
+"""Statuses of responses that do not show that the API has accepted the token."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -31,12 +37,11 @@ class BearerAuthMiddleware:
         response = await self.send(_with_bearer(request, token))
         if response.status == 401 and self._may_replace(token, response):
             old, token = token, _validated(await self.tokens.token(rejected=token.reveal()))
-            self.rejected.replaced(token)
             if token != old:
                 response = await self.send(_with_bearer(request, token))
             if response.status == 401 and response.is_from_service:
                 self.rejected.replacement_rejected(token, anyio.current_time())
-        if self.rejected.untried is not None and response.status < 300:
+        if self.rejected.latest is not None and response.status not in SAYS_NOTHING and response.is_from_service:
             self.rejected.accepted(token)
         return response
 

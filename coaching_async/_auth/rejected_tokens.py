@@ -16,16 +16,14 @@ MAX_PAUSE: Final = 30.0
 
 @attrs.define(eq=False, repr=False)
 class RejectedTokens:
-    """What is known about the tokens that came in place of rejected ones.
+    """The tokens that the API rejects one after the other, without having accepted one in between.
 
-    If the API rejects such a token, too, the next token would not help, and the token endpoint has a rate limit of its own.
-    So for some seconds the 401 is the answer. A token that the API has accepted once is replaced as soon as it is rejected.
+    The next one would not help then, and the token endpoint has a rate limit of its own. So for some seconds the 401 is the
+    answer. A token that the API has accepted is replaced as soon as it is rejected.
     """
 
-    untried: Secret | None = attrs.field(default=None, init=False)
-    """The token that came last in place of a rejected one, until the API accepts it."""
-    _is_rejected: bool = attrs.field(default=False, init=False)
-    """Whether the API has rejected that token."""
+    latest: Secret | None = attrs.field(default=None, init=False)
+    """The token that was rejected last, until the API accepts another one."""
     _ends_at: float = attrs.field(default=-math.inf, init=False)
     _pause: float = attrs.field(default=1.0, init=False)
 
@@ -34,25 +32,26 @@ class RejectedTokens:
         self._ends_at += shift
 
     def may_replace(self, token: Secret, now: float) -> bool:
-        """Return whether another token may be requested in place of one that was rejected now."""
-        if token == self.untried and not self._is_rejected:
-            self.replacement_rejected(token, now)
-        return now >= self._ends_at
+        """Return whether another token may be requested in place of one that was rejected now.
 
-    def replaced(self, token: Secret) -> None:
-        """Record that `token` came in place of a rejected one. Concurrent requests may get the same one."""
-        if token != self.untried:
-            self.untried, self._is_rejected = token, False
+        If it is not the first one that is rejected, it has come in place of another, for this request or a concurrent one.
+        """
+        if now < self._ends_at:
+            return False
+        if self.latest not in {None, token}:
+            self.replacement_rejected(token, now)
+            return False
+        self.latest = token
+        return True
 
     def replacement_rejected(self, token: Secret, now: float) -> None:
         """Start a pause unless one is running, twice as long as the last one unless that was long ago."""
-        if token != self.untried or now < self._ends_at:
-            return
-        self._is_rejected = True
-        self._pause = min(2 * self._pause, MAX_PAUSE) if now < self._ends_at + MAX_PAUSE else 1.0
-        self._ends_at = now + self._pause
+        self.latest = token
+        if now >= self._ends_at:
+            self._pause = min(2 * self._pause, MAX_PAUSE) if now < self._ends_at + MAX_PAUSE else 1.0
+            self._ends_at = now + self._pause
 
     def accepted(self, token: Secret) -> None:
-        """Record that the API has accepted a token. One that it rejects elsewhere stays what it is."""
-        if token == self.untried and not self._is_rejected:
-            self.untried = None
+        """Record that the API has accepted a token. The latest one may be accepted in one call and rejected in another."""
+        if token != self.latest:
+            self.latest = None

@@ -7,8 +7,8 @@ from typing import Final
 __all__ = ["describe_body", "is_error_body", "is_web_page"]
 
 
-DOTTED_CODE: Final = re.compile(r"[A-Za-z][\w-]*(?:\.[\w-]+)+", re.ASCII)
-"""An error code of the API, for example `not.found`. New ones may be undotted words."""
+CODE: Final = re.compile(r"[A-Za-z][\w-]*((?:\.[\w-]+)*)", re.ASCII)
+"""An error code of the API: words, of which all known codes have at least two, with dots between them (`not.found`)."""
 
 
 MEDIA_TYPE: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
@@ -23,9 +23,11 @@ def is_error_body(body: dict[str, object], status: int) -> bool:
     code, told_status, context_id = body.get("code"), body.get("status"), body.get("contextId")
     if told_status is not None and (type(told_status) is not int or told_status != status):
         return False
-    if isinstance(code, str) and code:
-        return told_status is not None or DOTTED_CODE.fullmatch(code) is not None or bool(context_id)
-    return code is None and isinstance(context_id, str) and bool(context_id)
+    has_context = isinstance(context_id, str) and bool(context_id)
+    if code is None:
+        return has_context
+    words = CODE.fullmatch(code) if isinstance(code, str) else None
+    return words is not None and (bool(words[1]) or told_status is not None or has_context)
 
 
 def is_web_page(content_type: str | None, content: bytes) -> bool:

@@ -182,6 +182,8 @@ class Interval:
         Each end is a time, or a day, an ISO week or a month, which is included as a whole. A single day, week or month is an
         interval, too. They are those of `tz` (default: UTC), and so is a time without a time zone; without `tz` it is refused.
         """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+            raise TypeError(f"text is needed, not {type(text).__name__}: {PARSE_TEXT}")
         start, slash, end = (part.strip() for part in text.partition("/"))
         first = parse_period(start)
         if not slash and first is None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from coaching_async import (
+    ClientCredentials,
     CoachingClient,
     CoachingError,
     DecodeError,
@@ -49,6 +50,7 @@ FOREIGN: dict[str, tuple[dict[str, str], bytes]] = {
     "message": (JSON, b'{"message": "Forbidden"}'),
     "number as code": (JSON, b'{"code": 403, "message": "no"}'),
     "digits as code": (JSON, b'{"code": "900901", "message": "Runtime Error", "description": "d"}'),
+    "digits as code, with its status": (JSON, b'{"code": "404", "status": 404, "contextId": "c"}'),
     "word as code": (JSON, b'{"code": "rest_no_route", "message": "m", "data": {"status": 404}}'),
     "code of another status": (JSON, b'{"code": "not.found", "status": 499}'),
     "status and no code": (JSON, b'{"timestamp": "t", "status": 404, "error": "Not Found", "path": "/x"}'),
@@ -159,6 +161,7 @@ async def test_an_outage_or_a_limit_means_the_same_from_a_gateway(status: int, c
 
     assert type(error) is cls
     assert (error.is_from_gateway, error.retry_after) == (True, 600)
+    assert "check the URL" not in str(error)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -235,6 +238,32 @@ async def test_each_outcome_of_a_bulk_tells_a_gateways_404_from_the_apis():
         result = await client.appointments.get_many(["a", "b"])
 
     assert [type(outcome.error) for outcome in result.outcomes] == [NotFound, ResponseError]
+
+
+async def test_concurrent_calls_to_a_service_that_rejects_every_token_request_two():
+    tokens: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.url.host != "login.test":
+            return answer(status=401)
+        tokens.append(f"t{len(tokens)}")
+        return answer({"access_token": tokens[-1], "expires_in": 3600})
+
+    service = Service(respond)
+
+    async def call(client: CoachingClient) -> None:
+        with pytest.raises(Unauthorized):
+            await client.appointments.get("1")
+
+    credentials = ClientCredentials("id", "secret")
+    async with (
+        service.client(credentials, login_url="https://login.test") as client,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(30):
+            group.start_soon(call, client)
+
+    assert len(tokens) == 2
 
 
 def test_a_service_that_rejects_every_token_does_not_cost_a_token_an_event_loop(anyio_backend: Any):

@@ -3,6 +3,7 @@ import pytest
 
 from coaching_async import AuthError
 from coaching_async._auth.bearer import BearerAuthMiddleware
+from coaching_async._auth.secret import Secret
 from coaching_async._transport.messages import Request, Response
 from coaching_async._transport.retry_policy import Safety
 from tests.support.doubles import Script, api_response, request_of
@@ -150,6 +151,29 @@ async def test_a_call_that_starts_with_the_replacement_of_another_call_requests_
         group.start_soon(send, request_of())
 
     assert issuer.issued == 2
+
+
+async def test_calls_that_start_before_the_replacement_is_known_to_others_request_none():
+    issuer = Issuer()
+    send = BearerAuthMiddleware(issuer, issuer)
+
+    assert (await send.tokens.token(), await send.tokens.token(rejected="t1")) == ("t1", "t2")
+    assert send.rejected.may_replace(Secret("t1"), anyio.current_time())
+    assert await statuses(send, 5) == [401] * 5
+
+    assert issuer.issued == 2
+
+
+async def test_a_token_that_was_only_told_what_does_not_exist_is_replaced_at_once():
+    issuer = Issuer()
+
+    async def nothing_there(request: Request) -> Response:
+        return api_response(404 if (await issuer(request)).status == 200 else 401)
+
+    send = BearerAuthMiddleware(nothing_there, issuer)
+    for number in range(1, 10):
+        issuer.accepted = {f"t{number}"}
+        assert await statuses(send, 2) == [404, 404]
 
 
 async def test_once_the_tokens_are_good_again_calls_succeed_after_the_pause():

@@ -180,6 +180,12 @@ def test_other_text_is_refused(text: str):
         Interval.parse(text)
 
 
+@pytest.mark.parametrize("wrong", [5, None, b"2026-11", date(2026, 11, 1)])
+def test_what_is_no_text_is_refused(wrong: Any):
+    with pytest.raises(TypeError, match=f"text is needed, not {type(wrong).__name__}"):
+        Interval.parse(wrong)
+
+
 def test_what_the_api_writes_has_times_with_a_zone():
     assert parse_interval("2026-11-01T00:00:00.000Z/2026-12-01T00:00:00.000Z") == month(11)
     for text in ("2026-11-01/2026-11-30", "2026-W48", "2026-11-01T00:00/2026-12-01T00:00"):
