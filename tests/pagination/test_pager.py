@@ -7,6 +7,8 @@ import attrs
 import pytest
 
 from coaching_async import Listing, Page, StatusChange, WalkReport, from_dict
+from coaching_async._pagination.pages import names_next
+from coaching_async._serialization.rows import read_page
 from coaching_async.models import UserReference
 from tests.support.changing_lists import DELETE, INSERT, Change, ChangingList, listing_of, read_stream
 
@@ -339,3 +341,11 @@ async def test_prefetched_pages_are_read_again_if_the_list_has_changed():
 
     assert len(found) == len(set(found))
     assert service.lasting <= set(found)
+
+
+async def test_a_page_with_rows_that_cannot_be_read_names_a_next_one_all_the_same():
+    data = {"entities": [{"id": "a"}, {"id": 5}], "pageCount": 1, "total": 2, "nextUri": "/next"}
+
+    assert names_next(read_page(Page[UserReference], data, 1, "list"))
+    assert not names_next(read_page(Page[UserReference], data | {"nextUri": None}, 1, "list"))
+    assert not names_next(Page(entities=()))
