@@ -13,6 +13,9 @@ all unread rows come after all rows that were returned. `decide` checks after ea
 | that the page before it should have been full | keeps it, and reads the page before it again, once while short pages are usual |
 | the rows of a page that was taken, which nothing explains | ends the pass |
 
+A pass ends at the furthest page that the page count or the total promises, and reads on behind a full page that names a next one.
+An empty page, or one without a new row, ends it there. If the total still promises more, a gap is suspected.
+
 Rows are counted in pages of the size that the service reports. If that size changes, the page with the next row is read.
 If changes are left unexplained at the end of a pass, another pass returns the missed items, where items have ids; there are up to `MAX_PASSES`.
 With `verify` there are passes until two in a row see the same ids and the last one sees no change, up to `MAX_VERIFY_PASSES`.
@@ -68,7 +71,7 @@ class Pager(Generic[T]):
     @property
     def suspected_gaps(self) -> int:
         """Changes after which items may be missing. Only those of the current pass count, because it sees the whole list."""
-        return self._pass.unexplained_changes + self._pass.short_pages
+        return self._pass.unexplained_changes + self._pass.short_pages + self._pass.contradictions
 
     def run(self) -> PagerSteps[T]:
         """Yield page requests and new items. Send the `PageResult` of each `PageRequest`."""
@@ -79,6 +82,8 @@ class Pager(Generic[T]):
             yield from self._run_pass()
             if self._pass.is_incomplete():
                 self._pass.unexplained_changes += 1
+            elif not self.suspected_gaps and self._pass.lacks_promised_rows():
+                self._pass.contradictions = 1
             start = START
 
     def _is_another_pass_due(self) -> bool:
@@ -104,13 +109,15 @@ class Pager(Generic[T]):
             if (resized := state.page_after_resize(number, page)) != number:
                 number, must_be_fresh = resized, True
                 continue
+            if not rows_of(page) and state.is_past_end(number):
+                return
             observation = state.observe(number, result)
             match decide(observation):
                 case NextStep.REREAD:
                     must_be_fresh = True
                     continue
                 case NextStep.STOP:
-                    state.changes += state.is_short_of(observation.total)
+                    state.changes += state.is_short_of(observation.total) and not state.is_past_end(number)
                     return
                 case NextStep.BACKTRACK:
                     state.kept_pages[number] = page

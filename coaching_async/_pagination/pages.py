@@ -18,8 +18,10 @@ __all__ = [
     "PagerSearch",
     "PagerSteps",
     "fingerprint_of",
+    "furthest_page_of",
     "ids_of",
     "last_page_of",
+    "names_next",
     "page_count_of",
     "total_of",
 ]
@@ -107,6 +109,16 @@ def total_of(page: Page[T]) -> int | None:
 def page_count_of(page: Page[T]) -> int | None:
     """Return the number of pages in the list, or None if the page has no count or an impossible one."""
     return None if page.page_count is None or page.page_count < bool(rows_of(page)) else page.page_count
+
+
+def furthest_page_of(page: Page[T], size: int) -> int:
+    """Return the furthest page that the page count or the total promises; 0 if the page has neither."""
+    return max(page_count_of(page) or 0, -(-(total_of(page) or 0) // size))
+
+
+def names_next(page: Page[T]) -> bool:
+    """Return whether the service named a next page."""
+    return getattr(page, "names_next", False)
 
 
 def last_page_of(page: Page[T], size: int) -> int | None:

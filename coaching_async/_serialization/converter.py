@@ -227,7 +227,10 @@ def _without_none(kind: Any) -> Any:
 
 
 def _page_hook(cls: Any, structure: Hook) -> Hook:
-    """Return a hook that reads a page without entities as an empty one. An object without any field of a page is no page."""
+    """Return a hook that reads a page without entities as an empty one, and notes whether it names a next one.
+
+    An object without any field of a page is no page.
+    """
     if (get_origin(cls) or cls) is not Page:
         return structure
 
@@ -235,7 +238,10 @@ def _page_hook(cls: Any, structure: Hook) -> Hook:
         if isinstance(value, dict):
             page = cast("dict[str, object]", value)
             if page.get("entities") is None and not PAGE_FIELDS.isdisjoint(page):
-                value = {**page, "entities": []}
+                page = {**page, "entities": list[object]()}
+            read = structure(page, kind)
+            object.__setattr__(read, "names_next", bool(page.get("nextUri")))
+            return read
         return structure(value, kind)
 
     return structure_page

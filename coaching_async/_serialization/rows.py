@@ -95,9 +95,11 @@ def read_page(cls: type[Page[T]], data: Any, number: int, source: str) -> Page[T
     (of,) = get_args(cls)
     read = tuple(_read_row(of, row, number, index, source) for index, row in enumerate(rows))
     entities = tuple(row for row in read if not isinstance(row, UnreadableRow))
-    return (
+    page: Page[T] = (
         Page(entities=entities, **counts) if entities == read else PartialPage(entities=entities, rows=read, **counts)
     )
+    object.__setattr__(page, "names_next", envelope.names_next)
+    return page
 
 
 def _read_row(of: Any, row: Any, page: int, index: int, source: str) -> Any:

@@ -136,7 +136,7 @@ def new_tls_context() -> ssl.SSLContext:
 def _unusable_tls_setting() -> str:
     """Return the beginning of a sentence about the setting because of which no TLS context can be made."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = os.environ.get("SSLKEYLOGFILE", os.devnull)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = os.environ.get("SSLKEYLOGFILE") or os.devnull
     except OSError:
         return "the file that SSLKEYLOGFILE names cannot be written"
     variable = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)

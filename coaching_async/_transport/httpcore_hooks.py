@@ -73,6 +73,8 @@ class HttpcoreTrace:
     """Host and port of the proxy that has not opened the way to the target yet; None if there is none, or if it has."""
     is_unsent: bool = False
     """Whether httpcore has reported that the service cannot have received the whole request."""
+    _has_begun: bool = False
+    """Whether the request was begun to be sent, on any connection."""
     _holds_admission: bool = False
     _is_tunneling: bool = False
     """Whether the request on the wire is a CONNECT to a proxy."""
@@ -99,7 +101,7 @@ class HttpcoreTrace:
                 self._is_tunneling = getattr(info.get("request"), "method", None) == b"CONNECT"
                 if not self._is_tunneling:
                     self.request.mark_sent()  # what fails before was certainly not carried out
-                    self.is_unsent, self.proxy = False, None
+                    self._has_begun, self.is_unsent, self.proxy = True, False, None
             case "send_request_headers.failed" | "send_request_body.failed":
                 # The connection broke before the last byte was written, so the service has no whole request.
                 self.is_unsent = self.is_unsent or type(info["exception"]).__name__ == "WriteError"
@@ -109,7 +111,8 @@ class HttpcoreTrace:
                 if self._is_tunneling and 200 <= start[1] < 300:
                     self.proxy = None
             case "connect_tcp.started":
-                self.is_unsent, host, port = True, info["host"], info["port"]
+                self.is_unsent = not self._has_begun  # a borrowed client may retry by itself
+                host, port = info["host"], info["port"]
                 if not is_host_of(self.request.url, host, port):
                     self.proxy = address_of(host, port)
             case "setup_socks5_connection.complete":

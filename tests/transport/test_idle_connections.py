@@ -97,6 +97,7 @@ def failed(step: str, error: BaseException) -> tuple[str, dict[str, object]]:
         ([HEADERS, failed("receive_response_headers", httpcore.ReadError())], False),
         ([("connection.connect_tcp.started", {"host": "proxy", "port": 1}), CONNECT], True),
         ([("connection.connect_tcp.started", {"host": "proxy", "port": 1}), CONNECT, HEADERS], False),
+        ([HEADERS, ("connection.connect_tcp.started", {"host": "proxy", "port": 1}), CONNECT], False),  # its own retry
     ],
 )
 async def test_a_request_is_unsent_if_its_last_byte_was_certainly_not_written(
