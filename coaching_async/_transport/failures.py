@@ -14,11 +14,14 @@ __all__ = ["classify", "is_closed_loop", "response_raised_by"]
 
 F = TypeVar("F", bound=BaseException)
 
-LIBRARIES: Final = frozenset({"httpx", "httpx2", "aiohttp"})
-"""Packages whose exceptions are known. aiohttp's transport for httpx lets some of aiohttp's own through."""
+LIBRARIES: Final = frozenset({"httpx", "httpx2", "aiohttp", "socksio"})
+"""Packages whose exceptions are known. aiohttp's transport for httpx lets some of aiohttp's own through.
+
+httpcore lets those of socksio through, about a SOCKS proxy that speaks something else, or hangs up.
+"""
 
 
-NETWORK_ERRORS: Final = frozenset({"RequestError", "HTTPStatusError", "ClientError"})
+NETWORK_ERRORS: Final = frozenset({"RequestError", "HTTPStatusError", "ClientError", "SOCKSError"})
 """Base classes of network errors. The libraries' other exceptions are about how they are used."""
 
 
@@ -130,8 +133,9 @@ def _proxy_error(cause: Exception, proxy: str) -> Exception:
 
 
 def _copy_as(class_name: str, cause: Exception, text: str) -> Exception:
-    """Return the exception as one of another class of its library, if that has one, with another text."""
-    cls = getattr(sys.modules[type(cause).__module__], class_name, type(cause))
+    """Return the exception as one of another class of its library, or else of httpx, with another text."""
+    library = sys.modules.get(type(cause).__module__)
+    cls = getattr(library, class_name, None) or getattr(sys.modules["httpx"], class_name)
     error: Exception = cls(text)
     error.__cause__ = cause.__cause__
     return error

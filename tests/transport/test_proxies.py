@@ -21,6 +21,8 @@ from coaching_async import (
     RetryPolicy,
     TransportError,
 )
+from coaching_async._transport.failures import classify
+from coaching_async._transport.retry_policy import Fault
 from tests.support.doubles import TOKEN
 from tests.support.fault_server import HANG, Behaviour, Conversation, FaultServer, answering, then
 
@@ -161,6 +163,20 @@ async def test_what_a_service_does_wrong_behind_a_proxy_is_not_told_as_the_proxy
 
     assert "the proxy" not in str(caught.value)
     assert caught.value.processed == "no"
+
+
+async def test_a_socks_proxy_that_breaks_its_protocol_is_named():
+    class SOCKSError(Exception):
+        __module__ = "socksio.exceptions"
+
+    class ProtocolError(SOCKSError):
+        __module__ = "socksio.exceptions"
+
+    failure = classify(ProtocolError("Malformed reply"), API, borrowed=False, is_unsent=True, proxy="127.0.0.1:1080")
+
+    assert failure is not None
+    assert (failure.fault, type(failure.cause)) == (Fault.NOT_SENT, httpx.ProxyError)
+    assert str(failure) == "the proxy 127.0.0.1:1080 opens no connection: Malformed reply"
 
 
 @pytest.mark.parametrize("value", ["socks://127.0.0.1:1", "socks5://127.0.0.1:1", "nonsense://", "http://%zz"])
