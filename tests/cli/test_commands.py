@@ -114,7 +114,7 @@ MY_EXPORT = ["--user-id", ME, "--out", "x.jsonl"]
         ([*MY_EXPORT, "--interval", "november"], {}, "--interval november: an interval is written start/end"),
         ([*MY_EXPORT, "--interval", "2026-13"], {}, "--interval 2026-13: month must be in 1..12"),
         ([*MY_EXPORT, "--interval", "2026-11-02T00:00Z/2026-11-01T00:00Z"], {}, "has to end after it starts"),
-        ([*MY_EXPORT, "--interval", "2026-11-01/2026-11-02"], {}, "has no time zone"),
+        ([*MY_EXPORT, "--interval", "2026-11-01T00:00/2026-11-02T00:00"], {}, "has no time zone"),
         ([*MY_EXPORT, "--status", "Gone"], {}, "'Gone' is no AppointmentStatus: choose one of Scheduled"),
         (["--user-id", ME, "--out", "no/such/x.jsonl"], {}, "cannot write no/such/x.jsonl: No such file or directory"),
         (["--user-id", "", "--out", "x.jsonl"], {}, "every id has to be a non-empty str"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import json
 import ssl
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from tests.faults.support import (
     credentials,
     failing,
 )
-from tests.support.doubles import Service, answer, http_of
+from tests.support.doubles import Service, answer, http_of, refusal
 from tests.support.fault_server import HOST, Authority, Conversation, FaultServer, ok
 
 pytestmark = pytest.mark.anyio
@@ -137,6 +138,8 @@ def setting_cookies(conversation: Conversation) -> None:
         else:
             asked += 1
             status = {2: "401 Unauthorized", 4: "503 Unavailable", 6: "404 Not Found"}.get(asked, status)
+            if status != "200 OK":
+                body = json.dumps(refusal(int(status[:3]))).encode()
         head = f"HTTP/1.1 {status}\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
         conversation.send(head.encode() + body)
 
