@@ -35,7 +35,7 @@ def run(out: Path, console: Console) -> bool:
             console.print(anyio.run(export_all, sandbox, file, console))
             file.replace(out)
         lost, doubled, altered = compare(out, sandbox)
-    console.print(f"{out}: {lost} lost, {doubled} doubled, {altered} altered")
+    console.print(f"{out}: {lost} lost, {doubled} doubled, {altered} altered", soft_wrap=True)
     return not (lost or doubled or altered)
 
 
