@@ -9,7 +9,7 @@ READY := $(VENV)/ready-$(VERSION)
 # Tests that start programs: servers, commands, the vendor's SDK, snippets of the documentation.
 PROGRAMS := $(addprefix tests/,benchmarks cli docs integrations sandbox)
 
-.PHONY: demo test lint format types faults units programs pythons docs record long bench bench-quick clean
+.PHONY: demo test lint format types faults units programs pythons docs coverage record long bench bench-quick clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -17,9 +17,7 @@ demo: $(INSTALLED)
 # The tests of faults, the other tests, those on other Pythons and the documentation run side by side: on two cores that
 # halves the time.
 test: lint types
-	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory --jobs=3 faults units programs pythons docs
-	$(BIN)/coverage report
+	$(MAKE) --no-print-directory --jobs=3 faults programs units pythons docs
 	$(MAKE) --no-print-directory bench-quick
 
 lint: $(READY)
@@ -38,9 +36,8 @@ types: $(READY)
 faults: $(READY)
 	$(BIN)/python -m pytest -q tests/faults
 
-# Coverage is measured where the tests call the core. Under it the programs below would take three times as long.
 units: $(READY)
-	$(BIN)/coverage run -m pytest -q --ignore tests/faults $(addprefix --ignore ,$(PROGRAMS))
+	$(BIN)/python -m pytest -q --ignore tests/faults $(addprefix --ignore ,$(PROGRAMS))
 
 programs: $(READY)
 	$(BIN)/python -m pytest -q $(PROGRAMS)
@@ -56,11 +53,17 @@ docs: $(READY)
 record: $(READY)
 	for python in $(BIN)/python $(wildcard .venv-python-*/bin/python); do $$python -m benchmarks.guard --record || exit 1; done
 
+# Not part of `make test`: under it the units take three times as long.
+coverage: $(READY)
+	$(BIN)/coverage run -m pytest -q --ignore tests/faults $(addprefix --ignore ,$(PROGRAMS))
+	$(BIN)/coverage report
+
 # Half an hour, and never part of `make test`: see tests/slow/README.md.
-long: $(READY)
+long: export FULL := 1
+long: coverage
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
 	$(BIN)/python tests/slow/mutation.py
-	FULL_FAULTS=1 $(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
+	$(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
 	$(BIN)/python -m pytest tests/slow
 
 # Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.

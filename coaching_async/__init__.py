@@ -23,6 +23,7 @@ from ._events import (
     RequestFailed,
     RequestSent,
     RetryScheduled,
+    RowsLeftOut,
     Stats,
     TokenIssued,
 )
@@ -52,6 +53,7 @@ from ._resources.filters import AppointmentFilters
 from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
 from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
+from ._serialization.rows import LeftOutRow
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
@@ -189,6 +191,7 @@ __all__ = [
     "HttpClient",
     "Interval",
     "IntervalCondition",
+    "LeftOutRow",
     "Listing",
     "MemoryTokenStore",
     "NotFound",
@@ -213,6 +216,7 @@ __all__ = [
     "ResponseError",
     "RetryPolicy",
     "RetryScheduled",
+    "RowsLeftOut",
     "Saml2Bearer",
     "ScheduleActivity",
     "ScheduleSlotsJob",

@@ -1,10 +1,8 @@
 """`CoachingClient`: wires the layers together, and owns or borrows the HTTP client."""
 
 import contextlib
-import copy
 import functools
 import os
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
@@ -12,8 +10,9 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 import attrs
 
 from ._api.client import ApiClient
+from ._api.identity_state import Identity, IdentityState
 from ._api.responses import RawResponse, capture_response, to_raw_response
-from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Identity, Pipeline, Session
+from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
 from ._auth.bearer import BearerAuthMiddleware
 from ._auth.grants import Grant
 from ._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
@@ -22,7 +21,14 @@ from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._concurrency.tasks import BackgroundTasks
-from ._config import ClientOptions, auth_from_environment, validate_arguments, validate_concurrency, validate_timeout
+from ._config import (
+    ClientOptions,
+    auth_from_environment,
+    validate_arguments,
+    validate_concurrency,
+    validate_strict,
+    validate_timeout,
+)
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event
@@ -36,9 +42,10 @@ from ._serialization.urls import request_target
 from ._transport.concurrency_limit import ConcurrencyLimiter
 from ._transport.http import HttpTransport
 from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
-from ._transport.rate_limit import RateLimit, RateLimiter, RateLimitMiddleware
+from ._transport.rate_limit import RateLimit, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
+from ._value import NotCopyable
 from .models.coercion import IdLike
 from .models.types import UNSET, Unset
 
@@ -49,7 +56,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CoachingClient:
+class CoachingClient(NotCopyable):
     """An async client of the Genesys Cloud Coaching API, for asyncio and trio.
 
     Use it with `async with`, or call `aclose()` at the end.
@@ -66,9 +73,13 @@ class CoachingClient:
       connections.
     - `allow_http` permits plain http to other hosts than loopback.
     - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
+    - `strict` makes a row of a list that cannot be read an error of its page (`DecodeError`). Otherwise such a row is left
+      out, and told: in the `report` of an iteration, as an event, and as a WARNING in the log.
 
     Raises `ConfigurationError`.
     """
+
+    _instead = "share it, or make a view with with_options() or with_auth()"
 
     appointments: Appointments
     annotations: Annotations
@@ -89,27 +100,32 @@ class CoachingClient:
         http_client: HttpClient | None = None,
         allow_http: bool = False,
         on_event: Emit | None = None,
+        strict: bool = False,
     ) -> None:
         validate_concurrency(max_concurrency)
         validate_arguments(auth, http_client, on_event)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
-        is_plain = all(host.startswith("http:") for host in hosts)
-        tls = functools.cache(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else new_tls_context())
+        tls = functools.cache(new_tls_context)
 
         def new_session() -> Session:
             if self._is_closed:
                 raise ClientMisuse(CLIENT_CLOSED)
-            http = LazyHttpClient(http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls()))
+            http = LazyHttpClient(
+                http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls, urls=hosts)
+            )
             api_host = HttpTransport(http, ConcurrencyLimiter(max_concurrency))
             login_host = HttpTransport(http, ConcurrencyLimiter(1))
             background = BackgroundTasks()
 
-            def new_pipeline(identity: Identity) -> Pipeline:
-                login = RetryMiddleware(NormalizeThrottlingMiddleware(login_host))
+            def new_pipeline(identity: Identity, state: IdentityState) -> Pipeline:
+                login = RetryMiddleware(
+                    NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
+                )
                 endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
-                tokens = token_source_for(identity.auth, endpoint, background.spawn)
-                signed = BearerAuthMiddleware(api_host, tokens)
-                send = RetryMiddleware(RateLimitMiddleware(signed, RateLimiter(identity.rate_limit)))
+                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens)
+                signed = BearerAuthMiddleware(api_host, tokens, state.rejected_tokens)
+                limited = RateLimitMiddleware(signed, state.rate_limiter)
+                send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
                 return Pipeline(send, tokens, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
             return Session(new_pipeline, background, http)
@@ -128,6 +144,7 @@ class CoachingClient:
                 validate_timeout(timeout),
                 retry,
                 max_concurrency,
+                strict=validate_strict(strict),
             )
         )
 
@@ -184,9 +201,10 @@ class CoachingClient:
         return self._view(identity=Identity(auth, rate_limit or self._api.identity.rate_limit))
 
     def _view(self, **changes: Any) -> Self:
-        view = copy.copy(self)
-        view._is_view = True  # noqa: SLF001 # of the same class
-        view._bind_resources(attrs.evolve(self._api, **changes))  # noqa: SLF001 # of the same class
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._is_view = True  # of the same class
+        view._bind_resources(attrs.evolve(self._api, **changes))  # of the same class
         return view
 
     async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
@@ -237,7 +255,7 @@ class CoachingClient:
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.
 
-        The connection stays open for 5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
+        The connection stays open for 1.5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
         a `TransportError`, before the first call. An `AccessToken` is not checked, because the request has no token.
 
         HTTP: POST /oauth/token at the login host, then HEAD / at the API host, without the token; any status is accepted

@@ -15,7 +15,14 @@ from ._transport.rate_limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
 from .models.coercion import strip_blanks
 
-__all__ = ["ClientOptions", "auth_from_environment", "validate_arguments", "validate_concurrency", "validate_timeout"]
+__all__ = [
+    "ClientOptions",
+    "auth_from_environment",
+    "validate_arguments",
+    "validate_concurrency",
+    "validate_strict",
+    "validate_timeout",
+]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -28,6 +35,14 @@ class ClientOptions(TypedDict, total=False):
     http_client: HttpClient | None
     allow_http: bool
     on_event: Emit | None
+    strict: bool
+
+
+def validate_strict(strict: bool) -> bool:
+    """Return `strict`. Raise `ConfigurationError` unless it is True or False."""
+    if not isinstance(strict, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"strict is True or False, not {_type_name(strict)}")
+    return strict
 
 
 def validate_arguments(auth: object, http_client: object, on_event: object) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "RequestFailed",
     "RequestSent",
     "RetryScheduled",
+    "RowsLeftOut",
     "Stats",
     "TokenIssued",
 ]
@@ -83,6 +84,21 @@ class RetryScheduled(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class RowsLeftOut(Value):
+    """A page of a list was read without the rows that cannot be read.
+
+    `indexes` are their indexes on the page, from 0, and `rows` is the number of all its rows. `reason` says what is wrong with
+    the first of them. If a page is read again, it has another event.
+    """
+
+    operation: str
+    page: int
+    indexes: tuple[int, ...]
+    rows: int
+    reason: str
+
+
+@attrs.frozen(eq=False, repr=False)
 class TokenIssued(Value):
     """The login host issued a token that is valid for `expires_in` seconds."""
 
@@ -107,7 +123,14 @@ class CallFinished(Value):
 
 
 Event: TypeAlias = (
-    CallStarted | RequestSent | RequestAnswered | RequestFailed | RetryScheduled | TokenIssued | CallFinished
+    CallStarted
+    | RequestSent
+    | RequestAnswered
+    | RequestFailed
+    | RetryScheduled
+    | RowsLeftOut
+    | TokenIssued
+    | CallFinished
 )
 
 
@@ -128,6 +151,8 @@ class Stats(Value):
     """Seconds that all ended calls together waited for permits, slots and cooldowns."""
     tokens: int = 0
     failed_calls: int = 0
+    rows_left_out: int = 0
+    """Rows of lists that cannot be read. A row counts each time that its page is read."""
 
 
 class Counters:
@@ -148,6 +173,8 @@ class Counters:
                 self._counts["throttled"] += 1
             case RetryScheduled():
                 self._counts["retries"] += 1
+            case RowsLeftOut():
+                self._counts["rows_left_out"] += len(event.indexes)
             case TokenIssued():
                 self._counts["tokens"] += 1
             case CallFinished():

@@ -1,6 +1,6 @@
 """The exceptions, all of them subclasses of `CoachingError`.
 
-CoachingError                 .processed .attempts .operation .partial .cursor
+CoachingError                 .processed .attempts .operation .partial .cursor .is_from_gateway
 ├── ConfigurationError        also a ValueError: invalid or missing configuration
 ├── ClientMisuse              also a RuntimeError: a client used wrongly (after aclose, for example)
 ├── TransportError            no usable response: connection, certificate, protocol
@@ -64,6 +64,8 @@ class CoachingError(Exception):
     `schedule_slots.find`, or the outcomes of a bulk if its input failed."""
     cursor: str | None = None
     """Resumes a failed iteration, also in another process: `appointments.list(..., cursor=...)`."""
+    is_from_gateway: bool = False
+    """Whether the response did not come from the service, but from a gateway, proxy or captive portal on the way."""
 
     def __init__(self, message: str, *, processed: Processed = "no") -> None:
         super().__init__(message)
@@ -122,8 +124,9 @@ class DecodeError(CoachingError):
 
 
 class ResponseError(CoachingError):
-    """The service returned an error status.
+    """The service returned an error status, or something between the client and the service did (`is_from_gateway`).
 
+    The subclasses for 400 to 409 are statements of the API. A gateway's error with these statuses is a plain `ResponseError`.
     `str()` is for logs: ids and addresses in it are redacted. `message` is the unredacted text of the service.
     """
 

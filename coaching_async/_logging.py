@@ -12,6 +12,7 @@ from ._events import (
     RequestFailed,
     RequestSent,
     RetryScheduled,
+    RowsLeftOut,
     TokenIssued,
 )
 
@@ -22,7 +23,11 @@ logger: Final = logging.getLogger("coaching_async")
 
 
 def log_event(event: Event) -> None:
-    """Log an event: WARNING for a write that was cancelled in flight, INFO for a retry, DEBUG for all others."""
+    """Log an event.
+
+    The level is WARNING for a write that was cancelled in flight and for rows that were left out, INFO for a retry, and DEBUG
+    for all others.
+    """
     match event:
         case CallFinished(is_cancelled=True) if event.processed != "no":
             logger.warning(
@@ -30,6 +35,8 @@ def log_event(event: Event) -> None:
                 "(a timeout of the client's own would have told you: with_options(timeout=...))",
                 event.operation,
             )
+        case RowsLeftOut():
+            _log_at(logging.WARNING, event)
         case RetryScheduled():
             _log_at(logging.INFO, event)
         case _:
@@ -76,6 +83,16 @@ def _message(event: Event) -> tuple[str, *tuple[object, ...]]:
                 event.attempt,
                 event.elapsed,
                 event.error,
+            )
+        case RowsLeftOut():
+            return (
+                "%s: left out %d of the %d rows of page %d, which cannot be read; the first is at index %d: %s",
+                event.operation,
+                len(event.indexes),
+                event.rows,
+                event.page,
+                event.indexes[0],
+                event.reason,
             )
         case TokenIssued():
             return "a token that lives %.0f s", event.expires_in

@@ -1,13 +1,13 @@
-"""`Value`: the base of classes that are compared by their fields."""
+"""`Value`: the base of classes that are compared by their fields; what a copy of an object is."""
 
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar, NoReturn, Self, SupportsIndex
 
 import attrs
 
-__all__ = ["Value"]
+__all__ = ["NotCopyable", "OwnCopy", "Value"]
 
 
 class Value:
@@ -45,3 +45,27 @@ def _values(cls: Any) -> Callable[[object], object]:
 def _shown(cls: Any) -> tuple[str, ...]:
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)
     return tuple(field.name for field in fields if field.repr)
+
+
+class OwnCopy:
+    """An object that is its own copy: it does not change, or it is a place that others look into."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+
+class NotCopyable:
+    """An object that is neither copied nor pickled, because a copy would share or miss what happens to the object later."""
+
+    __slots__ = ()
+
+    _instead: ClassVar[str]
+    """What to do instead of copying it."""
+
+    def __reduce_ex__(self, _: SupportsIndex, /) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} objects are neither copied nor pickled: {self._instead}")

@@ -54,3 +54,13 @@ def test_siblings_are_imported_relatively_and_other_packages_absolutely():
             assert not line.startswith(".."), f"{path}: {line}"
             inside = package != PACKAGE.name and line.startswith(f"{package}.")
             assert not inside, f"{path}: {line} is a sibling"
+
+
+def test_the_only_digest_is_one_that_a_python_limited_to_approved_algorithms_has():
+    used = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r"\bhashlib(?:\.| import )(\w+)", path.read_text())
+    }
+
+    assert used == {"sha256"}

@@ -139,7 +139,8 @@ def test_invalid_options_are_rejected(wrong: dict[str, Any]):
         ("ALL_PROXY", "socks5://user:s3cret@127.0.0.1:1080", r"pip install 'httpx\[socks\]'"),
         ("HTTPS_PROXY", "gopher://user:s3cret@127.0.0.1", "is no proxy's URL"),
         ("HTTPS_PROXY", "http://user:s3cret/@127.0.0.1", "is no proxy's URL"),
-        ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: FileNotFoundError"),
+        ("SSLKEYLOGFILE", "/no/such/folder/keys", "the file that SSLKEYLOGFILE names cannot be written"),
+        ("SSL_CERT_FILE", "/no/such/file", "certificates that SSL_CERT_FILE names cannot be read: FileNotFoundError"),
     ],
 )
 async def test_an_invalid_environment_is_reported_when_the_client_is_opened(

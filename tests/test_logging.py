@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from weakref import WeakSet
 
 import anyio
 import httpcore
@@ -114,7 +115,7 @@ async def test_the_password_of_a_socks_proxy_is_not_logged_and_still_reaches_the
     caplog: pytest.LogCaptureFixture,
 ):
     caplog.set_level(logging.DEBUG, "httpcore")
-    request = httpcore.Request("GET", "https://api.test/", extensions={"trace": HttpcoreTrace(request_of())})
+    request = httpcore.Request("GET", "https://api.test/", extensions={"trace": HttpcoreTrace(request_of(), WeakSet())})
 
     for auth in ((b"user", b"hunter2"), None):
         given = {"host": "api.test", "auth": auth}

@@ -1,6 +1,7 @@
 """`ApiClient`: runs one call. It builds the request, sends it before the deadline, and decodes the response or raises."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias, TypeVar
@@ -8,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 import anyio
 import attrs
 
-from coaching_async._events import CallFinished, CallStarted, Emit
+from coaching_async._events import CallFinished, CallStarted, Emit, RowsLeftOut
 from coaching_async._exceptions import (
     ClientMisuse,
     CoachingError,
@@ -19,24 +20,27 @@ from coaching_async._exceptions import (
 )
 from coaching_async._serialization.codec import decode, encode
 from coaching_async._serialization.json import Json
+from coaching_async._serialization.rows import PartialPage
 from coaching_async._serialization.urls import QueryValue, encode_path, encode_query
-from coaching_async._transport.messages import CallContext, Request, Response
+from coaching_async._transport.messages import CallContext, Request, Response, host_of
 from coaching_async._transport.priority import current_priority
-from coaching_async._transport.retry_policy import RetryPolicy, Safety
+from coaching_async._transport.retry_policy import RetryPolicy, Safety, parse_http_date
 from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.common import Page
 
 from .accepted import AcceptedJob, AcceptedWrite, HasId, ResolveAccepted
+from .identity_state import Identity
 from .responses import (
     RawResponse,
+    check_deleted,
     decode_json,
     decode_response,
-    error_from_response,
     page_decoder,
     take_capture,
     to_raw_response,
 )
-from .session import CLIENT_CLOSED, Identity, Session
+from .service_clock import ServiceClock
+from .session import CLIENT_CLOSED, Session
 
 __all__ = ["API_ROOT", "NO_FILTERS", "ApiClient", "Filters"]
 
@@ -76,6 +80,11 @@ class ApiClient:
     retry: RetryPolicy
     concurrency: int
     """The client's limit of concurrent requests."""
+    strict: bool = False
+    """Whether a row of a list that cannot be read is an error."""
+    clock: ServiceClock = attrs.field(factory=ServiceClock)
+    """The clock of the service, observed at writes and pages. The views of a client share it."""
+    host: str = attrs.field(init=False, default=attrs.Factory(lambda self: host_of(self.base_url), takes_self=True))
 
     async def get(
         self, cls: type[T], operation: str, *segments: IdLike, filters: Filters = NO_FILTERS, body: object = None
@@ -87,12 +96,20 @@ class ApiClient:
     async def get_page(
         self, cls: type[Page[T]], operation: str, *segments: IdLike, filters: Filters, number: int, size: int
     ) -> Page[T]:
-        """GET one page of a list. A response with another page number is a `DecodeError`."""
+        """GET one page of a list. A response with another page number is a `DecodeError`.
+
+        The page may be a `PartialPage`, unless the client is `strict`.
+        """
         url = self.url(*segments, filters={**filters, "page_size": size, "page_number": number})
 
         async def run(call: CallContext) -> Page[T]:
             response = await self._send(call, "GET", url, Safety.SAFE)
-            return await decode_response(page_decoder(cls, number), response, call)
+            self._observe_clock(response)
+            page = await decode_response(page_decoder(cls, number, url, strict=self.strict), response, call)
+            if isinstance(page, PartialPage):
+                indexes = tuple(row.index for row in page.left_out)
+                self.emit(RowsLeftOut(operation, number, indexes, len(page.rows), page.left_out[0].reason))
+            return page
 
         return await self._call(operation, run)
 
@@ -150,9 +167,7 @@ class ApiClient:
         url = self.url(*segments)
 
         async def run(call: CallContext) -> None:
-            response = await self._send(call, "DELETE", url, Safety.DELETE)
-            if not 200 <= response.status < 300:
-                raise error_from_response(response, call)
+            check_deleted(await self._send(call, "DELETE", url, Safety.DELETE), call)
 
         await self._call(operation, run)
 
@@ -203,9 +218,16 @@ class ApiClient:
         accepted: AcceptedWrite[T] | None = None,
     ) -> T:
         response = await self._send(call, method, url, Safety.WRITE, content)
+        self._observe_clock(response)
         if response.status == 202 and accepted is not None:
             return await accepted.resolve(call, response)
         return await decode_response(partial(decode, cls), response, call)
+
+    def _observe_clock(self, response: Response) -> None:
+        date = response.headers.get("date")
+        service_time = parse_http_date(date) if date and response.is_from_service else None
+        if service_time is not None:
+            self.clock.observe(service_time, datetime.now(UTC))
 
     async def _send(
         self, call: CallContext, method: str, url: str, safety: Safety, content: bytes | None = None
@@ -221,7 +243,8 @@ class ApiClient:
         session = self.get_session()
         session.raise_if_closed()
         with take_capture() as capture:
-            call = CallContext(operation, self.emit, self.retry, current_priority(), is_captured=capture is not None)
+            is_captured = capture is not None
+            call = CallContext(operation, self.emit, self.retry, current_priority(), self.host, is_captured=is_captured)
             started = anyio.current_time()
             value = await self._call_with_events(session, call, started, run)
             if capture is not None:

@@ -3,16 +3,26 @@
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
-from coaching_async._exceptions import DecodeError, OutcomeUnknown, ResponseError, check_before_retrying, redact
+from coaching_async._exceptions import (
+    CoachingError,
+    DecodeError,
+    OutcomeUnknown,
+    RateLimited,
+    ResponseError,
+    ServerError,
+    check_before_retrying,
+    redact,
+)
 from coaching_async._permissions import advice_for
 from coaching_async._serialization.codec import decode, from_dict
 from coaching_async._serialization.json import Json, parse_json, parse_object
+from coaching_async._serialization.rows import read_page
 from coaching_async._transport.body import parse_body
-from coaching_async._transport.messages import CallContext, Response
+from coaching_async._transport.messages import CHECK_THE_WAY, CallContext, Response
 from coaching_async._value import Value
 from coaching_async.models.common import Page
 from coaching_async.models.errors import ErrorDetail
@@ -22,6 +32,7 @@ __all__ = [
     "Capture",
     "RawResponse",
     "capture_response",
+    "check_deleted",
     "decode_json",
     "decode_response",
     "error_from_response",
@@ -34,6 +45,10 @@ __all__ = [
 T = TypeVar("T")
 
 SUCCESS: Final = frozenset({200, 201})
+
+
+STATED_BY_ANYONE: Final = (RateLimited, ServerError)
+"""Errors that mean the same from a gateway. Any other is a statement about the token or the request, which only the API makes."""
 
 
 async def decode_response(
@@ -49,23 +64,46 @@ async def decode_response(
             return await parse_body(parse, response.content)
         except ValueError as error:
             problem = str(error)
+    raise _unusable_success(response, call, problem)
+
+
+def check_deleted(response: Response, call: CallContext) -> None:
+    """Raise an error unless a DELETE succeeded. Any 2xx is a success, but for a web page, which is not the API's."""
+    if not 200 <= response.status < 300:
+        raise error_from_response(response, call)
+    if not response.is_from_service:
+        raise _unusable_success(response, call)
+
+
+def _unusable_success(response: Response, call: CallContext, problem: str = "") -> CoachingError:
     text = f"{call.operation}: the answer is not what the API promises: {problem}{_correlation_suffix(response)}"
-    if call.processed != "no":
-        raise OutcomeUnknown(f"{text}. {check_before_retrying(call.operation)}", processed=call.processed)
-    failure = DecodeError(text)
-    failure.status, failure.correlation_id = response.status, response.correlation_id
-    raise failure
+    if not response.is_from_service:
+        text = f"{call.operation}: {response.describe_foreign(call.host)}: {CHECK_THE_WAY}"
+    failure: CoachingError
+    if call.processed == "no":
+        failure = DecodeError(text)
+        failure.status, failure.correlation_id = response.status, response.correlation_id
+    else:
+        failure = OutcomeUnknown(f"{text}. {check_before_retrying(call.operation)}", processed=call.processed)
+    failure.is_from_gateway = not response.is_from_service
+    return failure
 
 
 def decode_json(content: bytes) -> Json:
     return cast("Json", parse_json(content))
 
 
-def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Page[T]]:
-    """Return a decoder of page `number`, which raises `ValueError` for any other page."""
+def page_decoder(cls: type[Page[T]], number: int, source: str, *, strict: bool) -> Callable[[bytes], Page[T]]:
+    """Return a decoder of page `number`, which raises `ValueError` for any other page.
+
+    It sets rows apart that cannot be read, or raises for them if it is `strict`. `source` identifies the page.
+    """
+
+    def read(of: type[Page[T]], data: Any) -> Page[T]:
+        return from_dict(of, data) if strict else read_page(of, data, number, source)
 
     def parse(content: bytes) -> Page[T]:
-        page = decode(cls, content)
+        page = decode(cls, content, read)
         if page.page_number is not None and page.page_number != number:
             raise ValueError(f"page {number} was asked for, and page {page.page_number} came")
         return page
@@ -74,17 +112,21 @@ def page_decoder(cls: type[Page[T]], number: int) -> Callable[[bytes], Page[T]]:
 
 
 def error_from_response(response: Response, call: CallContext) -> ResponseError:
-    body = parse_object(response.content)  # a gateway may send HTML, or no body
+    body = parse_object(response.content)
     code, message = _string_field(body, "code"), _string_field(body, "message")
-    parts = [f"{call.operation}: {response.status}"]
-    if code:
+    is_from_service, cls = response.is_from_service, ResponseError.of_status(response.status)
+    parts = [f"{call.operation}: {response.status if is_from_service else response.describe_foreign(call.host)}"]
+    if code and is_from_service:
         parts.append(redact(code))
     if message:
         parts.append(f"({redact(message)})")
-    advice = advice_for(call.operation, response.status, code)
+    advice = advice_for(call.operation, response.status, code) if is_from_service else None
+    if not is_from_service and not issubclass(cls, STATED_BY_ANYONE):
+        cls, advice = ResponseError, CHECK_THE_WAY
     text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation_suffix(response)}"
-    error = ResponseError.of_status(response.status)(text)
+    error = cls(text)
     error.status, error.code, error.message = response.status, code, message
+    error.is_from_gateway = not is_from_service
     error.correlation_id = response.correlation_id
     error.retry_after = response.retry_after
     error.details = _error_details(body.get("details"))

@@ -9,16 +9,17 @@ from weakref import WeakKeyDictionary
 import anyio
 import attrs
 
-from coaching_async._auth.grants import Grant
 from coaching_async._auth.token_source import TokenSource
+from coaching_async._concurrency.event_loop import EventLoopRef
 from coaching_async._concurrency.synchronization import Signal
 from coaching_async._concurrency.tasks import BackgroundTasks
 from coaching_async._exceptions import ClientMisuse
 from coaching_async._transport.http_client import LazyHttpClient
 from coaching_async._transport.messages import Request, Response, Send
-from coaching_async._transport.rate_limit import RateLimit
 
-__all__ = ["CLIENT_CLOSED", "AcceptAnyStatus", "Identity", "Pipeline", "Session"]
+from .identity_state import Identity, IdentityState
+
+__all__ = ["CLIENT_CLOSED", "AcceptAnyStatus", "Pipeline", "Session"]
 
 
 CLIENT_CLOSED: Final = "this client is closed: make a new one, or call inside its `async with` block"
@@ -26,14 +27,6 @@ CLIENT_CLOSED: Final = "this client is closed: make a new one, or call inside it
 
 CLOSE_GRACE_PERIOD: Final = 2.0
 """Seconds that closing waits for the calls that it cancelled, because the code around them may need to clean up."""
-
-
-@attrs.frozen(eq=False, repr=False)
-class Identity:
-    """An authentication, and the rate limit of its requests."""
-
-    auth: Grant | TokenSource
-    rate_limit: RateLimit
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -60,15 +53,20 @@ class AcceptAnyStatus:
 class Session:
     """The pipelines, open calls and HTTP client of a client in one event loop."""
 
+    _owner: EventLoopRef | None = None
+    """Set at the first call. The finalizer finds it in an object that was never initialized, too."""
+
     def __init__(
-        self, new_pipeline: Callable[[Identity], Pipeline], background: BackgroundTasks, http_client: LazyHttpClient
+        self,
+        new_pipeline: Callable[[Identity, IdentityState], Pipeline],
+        background: BackgroundTasks,
+        http_client: LazyHttpClient,
     ) -> None:
         self.http_client: Final = http_client
         self.is_closed = False
         self._new_pipeline = new_pipeline
         self._pipelines: WeakKeyDictionary[Identity, Pipeline] = WeakKeyDictionary()
         self._background = background
-        self._owner_pid: int | None = None
         self._calls: set[anyio.CancelScope] = set()
         self._idle = Signal()
         self._closed = anyio.Event()
@@ -77,7 +75,7 @@ class Session:
         """Return the pipeline of an identity. It is made at the first use, and kept as long as the identity is alive."""
         pipeline = self._pipelines.get(identity)
         if pipeline is None:
-            pipeline = self._pipelines[identity] = self._new_pipeline(identity)
+            pipeline = self._pipelines[identity] = self._new_pipeline(identity, identity.enter_event_loop())
         return pipeline
 
     def raise_if_closed(self) -> None:
@@ -87,7 +85,8 @@ class Session:
 
     def add_call(self, call: anyio.CancelScope) -> None:
         """Register an open call, which closing cancels."""
-        self._owner_pid = os.getpid()
+        if self._owner is None:
+            self._owner = EventLoopRef.current()
         self._calls.add(call)
 
     def remove_call(self, call: anyio.CancelScope) -> None:
@@ -119,11 +118,16 @@ class Session:
                 self._closed.set()
 
     def discard(self) -> None:
-        """Mark the session as closed. Its event loop is closed, so its connections cannot be."""
+        """Close the session and its sockets after its event loop has ended."""
         self.is_closed = True
+        self.http_client.discard()
 
     def __del__(self) -> None:
-        if self._owner_pid == os.getpid() and self.http_client.owns_open_client and not self.is_closed:
+        if self._owner is None or self.is_closed or not self.http_client.owns_open_client:
+            return
+        if self._owner.is_closed():
+            self.http_client.discard()
+        if self._owner.process == os.getpid():
             warnings.warn(
                 "a CoachingClient was dropped without being closed: use `async with`, or call aclose()",
                 ResourceWarning,

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from coaching_async._value import Value
+from coaching_async._value import OwnCopy, Value
 from coaching_async.models.coercion import IdLike, has_blank_end, to_id
 
 from .secret import B64TOKEN, Secret
@@ -25,6 +25,7 @@ __all__ = [
     "TokenStore",
     "client_id_text",
     "hide_arguments",
+    "is_shared_store",
     "load_refresh_token",
     "non_empty_string",
     "refresh_token_form",
@@ -94,7 +95,7 @@ def non_empty_string(_: object, attribute: "attrs.Attribute[str]", text: str) ->
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
-class AccessToken(Value):
+class AccessToken(OwnCopy, Value):
     """An access token that was obtained elsewhere. It cannot be refreshed: once it is rejected, calls raise `Unauthorized`."""
 
     _token: Secret = attrs.field(converter=_secret)
@@ -110,7 +111,7 @@ class AccessToken(Value):
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
-class ClientCredentials(Value):
+class ClientCredentials(OwnCopy, Value):
     """The client credentials grant, for a backend: it has permissions of its own, and no user.
 
     Operations about the current user (`list_mine`, notifications) need the token of a user instead.
@@ -126,7 +127,7 @@ class ClientCredentials(Value):
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
-class Saml2Bearer(Value):
+class Saml2Bearer(OwnCopy, Value):
     """A user's SAML 2 assertion, for tokens of that user. When both a token and the assertion have expired, calls fail."""
 
     client_id: str = attrs.field(converter=client_id_text)
@@ -158,7 +159,7 @@ class TokenStore(Protocol):
         ...
 
 
-class MemoryTokenStore:
+class MemoryTokenStore(OwnCopy):
     """A `TokenStore` in memory. It does not outlive the process."""
 
     def __init__(self, token: str | None = None) -> None:
@@ -182,7 +183,7 @@ OnRotated: TypeAlias = Callable[[str], Awaitable[None]]
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
-class RefreshToken(Value):
+class RefreshToken(OwnCopy, Value):
     """The refresh token of an earlier sign-in, for access tokens of that user.
 
     Each refresh may return a new refresh token and invalidate the old one. The new one is saved in `store`, and
@@ -207,7 +208,7 @@ class RefreshToken(Value):
 
 @hide_arguments
 @attrs.frozen(eq=False, repr=False)
-class AuthorizationCode(Value):
+class AuthorizationCode(OwnCopy, Value):
     """The authorization code of a sign-in, see `AuthorizationRequest`. It is sent once, and then the refresh tokens it gave.
 
     A public client has `client_secret=None` and its `code_verifier` (PKCE). If `store` holds a refresh token already, that
@@ -246,6 +247,11 @@ RotatingGrant: TypeAlias = RefreshToken | AuthorizationCode
 
 Grant: TypeAlias = ClientCredentials | Saml2Bearer | RotatingGrant
 """OAuth grants: credentials for which the login host issues access tokens."""
+
+
+def is_shared_store(store: TokenStore | None) -> bool:
+    """Return whether a forked process and its parent see the same refresh token in the store."""
+    return store is not None and not isinstance(store, MemoryTokenStore)
 
 
 async def load_refresh_token(grant: RotatingGrant) -> Secret | None:

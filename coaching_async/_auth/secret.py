@@ -4,6 +4,8 @@ import hmac
 import re
 from typing import Final, NoReturn
 
+from coaching_async._value import OwnCopy
+
 __all__ = ["B64TOKEN", "Secret"]
 
 
@@ -11,7 +13,7 @@ B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 """Syntax of an access token (RFC 6750 §2.1). Anything else could put a line break into a header."""
 
 
-class Secret:
+class Secret(OwnCopy):
     """A secret text. Only `reveal()` returns it; repr, str, format and pickle do not show it."""
 
     __slots__ = ("_text",)

@@ -1,6 +1,7 @@
 """The token endpoint: POST /oauth/token on the login host, and its responses (RFC 6749)."""
 
 import base64
+import re
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
 
@@ -10,7 +11,7 @@ import attrs
 from coaching_async._events import TOKEN_OPERATION, Emit, TokenIssued
 from coaching_async._exceptions import AuthError, OutcomeUnknown, redact
 from coaching_async._serialization.json import parse_object
-from coaching_async._transport.messages import CallContext, Request, Response, Send
+from coaching_async._transport.messages import CHECK_THE_WAY, CallContext, Request, Response, Send
 from coaching_async._transport.retry_policy import RetryPolicy, Safety
 
 from .grants import ClientCredentials, Grant, refresh_token_form
@@ -25,6 +26,10 @@ MAX_REFRESH_MARGIN: Final = 300.0
 
 DEFAULT_LIFETIME: Final = 3600.0
 """Lifetime of a token in seconds if the response has no `expires_in` (optional in RFC 6749 §5.1)."""
+
+
+DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+"""A number of seconds that a gateway has written as text."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -45,7 +50,7 @@ class NormalizeThrottlingMiddleware:
     async def __call__(self, request: Request) -> Response:
         """Send the request. Return a 429 for a rate limit error."""
         response = await self.send(request)
-        if response.status == 400 and _oauth_error(response)[1].startswith("rate limit exceeded"):
+        if response.status == 400 and _is_rate_limit_error(response):
             return attrs.evolve(response, status=429)
         return response
 
@@ -79,7 +84,11 @@ class TokenEndpoint:
             raise _auth_error(response, request)
         parsed = _parse_token_response(response)
         if isinstance(parsed, str):
-            raise AuthError(f"the login host's answer is no token: {parsed}")
+            error = AuthError(f"the login host's answer is no token: {parsed}")
+            if not response.is_from_service:
+                error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_THE_WAY}")
+                error.is_from_gateway = True
+            raise error
         self.emit(TokenIssued(parsed.expires_in))
         expires_at = requested_at + parsed.expires_in
         margin = min(MAX_REFRESH_MARGIN, parsed.expires_in / 10)
@@ -112,9 +121,23 @@ def _auth_error(response: Response, request: Request) -> AuthError:
     code, text = _oauth_error(response)
     if _echoes_credentials(text, request):
         text = ""
-    error = AuthError(f"the login host gives no token: {response.status} {code or ''} {redact(text)}".rstrip())
-    error.status, error.code = response.status, code
+    is_from_gateway = code is None and not response.is_from_service
+    if is_from_gateway:
+        error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_THE_WAY}")
+    else:
+        error = AuthError(f"the login host gives no token: {response.status} {code or ''} {redact(text)}".rstrip())
+    error.status, error.code, error.is_from_gateway = response.status, code, is_from_gateway
     return error
+
+
+RATE_LIMIT: Final = re.compile(r"rate[\s_-]*limit|too many (?:token )?requests|slow_down", re.IGNORECASE)
+"""What the login host's error about its rate limit says, in whatever case, and with whatever words around it."""
+
+
+def _is_rate_limit_error(response: Response) -> bool:
+    body = parse_object(response.content)
+    texts = (body.get(name) for name in ("error", "error_description", "description", "message", "code"))
+    return any(isinstance(text, str) and RATE_LIMIT.search(" ".join(text.split())) for text in texts)
 
 
 def _echoes_credentials(text: str, request: Request) -> bool:
@@ -150,6 +173,8 @@ def _parse_token_response(response: Response) -> _TokenResponse | str:
     expires_in = body.get("expires_in")
     if expires_in is None:
         expires_in = DEFAULT_LIFETIME
+    if isinstance(expires_in, str) and DECIMAL.fullmatch(expires_in.strip()):
+        expires_in = float(expires_in)
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < 1e12:
         return "expires_in is no number of seconds"
     refresh_token = body.get("refresh_token")

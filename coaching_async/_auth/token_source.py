@@ -6,6 +6,7 @@
 import copy
 import logging
 import math
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -16,11 +17,18 @@ from coaching_async._concurrency.deadlines import checkpoint_if_past_deadline
 from coaching_async._exceptions import AuthError, CoachingError, RateLimited
 from coaching_async._transport.messages import CallContext
 
-from .grants import Grant, RotatingGrant, load_refresh_token, save_refresh_token
+from .grants import Grant, RotatingGrant, is_shared_store, load_refresh_token, save_refresh_token
 from .secret import Secret
 from .token_endpoint import Token, TokenEndpoint
 
-__all__ = ["CachedTokenSource", "RotatingTokenSource", "SpawnBackgroundTask", "TokenSource", "token_source_for"]
+__all__ = [
+    "CachedTokenSource",
+    "RotatingTokenSource",
+    "SpawnBackgroundTask",
+    "TokenSource",
+    "TokenState",
+    "token_source_for",
+]
 
 
 logger: Final = logging.getLogger("coaching_async")
@@ -52,7 +60,9 @@ PERMANENT_ERRORS: Final = {"invalid_client", "invalid_grant", "unauthorized_clie
 
 def is_permanent(error: CoachingError) -> bool:
     """Return whether the same credentials would get the same error again."""
-    return isinstance(error, AuthError) and (error.status == 401 or error.code in PERMANENT_ERRORS)
+    if not isinstance(error, AuthError) or error.is_from_gateway:
+        return False
+    return error.status == 401 or error.code in PERMANENT_ERRORS
 
 
 class TokenSource(Protocol):
@@ -92,6 +102,22 @@ class FailureCache:
 
 
 @attrs.define(eq=False, repr=False)
+class TokenState:
+    """What a token source knows: it outlives the event loop in which the source works."""
+
+    current: Token | None = None
+    failure: FailureCache = attrs.field(factory=FailureCache)
+    refresh: "RefreshState" = attrs.field(factory=lambda: RefreshState())
+
+    def rebase(self, shift: float) -> None:
+        """Continue in another event loop, whose clock is `shift` seconds ahead."""
+        self.failure.expires_at += shift
+        if self.current is not None:
+            refresh_at, expires_at = self.current.refresh_at + shift, self.current.expires_at + shift
+            self.current = attrs.evolve(self.current, refresh_at=refresh_at, expires_at=expires_at)
+
+
+@attrs.define(eq=False, repr=False)
 class CachedTokenSource:
     """Caches one access token and refreshes it (single flight).
 
@@ -101,20 +127,19 @@ class CachedTokenSource:
 
     grant: Grant
     endpoint: TokenEndpoint
+    state: TokenState = attrs.field(factory=TokenState)
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
-    _current: Token | None = attrs.field(default=None, init=False)
-    _failure: FailureCache = attrs.field(factory=FailureCache, init=False)
 
     async def token(self, rejected: str | None = None) -> str:
         """Return the current token, or a new one if it is rejected or has expired. Refresh it early if it is due."""
         rejected_token = None if rejected is None else Secret(rejected)
         del rejected  # an error's frames must not show it
-        token = self._current = _usable(self._current, rejected_token)
+        token = self.state.current = _usable(self.state.current, rejected_token)
         # While one task refreshes early, the others keep using the current token.
         if token is None or (_needs_refresh(token) and not self._lock.locked()):
             async with self._lock:
                 # Another task may have refreshed it meanwhile. A token that came since is not the rejected one, even if equal.
-                token = self._current = _usable(self._current, None)
+                token = self.state.current = _usable(self.state.current, None)
                 if token is None:
                     token = await self._fetch()
                 elif _needs_refresh(token):
@@ -122,34 +147,34 @@ class CachedTokenSource:
         return token.value.reveal()
 
     async def _fetch(self) -> Token:
-        self._failure.raise_if_active()
+        self.state.failure.raise_if_active()
         call = self.endpoint.new_call_context()
         try:
-            token = self._current = await self._request_token(call)
+            token = self.state.current = await self._request_token(call)
         except CoachingError as error:
             # A caller that had no time for another attempt says nothing about the next caller.
             if not call.deadline_too_close and not isinstance(error, RateLimited):
-                self._failure.store(error)
+                self.state.failure.store(error)
             raise
         return token
 
     async def _refresh_early(self, old: Token) -> Token:
         # The old token still works, so a token endpoint that stalls or refuses must not fail a call.
         now = anyio.current_time()
-        self._current = attrs.evolve(old, refresh_at=now + REFRESH_RETRY_DELAY)
+        self.state.current = attrs.evolve(old, refresh_at=now + REFRESH_RETRY_DELAY)
         with anyio.move_on_after(min(EARLY_REFRESH_TIMEOUT, (anyio.current_effective_deadline() - now) / 2)):
             try:
-                self._current = await self._request_token(self.endpoint.new_call_context())
+                self.state.current = await self._request_token(self.endpoint.new_call_context())
             except CoachingError as error:
                 # The credentials are tried once more, when the old token has expired.
-                if is_permanent(error) and _usable(self._current, None):
-                    self._current = attrs.evolve(old, refresh_at=math.inf)
+                if is_permanent(error) and _usable(self.state.current, None):
+                    self.state.current = attrs.evolve(old, refresh_at=math.inf)
         # The token may have expired, or another task's request may have been rejected with it, meanwhile.
-        return _usable(self._current, None) or await self._fetch()
+        return _usable(self.state.current, None) or await self._fetch()
 
     async def _request_token(self, call: CallContext) -> Token:
         token, _ = await self.endpoint(self.grant, call)
-        self._failure.clear()
+        self.state.failure.clear()
         return token
 
 
@@ -184,6 +209,8 @@ class RefreshState:
     """Number of requests with `token`, or with the code, that may have been processed."""
     is_code_used: bool = False
     successes: int = 0
+    process: int | None = None
+    """The process that sent a request last. A process that was forked from it has a copy of this state."""
 
     def adopt(self, token: Secret | None) -> bool:
         """Take a token of the grant or the store. Return False if there is none, or if it is known already."""
@@ -195,6 +222,7 @@ class RefreshState:
     def sent(self) -> None:
         """Count a request as uncertain until its response is known."""
         self.uncertain_attempts += 1
+        self.process = os.getpid()
 
     def not_processed(self) -> None:
         """Take back the last request: it had no effect."""
@@ -210,6 +238,10 @@ class RefreshState:
         if self.token is not None:
             self.used.add(self.token)
         self.token = new
+
+    def is_forked(self) -> bool:
+        """Return whether this is a copy of another process's state. Both would send the same refresh token."""
+        return self.process not in {None, os.getpid()}
 
     def is_exhausted(self) -> bool:
         """Return whether no request may be sent: a code is sent once, a refresh token again if one response was lost."""
@@ -230,10 +262,8 @@ class RotatingTokenSource:
     grant: RotatingGrant
     endpoint: TokenEndpoint
     spawn: SpawnBackgroundTask
-    _current: Token | None = attrs.field(default=None, init=False)
-    _failure: FailureCache = attrs.field(factory=FailureCache, init=False)
+    state: TokenState = attrs.field(factory=TokenState)
     _refresh_task: _RefreshTask | None = attrs.field(default=None, init=False)
-    _state: RefreshState = attrs.field(factory=RefreshState, init=False)
     _stored: Secret | None = attrs.field(default=None, init=False)
     """The refresh token that was in the store when it was loaded last."""
 
@@ -241,28 +271,28 @@ class RotatingTokenSource:
         """Return the current token, or a new one if it is rejected or has expired. Start a refresh early if it is due."""
         rejected_token = None if rejected is None else Secret(rejected)
         del rejected  # an error's frames must not show it
-        token = self._current = _usable(self._current, rejected_token)
+        token = self.state.current = _usable(self.state.current, rejected_token)
         if token is None:
             token = await self._wait_for_refresh()
         elif _needs_refresh(token) and self._may_refresh_early():
-            self._current = attrs.evolve(token, refresh_at=anyio.current_time() + REFRESH_RETRY_DELAY)
+            self.state.current = attrs.evolve(token, refresh_at=anyio.current_time() + REFRESH_RETRY_DELAY)
             self._start_refresh()  # meanwhile the current token is used
         return token.value.reveal()
 
     def _may_refresh_early(self) -> bool:
-        return not (self._refresh_task or self._state.uncertain_attempts or self._failure.is_active())
+        return not (self._refresh_task or self.state.refresh.uncertain_attempts or self.state.failure.is_active())
 
     async def _wait_for_refresh(self) -> Token:
         """Return the token of the running refresh, or of a new one."""
-        while self._current is None:
+        while self.state.current is None:
             await checkpoint_if_past_deadline()
             if self._refresh_task is None:
-                self._failure.raise_if_active()
+                self.state.failure.raise_if_active()
             task = self._refresh_task or self._start_refresh()
             await task.done.wait()
             if task.failure is not None:
                 raise copy.copy(task.failure)
-        return self._current
+        return self.state.current
 
     def _start_refresh(self) -> _RefreshTask:
         task = self._refresh_task = _RefreshTask()
@@ -282,24 +312,31 @@ class RotatingTokenSource:
 
     async def _refresh_with_timeout(self) -> CoachingError | None:
         """Refresh the token. Return the error if there is no new access token."""
-        successes = self._state.successes
+        successes = self.state.refresh.successes
         try:
             with anyio.move_on_after(REFRESH_TIMEOUT):
                 await self._refresh()
                 return None
         except CoachingError as error:
-            self._failure.store(error)
+            self.state.failure.store(error)
             return error
-        if self._state.successes > successes:  # the access token came, but saving the refresh token took too long
+        if (
+            self.state.refresh.successes > successes
+        ):  # the access token came, but saving the refresh token took too long
             logger.error("a new refresh token could not be kept within %g s", REFRESH_TIMEOUT)
             return None
         timeout = AuthError(f"the login host gave no token within {REFRESH_TIMEOUT:g} s")
-        self._failure.store(timeout)
+        self.state.failure.store(timeout)
         return timeout
 
     async def _refresh(self) -> None:
         await self._load_from_store()
-        if self._state.is_exhausted():
+        if self.state.refresh.is_forked() and not is_shared_store(self.grant.store):
+            raise AuthError(
+                "the sign-in was in use before the process forked, and only one process may renew it: let the user sign in"
+                " again in this one, or give the grant a store that both share"
+            )
+        if self.state.refresh.is_exhausted():
             raise AuthError("the sign-in is used up, or its last renewal got lost: let the user sign in again")
         try:
             await self._request_token()
@@ -311,30 +348,32 @@ class RotatingTokenSource:
     async def _load_from_store(self) -> bool:
         """Load the refresh token. Return whether there is another one to send."""
         self._stored = await load_refresh_token(self.grant)
-        return self._state.adopt(self._stored or self._state.token or self.grant.first_refresh_token)
+        return self.state.refresh.adopt(self._stored or self.state.refresh.token or self.grant.first_refresh_token)
 
     async def _request_token(self) -> None:
-        state, call = self._state, self.endpoint.new_call_context()
+        state, call = self.state.refresh, self.endpoint.new_call_context()
         state.sent()
         try:
-            self._current, new = await self.endpoint(self.grant, call, refresh_token=state.token)
+            self.state.current, new = await self.endpoint(self.grant, call, refresh_token=state.token)
         except BaseException:  # the cancellation after REFRESH_TIMEOUT included
             if call.processed == "no":
                 state.not_processed()
             raise
         state.succeeded()
-        self._failure.clear()
+        self.state.failure.clear()
         if new is not None and new != state.token:
             state.rotated(new)  # before it is saved, which may fail
             await save_refresh_token(self.grant, self._stored, new)
 
 
-def token_source_for(auth: Grant | TokenSource, endpoint: TokenEndpoint, spawn: SpawnBackgroundTask) -> TokenSource:
+def token_source_for(
+    auth: Grant | TokenSource, endpoint: TokenEndpoint, spawn: SpawnBackgroundTask, state: TokenState
+) -> TokenSource:
     """Return the token source of a grant. A token source is returned as it is."""
     if isinstance(auth, RotatingGrant):
-        return RotatingTokenSource(auth, endpoint, spawn)
+        return RotatingTokenSource(auth, endpoint, spawn, state)
     if isinstance(auth, Grant):
-        return CachedTokenSource(auth, endpoint)
+        return CachedTokenSource(auth, endpoint, state)
     return auth
 
 

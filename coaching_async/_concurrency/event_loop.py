@@ -1,19 +1,33 @@
-"""Which event loop, thread and process a client belongs to."""
+"""Which event loop, thread and process a client belongs to, and a clock that goes on when the loop has ended."""
 
 import os
+import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import anyio
 import attrs
 from anyio.lowlevel import current_token
 
 from coaching_async._exceptions import ClientMisuse
 from coaching_async._value import Value
 
-__all__ = ["EventLoopRef", "PerEventLoop"]
+__all__ = ["EventLoopRef", "PerEventLoop", "lasting_clock"]
 
 T = TypeVar("T")
+
+
+def lasting_clock() -> Callable[[], float]:
+    """Return the clock of the running event loop, as a function that can be called after the loop has ended, too."""
+    native: Any = current_token().native_token
+    clock: Callable[[], float] = (
+        getattr(native, "time", None) or sys.modules["trio"].lowlevel.current_clock().current_time
+    )
+    ahead = anyio.current_time() - time.monotonic()
+    # A clock may stop with its loop, as uvloop's does, and that of a test may run faster.
+    return lambda: max(clock(), time.monotonic() + ahead)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -79,10 +93,10 @@ class PerEventLoop(Generic[T]):
 
 
 def _refuse_other_loop(owner: EventLoopRef, current: EventLoopRef) -> None:
-    if owner.process != current.process:
-        raise ClientMisuse("this client was used before the process forked: make a new one in the child")
     if owner.is_closed():
         return
+    if owner.process != current.process:
+        raise ClientMisuse("this client was used before the process forked: make a new one in the child")
     if owner.thread != current.thread:
         raise ClientMisuse("this client is at work in another thread's event loop: make one client for each thread")
     raise ClientMisuse("this client is at work in another event loop: make a new one, or close that loop first")

@@ -14,7 +14,8 @@ import attrs
 __all__ = ["LATER_PASS", "START", "Position", "decode_cursor", "encode_cursor", "id_digest", "list_fingerprint"]
 
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Version 1 had digests by BLAKE2, which a Python that is limited to approved algorithms (FIPS) lacks."""
 
 
 DIGEST_SIZE: Final = 6
@@ -50,14 +51,13 @@ LATER_PASS: Final = Position(is_later_pass=True)
 
 def id_digest(id_: str) -> str:
     """Return a short digest of an id."""
-    return base64.urlsafe_b64encode(
-        hashlib.blake2s(id_.encode(errors="surrogatepass"), digest_size=DIGEST_SIZE).digest()
-    ).decode()
+    digest = hashlib.sha256(id_.encode(errors="surrogatepass")).digest()
+    return base64.urlsafe_b64encode(digest[:DIGEST_SIZE]).decode()
 
 
 def list_fingerprint(*texts: str) -> str:
     """Return a digest of the operation and the filters of a list. A cursor is accepted only by a list with its fingerprint."""
-    return hashlib.blake2s("\n".join(texts).encode(), digest_size=12).hexdigest()
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:24]
 
 
 def encode_cursor(fingerprint: str, chunk: int, positions: Sequence[Position | None]) -> str:
@@ -81,12 +81,12 @@ def decode_cursor(cursor: object, fingerprint: str, chunks: int) -> tuple[Positi
         padded = cursor + "=" * (-len(cursor) % 4)
         version, found, chunk, encoded = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         positions = [None if fields is None else _decode_position(*fields) for fields in encoded]
-        is_valid = version == VERSION and _is_count(chunk) and chunk + len(positions) <= chunks
+        is_current = version == VERSION and _is_count(chunk)
     except (ValueError, TypeError, RecursionError):
-        is_valid, found, chunk, positions = False, fingerprint, 0, []
-    if found != fingerprint:
+        is_current, found, chunk, positions = False, fingerprint, 0, []
+    if is_current and found != fingerprint:
         raise ValueError("cursor belongs to another list, or other filters: go on with the same arguments as before")
-    if not is_valid:
+    if not is_current or chunk + len(positions) > chunks:
         raise ValueError("cursor is not one of this version's: give the text that a walk's `.cursor` was")
     return (*[None] * chunk, *positions, *[START] * (chunks - chunk - len(positions)))
 

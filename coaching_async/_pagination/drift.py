@@ -5,7 +5,15 @@ from typing import Final
 
 import attrs
 
-__all__ = ["MAX_BACKTRACKS", "NextStep", "PageObservation", "decide", "is_plain_shift", "row_after_deletes"]
+__all__ = [
+    "MAX_BACKTRACKS",
+    "MAX_REPEATED_PAGES",
+    "NextStep",
+    "PageObservation",
+    "decide",
+    "is_plain_shift",
+    "row_after_deletes",
+]
 
 
 MAX_BACKTRACKS: Final = 4

@@ -13,13 +13,20 @@ all unread rows come after all rows that were returned. `decide` checks after ea
 | that the page before it should have been full | keeps it, and reads the page before it again, once while short pages are usual |
 | the rows of a page that was taken, which nothing explains | ends the pass |
 
+A pass ends at the furthest page that the page count or the total promises, and reads on behind a full page that names a next one.
+An empty page, or one without a new row, ends it there. If the total still promises more, a gap is suspected.
+
 Rows are counted in pages of the size that the service reports. If that size changes, the page with the next row is read.
 If changes are left unexplained at the end of a pass, another pass returns the missed items, where items have ids; there are up to `MAX_PASSES`.
 With `verify` there are passes until two in a row see the same ids and the last one sees no change, up to `MAX_VERIFY_PASSES`.
 """
 
+from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
+import attrs
+
+from coaching_async._serialization.rows import LeftOutRow, rows_of
 from coaching_async.models.common import Page
 
 from .cursor import START, Position
@@ -28,7 +35,7 @@ from .drift import NextStep, PageObservation, decide
 from .pages import PageRequest, PageResult, PagerRead, PagerSearch, PagerSteps, ids_of
 from .pass_state import PassState
 
-__all__ = ["Pager"]
+__all__ = ["MAX_LEFT_OUT", "Pager"]
 
 T = TypeVar("T")
 
@@ -38,11 +45,18 @@ MAX_PASSES: Final = 3
 MAX_VERIFY_PASSES: Final = 6
 
 
+MAX_LEFT_OUT: Final = 1000
+"""Left-out rows that are kept. If the API has changed, that may be all rows of a long list."""
+
+
 class Pager(Generic[T]):
     """Decides how to read one list from a position on. At the position None the list was read to its end."""
 
-    def __init__(self, known: SeenIds, start: Position | None = START, *, verify: bool = False) -> None:
-        self.pages = self.re_reads = self.duplicates = 0
+    def __init__(self, known: SeenIds, start: Position | None = START, *, verify: bool = False, chunk: int = 0) -> None:
+        self.pages = self.re_reads = self.duplicates = self.rows_left_out = 0
+        self.left_out: tuple[LeftOutRow, ...] = ()
+        """The first rows that were left out."""
+        self._chunk = chunk
         self._start = start
         self._verify = verify
         self._seen = PassTracker(known, start or START)
@@ -57,7 +71,7 @@ class Pager(Generic[T]):
     @property
     def suspected_gaps(self) -> int:
         """Changes after which items may be missing. Only those of the current pass count, because it sees the whole list."""
-        return self._pass.unexplained_changes + self._pass.short_pages
+        return self._pass.unexplained_changes + self._pass.short_pages + self._pass.contradictions
 
     def run(self) -> PagerSteps[T]:
         """Yield page requests and new items. Send the `PageResult` of each `PageRequest`."""
@@ -68,6 +82,8 @@ class Pager(Generic[T]):
             yield from self._run_pass()
             if self._pass.is_incomplete():
                 self._pass.unexplained_changes += 1
+            elif not self.suspected_gaps and self._pass.lacks_promised_rows():
+                self._pass.contradictions = 1
             start = START
 
     def _is_another_pass_due(self) -> bool:
@@ -93,13 +109,15 @@ class Pager(Generic[T]):
             if (resized := state.page_after_resize(number, page)) != number:
                 number, must_be_fresh = resized, True
                 continue
+            if not rows_of(page) and state.is_past_end(number):
+                return
             observation = state.observe(number, result)
             match decide(observation):
                 case NextStep.REREAD:
                     must_be_fresh = True
                     continue
                 case NextStep.STOP:
-                    state.changes += state.is_short_of(observation.total)
+                    state.changes += state.is_short_of(observation.total) and not state.is_past_end(number)
                     return
                 case NextStep.BACKTRACK:
                     state.kept_pages[number] = page
@@ -111,12 +129,18 @@ class Pager(Generic[T]):
                     state.record_changes(observation)
             is_beyond_frontier = state.is_beyond_frontier(number)
             items = state.accept(number, page)
+            self._record_left_out(items.left_out)
             if is_beyond_frontier and self.passes == 1:
-                self.duplicates += len(page.entities) - len(items.items)
+                self.duplicates += len(rows_of(page)) - len(items.items) - len(items.left_out)
             yield items
             if state.is_last_page(number, page):
                 return
             number += 1
+
+    def _record_left_out(self, rows: Sequence[LeftOutRow]) -> None:
+        self.rows_left_out += len(rows)
+        if rows and (room := MAX_LEFT_OUT - len(self.left_out)):
+            self.left_out += tuple(attrs.evolve(row, chunk=self._chunk) for row in rows[:room])
 
     def _read(self, number: int, must_be_fresh: bool) -> PagerRead[T]:
         kept = self._pass.kept_pages.pop(number, None)

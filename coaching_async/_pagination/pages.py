@@ -5,6 +5,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
+from coaching_async._serialization.rows import LeftOutRow, PartialPage, UnreadableRow, rows_of
 from coaching_async.models.common import Page
 
 from .cursor import Position, id_digest
@@ -16,8 +17,11 @@ __all__ = [
     "PagerRead",
     "PagerSearch",
     "PagerSteps",
+    "fingerprint_of",
+    "furthest_page_of",
     "ids_of",
     "last_page_of",
+    "names_next",
     "page_count_of",
     "total_of",
 ]
@@ -49,6 +53,8 @@ class NewItems(Generic[T]):
 
     page: Page[T]
     items: Sequence[T]
+    left_out: Sequence[LeftOutRow]
+    """Rows that were not seen before, and cannot be read."""
     rows: Sequence[int]
     """Row of each of `items` in the whole list."""
     end: int
@@ -84,18 +90,35 @@ PagerSearch: TypeAlias = Generator[PageRequest | NewItems[T], PageResult[T] | No
 
 
 def ids_of(page: Page[T]) -> list[str | None]:
-    """Return the ids of the page's items; the items of some lists have none."""
-    return [getattr(item, "id", None) for item in page.entities]
+    """Return the ids of the page's rows; the rows of some lists have none."""
+    return [getattr(row, "id", None) for row in rows_of(page)]
+
+
+def fingerprint_of(page: Page[T], ids: Sequence[str | None]) -> int:
+    """Return a hash of the page's rows, by their ids. Of a row without an id it is that of its content."""
+    if not isinstance(page, PartialPage):
+        return hash(tuple(ids))
+    return hash(tuple(row if isinstance(row, UnreadableRow) else id_ for row, id_ in zip(page.rows, ids, strict=True)))
 
 
 def total_of(page: Page[T]) -> int | None:
     """Return the number of items in the list, or None if the page has no total or an impossible one."""
-    return None if page.total is None or page.total < len(page.entities) else page.total
+    return None if page.total is None or page.total < len(rows_of(page)) else page.total
 
 
 def page_count_of(page: Page[T]) -> int | None:
     """Return the number of pages in the list, or None if the page has no count or an impossible one."""
-    return None if page.page_count is None or page.page_count < bool(page.entities) else page.page_count
+    return None if page.page_count is None or page.page_count < bool(rows_of(page)) else page.page_count
+
+
+def furthest_page_of(page: Page[T], size: int) -> int:
+    """Return the furthest page that the page count or the total promises; 0 if the page has neither."""
+    return max(page_count_of(page) or 0, -(-(total_of(page) or 0) // size))
+
+
+def names_next(page: Page[T]) -> bool:
+    """Return whether the service named a next page."""
+    return getattr(page, "names_next", False)
 
 
 def last_page_of(page: Page[T], size: int) -> int | None:

@@ -7,6 +7,7 @@ import anyio
 import attrs
 
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
+from coaching_async._serialization.rows import rows_of
 from coaching_async.models.common import Page
 
 from .cursor import Position
@@ -124,7 +125,7 @@ class Prefetcher(Generic[T]):
 
     def _page_arrived(self, queue: PrefetchQueue[T], page: Page[T]) -> None:
         """Learn from the page how many there are, and prefetch more."""
-        size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(page.entities))
+        size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(rows_of(page)))
         last = last_page_of(page, size)
         queue.last_page = queue.requested if last is None else max(1, last)
         for number in [number for number in queue.pages if number > queue.last_page]:

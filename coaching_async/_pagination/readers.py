@@ -6,6 +6,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from coaching_async._serialization.rows import page_of_rows
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.common import Page
 
@@ -47,7 +48,7 @@ class ListReader(Generic[T]):
             if isinstance(step, PageRequest):
                 self._advance(await self._read_page(step))
             else:
-                self._batch, self._items, self._returned, self.page = step, step.items, 0, step.page
+                self._batch, self._items, self._returned, self.page = step, step.items, 0, page_of_rows(step.page)
                 self._advance(None)
         return True
 
@@ -80,11 +81,11 @@ class ListReader(Generic[T]):
 
     def take_page(self) -> Page[T]:
         """Return the current page with its new items only."""
-        batch = self._batch
-        assert batch is not None  # noqa: S101 # fetch_next() returned True
+        page = self.page
+        assert page is not None  # noqa: S101 # fetch_next() returned True
         self._returned = len(self._items)
-        is_whole = len(self._items) == len(batch.page.entities)
-        return batch.page if is_whole else attrs.evolve(batch.page, entities=tuple(self._items))
+        is_whole = len(self._items) == len(page.entities)
+        return page if is_whole else attrs.evolve(page, entities=tuple(self._items))
 
     def position(self) -> Position | None:
         """Return the position after the items that were returned; None at the end."""
@@ -109,11 +110,11 @@ def make_list_readers(
     """Return a reader for each list. Together they return each item once, and none whose id is in `seen`."""
     known = SeenIds(seen)
     readers: list[ListReader[T]] = []
-    for read_page, position in zip(page_readers, start_positions, strict=True):
+    for chunk, (read_page, position) in enumerate(zip(page_readers, start_positions, strict=True)):
         start = position
         if start is not None and start.is_later_pass:  # another pass needs all ids that were returned
             start = START if seen else None
-        readers.append(ListReader(Pager(known, start, verify=verify), start, read_page))
+        readers.append(ListReader(Pager(known, start, verify=verify, chunk=chunk), start, read_page))
     return readers
 
 

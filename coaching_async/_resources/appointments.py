@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypeVar, Unpack
 
 import anyio
+import attrs
 
 from coaching_async._api.accepted import poll_intervals
 from coaching_async._api.client import API_ROOT
@@ -55,7 +56,7 @@ async def _read_until_found(read: Callable[[str], Awaitable[Appointment]], appoi
 
 def _check_listed_ids(ids: Items[IdLike]) -> None:
     """Raise `ValueError` for an invalid id, unless the ids can be read once only. Otherwise a request would be sent first."""
-    if isinstance(ids, Collection):
+    if isinstance(ids, Collection) and not isinstance(ids, str | bytes):  # `bulk` refuses these
         for each in ids:
             to_id(each)
 
@@ -183,9 +184,10 @@ class Appointments(Resource):
 
         An empty result is not final, because the service may still be creating the appointment.
 
-        `since` is when `create` was called, by this machine's clock. Appointments created up to one minute before are
-        included, because the service's clock may differ. A match has the same name, start, length and attendees, and the
-        same facilitator if one was given.
+        `since` is when `create` was called, by this machine's clock. It is converted into a time by the service's clock,
+        which the `Date` of the answers tells, so this machine's clock may be wrong. Appointments created up to one minute
+        before are included. A match has the same name, start, length and attendees, and the same facilitator if one was
+        given. A row that cannot be read is an error here, because it may be a match.
 
         HTTP: GET /api/v2/coaching/appointments
         Permission: coaching:appointment:view
@@ -193,8 +195,10 @@ class Appointments(Resource):
         """
         matcher = CreatedMatcher(appointment, since)
         interval = (matcher.start, matcher.start + MINUTE)
-        candidates = self.list(matcher.participant, interval=interval, interval_condition="StartsIn")
-        return matcher.select([candidate async for candidate in candidates])
+        candidates = Appointments(attrs.evolve(self._api, strict=True)).list(
+            matcher.participant, interval=interval, interval_condition="StartsIn"
+        )
+        return matcher.select([candidate async for candidate in candidates], self._api.clock)
 
     async def update(self, appointment_id: IdLike, changes: AppointmentUpdate) -> Appointment:
         """Change the fields that `changes` sets. A completed appointment cannot be changed.

@@ -8,7 +8,7 @@ import attrs
 from coaching_async._api.client import NO_FILTERS, ApiClient, Filters
 from coaching_async._pagination.cursor import list_fingerprint
 from coaching_async._pagination.listing import Listing, WalkOptions
-from coaching_async._value import Value
+from coaching_async._value import NotCopyable, Value
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
@@ -19,8 +19,10 @@ T = TypeVar("T")
 
 
 @attrs.frozen(eq=False, repr=False)
-class Resource(Value):
+class Resource(NotCopyable, Value):
     """A group of operations, each of them a method."""
+
+    _instead = "it is a part of its client"
 
     _api: ApiClient = attrs.field(repr=False)
 

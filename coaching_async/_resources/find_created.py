@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from coaching_async._api.service_clock import ServiceClock
 from coaching_async.models.appointments import Appointment, AppointmentCreate
 from coaching_async.models.types import Unset, require_aware
 
@@ -17,6 +18,7 @@ MINUTE: Final = timedelta(minutes=1)
 
 
 CLOCK_SKEW: Final = MINUTE
+"""The service has more than one machine, and does not always tell its time."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -43,14 +45,14 @@ class CreatedMatcher:
         facilitator_id = self.wanted.facilitator_id
         return None if isinstance(facilitator_id, Unset) else facilitator_id
 
-    def select(self, appointments: Iterable[Appointment]) -> tuple[Appointment, ...]:
-        """Return the appointments that match and were created since then, the oldest first."""
+    def select(self, appointments: Iterable[Appointment], clock: ServiceClock) -> tuple[Appointment, ...]:
+        """Return the appointments that match and were created since then by the service's clock, the oldest first."""
         dated = [
             (appointment.date_created, appointment)
             for appointment in appointments
             if appointment.date_created and self.matches(appointment)
         ]
-        earliest = self.since - CLOCK_SKEW
+        earliest = clock.to_service_time(self.since) - CLOCK_SKEW
         return tuple(appointment for created, appointment in sorted(dated, key=itemgetter(0)) if created >= earliest)
 
     def matches(self, found: Appointment) -> bool:

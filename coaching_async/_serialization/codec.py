@@ -1,9 +1,9 @@
 """Serialization and deserialization: models to the API's camelCase JSON, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
@@ -15,6 +15,9 @@ from .names import camelize_names, to_camel
 __all__ = ["decode", "encode", "from_dict", "to_dict"]
 
 T = TypeVar("T")
+
+MAX_PROBLEMS: Final = 5
+"""Wrong values that an error names. If the API has changed, each object of a response may have one."""
 
 if TYPE_CHECKING:
     from .converter import DetailedConverter, FastConverter
@@ -46,16 +49,24 @@ def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
     except Exception as error:  # noqa: BLE001 # the error describes the value without quoting it
         from cattrs import transform_error
 
-        problem = camelize_names("; ".join(transform_error(error, format_exception=_describe)))
+        problems = transform_error(error, format_exception=_describe)
+        more = len(problems) - MAX_PROBLEMS
+        problem = camelize_names("; ".join(problems[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else ""))
     raise ValueError(f"no {_name(cls)}: {problem}")
 
 
-def decode(cls: type[T], content: bytes) -> T:
-    """Return the `cls` of a response body (deserialization). Raises `ValueError`, which names the place, if there is none."""
+def decode(cls: type[T], content: bytes, otherwise: Callable[[type[T], Any], T] = from_dict) -> T:
+    """Return the `cls` of a response body (deserialization). Raises `ValueError`, which names the place, if there is none.
+
+    `otherwise` returns it from JSON that is no complete `cls`, or raises.
+    """
     if (value := parse_with_orjson(content)) is not None:
         with suppress(Exception):  # the standard library decides: orjson reads long integers as floats
             return _fast_converter().structure(value, cls)
-    return from_dict(cls, parse_json(content))
+    value = parse_json(content)
+    with suppress(Exception):
+        return _fast_converter().structure(value, cls)
+    return otherwise(cls, value)
 
 
 def encode(body: object) -> bytes:

@@ -2,11 +2,11 @@
 
 A generated function does what the converter's hooks do, in less time. It calls no hook for a value that already has the right
 type. It fills the slots of a model without validators directly, because the `__init__` of a frozen class takes twice as long.
-It stops at the first wrong value; the detailed converter reports the place.
+It stops at the first wrong value, and leaves the object to a careful hook, which reads rare spellings, too.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, get_args, get_origin
 
 import attrs
@@ -17,7 +17,7 @@ from coaching_async.models.types import OpenEnum
 from .names import wire_name
 from .urls import DOT_SEGMENTS
 
-__all__ = ["Hook", "Hooks", "generate_structure_fn", "is_absent_when_null"]
+__all__ = ["Hook", "Hooks", "generate_structure_fn", "is_absent_when_null", "is_list_of_response", "is_recursive"]
 
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
@@ -28,7 +28,6 @@ class Hooks(Protocol):
     """The part of a converter that generated functions use."""
 
     def get_structure_hook(self, kind: Any, /) -> Hook: ...
-    def structure(self, value: Any, kind: Any, /) -> Any: ...
 
 
 EXACT_TYPES: Final = {str: "str", int: "int", bool: "bool"}
@@ -44,6 +43,12 @@ def structure(value, _):
     if type(value) is not dict:
         raise TypeError
     get = value.get
+    try:
+"""
+
+FUNCTION_END: Final = """\
+    except Exception:
+        return careful(value, _)
 """
 
 
@@ -52,24 +57,40 @@ def is_absent_when_null(field: "attrs.Attribute[Any]") -> bool:
     return field.default is None or field.default in ((), EMPTY_MAPPING)
 
 
-def generate_structure_fn(cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Attribute[Any]"], Hook | None]) -> Hook:
-    """Return a hook that creates a `cls` from a JSON object. `own_hook` returns the hook of a field, if its type's does not apply.
+def is_list_of_response(field: "attrs.Attribute[Any]") -> bool:
+    """Whether the field is a list of a response, which is a plain tuple. A list of a request converts its argument."""
+    return field.default == () and not field.converter  # pyright: ignore[reportUnknownMemberType] # attrs declares no more
 
-    The class has slots, no handwritten `__init__` and no default factories. That is true of all models of the package.
+
+def is_recursive(cls: Any) -> bool:
+    """Whether a field of the class refers to the class itself."""
+    return any(_mentions(field.type, cls) for field in attrs.fields(attrs.resolve_types(get_origin(cls) or cls)))
+
+
+def generate_structure_fn(
+    cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Attribute[Any]"], Hook | None], careful: Hook
+) -> Hook:
+    """Return a hook that creates a `cls` from a JSON object.
+
+    `own_hook` returns the hook of a field, if its type's does not apply. `careful` is called for an object that the hook
+    cannot read. The class has slots, no handwritten `__init__` and no default factories, and does not refer to itself,
+    because an object in it would be read twice at each level.
     """
     model: Any = get_origin(cls) or cls
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(model))
     type_arguments = dict(zip(getattr(model, "__parameters__", ()), get_args(cls), strict=True))
     lines: list[str] = []
-    names: dict[str, Any] = {"cls": model, "new": model.__new__, "moment": datetime.fromisoformat}
+    names: dict[str, Any] = {
+        "cls": model,
+        "new": model.__new__,
+        "moment": datetime.fromisoformat,
+        "utc": UTC,
+        "careful": careful,
+    }
     for field in fields:
         kind = _without_none(field, _substituted(type_arguments, field.type))
         names[f"type_{field.name}"], names[f"default_{field.name}"] = kind, field.default
-        names[f"hook_{field.name}"] = own_hook(field) or (
-            hooks.structure
-            if _mentions(kind, cls)
-            else hooks.get_structure_hook(kind)  # a recursive type has no hook yet
-        )
+        names[f"hook_{field.name}"] = own_hook(field) or hooks.get_structure_hook(kind)
         if _is_enum(kind):
             names[f"known_{field.name}"] = kind._value2member_map_.get
         lines += _field_lines(field, kind)
@@ -78,7 +99,7 @@ def generate_structure_fn(cls: Any, hooks: Hooks, own_hook: Callable[["attrs.Att
         lines += ["model = new(cls)", *(f"set_{field.name}(model, v_{field.name})" for field in fields), "return model"]
     else:
         lines.append(f"return cls({', '.join(f'{field.alias}=v_{field.name}' for field in fields)})")
-    source = FUNCTION_HEADER + "".join(f"    {line}\n" for line in lines)
+    source = FUNCTION_HEADER + "".join(f"        {line}\n" for line in lines) + FUNCTION_END
     exec(compile(source, f"<{__name__} of {cls}>", "exec"), names)  # noqa: S102 # as attrs and cattrs do
     structure: Hook = names["structure"]
     return structure
@@ -109,8 +130,8 @@ def _structure_expression(name: str, kind: Any) -> str:
     by_hook = f"hook_{name}(v_{name}, type_{name})"
     if _is_enum(kind):
         return f"type(v_{name}) is str and known_{name}(v_{name}) or {by_hook}"
-    if kind is datetime:  # the hook rejects a time without a time zone
-        return f"v_{name} if type(v_{name}) is str and (v_{name} := moment(v_{name})).tzinfo is not None else {by_hook}"
+    if kind is datetime:  # the hook checks a time with another time zone or none
+        return f"read if type(v_{name}) is str and (read := moment(v_{name})).tzinfo is utc else {by_hook}"
     return by_hook
 
 

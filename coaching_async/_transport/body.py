@@ -59,13 +59,13 @@ async def read_body(response: ResponseBody) -> bytes | BodyError:
     """
     if response.is_stream_consumed:  # by a borrowed client's transport or hook
         return response.content if len(response.content) <= MAX_BODY_SIZE else TOO_LARGE
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "gzip"}:
+    codings = _content_codings(response)
+    if codings not in ([], ["gzip"]):
         return BodyError("it is in an encoding that was not asked for")
     length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > MAX_BODY_SIZE:
         return TOO_LARGE
-    decoder = BodyDecoder(is_gzipped=encoding == "gzip")
+    decoder = BodyDecoder(is_gzipped=bool(codings))
     chunks = response.aiter_raw()
     async for chunk in chunks:
         decoder.feed(chunk)
@@ -76,6 +76,12 @@ async def read_body(response: ResponseBody) -> bytes | BodyError:
     if isinstance(body, BodyError) or _is_delimited(response) or not body or await _is_json(body):
         return body
     return JSON_TRUNCATED
+
+
+def _content_codings(response: ResponseBody) -> list[str]:
+    """Return the codings of a body, without those that change nothing. `x-gzip` is the old name of gzip (RFC 9110)."""
+    codings = (coding.strip(" \t").lower() for coding in response.headers.get("content-encoding", "").split(","))
+    return ["gzip" if coding == "x-gzip" else coding for coding in codings if coding not in {"", "identity"}]
 
 
 async def drain(response: ResponseBody) -> bytes:
@@ -91,31 +97,57 @@ class BodyDecoder:
 
     def __init__(self, *, is_gzipped: bool) -> None:
         self.error: BodyError | None = None
-        self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_gzipped else None
+        self._is_gzipped = is_gzipped
+        self._gzip = zlib.decompressobj(GZIP_WINDOW) if is_gzipped else None
+        """Decompressor of the current member of a gzip; None behind its end."""
         self._body = bytearray()
-        self._has_data = False
+        self._received = 0
+        """Bytes before decompression. They are limited, too, because members of a gzip may be empty."""
 
     def feed(self, chunk: bytes) -> None:
         """Add a chunk, decompressed up to the size limit."""
         if self.error is not None:
             return
-        self._has_data = True
-        try:
-            self._body += (
-                chunk if self._gzip is None else self._gzip.decompress(chunk, MAX_BODY_SIZE + 1 - len(self._body))
-            )
-        except zlib.error:
-            self.error = GZIP_CORRUPT
-        if self._gzip is not None and self._gzip.unused_data:
-            self.error = GZIP_TRAILING_DATA
-        if len(self._body) > MAX_BODY_SIZE:
+        self._received += len(chunk)
+        if self._is_gzipped:
+            self._decompress(chunk)
+        else:
+            self._body += chunk
+        if max(self._received, len(self._body)) > MAX_BODY_SIZE:
             self.error = TOO_LARGE
+
+    def _decompress(self, data: bytes) -> None:
+        """Decompress the members of a gzip, one after the other. Zeros behind a member are padding."""
+        while data and len(self._body) <= MAX_BODY_SIZE:
+            if self._gzip is None:
+                if not (data := data.lstrip(b"\0")):
+                    return
+                if not data.startswith(GZIP_MAGIC[: len(data)]):
+                    self.error = GZIP_TRAILING_DATA
+                    return
+                self._gzip = zlib.decompressobj(GZIP_WINDOW)
+            try:
+                self._body += self._gzip.decompress(data, MAX_BODY_SIZE + 1 - len(self._body))
+            except zlib.error:
+                self.error = GZIP_CORRUPT
+                return
+            data = self._gzip.unused_data
+            if self._gzip.eof:
+                self._gzip = None
 
     def finish(self) -> bytes | BodyError:
         """Return the whole body, or why there is none."""
-        if self.error is None and self._gzip is not None and self._has_data and not self._gzip.eof:
+        if self.error is None and self._gzip is not None and self._received:
             return GZIP_TRUNCATED
         return self.error or bytes(self._body)
+
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+"""The first bytes of each member."""
+
+
+GZIP_WINDOW: Final = zlib.MAX_WBITS | 16
+"""Parameter of zlib for a gzip."""
 
 
 def _is_delimited(response: ResponseBody) -> bool:

@@ -32,6 +32,13 @@ class Cooldown:
         self._generation += 1
         self._ramp_limit, self._in_flight = 1, 0
 
+    def rebase(self, shift: float) -> None:
+        """Continue in another event loop, whose clock is `shift` seconds ahead. The old loop's requests have ended."""
+        self._ends_at += shift
+        self._generation += 1
+        self._in_flight = 0
+        self._changed = Signal()
+
     def allows_request(self) -> bool:
         """Whether a request may start now."""
         return anyio.current_time() >= self._ends_at and self._in_flight < self._ramp_limit

@@ -1,10 +1,12 @@
 """Network errors: exceptions of httpx, httpx2 and aiohttp → `Fault`, with a copy that holds no secret."""
 
 import ssl
+import sys
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from .http_client import HttpResponse
+from .httpcore_hooks import address_of, is_host_of
 from .messages import SendError
 from .retry_policy import Fault
 
@@ -40,10 +42,24 @@ INCOMPLETE_HANDSHAKE: Final = (
 """TLS errors of an interrupted handshake. Any other is about the server's identity, and a retry would not help."""
 
 
-def classify(error: Exception, *, borrowed: bool) -> SendError | None:
-    """Return the fault of an exception with a sanitized copy as its cause, or None if it is a bug and no network error."""
+def classify(error: Exception, url: str, *, borrowed: bool, is_unsent: bool, proxy: str | None) -> SendError | None:
+    """Return the fault of an exception with a sanitized copy as its cause, or None if it is a bug and no network error.
+
+    `is_unsent` tells that the service surely has not received the whole request. `proxy` is the address of the proxy that
+    was to open the connection, and has not.
+    """
     cls = _network_error_class(error)
-    return None if cls is None else SendError(_fault(error, cls.__name__, borrowed=borrowed), _sanitized(error, cls))
+    if cls is None:
+        return None
+    fault = _fault(error, cls.__name__, borrowed=borrowed)
+    if is_unsent and fault is not Fault.NOT_CONNECTABLE:
+        fault = Fault.NOT_SENT
+    cause = _sanitized(error, cls)
+    if (proxy := proxy or _proxy_of(error, url)) is not None:
+        cause = _proxy_error(cause, proxy)
+    elif is_unsent and cls.__name__ not in FAULTS:
+        cause = _copy_as("ConnectError", cause, "the connection was closed before the request was sent")
+    return SendError(fault, cause)
 
 
 def response_raised_by(error: Exception) -> HttpResponse | None:
@@ -95,6 +111,30 @@ def _find_in_chain(error: BaseException, cls: type[F], *, module: str = "", name
             return link
         link = link.__cause__ or link.__context__
     return None
+
+
+def _proxy_of(error: Exception, url: str) -> str | None:
+    """Return the address of the proxy that one of aiohttp's exceptions is about, because aiohttp reports no steps."""
+    link = _find_in_chain(error, Exception, module="aiohttp", name="Error")
+    refused_url = getattr(getattr(link, "request_info", None), "real_url", None)
+    peer = refused_url if type(link).__name__ == "ClientHttpProxyError" else link
+    host, port = getattr(peer, "host", None), getattr(peer, "port", None)
+    return None if host is None or port is None or is_host_of(url, host, port) else address_of(host, port)
+
+
+def _proxy_error(cause: Exception, proxy: str) -> Exception:
+    """Return a library's `ProxyError` that names the proxy and says what went wrong with it."""
+    name, detail = type(cause).__name__, str(cause).rstrip(".") or type(cause).__name__
+    what = "cannot be reached" if name in {"ConnectError", "ConnectTimeout"} else "opens no connection"
+    return _copy_as("ProxyError", cause, f"the proxy {proxy} {what}: {detail}")
+
+
+def _copy_as(class_name: str, cause: Exception, text: str) -> Exception:
+    """Return the exception as one of another class of its library, if that has one, with another text."""
+    cls = getattr(sys.modules[type(cause).__module__], class_name, type(cause))
+    error: Exception = cls(text)
+    error.__cause__ = cause.__cause__
+    return error
 
 
 def _sanitized(error: Exception, cls: type[Exception]) -> Exception:

@@ -76,7 +76,7 @@ class HttpTransport:
         if self.http_client.is_borrowed:  # a client of our own uses HTTP/1.1
             silence_hpack()
         http_response: HttpResponse | None = None
-        trace = HttpcoreTrace(request, self.http_client.admission)
+        trace = HttpcoreTrace(request, self.http_client.streams, self.http_client.admission)
         try:
             http_request = self._build_request(http, request, trace)
             async with trace:
@@ -85,7 +85,9 @@ class HttpTransport:
         except Exception as error:
             if (refusal := response_raised_by(error)) is not None:
                 return _to_response(refusal, refusal.content if refusal.is_stream_consumed else b"")
-            failure = classify(error, borrowed=self.http_client.is_borrowed)
+            borrowed = self.http_client.is_borrowed
+            is_unsent = trace.is_unsent and (not borrowed or trace.proxy is not None)
+            failure = classify(error, request.url, borrowed=borrowed, is_unsent=is_unsent, proxy=trace.proxy)
             if failure is not None:
                 return failure if http_response is None else _without_body(http_response, failure)
             if not (self.http_client.is_borrowed and is_closed_loop(error)):

@@ -1,9 +1,12 @@
 """Workarounds for httpx, httpcore and hpack, each with its reason: logged secrets, cancellation, contention in the pool."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import anyio
 import attrs
@@ -14,7 +17,10 @@ from .messages import Request
 __all__ = [
     "BytesBody",
     "HttpcoreTrace",
+    "address_of",
+    "close_after_event_loop",
     "close_iterators",
+    "is_host_of",
     "new_admission",
     "remove_client_defaults",
     "replace_body_stream",
@@ -55,13 +61,23 @@ def new_admission() -> anyio.Semaphore:
 class HttpcoreTrace:
     """httpcore's trace callback.
 
-    Marks the request as sent, removes secrets from `info` before httpcore logs it at DEBUG, and closes the socket of a
-    cancelled TLS handshake. As a context manager it holds the admission semaphore until httpcore reports its first event.
+    Marks the request as sent, notes which proxy it waits for, removes secrets from `info` before httpcore logs it at DEBUG,
+    and closes the socket of a cancelled TLS handshake. As a context manager it holds the admission semaphore until httpcore
+    reports its first event.
     """
 
     request: Request
+    _streams: WeakSet[Any]
     _admission: anyio.Semaphore | None = None
+    proxy: str | None = None
+    """Host and port of the proxy that has not opened the way to the target yet; None if there is none, or if it has."""
+    is_unsent: bool = False
+    """Whether httpcore has reported that the service cannot have received the whole request."""
+    _has_begun: bool = False
+    """Whether the request was begun to be sent, on any connection."""
     _holds_admission: bool = False
+    _is_tunneling: bool = False
+    """Whether the request on the wire is a CONNECT to a proxy."""
     _stream: Any = None
 
     async def __aenter__(self) -> None:
@@ -82,12 +98,28 @@ class HttpcoreTrace:
         self._release_admission()
         match event.partition(".")[2]:
             case "send_request_headers.started":
-                self.request.mark_sent()  # what fails before was certainly not carried out
+                self._is_tunneling = getattr(info.get("request"), "method", None) == b"CONNECT"
+                if not self._is_tunneling:
+                    self.request.mark_sent()  # what fails before was certainly not carried out
+                    self._has_begun, self.is_unsent, self.proxy = True, False, None
+            case "send_request_headers.failed" | "send_request_body.failed":
+                # The connection broke before the last byte was written, so the service has no whole request.
+                self.is_unsent = self.is_unsent or type(info["exception"]).__name__ == "WriteError"
             case "receive_response_headers.complete":
                 *start, headers = info["return_value"]
                 info["return_value"] = (*start, [header for header in headers if header[0].lower() != b"set-cookie"])
+                if self._is_tunneling and 200 <= start[1] < 300:
+                    self.proxy = None
+            case "connect_tcp.started":
+                self.is_unsent = not self._has_begun  # a borrowed client may retry by itself
+                host, port = info["host"], info["port"]
+                if not is_host_of(self.request.url, host, port):
+                    self.proxy = address_of(host, port)
+            case "setup_socks5_connection.complete":
+                self.proxy = None
             case "connect_tcp.complete":
                 self._stream = info["return_value"]
+                self._streams.add(self._stream)
             case "start_tls.failed" if self._stream is not None:
                 with anyio.CancelScope(shield=True):  # httpcore leaves the socket of a cancelled handshake open
                     await self._stream.aclose()
@@ -97,6 +129,21 @@ class HttpcoreTrace:
             info["exception"] = type(info["exception"]).__name__
         elif info.get("auth") is not None:  # of a SOCKS proxy; httpcore uses it after it was logged
             info["auth"] = RedactedCredentials(info["auth"])
+
+
+def is_host_of(url: str, host: str, port: int) -> bool:
+    """Return whether a connection leads to the host of a URL. Any other leads to a proxy."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    return host in {name, name.encode("idna").decode()} and port == (parts.port or DEFAULT_PORTS[parts.scheme])
+
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def address_of(host: str, port: int) -> str:
+    """Return host and port as they are written in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class RedactedCredentials(tuple[bytes, ...]):
@@ -138,6 +185,23 @@ class BytesBody(httpx.AsyncByteStream):
         if not self._chunks:
             raise StopAsyncIteration
         return self._chunks.pop()
+
+
+def close_after_event_loop(stream: Any) -> None:
+    """Close the socket of a network stream whose event loop has ended, because nothing else can.
+
+    The transports of asyncio close through their loop, and the sockets of trio need a running one. Without this the garbage
+    collector closes the socket at some time, with a ResourceWarning. uvloop has closed its sockets itself.
+    """
+    layer = getattr(stream, "_stream", None)
+    while (below := getattr(layer, "transport_stream", None)) is not None:  # of TLS
+        layer = below
+    transport = getattr(layer, "_transport", None)  # of anyio's stream on asyncio
+    owner = getattr(layer, "socket", None) if transport is None else transport
+    if isinstance(raw_socket := getattr(owner, "_sock", None), socket.socket):
+        raw_socket.close()
+        if transport is not None:
+            transport._sock = None  # noqa: SLF001 # its finalizer warns unless there is none
 
 
 async def close_iterators(chunks: AsyncIterator[bytes]) -> None:

@@ -5,12 +5,14 @@ import re
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
 
 from coaching_async._events import Emit
 from coaching_async._exceptions import OutcomeUnknown, Processed
+from coaching_async._serialization.error_bodies import describe_body, is_error_body, is_web_page
 from coaching_async._serialization.json import parse_object
 from coaching_async._value import Value
 
@@ -18,7 +20,7 @@ from .cooldown import Cooldown
 from .priority import Priority
 from .retry_policy import Fault, RetryPolicy, Safety, fault_from_status, parse_retry_after
 
-__all__ = ["BodyError", "CallContext", "Request", "Response", "Send", "SendError"]
+__all__ = ["CHECK_THE_WAY", "BodyError", "CallContext", "Request", "Response", "Send", "SendError", "host_of"]
 
 
 @attrs.define(eq=False, repr=False)
@@ -29,6 +31,8 @@ class CallContext:
     emit: Emit
     policy: RetryPolicy
     priority: Priority = Priority.INTERACTIVE
+    host: str = ""
+    """The host that its requests are for."""
     scope: anyio.CancelScope | None = None
     """Its deadline."""
     is_captured: bool = False
@@ -60,6 +64,11 @@ class CallContext:
                 scope.deadline = deadline + elapsed
 
 
+def host_of(url: str) -> str:
+    """Return the host of a URL, with its port if it has one, without name and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 NO_COOLDOWN: Final = Cooldown()
 """A cooldown that is never started."""
 
@@ -76,6 +85,11 @@ class Request:
     content: bytes | None = None
     cooldown: Cooldown = NO_COOLDOWN
     """The cooldown of the token that it is sent with."""
+
+    @property
+    def host(self) -> str:
+        """The host that it is for."""
+        return host_of(self.url)
 
     def with_header(self, name: str, value: str) -> "Request":
         """Return the same request with one more header."""
@@ -117,6 +131,29 @@ class Response(Value):
         return fault_from_status(self.status)
 
     @property
+    def is_from_service(self) -> bool:
+        """Whether the service itself has responded, and not a gateway, proxy or captive portal on the way.
+
+        The service sends no web page and no redirect. The form of an error's body tells whose it is. Without a body, the
+        header of the service does, or a challenge about the token.
+        """
+        if self.status < 300:
+            return not is_web_page(self.headers.get("content-type"), self.content)
+        if self.status < 400:
+            return False
+        if self.content:
+            return is_error_body(parse_object(self.content), self.status)
+        is_challenge = self.status == 401 and self.headers.get("www-authenticate", "").lower().startswith("bearer")
+        return is_challenge or "inin-correlation-id" in self.headers
+
+    def describe_foreign(self, host: str) -> str:
+        """Return who sent this response instead of `host`, and what it is."""
+        found = (
+            "a redirect" if 300 <= self.status < 400 else describe_body(self.headers.get("content-type"), self.content)
+        )
+        return f"{self.status} from a gateway, proxy or captive portal before {host}, with {found}"
+
+    @property
     def correlation_id(self) -> str | None:
         """The id to quote to support, from the header, or from the body of an error; None if there is no valid one."""
         found: object = self.headers.get("inin-correlation-id")
@@ -128,6 +165,10 @@ class Response(Value):
     def retry_after(self) -> float | None:
         """Seconds from the Retry-After header; None if absent or invalid."""
         return parse_retry_after(self.headers.get("retry-after"), self.headers.get("date"))
+
+
+CHECK_THE_WAY: Final = "check the URL, the proxy and the network"
+"""What to do if something between the client and the service has responded."""
 
 
 CORRELATION_ID: Final = re.compile(r"[\w.:-]{1,100}", re.ASCII)

@@ -54,11 +54,23 @@ def bulk_seconds(limit: RateLimit, requests: int) -> float:
     return requests * limit.per / limit.requests if requests > limit.requests / BULK_BURST else 0.0
 
 
+@attrs.define(eq=False, repr=False)
+class _LoopTasks:
+    """The tasks of one event loop that wait for a permit or hold one. They end with the loop, some without any cleanup."""
+
+    locks: dict[Priority, anyio.Lock] = attrs.field(factory=lambda: {priority: anyio.Lock() for priority in Priority})
+    """First come, first served."""
+    interactive_waiting: int = 0
+    in_flight: int = 0
+    changed: Signal = attrs.field(factory=Signal)
+
+
 @attrs.frozen(eq=False, repr=False)
 class Permit:
     """The right to send one request."""
 
     granted_at: float
+    tasks: _LoopTasks
 
 
 class RateLimiter:
@@ -82,40 +94,53 @@ class RateLimiter:
         """When each used permit comes free, soonest first."""
         self._throttled_expiry_times: list[float] = []
         """Those of permits whose requests got a 429."""
-        self._in_flight = 0
         self._mean_latency = 0.0
-        self._interactive_waiting = 0
-        self._locks = {priority: anyio.Lock() for priority in Priority}  # first come, first served
-        self._changed = Signal()
+        self._tasks = _LoopTasks()
+
+    def rebase(self, shift: float) -> None:
+        """Continue in another event loop, whose clock is `shift` seconds ahead.
+
+        The requests that were in flight in the old loop count as sent now.
+        """
+        now = anyio.current_time()
+        lost, self._tasks = self._tasks.in_flight, _LoopTasks()
+        self._expiry_times = deque([*(time + shift for time in self._expiry_times), *[now + self._limit.per] * lost])
+        self._throttled_expiry_times = [time + shift for time in self._throttled_expiry_times]
+        self._last_decrease_at += shift
+        self._last_granted_at += shift
+        self._next_increase_at += shift
 
     def acquire_nowait(self, priority: Priority) -> Permit | None:
         """Return a permit if one is free now and no other task of this priority waits."""
         now = anyio.current_time()
-        if self._locks[priority].locked() or self._next_permit_at(priority, now) > now:
+        if self._tasks.locks[priority].locked() or self._next_permit_at(priority, now) > now:
             return None
         return self._grant(now)
 
     async def acquire(self, priority: Priority = Priority.INTERACTIVE) -> Permit:
         """Wait for a permit. Raises `RateLimited` at once if an interactive request would get it after its deadline."""
+        tasks = self._tasks
         if priority is Priority.BULK:
-            async with self._locks[priority]:
+            async with tasks.locks[priority]:
                 return await self._wait_for_permit(priority)
         self._raise_if_too_late()
-        self._interactive_waiting += 1
+        tasks.interactive_waiting += 1
         try:
-            async with self._locks[priority]:
+            async with tasks.locks[priority]:
                 return await self._wait_for_permit(priority)
         finally:
-            self._interactive_waiting -= 1
-            self._changed.notify_all()
+            tasks.interactive_waiting -= 1
+            tasks.changed.notify_all()
 
     def release(self, permit: Permit, sent: int, *, throttled: bool = False) -> None:
         """Give a permit back after `sent` requests: 0 if none was sent, 2 after a retry with a new token.
 
         `throttled` means that the service responded with 429.
         """
+        if permit.tasks is not self._tasks:  # of a task that is finalized after its event loop has ended
+            return
         now, per = anyio.current_time(), self._limit.per
-        self._in_flight -= 1
+        self._tasks.in_flight -= 1
         self._expiry_times.extend([now + per] * sent)
         if sent:
             # Capped, because late responses after an outage would make bulk exceed its pace.
@@ -124,7 +149,7 @@ class RateLimiter:
         if throttled:
             self._throttled_expiry_times.append(now + per)
             self._lower_limit(permit, now)
-        self._changed.notify_all()
+        self._tasks.changed.notify_all()
 
     def _lower_limit(self, permit: Permit, now: float) -> None:
         """Lower the limit after a 429 to the number of requests accepted in this window, but by no more than half.
@@ -142,22 +167,22 @@ class RateLimiter:
     async def _wait_for_permit(self, priority: Priority) -> Permit:
         while (permit_at := self._next_permit_at(priority, now := anyio.current_time())) > now:
             with anyio.CancelScope(deadline=min(permit_at, self._next_increase_at)):
-                await self._changed.wait()
+                await self._tasks.changed.wait()
         return self._grant(now)
 
     def _grant(self, now: float) -> Permit:
-        self._in_flight += 1
+        self._tasks.in_flight += 1
         self._last_granted_at = now
-        return Permit(now)
+        return Permit(now, self._tasks)
 
     def _next_permit_at(self, priority: Priority, now: float) -> float:
         """Return when a request may take the next permit; infinity if that depends on a response or on another request."""
-        free = self._current_limit(now) - self._in_flight - self._used_in_window(now)
+        free = self._current_limit(now) - self._tasks.in_flight - self._used_in_window(now)
         if free <= 0:
             return self._expiry_times[-free] if -free < len(self._expiry_times) else math.inf
         if priority is Priority.INTERACTIVE:
             return now
-        if self._interactive_waiting:
+        if self._tasks.interactive_waiting:
             return math.inf
         if free * BULK_BURST > self._learned_limit * (BULK_BURST - 1):
             return now
@@ -222,13 +247,13 @@ class RateLimiter:
     def _raise_if_too_late(self) -> None:
         now, per = anyio.current_time(), self._limit.per
         limit = self._current_limit(now)
-        excess = self._in_flight + self._used_in_window(now) - limit
-        if self._interactive_waiting + excess < 0:
+        excess = self._tasks.in_flight + self._used_in_window(now) - limit
+        if self._tasks.interactive_waiting + excess < 0:
             return
         # After a decrease more permits may be in use than the limit allows. The first ones to expire free none then. After
         # them permits come free in rounds of `limit`, in the order of the responses, those in flight in a window at best.
         above_limit = max(0, excess)
-        rounds, index = divmod(self._interactive_waiting + excess - above_limit, limit)
+        rounds, index = divmod(self._tasks.interactive_waiting + excess - above_limit, limit)
         index += above_limit
         free_at = self._expiry_times[index] if index < len(self._expiry_times) else now + per
         raise_if_too_late(free_at + rounds * per)

@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
-from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -55,7 +54,6 @@ class RetryMiddleware:
             waiting: AbstractContextManager[None]
             if fault is Fault.THROTTLED:
                 throttles += 1
-                self.cooldown.start(cooldown_seconds(outcome.retry_after))
                 may_retry, waiting = True, call.waiting()
             else:
                 failures += 1
@@ -63,6 +61,9 @@ class RetryMiddleware:
             delay = call.policy.wait(
                 fault, failures=failures, throttles=throttles, retry_after=outcome.retry_after, random=self.random
             )
+            if fault is Fault.THROTTLED:
+                own_delay = call.policy.backoff(throttles, self.random) if delay is None else delay
+                self.cooldown.start(cooldown_seconds(outcome.retry_after) or own_delay)
             with waiting:
                 if not may_retry or delay is None:
                     return _give_up(request, outcome)
@@ -94,15 +95,25 @@ DELETED: Final = Response(204)
 """Response to a delete that was carried out, but whose own response was lost."""
 
 
+GONE: Final = frozenset({404, 410})
+"""Statuses of what does not exist any more."""
+
+
 def _final_response(request: Request, outcome: "Response | SendError") -> Response:
     assert isinstance(outcome, Response)  # noqa: S101 # a SendError always has a fault
     call = request.call
-    if request.safety is Safety.DELETE and call.processed == "maybe" and outcome.status in {404, 410}:
+    if (
+        request.safety is Safety.DELETE
+        and call.processed == "maybe"
+        and outcome.status in GONE
+        and outcome.is_from_service
+    ):
         call.processed = "yes"  # an earlier attempt most likely deleted it
         return DELETED
     _raise_if_uncertain(request, outcome)
     if outcome.status < 300 and request.safety is not Safety.SAFE:
-        call.processed = "yes"
+        # A captive portal sends its page instead of passing the request on; another gateway may send one afterwards.
+        call.processed = worst_processed(call.processed, "yes" if outcome.is_from_service else "maybe")
     return outcome
 
 
@@ -111,18 +122,22 @@ def _give_up(request: Request, outcome: "Response | SendError") -> Response:
         _raise_if_uncertain(request, outcome)
         return outcome
     if request.call.processed == "no":
-        host = urlsplit(request.url).netloc.rpartition("@")[2]
-        raise TransportError(f"{request.call.operation}: no answer from {host}: {outcome}") from outcome.cause
+        raise TransportError(f"{request.call.operation}: no answer from {request.host}: {outcome}") from outcome.cause
     problem = f"the connection broke after the request may have been carried out: {outcome}"
     raise _outcome_unknown(request, problem) from outcome.cause
 
 
 def _raise_if_uncertain(request: Request, outcome: Response) -> None:
-    """Raise `OutcomeUnknown` if an earlier attempt may have been carried out: a 401 or 429 is only about the last one."""
-    if outcome.status in {401, 429} and request.call.processed != "no":
-        raise _outcome_unknown(
-            request, f"an attempt may have been carried out, and another was answered {outcome.status}"
-        )
+    """Raise `OutcomeUnknown` if an earlier attempt may have been carried out, and this response is only about the last one.
+
+    That is a 401, a 429, and any other 4xx of a gateway.
+    """
+    if request.call.processed == "no" or outcome.status < 400:
+        return
+    is_from_service = outcome.is_from_service
+    if outcome.status in {401, 429} or (outcome.fault is None and not is_from_service):
+        answer = outcome.status if is_from_service else outcome.describe_foreign(request.host)
+        raise _outcome_unknown(request, f"an attempt may have been carried out, and another was answered {answer}")
 
 
 def _outcome_unknown(request: Request, problem: str) -> OutcomeUnknown:

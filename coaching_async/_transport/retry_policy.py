@@ -1,6 +1,8 @@
 """Retry policy: whether a request is retried, and after which delay (exponential backoff, jitter, Retry-After). No I/O."""
 
 import enum
+import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +23,7 @@ __all__ = [
     "Safety",
     "cooldown_seconds",
     "fault_from_status",
+    "parse_http_date",
     "parse_retry_after",
 ]
 
@@ -114,24 +117,45 @@ def fault_from_status(status: int) -> Fault | None:
 
 
 def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
-    """Return the seconds of a Retry-After header, a number or a date; None if it is absent or invalid.
+    """Return the seconds of a Retry-After header, numbers or dates; None if it is absent or invalid.
 
-    A date is compared with the response's own Date header, so clock skew does not matter.
+    A fraction is rounded up. Of several values the longest counts. A date is compared with the response's own Date header,
+    so clock skew does not matter.
     """
-    if value is None:
-        return None
-    if (number := value.strip()).isdecimal():
-        return float(number)
+    found = (_seconds(each.strip(), date) for each in SEPARATOR.split(value or ""))
+    longest = max((seconds for seconds in found if seconds is not None), default=None)
+    return None if longest is None else float(math.ceil(min(longest, MAX_RETRY_AFTER)))
+
+
+SEPARATOR: Final = re.compile(r"(?<!Mon)(?<!Tue)(?<!Wed)(?<!Thu)(?<!Fri)(?<!Sat)(?<!Sun)(?<!day),", re.IGNORECASE)
+"""The comma between values. Within a date there is one after the day of the week."""
+
+
+MAX_RETRY_AFTER: Final = 1e9
+"""Longest time in seconds that is told: thirty years."""
+
+
+def _seconds(value: str, date: str | None) -> float | None:
+    if re.fullmatch(r"[0-9]+\.?[0-9]*|\.[0-9]+", value):
+        return float(value)
+    retry_at, now = parse_http_date(value), parse_http_date(date) if date else datetime.now(UTC)
+    return None if retry_at is None or now is None else max(0.0, (retry_at - now).total_seconds())
+
+
+def parse_http_date(value: str) -> datetime | None:
+    """Return the time of an HTTP date, which is in GMT, in any of its three forms; None if it is invalid."""
     try:
-        retry_at = parsedate_to_datetime(value)
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return max(0.0, (retry_at - now).total_seconds())
-    except (TypeError, ValueError, OverflowError):  # no date, only one of the two with a time zone, or out of range
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
 def cooldown_seconds(retry_after: float | None) -> float:
-    """Return the seconds for which a 429 stops all requests of the token, whatever the policy of the one call."""
+    """Return the seconds for which a 429 stops all requests of the token, whatever the policy of the one call.
+
+    0 tells no time: then the backoff of the call counts.
+    """
     return min(DEFAULT_RETRY_AFTER if retry_after is None else retry_after, MAX_COOLDOWN)
 
 
@@ -144,7 +168,8 @@ class RetryPolicy(Value):
     """How often a client retries, and how long it waits before. Times are in seconds.
 
     `attempts` includes the first one. Waits after a 429 are counted separately, by `throttle_waits`. If a Retry-After
-    exceeds `max_retry_after`, the error is raised at once; its `retry_after` has the seconds.
+    exceeds `max_retry_after`, the error is raised at once; its `retry_after` has the seconds. If it is 0, or shorter than
+    the backoff after another fault, the client waits for the backoff.
     """
 
     attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
@@ -162,12 +187,25 @@ class RetryPolicy(Value):
         """
         if fault is Fault.THROTTLED:
             exhausted = throttles > self.throttle_waits
-            wait = DEFAULT_RETRY_AFTER if retry_after is None else retry_after
+            wait = DEFAULT_RETRY_AFTER if retry_after is None else retry_after or self.backoff(throttles, random)
         else:
             exhausted = failures >= self.attempts
-            # Full jitter, because clients that failed together must not retry together.
-            wait = random() * min(self.max_backoff, 2.0 ** (failures - 1)) if retry_after is None else retry_after
+            if retry_after is None:
+                # Full jitter, because clients that failed together must not retry together.
+                wait = random() * self._max_delay(failures)
+            else:
+                wait = max(retry_after, self.backoff(failures, random))
         return None if exhausted or wait > self.max_retry_after else wait
+
+    def backoff(self, failures: int, random: Callable[[], float]) -> float:
+        """Return the seconds to wait at least after a response that tells a shorter time, or 0.
+
+        Half of it is certain, because full jitter may be next to nothing.
+        """
+        return self._max_delay(failures) * (1 + random()) / 2
+
+    def _max_delay(self, failures: int) -> float:
+        return min(self.max_backoff, 2.0 ** (failures - 1))
 
 
 @attrs.define(eq=False, repr=False)

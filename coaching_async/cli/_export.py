@@ -1,5 +1,6 @@
 """The command `coaching-async export`: its options, its progress, and what it reports."""
 
+import logging
 import re
 import sys
 from datetime import UTC, datetime, tzinfo
@@ -21,6 +22,9 @@ from ._user_ids import read_user_ids
 __all__ = ["export_"]
 
 STANDARD_OUTPUT: Final = Path("-")
+
+LEFT_OUT_LINES: Final = 20
+"""Lines about rows that an export has left out."""
 
 
 EXPLICIT: Final = "explicit"
@@ -120,7 +124,7 @@ def export_(
     requested. After an export was stopped, the same command with --resume continues it: no appointment is lost or doubled.
     A command that is started again until it succeeds has --resume auto.
 
-    Exit code 2 if it fails, 130 after Ctrl-C, and 143 after SIGTERM.
+    Exit code 1 if rows were left out because they cannot be read, 2 if it fails, 130 after Ctrl-C, and 143 after SIGTERM.
     """
     if not given_ids and not id_files:
         raise click.UsageError("name users with --user-id, or a file of them with --user-ids")
@@ -129,6 +133,7 @@ def export_(
         raise click.UsageError("standard output cannot be resumed: leave out --resume, or name a file with --out")
     name = "standard output" if is_piped else str(out)
     console = Console(stderr=True, force_terminal=False if is_piped and sys.stdout.isatty() else None)
+    logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are told at the end
     written = 0
     exported: Exported | None = None
 
@@ -167,6 +172,8 @@ def export_(
         anyio.run(run, CoachingClient.from_env(), user_ids, _selected(**filters))
     if exported is not None:
         _report(name, exported)
+        if exported.rows_left_out:
+            sys.exit(1)
 
 
 def _report(name: str, exported: Exported) -> None:
@@ -177,6 +184,12 @@ def _report(name: str, exported: Exported) -> None:
     elif exported.resumed_from is not None and not exported.pages:
         say("there was nothing to do: an earlier export has completed the file")
     say(f"{name}: {exported.items} appointments")
+    if exported.rows_left_out:
+        say(f"coaching-async: left out {exported.rows_left_out} rows, which cannot be read:")
+    for row in exported.left_out[:LEFT_OUT_LINES]:
+        say(f"  {row}")
+    if (more := exported.rows_left_out - LEFT_OUT_LINES) > 0:
+        say(f"  and {more} more")
 
 
 def _selected(

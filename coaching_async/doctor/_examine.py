@@ -159,8 +159,11 @@ async def _get(client: CoachingClient, path: str) -> RawResponse[Any]:
 def _check_unreachable(error: CoachingError, client: CoachingClient, *, has_logged_in: bool) -> Check:
     if isinstance(error, ConfigurationError):
         return Check("proxy", "problem", str(error), "Correct or unset it.")
-    if isinstance(error, AuthError) and error.status is not None:
+    if isinstance(error, AuthError) and error.status is not None and not error.is_from_gateway:
         return Check("credentials", "problem", str(error), _refusal_advice(error.status))
+    if isinstance(error, TransportError) and type(error.__cause__).__name__ == "ProxyError":
+        advice = "Check the proxy that the environment names, with its user and password, or name the host in NO_PROXY."
+        return Check("proxy", "problem", str(error), advice)
     host = "the API host" if has_logged_in else "the login host"
     if isinstance(client, ConfiguredClient):
         host += f" {client.api_host if has_logged_in else client.login_host}"
@@ -186,10 +189,10 @@ def _check_connection(answers: Iterable[Answer]) -> Check:
 
 
 def _is_from_api(error: CoachingError) -> bool:
-    """Return whether the API itself has responded. Errors of a gateway or of a captive portal have no error code."""
+    """Return whether the API itself has responded."""
     if isinstance(error, RateLimited):
         return True
-    return isinstance(error, ResponseError) and error.code is not None and not isinstance(error, ServerError)
+    return isinstance(error, ResponseError) and not error.is_from_gateway and not isinstance(error, ServerError)
 
 
 def _refusal_advice(status: int) -> str:

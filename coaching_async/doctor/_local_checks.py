@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from coaching_async import (
     AccessToken,
@@ -17,6 +16,7 @@ from coaching_async import (
     TokenIssued,
     TokenSource,
 )
+from coaching_async._proxies import configured_proxies, proxy_for
 
 from ._results import Check
 
@@ -34,8 +34,11 @@ DEADLINE: Final = 10.0
 
 ONE_RETRY: Final = RetryPolicy(attempts=2)
 
-LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Hosts for which the client's own HTTP client never uses a proxy."""
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that name certificates. The first that is set counts."""
+
+FOREIGN_CERTIFICATES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables by which other programs find certificates."""
 
 
 class ConfiguredClient(CoachingClient):
@@ -45,7 +48,8 @@ class ConfiguredClient(CoachingClient):
         super().__init__(auth, region=region, timeout=DEADLINE, retry=ONE_RETRY, on_event=self._record_token_lifetime)
         self.token_lifetime: float | None = None
         # The URL of a sign-in is the only public way to a region's login host. The API host differs from it in its prefix only.
-        self.login_host = urlsplit(AuthorizationRequest("doctor", "http://localhost/", region=region).url).netloc
+        login = urlsplit(AuthorizationRequest("doctor", "http://localhost/", region=region).url)
+        self.login_host, self.uses_tls = login.netloc, login.scheme == "https"
         name = self.login_host.removeprefix("login.")
         self.api_host = name if name == self.login_host else f"api.{name}"
 
@@ -77,16 +81,26 @@ def check_environment(environ: Mapping[str, str], client: ConfiguredClient) -> C
 
 
 def check_proxies(client: ConfiguredClient | None) -> Check:
-    """Report the proxies and certificates that httpx uses in this process. Of a proxy's URL only the host is shown."""
-    found = {name: value for name, value in getproxies().items() if name in {"https", "all"}}
-    files = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
-    sentences = [f"{name.upper()}_PROXY is {_host(value)}" for name, value in found.items()] or ["none is set"]
+    """Report the proxies and certificates that a client uses in this process. Of a proxy's URL only the host is shown."""
+    found = configured_proxies()
+    sentences = [f"{name} is {_host(value)}" for name, value in found.items()] or ["none is set"]
     hosts = dict.fromkeys([client.login_host, client.api_host] if client else ())
-    if found and (around := [host for host in hosts if urlsplit(f"//{host}").hostname in LOCAL or proxy_bypass(host)]):
+    if found and (around := [host for host in hosts if _is_reached_directly(host)]):
         sentences.append(f"{' and '.join(around)} {'is' if len(around) == 1 else 'are'} asked without it")
-    if files:
-        sentences.append(f"certificates are those of {' and '.join(files)}")
+    if files := [name for name in CERTIFICATES if os.environ.get(name)]:
+        sentences.append(f"certificates are those of {files[0]}")
+    ignored = [name for name in (*files[1:], *FOREIGN_CERTIFICATES) if os.environ.get(name)]
+    if ignored and (client is None or client.uses_tls):
+        names = f"{' and '.join(ignored)} {'is' if len(ignored) == 1 else 'are'}"
+        sentences.append(f"{names} not looked at{'' if files else ': let SSL_CERT_FILE name the certificates'}")
     return Check("proxy", "ok", "; ".join(sentences))
+
+
+def _is_reached_directly(host: str) -> bool:
+    try:
+        return proxy_for(f"https://{host}") is None
+    except ConfigurationError:  # the client has told
+        return False
 
 
 def _host(url: str) -> str:
@@ -94,6 +108,7 @@ def _host(url: str) -> str:
 
     A password with an unquoted slash would be parsed as a host. Such a URL is not shown at all.
     """
+    url = url.strip()
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
         port = parts.port

@@ -2,9 +2,12 @@
 
 from ._export import Exported, ExportProgress, export
 from ._formats import FORMS
+from ._left_out import LeftOut
 from ._unfinished_file import ExportRefused
 
-__all__ = ["FORMS", "ExportProgress", "ExportRefused", "Exported", "export"]
+__all__ = ["FORMS", "ExportProgress", "ExportRefused", "Exported", "LeftOut", "export"]
 
 # Users see and pickle the names under which they import them.
-Exported.__module__ = ExportProgress.__module__ = ExportRefused.__module__ = export.__module__ = __name__
+Exported.__module__ = ExportProgress.__module__ = LeftOut.__module__ = ExportRefused.__module__ = export.__module__ = (
+    __name__
+)

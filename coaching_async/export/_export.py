@@ -17,6 +17,7 @@ import attrs
 from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing, NotFound, Walk, to_dict
 
 from ._formats import FORMS, SPREADSHEET, Extras, Format, form_of
+from ._left_out import LeftOut, LeftOutRows
 from ._output_stream import OutputStream, Writable, is_stream
 from ._unfinished_file import ExportRefused, UnfinishedFile
 
@@ -49,6 +50,10 @@ class Exported:
     """Items that earlier runs had written; None if the export was not resumed."""
     suspected_gaps: int
     """Changes of the list after which an item may be missing: see `WalkReport`."""
+    rows_left_out: int = 0
+    """Rows that are not in the file, because they cannot be read; those of earlier runs included."""
+    left_out: tuple[LeftOut, ...] = ()
+    """The first 1,000 of them: where each is, and what is wrong with it."""
 
 
 async def export(
@@ -84,6 +89,9 @@ async def export(
 
     `path` may be a binary stream, which takes each page as soon as it was read, and cannot be resumed.
 
+    A row that cannot be read is not in the file, but in `Exported.left_out`. The export of a client that is `strict` ends with
+    a `DecodeError` instead.
+
     `with_annotations` and `with_statuses` add the annotations and the history of the status. Each takes one request for
     every appointment; null is written if the appointment has been deleted by then. `page_size`, `consistency` and the
     filters are those of `appointments.list`. A resumed export with "verify", or one that has suspected a gap, reads the
@@ -118,10 +126,12 @@ async def export(
     first_cursor = aiter(listing(consistency=consistency)).cursor  # contains a digest of users and filters
     extras = [name for name, is_wanted in (("annotations", with_annotations), ("statuses", with_statuses)) if is_wanted]
     run = ExportRun(client, file, format_, extras, on_progress or _ignore_progress)
-    arguments = hashlib.blake2s(json.dumps([first_cursor, form, extras, consistency]).encode()).hexdigest()
+    arguments = hashlib.sha256(json.dumps([first_cursor, form, extras, consistency]).encode()).hexdigest()
     try:
         seen = await run.start(arguments, first_cursor, resume=resume)
         cursor = None if consistency == "verify" or run.resumed_from is None else file.cursor
+        if cursor is None and not file.is_complete:
+            run.left_out.forget_appointments()
         return await run.write(listing(cursor=cursor, consistency=consistency), seen)
     finally:
         file.close()
@@ -160,6 +170,7 @@ class ExportRun:
     on_progress: Callable[[ExportProgress], object]
     resumed_from: int | None = None
     is_split: bool = False
+    left_out: LeftOutRows = attrs.field(factory=LeftOutRows)
 
     async def start(self, arguments: str, cursor: str | None, *, resume: bool | Literal["auto"]) -> set[str]:
         """Start a new file, or resume that of an earlier run, and return the ids in it."""
@@ -172,7 +183,7 @@ class ExportRun:
                 return set()
         else:
             await _in_thread(self.file.resume, arguments, header)
-        self.resumed_from = self.file.items
+        self.resumed_from, self.left_out = self.file.items, LeftOutRows(self.file.left_out)
         return set() if self.file.is_complete else await _in_thread(self._written_ids, self.file)
 
     async def write(self, listing: Listing[Appointment], seen: set[str]) -> Exported:
@@ -182,9 +193,12 @@ class ExportRun:
         self._report_progress(None)
         if not self.file.is_complete:
             await self._write_pages(walk)
-        await _in_thread(self.file.complete)
         report = walk.report
-        return Exported(self.file.items, report.pages, self.resumed_from, report.suspected_gaps)
+        left_out = self.left_out.with_walk(report)
+        await _in_thread(self.file.complete, left_out)
+        return Exported(
+            self.file.items, report.pages, self.resumed_from, report.suspected_gaps, left_out.count, left_out.rows
+        )
 
     async def _write_pages(self, walk: Walk[Appointment]) -> None:
         """Append the new items of each page to the file, with a checkpoint, before the next page is requested.
@@ -207,13 +221,15 @@ class ExportRun:
             await self._append(new, cursor, walk)
 
     async def _append(self, appointments: Sequence[Appointment], cursor: str | None, walk: Walk[Appointment]) -> None:
-        gaps = walk.report.suspected_gaps
         extras = await self._extras_of_all(appointments)
+        self.left_out.forget_written({appointment.id for appointment in appointments})
+        report = walk.report
+        left_out = self.left_out.with_walk(report)
 
         def append() -> None:
             text = "".join(map(self.format.line, appointments, extras))
             # A text of the service may contain a lone surrogate, which UTF-8 cannot encode.
-            self.file.append(text.encode(errors="replace"), len(appointments), cursor, gaps)
+            self.file.append(text.encode(errors="replace"), len(appointments), cursor, report.suspected_gaps, left_out)
 
         await _in_thread(append)
         self._report_progress(None if self.is_split else walk.page.total)
@@ -235,7 +251,16 @@ class ExportRun:
             "annotations": self.client.annotations.list,
             "statuses": self.client.appointments.list_statuses,
         }
-        return {name: await _collect(lists[name](appointment_id)) for name in self.extras}
+        return {name: await self._collect(name, appointment_id, lists[name](appointment_id)) for name in self.extras}
+
+    async def _collect(self, name: str, appointment_id: str, listing: Listing[Any]) -> list[Any] | None:
+        walk = aiter(listing)
+        try:
+            items = [to_dict(each) async for each in walk]
+        except NotFound:  # the appointment was deleted after it was listed
+            return None
+        self.left_out.add(name, appointment_id, walk.report)
+        return items
 
     def _header(self) -> bytes:
         return self.format.header(self.extras).encode()
@@ -251,13 +276,6 @@ class ExportRun:
 
     def _report_progress(self, total: int | None) -> None:
         self.on_progress(ExportProgress(self.file.items, self.file.items - (self.resumed_from or 0), total))
-
-
-async def _collect(listing: Listing[Any]) -> list[Any] | None:
-    try:
-        return [to_dict(each) async for each in listing]
-    except NotFound:  # the appointment was deleted after it was listed
-        return None
 
 
 async def _in_thread(work: Callable[..., T], *args: Any) -> T:

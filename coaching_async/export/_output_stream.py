@@ -4,6 +4,8 @@ import io
 from inspect import iscoroutinefunction
 from typing import Any, Protocol, TypeGuard
 
+from ._left_out import NO_ROWS, Tally
+
 __all__ = ["OutputStream", "Writable", "is_stream"]
 
 
@@ -28,6 +30,7 @@ class OutputStream:
 
     cursor = None
     is_complete = False
+    left_out = NO_ROWS
 
     def __init__(self, stream: Writable) -> None:
         self._stream = stream
@@ -37,12 +40,12 @@ class OutputStream:
         """Write the header. Raises what the stream raises."""
         self._write(header)
 
-    def append(self, lines: bytes, items: int, _cursor: str | None, _gaps: int) -> None:
+    def append(self, lines: bytes, items: int, _cursor: str | None, _gaps: int, _left_out: Tally) -> None:
         """Write lines. Raises what the stream raises."""
         self._write(lines)
         self.items += items
 
-    def complete(self) -> None:
+    def complete(self, _left_out: Tally) -> None:
         """Do nothing, because each append was flushed."""
 
     def close(self) -> None:

@@ -18,6 +18,8 @@ from typing import IO, Any, Final, Literal
 import attrs
 from attrs.validators import ge, instance_of
 
+from ._left_out import NO_ROWS, Tally, parse_tally
+
 __all__ = ["ExportRefused", "UnfinishedFile"]
 
 
@@ -33,7 +35,10 @@ class ExportRefused(ValueError):
 
 @attrs.frozen
 class Checkpoint:
-    """The valid part of the file, and the position in the list at which the export resumes. It contains no ids."""
+    """The valid part of the file, and the position in the list at which the export resumes.
+
+    It contains no ids but those of rows that were left out.
+    """
 
     arguments: str
     """Digest of the arguments of the export."""
@@ -47,6 +52,8 @@ class Checkpoint:
     """Whether the file only has to be renamed."""
     is_kept: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether the checkpoint stays beside the complete file, to tell which export wrote it."""
+    left_out: Tally = NO_ROWS
+    """Rows that were left out so far."""
 
 
 class UnfinishedFile:
@@ -78,6 +85,11 @@ class UnfinishedFile:
     def cursor(self) -> str | None:
         """Cursor from which the list is resumed; None if it has to be read from its beginning, because a gap was suspected."""
         return None if self._state.gaps else self._state.cursor
+
+    @property
+    def left_out(self) -> Tally:
+        """Rows that were left out so far."""
+        return self._state.left_out
 
     @property
     def is_complete(self) -> bool:
@@ -178,16 +190,16 @@ class UnfinishedFile:
         with self._part.open("rb") as file:
             yield from file
 
-    def append(self, lines: bytes, items: int, cursor: str | None, gaps: int) -> None:
+    def append(self, lines: bytes, items: int, cursor: str | None, gaps: int, left_out: Tally = NO_ROWS) -> None:
         """Append lines and write a checkpoint. Raises `OSError`; then the earlier checkpoint still holds."""
         with self._working():
-            self._append(lines, items, cursor, gaps)
+            self._append(lines, items, cursor, gaps, left_out)
 
-    def complete(self) -> None:
+    def complete(self, left_out: Tally = NO_ROWS) -> None:
         """Rename the file to its target. Raises `OSError`; then `complete` can be called again."""
         with self._working():
             if not self._state.is_complete:
-                self._write_checkpoint(attrs.evolve(self._state, is_complete=True))
+                self._write_checkpoint(attrs.evolve(self._state, is_complete=True, left_out=left_out))
             if self._file is not None:
                 if sys.platform == "win32":
                     self._file.close()  # Windows cannot rename an open file
@@ -255,7 +267,7 @@ class UnfinishedFile:
                 f"{self._target} is complete" if self._target.exists() else f"no unfinished export to {self._target}"
             )
             raise ExportRefused(f"there is nothing to resume: {found}. Without resume, it is exported afresh") from None
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             raise ExportRefused(
                 f"{self._checkpoint_path} is none of this version's: export again, without resume"
             ) from None
@@ -270,18 +282,20 @@ class UnfinishedFile:
         assert self._file is not None  # noqa: S101 # it is open
         self._file.truncate(self._state.offset)
         if not self._state.offset:
-            self._append(header, 0, self._state.cursor, 0)
+            self._append(header, 0, self._state.cursor, 0, NO_ROWS)
 
-    def _append(self, lines: bytes, items: int, cursor: str | None, gaps: int) -> None:
+    def _append(self, lines: bytes, items: int, cursor: str | None, gaps: int, left_out: Tally) -> None:
         assert self._file is not None  # noqa: S101 # it is open
         self._file.seek(self._state.offset)
         _write(self._file, lines)
         offset, items = self._state.offset + len(lines), self._state.items + items
-        self._write_checkpoint(attrs.evolve(self._state, cursor=cursor, offset=offset, items=items, gaps=gaps))
+        self._write_checkpoint(
+            attrs.evolve(self._state, cursor=cursor, offset=offset, items=items, gaps=gaps, left_out=left_out)
+        )
 
     def _write_checkpoint(self, state: Checkpoint) -> None:
         with self._new_checkpoint_path.open("wb", buffering=0) as file:
-            fields = attrs.asdict(state, filter=lambda field, value: value or field.name != "is_kept")
+            fields = attrs.asdict(state, filter=_is_written)
             _write(file, json.dumps({"version": VERSION, **fields}).encode())
         self._new_checkpoint_path.replace(self._checkpoint_path)
         self._sync_folder()
@@ -300,6 +314,11 @@ class UnfinishedFile:
                 os.close(folder)
 
 
+def _is_written(field: "attrs.Attribute[Any]", value: object) -> bool:
+    """Whether a field of a checkpoint is written: those that most exports do not need are left out."""
+    return field.name not in {"is_kept", "left_out"} or value != field.default
+
+
 def _write(file: IO[bytes], data: bytes) -> None:
     """Write all data, and sync them to the disk."""
     left = memoryview(data)
@@ -309,8 +328,9 @@ def _write(file: IO[bytes], data: bytes) -> None:
 
 
 def _parse_checkpoint(data: Any) -> Checkpoint:
-    """Return the checkpoint in `data`. Raises `ValueError` or `TypeError` if it is invalid."""
+    """Return the checkpoint in `data`. Raises `ValueError`, `TypeError` or `LookupError` if it is invalid."""
     state: dict[str, Any] = dict(data)
     if state.pop("version", None) != VERSION:
         raise ValueError("of another version")
-    return Checkpoint(**state)
+    left_out = state.pop("left_out", None)
+    return Checkpoint(**state, left_out=NO_ROWS if left_out is None else parse_tally(left_out))

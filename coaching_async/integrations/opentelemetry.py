@@ -19,6 +19,7 @@ from coaching_async import (
     RequestFailed,
     RequestSent,
     RetryScheduled,
+    RowsLeftOut,
     TokenIssued,
 )
 
@@ -62,7 +63,8 @@ class OpenTelemetry:
 
     A span has the name of its method ("appointments.get"). It is a child of the caller's current span, and is itself current
     until the call ends. So the spans of an instrumented HTTP client are its children, one for each request. Its events are
-    `coaching.request.sent`, `.answered` and `.failed`, `coaching.retry.scheduled` and `coaching.token.issued`. Requests for a
+    `coaching.request.sent`, `.answered` and `.failed`, `coaching.retry.scheduled`, `coaching.rows.left_out` and
+    `coaching.token.issued`. Requests for a
     token are events of the call that sent them, with the operation `oauth.token`. Those of a token refresh in the background
     are recorded on no span. A failed call has the status ERROR and `error.type`, the name of its error's class. A call that
     its caller cancels has no error, by the conventions for HTTP, but `coaching.cancelled`.
@@ -72,6 +74,7 @@ class OpenTelemetry:
     | `coaching.client.operation.duration` | histogram, s | operation, `error.type` or `coaching.cancelled` |
     | `coaching.client.operation.wait_time` | histogram, s: waiting for a permit or a slot, or after a 429 | operation |
     | `coaching.client.retries` | counter | operation, `error.type`: a status, or the name of an error |
+    | `coaching.client.rows.left_out` | counter: rows of lists that cannot be read | operation |
     | `coaching.client.tokens` | counter: tokens that were issued | |
 
     They are named after `db.client.operation.duration` and `db.client.connection.wait_time`. `http.client.request.duration`,
@@ -104,6 +107,9 @@ class OpenTelemetry:
         self._retries: Final = meter.create_counter(
             "coaching.client.retries", unit="{retry}", description="Retries of requests."
         )
+        self._left_out: Final = meter.create_counter(
+            "coaching.client.rows.left_out", unit="{row}", description="Rows of lists that cannot be read."
+        )
         self._tokens: Final = meter.create_counter(
             "coaching.client.tokens", unit="{token}", description="Access tokens that were issued."
         )
@@ -120,6 +126,8 @@ class OpenTelemetry:
             return
         if isinstance(event, RetryScheduled):
             self._retries.add(1, {OPERATION: event.operation, ERROR: event.reason})
+        elif isinstance(event, RowsLeftOut):
+            self._left_out.add(len(event.indexes), {OPERATION: event.operation})
         elif isinstance(event, TokenIssued):
             self._tokens.add(1)
         if call is not None and call.span.is_recording():
@@ -175,9 +183,16 @@ def _response_attributes(answer: RequestAnswered) -> Attributes:
 
 
 def _add_event(
-    call: CallInProgress, event: RequestSent | RequestAnswered | RequestFailed | RetryScheduled | TokenIssued
+    call: CallInProgress,
+    event: RequestSent | RequestAnswered | RequestFailed | RetryScheduled | RowsLeftOut | TokenIssued,
 ) -> None:
     """Add an event to the span of its call."""
+    if isinstance(event, RowsLeftOut):
+        place: Attributes = {"coaching.page": event.page, "coaching.rows.indexes": event.indexes}
+        call.span.add_event(
+            "coaching.rows.left_out", {OPERATION: event.operation, **place, "coaching.reason": event.reason}
+        )
+        return
     if isinstance(event, TokenIssued):
         call.span.add_event("coaching.token.issued", {"coaching.token.lifetime": event.expires_in})
         return

@@ -8,7 +8,7 @@ from reprlib import Repr
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID
 
-from .types import Interval, OpenEnum
+from .types import PARSE_TEXT, Interval, OpenEnum
 
 __all__ = [
     "EMPTY_MAPPING",
@@ -132,7 +132,7 @@ def to_interval(value: IntervalLike) -> Interval:
         case (start, end):
             return Interval(start, end)
         case _:  # pyright: ignore[reportUnnecessaryComparison] # callers without a type checker
-            raise TypeError(f"an interval is an Interval or two datetimes, not {type(value).__name__}")
+            raise TypeError(f"an interval is an Interval or two datetimes, not {type(value).__name__}: {PARSE_TEXT}")
 
 
 def to_intervals(value: IntervalLike | Iterable[IntervalLike]) -> tuple[Interval, ...]:

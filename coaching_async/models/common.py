@@ -62,8 +62,17 @@ class WfmScheduleReference(Reference):
     week_date: date | None = None
 
 
+class HasNext:
+    """Base of `Page` with a hint for iterating. It is no field, because it is none of the list's own, and not all lists have it."""
+
+    __slots__ = ("names_next",)
+
+    names_next: bool
+    """Whether the service named a next page (`nextUri`). Unset if it is not known."""
+
+
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class Page(Value, Generic[T]):
+class Page(HasNext, Value, Generic[T]):
     """One page of a list. `total` counts the entities of all pages, `page_number` starts at 1."""
 
     entities: tuple[T, ...]

@@ -1,12 +1,26 @@
 """Value types that the models share: `UNSET`, open enums, intervals; and the formats of times."""
 
 import enum
-from datetime import UTC, datetime, tzinfo
+import re
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, Self
 
 import attrs
 
-__all__ = ["UNSET", "Interval", "OpenEnum", "Unset", "format_interval", "format_timestamp", "require_aware"]
+from .periods import in_zone, is_misplaced, midnight, parse_period
+
+__all__ = [
+    "PARSE_TEXT",
+    "UNSET",
+    "Interval",
+    "OpenEnum",
+    "Unset",
+    "format_interval",
+    "format_timestamp",
+    "parse_interval",
+    "parse_timestamp",
+    "require_aware",
+]
 
 
 class Unset(enum.Enum):
@@ -60,6 +74,11 @@ def require_aware(moment: datetime) -> datetime:
         raise TypeError(f"a datetime is needed, not {type(moment).__name__}")
     if moment.utcoffset() is None:
         raise ValueError("the datetime has no time zone: give it one, for example tzinfo=datetime.UTC")
+    if hasattr(moment.tzinfo, "localize") and is_misplaced(moment):
+        raise ValueError(
+            "the datetime's offset is not that of its zone of pytz: make it with the zone's localize(), call normalize() "
+            "after computing with it, or use zoneinfo"
+        )
     return moment
 
 
@@ -77,8 +96,61 @@ def format_timestamp(moment: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+TIMESTAMP: Final = re.compile(
+    r"([\dW-]+)[T ](\d\d)(:?\d\d)?(:?\d\d)?([.,]\d+)?(Z|[+-][\d:]+)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""Day, hour, minute, second, fraction and zone of a time. Their values are left to `datetime`."""
+
+
+def parse_timestamp(text: str, tz: tzinfo | None = None) -> datetime:
+    """Parse a time in any spelling of RFC 3339, or of ISO 8601. One without a time zone is in `tz`. Raises `ValueError`.
+
+    24:00 is the end of a day, so it is the next midnight. A leap second is too, because a datetime has none. Digits beyond
+    microseconds are dropped.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = _parse_rare_spelling(text)
+    if tz is not None and moment.tzinfo is None:
+        moment = in_zone(moment, tz)
+    try:
+        require_aware(moment).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range in UTC") from None
+    return moment
+
+
+def _parse_rare_spelling(text: str) -> datetime:
+    """Parse a spelling that `datetime.fromisoformat` does not know: a small z, 24:00, or a leap second."""
+    match = TIMESTAMP.fullmatch(text)
+    if match is None:
+        raise ValueError("a time is written as in RFC 3339, for example 2026-11-01T00:00:00Z")
+    day, hour, minute, second, fraction, zone = (part or "" for part in match.groups())
+    carry = timedelta()
+    if hour == "24" and not (minute + second + fraction).strip(":.,0"):
+        hour, carry = "00", timedelta(days=1)
+    elif second.endswith("60"):
+        second, carry = f"{second[:-2]}59", timedelta(seconds=1)
+    try:
+        moment = datetime.fromisoformat(f"{day}T{hour}{minute}{second}{fraction}{zone.upper()}") + carry
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
+    if carry.seconds and (utc.hour, utc.minute, utc.second) != (0, 0, 0):
+        raise ValueError("a leap second is the last second of a day in UTC")
+    return moment
+
+
 def _aware(_: object, __: object, moment: datetime) -> None:
+    if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"a datetime is needed, not {type(moment).__name__}: {PARSE_TEXT}")
     require_aware(moment)
+
+
+PARSE_TEXT: Final = 'Interval.parse takes text, for example "2026-11-01/2026-11-30" or "2026-W48", with tz='
+"""What to do with a text where an interval is wanted."""
 
 
 @attrs.frozen
@@ -97,15 +169,36 @@ class Interval:
     def month(cls, year: int, month: int, tz: tzinfo = UTC) -> Self:
         """Return a calendar month, from midnight to midnight in `tz`."""
         following = (year + 1, 1) if month == 12 else (year, month + 1)
-        return cls(datetime(year, month, 1, tzinfo=tz), datetime(*following, 1, tzinfo=tz))
+        return cls(midnight(date(year, month, 1), tz), midnight(date(*following, 1), tz))
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse an ISO 8601 interval, `start/end`, both with a time zone. Raises `ValueError`."""
-        start, slash, end = text.partition("/")
-        if not slash:
-            raise ValueError("an interval is written start/end, for example 2026-11-01T00:00Z/2026-12-01T00:00Z")
-        return cls(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    def parse(cls, text: str, tz: tzinfo | None = None) -> Self:
+        """Parse an ISO 8601 interval, `start/end`. Raises `ValueError`.
+
+            Interval.parse("2026-11-01T00:00Z/2026-12-01T00:00Z")
+            Interval.parse("2026-11-01/2026-11-30", tz=ZoneInfo("Europe/Berlin"))
+            Interval.parse("2026-W48")
+
+        Each end is a time, or a day, an ISO week or a month, which is included as a whole. A single day, week or month is an
+        interval, too. They are those of `tz` (default: UTC), and so is a time without a time zone; without `tz` it is refused.
+        """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+            raise TypeError(f"text is needed, not {type(text).__name__}: {PARSE_TEXT}")
+        start, slash, end = (part.strip() for part in text.partition("/"))
+        first = parse_period(start)
+        if not slash and first is None:
+            raise ValueError(f"an interval is written start/end: {PARSE_TEXT}")
+        last = parse_period(end) if slash else first
+        return cls(
+            parse_timestamp(start, tz) if first is None else midnight(first[0], tz or UTC),
+            parse_timestamp(end, tz) if last is None else midnight(last[1], tz or UTC),
+        )
+
+
+def parse_interval(text: str) -> Interval:
+    """Parse an interval as the API writes it: two times with a time zone. Raises `ValueError`."""
+    start, _, end = text.partition("/")
+    return Interval(parse_timestamp(start), parse_timestamp(end))
 
 
 def format_interval(interval: Interval) -> str:

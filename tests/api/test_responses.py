@@ -178,7 +178,11 @@ async def test_errors_of_other_endpoints_have_the_same_classes():
 )
 @pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "DELETE"])
 async def test_an_error_without_a_body_is_an_error(method: str, status: int, error: type[ResponseError]):
-    refusing = Service(lambda _: answer(status=status, Retry_After="600"))
+    headers = {
+        "Retry-After": "600",
+        "ININ-Correlation-Id": "c-1",
+    }  # without a body, that header shows that it is the API's
+    refusing = Service(lambda _: httpx.Response(status, headers=headers))
     async with refusing.client(retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(error) as caught:
             await client.request(method, "/api/v2/x")

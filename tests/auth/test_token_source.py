@@ -300,7 +300,7 @@ def connection_lost():
     ],
 )
 async def test_a_response_without_a_valid_token_raises_an_error_that_does_not_quote_it(answer: Response):
-    with pytest.raises(AuthError, match="the login host's answer is no token") as caught:
+    with pytest.raises(AuthError, match="no token: ") as caught:
         await new_token_source(Script(answer)).token()
 
     assert "s3cr" not in str(caught.value)
@@ -432,7 +432,7 @@ BAD_CREDENTIALS = [
 
 @pytest.mark.parametrize("make", BAD_CREDENTIALS)
 def test_invalid_credentials_are_in_no_frame_of_the_traceback(make: Any):
-    with pytest.raises(ValueError, match=r"credentials are|client_id is|an access token has only") as caught:
+    with pytest.raises(ValueError, match=r"credentials are|client_id is|is no id|an access token has only") as caught:
         make()
 
     assert type(caught.value) is ValueError

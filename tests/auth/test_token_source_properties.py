@@ -26,6 +26,7 @@ from coaching_async import (
 )
 from coaching_async._auth.grants import Grant
 from tests.support.doubles import Service, answer, on, pipeline_of
+from tests.support.effort import examples
 
 CANARY = "c4n4ry"
 FIRST = f"{CANARY}-refresh-0"
@@ -264,7 +265,7 @@ class Scenario:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("grant", GRANTS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(scenario=scenarios)
 def test_in_any_order_of_events_each_token_is_requested_once_and_no_used_refresh_token_is_sent(
     backend: str, grant: str, scenario: list[Any]

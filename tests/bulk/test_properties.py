@@ -12,6 +12,7 @@ import coaching_async
 from coaching_async import AuthError, BulkResult, ClientMisuse, CoachingError, Outcome, Unauthorized
 from tests.conftest import VirtualLoop
 from tests.support.bulk import make_client
+from tests.support.effort import examples
 
 ERRORS = sorted(
     (error for error in vars(coaching_async).values() if isinstance(error, type) and issubclass(error, CoachingError)),
@@ -85,7 +86,7 @@ async def async_items(count: int) -> AsyncIterator[int]:
         yield item
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(plans, concurrencies, is_async_input)
 def test_a_bulk_has_the_outcome_of_every_item_in_order(plans: CallPlans, concurrency: int, is_async: bool):
     async def main() -> None:
@@ -107,7 +108,7 @@ def test_a_bulk_has_the_outcome_of_every_item_in_order(plans: CallPlans, concurr
     run_virtually(main)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(plans, concurrencies, is_async_input)
 def test_a_stream_yields_the_outcome_of_every_item_in_order(plans: CallPlans, concurrency: int, is_async: bool):
     async def main() -> None:
@@ -125,7 +126,7 @@ def test_a_stream_yields_the_outcome_of_every_item_in_order(plans: CallPlans, co
     run_virtually(main)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(plans, concurrencies)
 def test_retry_failed_repeats_exactly_the_calls_that_were_not_carried_out(plans: CallPlans, concurrency: int):
     async def main() -> None:

@@ -1,5 +1,6 @@
 """`coaching-async export`, stopped in several ways and resumed."""
 
+import math
 import random
 import resource
 import signal
@@ -78,6 +79,32 @@ def test_an_error_reports_how_much_is_written_and_how_to_resume(sandbox: Sandbox
     assert said.startswith("coaching-async: ")
     assert said.endswith("; 40 appointments are written: go on with --resume\n")
     assert said.count("\n") == 1
+
+
+def test_rows_that_cannot_be_read_are_one_line_each_and_exit_code_1(sandbox: Sandbox, tmp_path: Path):
+    for page in (3, 5):
+        sandbox.faults.add(Fault("odd_row", path=f"pageNumber={page}$"))
+
+    code, said = exported(*of_all_users(sandbox), "--out", "x.jsonl", cwd=tmp_path)
+
+    lines = said.splitlines()[-4:]
+    assert code == 1
+    assert lines[:2] == ["x.jsonl: 598 appointments", "coaching-async: left out 2 rows, which cannot be read:"]
+    for line, page in zip(lines[2:], (3, 5), strict=True):
+        assert line.startswith(f"  appointments, page {page}, index 0, id ")
+        assert ": no Appointment: expected str | None @ $.name; " in line
+    assert "WARNING" not in said
+    assert "appointments.list" not in said
+    assert len(ids(tmp_path / "x.jsonl")) == 598
+
+
+def test_many_rows_that_cannot_be_read_are_counted(sandbox: Sandbox, tmp_path: Path):
+    sandbox.faults.add(Fault("odd_row", times=math.inf))
+
+    code, said = exported(*of_all_users(sandbox), "--out", "x.jsonl", cwd=tmp_path)
+
+    assert (code, said.splitlines()[-1]) == (1, "  and 10 more")
+    assert said.count("\n  appointments, page ") == 20
 
 
 def test_a_full_disk_reports_how_much_is_written_and_how_to_resume(sandbox: Sandbox, tmp_path: Path):

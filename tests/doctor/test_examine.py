@@ -19,7 +19,15 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from coaching_async import PERMISSIONS, AccessToken, ClientMisuse, CoachingClient, RateLimit, RefreshToken
+from coaching_async import (
+    PERMISSIONS,
+    AccessToken,
+    ClientCredentials,
+    ClientMisuse,
+    CoachingClient,
+    RateLimit,
+    RefreshToken,
+)
 from coaching_async.cli import main
 from coaching_async.doctor import Check, Examination, examine
 from coaching_async.doctor._operations import OPERATIONS, READS
@@ -27,7 +35,7 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Clie
 from coaching_async.testing._faults import ROUTES
 from tests.support.cli import COMMAND, environment, started
 from tests.support.doubles import TOKEN, Service, answer, on
-from tests.support.fault_server import Authority, FaultServer, ok
+from tests.support.fault_server import Authority, FaultServer, answering, ok, then
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
@@ -193,6 +201,41 @@ async def test_a_proxy_or_a_certificate_that_cannot_be_used_is_a_problem(
     assert "hunter2" not in str(found)
 
 
+async def test_a_proxy_that_refuses_is_a_problem_of_the_proxy(monkeypatch: pytest.MonkeyPatch):
+    with FaultServer(then(answering(status=403))) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//somebody:hunter2@"))
+
+        found = await examine(environ={"GENESYSCLOUD_REGION": "no.such.invalid", "GENESYSCLOUD_ACCESS_TOKEN": "t"})
+
+    checks = by_name(found)
+    assert problems(checks) == ["proxy"]
+    assert f"the proxy 127.0.0.1:{proxy.port} opens no connection: 403" in checks["proxy"].sentence
+    assert "hunter2" not in str(found)
+
+
+async def test_entries_of_no_proxy_that_mean_nothing_are_no_problem(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("no_proxy", "[::1],fd00::/8,[")
+    monkeypatch.setenv("all_proxy", "socks://127.0.0.1:7891/")
+
+    checks = await of_sandbox(sandbox)
+
+    assert problems(checks) == []
+    assert checks["proxy"].sentence == f"all_proxy is 127.0.0.1:7891; {sandbox.base_url[7:]} is asked without it"
+
+
+async def test_certificates_that_other_programs_look_at_are_told_apart(monkeypatch: pytest.MonkeyPatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/company.pem")
+    with FaultServer(ok(), tls=Authority().server()) as server:
+        region = f"https://localhost:{server.port}"
+        checks = by_name(await examine(environ={"GENESYSCLOUD_REGION": region, "GENESYSCLOUD_ACCESS_TOKEN": "t"}))
+
+    assert checks["proxy"].sentence == (
+        "none is set; REQUESTS_CA_BUNDLE is not looked at: let SSL_CERT_FILE name the certificates"
+    )
+
+
 # The network
 
 
@@ -302,6 +345,20 @@ async def test_advice_depends_on_why_there_is_no_token(status: int, body: Any, s
 
     assert problems(checks) == ["credentials"]
     assert says in (checks["credentials"].advice or "")
+
+
+@pytest.mark.parametrize(
+    "portal",
+    [(200, "<html>Please accept the terms"), (302, ""), (401, ""), (403, "<html>Blocked"), (404, "no such page")],
+)
+async def test_a_captive_portal_before_the_login_host_is_no_problem_of_the_credentials(portal: tuple[int, str]):
+    service = Service(lambda _: httpx.Response(portal[0], html=portal[1]))
+
+    checks = by_name(await examine(service.client(ClientCredentials("id", "secret"))))
+
+    assert problems(checks) == ["connection"]
+    assert f"{portal[0]} from a gateway, proxy or captive portal before" in checks["connection"].sentence
+    assert "secret" not in str(checks)
 
 
 async def test_a_refused_token_is_a_problem_of_the_credentials(sandbox: Sandbox):

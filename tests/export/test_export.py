@@ -13,7 +13,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from coaching_async import CoachingError, Forbidden, Stats
+from coaching_async import CoachingError, Forbidden, ResponseError, Stats
 from coaching_async.cli._progress import progress_text, show_progress
 from coaching_async.export import Exported, ExportProgress, export
 from coaching_async.export._unfinished_file import UnfinishedFile
@@ -87,6 +87,23 @@ async def test_an_appointment_deleted_after_it_was_listed_is_kept_with_null_anno
     await exported(org, path, with_annotations=True)
 
     assert [row["annotations"] is None for row in rows(path)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "content", ["<html>no route", "", '{"message": "no Route matched with those values"}', "404 page"]
+)
+@pytest.mark.parametrize("extra", ["annotations", "statuses"])
+async def test_a_gateway_that_knows_no_such_path_ends_the_export_and_writes_no_null(
+    extra: str, content: str, tmp_path: Path
+):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    org.refuse = lambda request: httpx.Response(404, text=content) if f"/{extra}" in request.url.path else None
+
+    with pytest.raises(ResponseError, match="from a gateway") as caught:
+        await exported(org, path, **{f"with_{extra}": True})
+
+    assert type(caught.value) is ResponseError
+    assert not path.exists()
 
 
 async def test_a_forbidden_annotation_ends_the_export_after_the_pages_before(tmp_path: Path):

@@ -18,6 +18,7 @@ from coaching_async import Appointment
 from coaching_async.export import ExportProgress, ExportRefused, export
 from coaching_async.export._formats import FORMS
 from tests.support.doubles import on
+from tests.support.effort import examples
 from tests.support.export import SEVEN, USER, Disk, Killed, Org, ids
 from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
 
@@ -89,7 +90,7 @@ def test_an_export_killed_between_any_two_file_operations_can_be_resumed_or_is_c
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     suffix=st.sampled_from(["jsonl", "csv"]),
     kills=st.lists(st.integers(1, 30), max_size=8),
@@ -182,7 +183,7 @@ def changes(draw: st.DrawFn) -> Changing:
     return change
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     suffix=st.sampled_from(["jsonl", "csv"]),
     rests=st.lists(st.tuples(st.integers(8, 30), changes()), max_size=3),
@@ -210,7 +211,7 @@ def test_items_that_stay_are_exported_once_however_the_list_changes_between_the_
 words = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["an-id", 'a,"b', "a\nb", "a\rb"]), words), max_size=5))
 def test_any_cells_of_a_csv_are_read_as_they_were_written(cells: Sequence[tuple[str, str]]):
     form, note = FORMS["csv"], [{"text": '"'}]

@@ -1,6 +1,5 @@
 """What the tests of all rows share."""
 
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,9 +29,6 @@ NEW = AppointmentCreate(
     length_in_minutes=30,
     attendee_ids=["user-1"],
 )
-
-FULL = "FULL_FAULTS" in os.environ
-"""Whether the rows with many calls make all of them, as in `make long`, or a tenth."""
 
 NO_BACKOFF = RetryPolicy(max_backoff=0.01)
 """The default policy almost without backoff, for tests on the real clock."""

@@ -23,8 +23,9 @@ from coaching_async import (
     ServerError,
     TransportError,
 )
-from tests.faults.support import FULL, NEW, client_to, eventually
-from tests.support.doubles import answer
+from tests.faults.support import NEW, client_to, eventually
+from tests.support.doubles import answer, refusal
+from tests.support.effort import FULL
 from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +56,7 @@ class Peer:
         status = self.fates.get(id_, 200)
         if status is None:
             raise httpx.RemoteProtocolError("cut")
-        return answer({"id": id_, "name": f"name of {id_}"}, status=status)
+        return answer({"id": id_, "name": f"name of {id_}"} if status == 200 else refusal(status), status)
 
     def client(self) -> CoachingClient:
         http = httpx.AsyncClient(transport=httpx.MockTransport(self))
@@ -96,14 +97,14 @@ async def test_row_77_memory_does_not_grow_with_the_items():
 
         await client.bulk(forget, IDS[:100])
         peaks: list[int] = []
-        for count in (100, 500):
+        for count in (100, 900):  # far apart, because of what waits for the collector
             gc.collect()
             tracemalloc.start()
             await client.bulk(forget, IDS[:count])
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
 
-    assert (peaks[1] - peaks[0]) / 400 < 300, "an outcome (test_bulk.py measures it), and what waits for the collector"
+    assert (peaks[1] - peaks[0]) / 800 < 300, "an outcome, which tests/bulk/test_runner.py measures"
 
 
 # 78
@@ -158,7 +159,7 @@ async def test_row_78_so_it_is_over_sockets():
             if status is None:
                 conversation.reset()
                 return
-            conversation.answer({"id": id_of(received.target)}, status=status)
+            conversation.answer({"id": id_of(received.target)} if status == 200 else refusal(status), status)
 
     with FaultServer(behave) as server:
         async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:

@@ -21,7 +21,7 @@ from coaching_async import (
     RateLimit,
 )
 from tests.faults.cancellation import PERMITS, Holding, Use, cancelled_at_once, read, warnings_of, write
-from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, eventually
+from tests.faults.support import ANNOTATION, APPOINTMENT, client_to, eventually
 from tests.support.cancelling import (
     Way,
     assert_nothing_is_held,
@@ -31,6 +31,7 @@ from tests.support.cancelling import (
     skip_where_unknown,
 )
 from tests.support.doubles import Service, answer, http_of, page
+from tests.support.effort import FULL
 from tests.support.fault_server import HANG, Conversation, Fault, FaultProxy, FaultServer, ok, response, tasks_now
 
 pytestmark = pytest.mark.anyio

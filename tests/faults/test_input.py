@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from coaching_async import AppointmentCreate, AppointmentUpdate, CoachingClient, CoachingError, Interval, NotFound
 from tests.faults.support import NEW, Source, client_to
-from tests.support.doubles import Service, answer
+from tests.support.doubles import Service, answer, refusal
+from tests.support.effort import examples
 from tests.support.fault_server import FaultServer, answering
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ async def first(listing: Any) -> Any:
 @asynccontextmanager
 async def service_of() -> AsyncIterator[tuple[Service, CoachingClient]]:
     """Yield a service in memory that responds 404 to everything, and its client."""
-    service = Service(lambda _: answer({}, 404))
+    service = Service(lambda _: answer(status=404))
     async with service.client(Source()) as client:
         yield service, client
     await service.http.aclose()
@@ -174,7 +175,7 @@ texts = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(operation=st.sampled_from(list(TEMPLATES)), text=texts)
 @example(operation="delete", text="..")
 @example(operation="delete", text="../../users")
@@ -191,7 +192,7 @@ async def test_row_93_over_a_socket_an_unusual_id_is_one_path_segment(operation:
 
     def behave(conversation: Any) -> None:
         while conversation.request() is not None:
-            answering({}, 404)(conversation)
+            answering(refusal(404), 404)(conversation)
 
     with FaultServer(behave) as server:
         async with client_to(server.url) as client:
@@ -208,7 +209,7 @@ async def test_row_93_over_a_socket_an_unusual_id_is_one_path_segment(operation:
 @pytest.mark.real_time
 async def test_row_93_no_id_can_smuggle_a_request():
     smuggled = "x HTTP/1.1\r\nHost: evil.test\r\n\r\nDELETE /api/v2/users/me"
-    with FaultServer(lambda each: answering({}, 404)(each) if each.request() else None) as server:
+    with FaultServer(lambda each: answering(refusal(404), 404)(each) if each.request() else None) as server:
         async with client_to(server.url) as client:
             with pytest.raises(NotFound):
                 await client.appointments.delete(smuggled)
@@ -303,7 +304,7 @@ def text_of(moment: datetime) -> str:
     return f"{utc.year:04}-{utc:%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(
     moment=st.datetimes(datetime(1, 1, 3), datetime(9998, 12, 29), timezones=ZONES)  # noqa: DTZ001 # of the zones
 )

@@ -36,9 +36,10 @@ from coaching_async import (
 )
 from coaching_async._transport.retry_policy import RetryBudget
 from tests.faults.conftest import row_105_nothing_is_left_behind
-from tests.faults.support import ANNOTATION, APPOINTMENT, FULL, client_to, eventually
+from tests.faults.support import ANNOTATION, APPOINTMENT, client_to, eventually
 from tests.support.cancelling import assert_nothing_is_held
 from tests.support.doubles import http_of, pipeline_of
+from tests.support.effort import FULL
 from tests.support.fault_server import HANG, Conversation, FaultServer, ok, tasks_now
 
 pytestmark = pytest.mark.anyio

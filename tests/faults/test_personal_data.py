@@ -76,7 +76,7 @@ async def test_row_108_no_id_shows_in_an_error_message_or_a_log_record(status: i
         {"id": 5, MAIL: UUID},
         {"id": UUID, "lengthInMinutes": MAIL},
         {"id": UUID, "dateStart": UUID},
-        {"id": UUID, "attendees": [{"id": UUID, "name": MAIL}, {UUID: MAIL}]},
+        {"id": UUID, "attendees": [{"id": UUID, "name": MAIL}, {"id": [UUID], UUID: MAIL}]},
         [UUID, MAIL],
         MAIL,
         b"<p>%s %s</p>" % (UUID.encode(), MAIL.encode()),
@@ -94,6 +94,22 @@ async def test_row_108_no_id_of_an_invalid_response_shows(body: Any, caplog: pyt
                 await use
             for each in chain(caught.value):
                 assert_impersonal(str(each))
+    assert_impersonal(ours(caplog))
+
+
+async def test_row_108_no_id_of_a_left_out_row_shows(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(1)
+    odd = [{"id": UUID, "name": [MAIL]}, {"id": UUID, "attendees": [{"id": [UUID], UUID: MAIL}]}, MAIL, {UUID: MAIL}]
+    events: list[object] = []
+    service = Service(lambda _: httpx.Response(200, json={"entities": odd}))
+    async with service.client(on_event=events.append) as client:
+        walk = aiter(client.appointments.list(UUID))
+        assert [item async for item in walk] == []
+
+    assert walk.report.rows_left_out == 3  # the second one has the id of the first
+    assert_impersonal(str([row.reason for row in walk.report.left_out]))
+    assert_impersonal(str(events))
+    assert "left out 4 of the 4 rows" in ours(caplog)
     assert_impersonal(ours(caplog))
 
 

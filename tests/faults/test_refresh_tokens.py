@@ -33,8 +33,9 @@ from tests.auth.test_token_source_properties import (
     token_source_of,
 )
 from tests.faults.grants import LIFE, code, each_of, refresh_token, token, user
-from tests.faults.support import APPOINTMENT, CANARY, FULL, client_to, failing
+from tests.faults.support import APPOINTMENT, CANARY, client_to, failing
 from tests.support.cancelling import Way, every_way, skip_where_unknown
+from tests.support.effort import FULL
 from tests.support.fault_server import Behaviour, Conversation, FaultServer
 
 pytestmark = pytest.mark.anyio
@@ -168,7 +169,7 @@ async def posts_of(grant: Any, kind: str) -> int:
                 with failing(AuthError, "lost|used up") as caught:
                     await get(client)
                 assert caught.value.processed == "no"
-                token_source_of(client)._failure.clear()  # as if time had passed
+                token_source_of(client).state.failure.clear()  # as if time had passed
 
     assert {each.target for each in server.requests} == {"/oauth/token"}
     assert "sign in again" in str(caught.value)
@@ -202,7 +203,7 @@ async def test_row_51_a_grant_that_was_never_sent_is_not_used_up(
                 with failing(AuthError, "no token within"):
                     await get(client)
                 server.wait_until(lambda number=number: server.accepted > number)
-                token_source_of(client)._failure.clear()  # as if time had passed
+                token_source_of(client).state.failure.clear()  # as if time had passed
 
 
 @pytest.mark.parametrize("mishap", [lost, lost_on_the_way, down, stall], ids=lambda mishap: mishap.__name__)

@@ -1,5 +1,7 @@
 """Row 41: the retry budget limits retries while all requests fail, and refills with successes."""
 
+from typing import Any
+
 import anyio
 import httpx
 import pytest
@@ -8,6 +10,7 @@ from coaching_async import (
     CoachingClient,
     CoachingError,
     RateLimit,
+    RetryPolicy,
 )
 from tests.faults.statuses import GET, service_of, throttled
 from tests.faults.support import APPOINTMENT
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 # The budget of retries
 
-NO_LIMIT = {"rate_limit": RateLimit(1_000_000)}
+NO_LIMIT: dict[str, Any] = {"rate_limit": RateLimit(1_000_000)}
 IN_FLIGHT = 10
 
 
@@ -95,7 +98,7 @@ async def test_row_41_a_hundred_successes_refund_ten_failures():
 
 
 async def test_row_41_waits_for_429s_take_nothing_from_the_budget():
-    async with service_of([throttled("0")], **NO_LIMIT) as (service, client, _):
+    async with service_of([throttled("0")], retry=RetryPolicy(max_backoff=0), **NO_LIMIT) as (service, client, _):
         await several(client, 100, at_once=False)
 
     assert len(service.requests) == 600

@@ -101,7 +101,9 @@ class Backend:
         body: Any = ANNOTATION if "annotations" in request.target else APPOINTMENT
         match fate:
             case _ if fate in FATES and fate.isdecimal():
-                conversation.answer({"code": "c"}, int(fate), set_cookie=SET_COOKIE, retry_after="0")
+                conversation.answer(
+                    {"code": "c", "status": int(fate)}, int(fate), set_cookie=SET_COOKIE, retry_after="0"
+                )
             case "expired" if request.headers["authorization"].endswith("-1"):
                 conversation.answer({"code": "bad.credentials"}, 401, set_cookie=SET_COOKIE)
             case "cut":

@@ -21,6 +21,7 @@ from coaching_async._transport.retry_policy import Fault, cooldown_seconds, pars
 from tests.faults.statuses import CALLS, GET, POST, Store, service_of, throttled
 from tests.faults.support import APPOINTMENT, Source, client_to, failing
 from tests.support.doubles import answer
+from tests.support.effort import examples
 from tests.support.fault_server import FaultServer, answering, then
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +100,8 @@ async def test_row_30_a_wait_of_a_day_does_not_start(method: str, timeout: float
 
 # Retry-After
 
+OWN = -1.0
+"""Stands for the client's own backoff."""
 NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
 
 
@@ -109,21 +112,23 @@ NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
         pytest.param("", None, SILENT, id="empty"),
         pytest.param("-1", None, SILENT, id="negative"),
         pytest.param("1e9", None, SILENT, id="an exponent"),
-        pytest.param("1.5", None, SILENT, id="a fraction"),
-        pytest.param("3, 4", None, SILENT, id="two"),
+        pytest.param("1.5", None, 2, id="a fraction"),
+        pytest.param("10.0", None, 10, id="a fraction of nothing"),
+        pytest.param("3, 4", None, 4, id="two"),
         pytest.param("inf", None, SILENT, id="infinity"),
         pytest.param("nan", None, SILENT, id="nan"),
         pytest.param("+5", None, SILENT, id="a sign"),
         pytest.param("²", None, SILENT, id="a digit that is no decimal"),
-        pytest.param("0", None, 0, id="zero"),
+        pytest.param("0", None, OWN, id="zero"),
+        pytest.param("0.0", None, OWN, id="zero as a fraction"),
         pytest.param(" 7 ", None, 7, id="spaces"),
         pytest.param("180", None, 180, id="the longest"),
         pytest.param("181", None, None, id="a second too long"),
         pytest.param("1000000000", None, None, id="thirty years"),
         pytest.param("9" * 400, None, None, id="beyond a float"),
         pytest.param("9" * 5000, None, None, id="beyond an int"),
-        pytest.param("Mon, 23 Nov 2026 11:59:00 GMT", NOON, 0, id="a past date"),
-        pytest.param("Mon, 01 Jan 2001 00:00:00 GMT", None, 0, id="a past date, by our clock"),
+        pytest.param("Mon, 23 Nov 2026 11:59:00 GMT", NOON, OWN, id="a past date"),
+        pytest.param("Mon, 01 Jan 2001 00:00:00 GMT", None, OWN, id="a past date, by our clock"),
         pytest.param("Mon, 23 Nov 2026 12:00:07 GMT", NOON, 7, id="a date"),
         pytest.param("Mon, 23 Nov 2026 13:00:07 +0100", NOON, 7, id="a date of another zone"),
         pytest.param("Monday, 23-Nov-26 12:00:07 GMT", NOON, 7, id="a date of RFC 850"),
@@ -131,9 +136,10 @@ NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
         pytest.param("Fri, 01 Jan 2094 00:00:07 GMT", "Fri, 01 Jan 2094 00:00:00 GMT", 7, id="a server of 2094"),
         pytest.param("Fri, 01 Jan 2094 00:00:00 GMT", NOON, None, id="a date too far"),
         pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", None, id="all of time"),
-        pytest.param("Mon, 23 Nov 2026 12:00:07", NOON, SILENT, id="a date without a zone"),
+        pytest.param("Mon, 23 Nov 2026 12:00:07", NOON, 7, id="a date without a zone"),
+        pytest.param("Mon Nov 23 12:00:07 2026", NOON, 7, id="a date of asctime"),
         pytest.param("Mon, 23 Nov 2026 12:00:07 GMT", "yesterday", SILENT, id="a Date that is none"),
-        pytest.param("Mon, 23 Nov 2026 12:00:07 GMT", "Mon, 23 Nov 2026 12:00:00", SILENT, id="a Date without a zone"),
+        pytest.param("Mon, 23 Nov 2026 12:00:07 GMT", "Mon, 23 Nov 2026 12:00:00", 7, id="a Date without a zone"),
         pytest.param("Mon, 99 Nov 2026 12:00:07 GMT", NOON, SILENT, id="a day that is none"),
         pytest.param("Mon, 23 Nov 2026 12:00:07 +9999", NOON, SILENT, id="a zone that is none"),
         pytest.param("Mon, 23 Nov 99999999999 12:00:07 GMT", NOON, SILENT, id="a year beyond all"),
@@ -153,9 +159,39 @@ async def test_row_31_a_retry_after_is_parsed_or_ignored(value: str, date: str |
             await GET(client)
 
         elapsed = anyio.current_time() - started
-        assert elapsed == pytest.approx(waited or 0, abs=0.01)
+    if waited is OWN:
+        assert 0.5 <= waits[0].wait <= 1
+        waited = waits[0].wait
+    assert elapsed == pytest.approx(waited or 0, abs=0.01)
     assert [each.wait for each in waits] == ([] if waited is None else [waited])
     assert len(service.requests) == (1 if waited is None else 2)
+
+
+@pytest.mark.parametrize("value", ["0", "0.0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+@pytest.mark.parametrize("status, requests", [(429, 6), (503, 4)])
+async def test_row_31_attempts_are_spaced_even_if_the_service_tells_no_wait(status: int, requests: int, value: str):
+    async with service_of([answer({}, status, Retry_After=value)], timeout=1000.0) as (service, client, waits):
+        with failing(ResponseError):
+            await GET(client)
+
+    assert len(service.requests) == requests
+    assert all(2**count / 2 <= each.wait <= 2**count for count, each in enumerate(waits))
+
+
+@pytest.mark.parametrize("retry", [RetryPolicy(), RetryPolicy(throttle_waits=0)])
+async def test_row_31_after_a_429_that_tells_no_wait_other_calls_of_the_token_pause_too(retry: RetryPolicy):
+    times: list[float] = []
+
+    def throttle_first(_: httpx.Request) -> httpx.Response:
+        times.append(anyio.current_time())
+        return answer({}, 429, Retry_After="0") if len(times) == 1 else answer(APPOINTMENT)
+
+    async with service_of(throttle_first, retry=retry) as (_, client, _waits):
+        with contextlib.suppress(RateLimited):
+            await GET(client)
+        await GET(client)
+
+    assert times[1] - times[0] >= 0.5
 
 
 async def test_row_31_a_date_is_compared_with_the_date_of_the_response_and_not_with_the_local_clock():
@@ -192,7 +228,7 @@ policies = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(value=st.none() | texts, date=st.none() | texts, policy=policies, fault=st.sampled_from(Fault))
 @example(value="9" * 400, date=None, policy=RetryPolicy(max_retry_after=float("inf")), fault=Fault.THROTTLED)
 @example(value="0\x1f", date=None, policy=RetryPolicy(), fault=Fault.THROTTLED)
@@ -208,7 +244,7 @@ def test_row_31_with_any_headers_a_wait_is_within_bounds_or_does_not_start(
         assert wait is None or 0 <= wait <= policy.max_retry_after
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     value=st.binary(max_size=60) | texts.map(lambda text: text.encode("utf-8", "replace")),
     date=st.none() | st.binary(max_size=60) | texts.map(lambda text: text.encode("utf-8", "replace")),

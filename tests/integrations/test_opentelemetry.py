@@ -34,6 +34,7 @@ from coaching_async import (
 from coaching_async.integrations.opentelemetry import OpenTelemetry
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
 from tests.support.cancelling import Way, every_way, skip_where_unknown
+from tests.support.doubles import Service, answer
 from tests.support.markdown import ROOT, blocks
 from tests.support.telemetry import THEIRS, Telemetry, everything, is_child, names, nothing_is_current, told
 
@@ -75,6 +76,23 @@ def one_of(sandbox: Sandbox) -> str:
 
 
 # One call
+
+
+async def test_left_out_rows_are_an_event_of_their_page_and_a_counter(telemetry: Telemetry):
+    body = {"entities": [{"id": "a", "name": 5}, {"id": "b"}, None]}
+
+    async with Service(lambda _: answer(body)).client(on_event=telemetry.hook) as client:
+        await client.annotations.list("1").total()
+
+    span = telemetry.the_span()
+    assert names(span) == ["request.sent", "request.answered", "rows.left_out"]
+    assert told(span)[-1][1] == {
+        OPERATION: "annotations.list",
+        "coaching.page": 1,
+        "coaching.rows.indexes": (2,),
+        "coaching.reason": "no Annotation: expected an object",
+    }
+    assert telemetry.metrics()["coaching.client.rows.left_out"] == {frozenset({(OPERATION, "annotations.list")}): 1}
 
 
 @over_sockets
@@ -372,8 +390,8 @@ def test_a_background_refresh_has_no_event_and_no_parent_span(backend: str, tele
         auth = RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
         async with CoachingClient(auth, base_url=sandbox.base_url, on_event=telemetry.hook) as client:
             await client.appointments.list_mine().first()
-            keeper: Any = client._sessions.value.pipeline(client._api.identity).tokens
-            keeper._current = attrs.evolve(keeper._current, refresh_at=-math.inf)  # due for refresh
+            tokens: Any = client._sessions.value.pipeline(client._api.identity).tokens
+            tokens.state.current = attrs.evolve(tokens.state.current, refresh_at=-math.inf)  # due for refresh
             await client.appointments.list_mine().first()
 
     with telemetry.httpx_instrumented(), telemetry.tracer.start_as_current_span("program"):

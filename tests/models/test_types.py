@@ -61,6 +61,7 @@ def test_a_month_runs_from_midnight_to_midnight_and_over_the_year():
 
 def test_an_interval_parses_its_own_text():
     assert Interval.parse("2026-11-01T00:00Z/2026-12-01T00:00:00.000Z") == Interval.month(2026, 11)
+    assert Interval.parse("2026-11-01t00:00z/2026-11-30T24:00Z") == Interval.month(2026, 11)
     with pytest.raises(ValueError, match="start/end"):
         Interval.parse("2026-11-01T00:00Z")
 

@@ -164,6 +164,17 @@ async def test_a_cursor_of_another_list_is_refused_before_anything_is_sent(other
     assert service.requests == []
 
 
+async def test_a_cursor_of_another_version_is_told_as_one_not_as_that_of_another_list():
+    service = Service([])
+    async with service.client() as client:
+        cursor = aiter(client.appointments.list("u")).cursor
+        assert cursor is not None
+        _, *rest = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+        old = base64.urlsafe_b64encode(json.dumps([1, "another digest", *rest[1:]]).encode()).decode()
+        with pytest.raises(ValueError, match="cursor is not one of this version's"):
+            client.appointments.list("u", cursor=old)
+
+
 @pytest.mark.parametrize("cursor", ["", "x", "abcd", "é", 5, b"abcd", "W10", "bnVsbA", "WzEsMiwzLDRd", "=" * 9])
 async def test_a_value_that_is_no_cursor_is_refused(cursor: Any):
     async with Service([]).client() as client:

@@ -28,9 +28,10 @@ from tests.support.changing_lists import (
     read_stream,
     shrinking,
 )
+from tests.support.effort import examples
 
-MANY = settings(max_examples=100, deadline=None)
-FEW = settings(max_examples=50, deadline=None)
+MANY = settings(max_examples=examples(100), deadline=None)
+FEW = settings(max_examples=examples(50), deadline=None)
 
 places = st.floats(0, 1)
 changes = st.builds(Change, st.sampled_from([INSERT, DELETE, MOVE]), places, places)

@@ -6,7 +6,9 @@ from typing import Any
 import attrs
 import pytest
 
-from coaching_async import Page, StatusChange, WalkReport
+from coaching_async import Listing, Page, StatusChange, WalkReport, from_dict
+from coaching_async._pagination.pages import names_next
+from coaching_async._serialization.rows import read_page
 from coaching_async.models import UserReference
 from tests.support.changing_lists import DELETE, INSERT, Change, ChangingList, listing_of, read_stream
 
@@ -163,6 +165,125 @@ async def test_a_short_page_that_is_full_at_the_second_read_is_no_gap():
     )
 
 
+FULL = ("ab", "cd", "ef", "gh", "i")
+
+
+class ContradictoryPages:
+    """A service with the pages of `FULL`, whose counts are functions of the page number. `beyond` comes after the last page."""
+
+    def __init__(self, count: Any, total: Any, uri: Any = None, beyond: Any = "") -> None:
+        self.count, self.total, self.uri, self.beyond = count, total, uri, beyond
+        self.asked: list[int] = []
+
+    async def __call__(self, number: int, size: int) -> Page[Any]:
+        self.asked.append(number)
+        letters = FULL[number - 1] if number <= len(FULL) else self.beyond
+        count, total, uri = (each(number) if callable(each) else each for each in (self.count, self.total, self.uri))
+        page = {"pageNumber": number, "pageSize": 2, "pageCount": count, "total": total, "nextUri": uri}
+        return from_dict(self.kind, page | {"entities": [self.row(letter) for letter in letters]})
+
+    kind: Any = Page[UserReference]
+
+    def row(self, letter: str) -> dict[str, Any]:
+        return {"id": letter}
+
+
+def next_of_five(number: int) -> str | None:
+    return f"/list?pageNumber={number + 1}" if number < 5 else None
+
+
+@pytest.mark.parametrize("beyond", ["", "i", "ab", "ca"])
+@pytest.mark.parametrize(
+    "count, total, uri",
+    [
+        (1, 9, None),
+        (3, 9, None),
+        (lambda number: number, 9, None),
+        (lambda number: number, lambda number: min(2 * number, 9), next_of_five),
+        (lambda number: number, None, next_of_five),
+        (1, None, next_of_five),
+        (1, 2, next_of_five),
+        (None, 2, next_of_five),
+        (None, lambda number: min(2 * number, 9), next_of_five),
+        (5, 2, None),
+        (5, 9, "/endless"),
+        (1, 9, "/endless"),
+    ],
+)
+async def test_counts_that_contradict_one_another_end_no_walk_before_the_last_row(
+    count: Any, total: Any, uri: Any, beyond: str
+):
+    service = ContradictoryPages(count, total, uri, beyond)
+
+    found, report = await read_all(service)
+
+    assert "".join(found) == "abcdefghi"
+    assert report.suspected_gaps == 0
+    assert report.duplicates <= 2
+    assert len(service.asked) <= 12
+
+
+@pytest.mark.parametrize("beyond", ["", "i", "ab", "ca"])
+@pytest.mark.parametrize("count, total", [(5, 11), (5, 999), (1, 11), (5, 10**9), (None, 11)])
+async def test_a_total_that_promises_more_than_there_is_to_read_is_a_suspected_gap(count: Any, total: Any, beyond: str):
+    service = ContradictoryPages(count, total, beyond=beyond)
+
+    found, report = await read_all(service)
+
+    assert "".join(found) == "abcdefghi"
+    assert report.suspected_gaps > 0
+    assert len(service.asked) <= (6 if count else 40)
+
+
+@pytest.mark.parametrize("count, total", [(10**9, 9), (10**9, 10**9), (None, 10**9)])
+async def test_pages_that_bring_known_rows_in_another_order_forever_end_the_walk(count: Any, total: Any):
+    class Shuffling(ContradictoryPages):
+        async def __call__(self, number: int, size: int) -> Page[Any]:
+            self.beyond = FULL[0][0] + FULL[1][number % 2]
+            return await super().__call__(number, size)
+
+    service = Shuffling(count, total)
+
+    assert "".join((await read_all(service))[0]) == "abcdefghi"
+    assert len(service.asked) <= 60
+
+
+@pytest.mark.parametrize("total, suspected", [(9, 0), (11, 1)])
+async def test_a_walk_that_resumes_reads_on_past_a_wrong_page_count_and_counts_the_gap_too(total: int, suspected: int):
+    listing = Listing((ContradictoryPages(2, total),), 2, key="key")
+    walk = aiter(listing)
+    found = [(await anext(walk)).id for _ in range(3)]
+
+    rest = aiter(attrs.evolve(listing, cursor=walk.cursor))
+    found += [item.id async for item in rest]
+
+    assert "".join(found) == "abcdefghi"
+    assert rest.report.suspected_gaps == suspected
+
+
+async def test_a_list_that_is_consistent_costs_no_extra_request():
+    service = ContradictoryPages(5, 9, next_of_five)
+
+    assert await read_all(service) == ("abcdefghi", WalkReport(pages=5, passes=1))
+    assert service.asked == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("count, total", [(1, 9), (5, 9), (None, 9), (1, None)])
+@pytest.mark.parametrize("beyond", ["", "i", "ab"])
+async def test_rows_without_ids_are_not_doubled_where_a_page_past_the_end_repeats_another(
+    count: Any, total: Any, beyond: str
+):
+    class Texts(ContradictoryPages):
+        kind = Page[StatusChange]
+
+        def row(self, letter: str) -> dict[str, Any]:
+            return {"status": letter}
+
+    service = Texts(count, total, next_of_five, beyond)
+
+    assert "".join([item.status.value async for item in Listing((service,), 2)]) == "abcdefghi"
+
+
 async def test_two_empty_pages_in_a_row_end_the_walk():
     service = FixedPages("ab", "c", count=10**9, total=-1)
 
@@ -220,3 +341,11 @@ async def test_prefetched_pages_are_read_again_if_the_list_has_changed():
 
     assert len(found) == len(set(found))
     assert service.lasting <= set(found)
+
+
+async def test_a_page_with_rows_that_cannot_be_read_names_a_next_one_all_the_same():
+    data = {"entities": [{"id": "a"}, {"id": 5}], "pageCount": 1, "total": 2, "nextUri": "/next"}
+
+    assert names_next(read_page(Page[UserReference], data, 1, "list"))
+    assert not names_next(read_page(Page[UserReference], data | {"nextUri": None}, 1, "list"))
+    assert not names_next(Page(entities=()))

@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
+from tests.support.effort import examples
 from tests.support.fault_server import HANG
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def service() -> Iterator[Service]:
         yield Service(sandbox, client)
 
 
-law = settings(max_examples=100, deadline=None, database=None)
+law = settings(max_examples=examples(100), deadline=None, database=None)
 
 
 def expected(state: dict[str, Json], wanted: Callable[[Json], bool]) -> set[str]:

@@ -12,6 +12,7 @@ from coaching_async import CoachingClient, Plan, RateLimit
 from coaching_async._resources.filters import split_ids
 from tests.support.appointments import USERS, Appointments
 from tests.support.doubles import Service, answer
+from tests.support.effort import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +21,7 @@ ids_ = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(users=ids_, facilitators=ids_)
 def test_the_parts_contain_every_pair_once_and_each_is_short(users: list[str], facilitators: list[str]):
     parts = split_ids(user_ids=users, facilitator_ids=facilitators)

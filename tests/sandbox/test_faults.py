@@ -90,6 +90,21 @@ def test_json_of_the_wrong_shape_never_matches_the_contract(sandbox: Sandbox, ra
     assert len(sandbox.state.appointments) == 60
 
 
+def test_an_odd_row_has_its_id_and_nothing_else_as_it_was(sandbox: Sandbox, raw: httpx.Client):
+    user = sandbox.state.user_ids[0]
+    before = raw.get(APPOINTMENTS, params={"userIds": user}).json()
+    sandbox.faults.add(Fault("odd_row", times=3))
+
+    page = raw.get(APPOINTMENTS, params={"userIds": user}).json()
+
+    assert page["entities"][0] == {name: {"unexpected": True} for name in before["entities"][0]} | {
+        "id": before["entities"][0]["id"]
+    }
+    assert page | {"entities": page["entities"][1:]} == before | {"entities": before["entities"][1:]}
+    assert raw.get(APPOINTMENTS, params={"userIds": "x"}).json()["entities"] == []
+    assert raw.get(f"{APPOINTMENTS}/x").status_code == 404
+
+
 @pytest.mark.parametrize("size", [1, 2**20, 2**20 + 1, 3 * 2**20 - 1])
 def test_a_gzip_bomb_is_small_until_it_is_decompressed(sandbox: Sandbox, raw: httpx.Client, size: int):
     sandbox.faults.add(Fault("gzip_bomb", size=size))

@@ -256,10 +256,54 @@ def test_a_notification_has_a_reference_or_the_whole_appointment(example: Any):
         ("2026-11-20T14:00:00.1Z", datetime(2026, 11, 20, 14, 0, 0, 100000, tzinfo=UTC)),
         ("2026-11-20T14:00:00.123456789Z", datetime(2026, 11, 20, 14, 0, 0, 123456, tzinfo=UTC)),
         ("2026-11-20T14:00:00+02:00", datetime(2026, 11, 20, 12, tzinfo=UTC)),
+        ("2026-11-20t14:00:00z", datetime(2026, 11, 20, 14, tzinfo=UTC)),
+        ("2026-11-20 14:00:00,25z", datetime(2026, 11, 20, 14, 0, 0, 250000, tzinfo=UTC)),
+        ("2026-11-20T14:00:00-00:00", datetime(2026, 11, 20, 14, tzinfo=UTC)),
+        ("2026-11-30T24:00:00Z", datetime(2026, 12, 1, tzinfo=UTC)),
+        ("2026-11-30T24:00:00.000+02:00", datetime(2026, 11, 30, 22, tzinfo=UTC)),
+        ("20261130T2400z", datetime(2026, 12, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2017-01-01T05:29:60.5+05:30", datetime(2017, 1, 1, 0, 0, 0, 500000, tzinfo=UTC)),
     ],
 )
-def test_times_are_read_in_every_form_the_service_uses(text: str, moment: datetime):
-    assert from_dict(Appointment, {"id": "1", "dateStart": text}).date_start == moment
+def test_times_are_read_in_every_legal_spelling(text: str, moment: datetime):
+    read = from_dict(Appointment, {"id": "1", "dateStart": text}).date_start
+
+    assert read == moment
+    assert from_dict(Page[Appointment], {"entities": [{"id": "1", "dateStart": text}]}).entities[0].date_start == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-11-30T24:00:01Z", "2026-11-30T24:01Z", "2026-11-30T25:00Z", "2026-11-30T24:00", "9999-12-31T24:00Z"),
+        *("2026-11-30T10:00:60Z", "2026-11-30T23:59:61Z", "2026-11-30T23:59:60", "9999-12-31T23:59:60Z"),
+        *("2026-11-30z", "z", "", "2026-11-30T10:00z ", "2026-11-30T10:00zz", "\u0662026-11-30T10:00z"),
+        *("0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"),
+    ],
+)
+def test_a_time_that_is_none_is_rejected(text: str):
+    with pytest.raises(ValueError, match=r"@ \$.dateStart"):
+        from_dict(Appointment, {"id": "1", "dateStart": text})
+
+
+@pytest.mark.parametrize("number, minutes", [("30.0", 30), ("3e1", 30), ("-0.0", 0), ("9007199254740991.0", 2**53 - 1)])
+def test_a_whole_number_may_be_written_with_a_fraction_or_an_exponent(number: str, minutes: int):
+    read = decode(Appointment, f'{{"id": "1", "lengthInMinutes": {number}}}'.encode()).length_in_minutes
+
+    assert (read, type(read)) == (minutes, int)
+
+
+@pytest.mark.parametrize("number", ["30.5", "9007199254740993.0", "1e300", "1e999"])
+def test_a_number_that_may_be_another_one_is_rejected(number: str):
+    with pytest.raises(ValueError, match=r"expected int \| None @ \$.lengthInMinutes"):
+        decode(Appointment, f'{{"id": "1", "lengthInMinutes": {number}}}'.encode())
+
+
+def test_an_integer_of_any_length_is_read_exactly():
+    assert decode(Appointment, b'{"id": "1", "lengthInMinutes": 123456789012345678901}').length_in_minutes == (
+        123456789012345678901
+    )
 
 
 @pytest.mark.parametrize(
@@ -283,8 +327,14 @@ def test_times_are_read_in_every_form_the_service_uses(text: str, moment: dateti
         ({"id": "1", "status": 5}, "expected AppointmentStatus | None @ $.status"),
         ({"id": "1", "attendees": {}}, "@ $.attendees"),
         ({"id": "1", "attendees": "abc"}, "@ $.attendees"),
-        ({"id": "1", "attendees": [{"id": "2"}, None]}, "expected UserReference @ $.attendees[1]"),
-        ({"id": "1", "wfmSchedule": {"id": "2", "businessUnit": {}}}, "missing @ $.wfmSchedule.businessUnit.id"),
+        ({"id": "1", "attendees": [{}, 5]}, "expected UserReference | None @ $.attendees[1]"),
+        ({"id": "1", "attendees": [{"id": "2"}, {"id": 5}]}, "expected str @ $.attendees[1].id"),
+        ({"id": "1", "attendees": [{"id": ".."}]}, "expected str @ $.attendees[0].id"),
+        ({"id": "1", "facilitator": "user"}, "expected UserReference | None @ $.facilitator"),
+        ({"id": "1", "facilitator": {"id": 0}}, "expected str @ $.facilitator.id"),
+        ({"id": "1", "wfmSchedule": {"id": "2", "businessUnit": []}}, "@ $.wfmSchedule.businessUnit"),
+        ({"id": "1", "externalLinks": [5]}, "expected str | None @ $.externalLinks[0]"),
+        ({"id": "1", "attendees": [5] * 9}, "$.attendees[4]; and 4 more"),
         ({"id": "1", "dateStart": "soon"}, "@ $.dateStart"),
         ({"id": "1", "dateStart": "10000-01-01T00:00:00Z"}, "@ $.dateStart"),
         ({"id": "1", "dateStart": "0000-01-01T00:00:00Z"}, "@ $.dateStart"),
@@ -299,14 +349,70 @@ def test_a_value_of_the_wrong_type_is_rejected_with_its_place(wire: Any, problem
     assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("wire", [{}, {"entities": None}, {"entities": {}}, {"entities": [None]}, {"entities": [[]]}])
-def test_a_page_without_entities_is_rejected(wire: Any):
+@pytest.mark.parametrize("wire", [{}, {"status": "ok"}, {"entities": {}}, {"entities": [None]}, {"entities": [[]]}])
+def test_an_object_that_is_no_page_is_rejected(wire: Any):
     with pytest.raises(ValueError, match=r"no .*Page.*@ \$.entities"):
         from_dict(Page[StatusChange], wire)
 
 
 def test_a_null_list_is_an_empty_one():
     assert from_dict(Appointment, {"id": "1", "attendees": None}).attendees == ()
+
+
+@pytest.mark.parametrize("wire", [{"entities": None}, {"entities": None, "total": 0}, {"total": 0}, {"pageNumber": 3}])
+def test_a_page_whose_list_is_null_or_absent_is_an_empty_one(wire: Any):
+    assert from_dict(Page[StatusChange], wire).entities == ()
+
+
+NO_REFERENCE: list[Any] = [None, {}, {"id": None}, {"id": ""}, {"id": None, "selfUri": "/x", "name": "gone"}]
+
+
+@pytest.mark.parametrize("gone", NO_REFERENCE)
+def test_a_reference_without_an_id_is_none(gone: Any):
+    appointment = from_dict(
+        Appointment, {"id": "1", "facilitator": gone, "wfmSchedule": {"id": "2", "businessUnit": gone}}
+    )
+
+    assert appointment.facilitator is None
+    assert appointment.wfm_schedule == WfmScheduleReference(id="2")
+    assert from_dict(Appointment, {"id": "1", "wfmSchedule": gone}).wfm_schedule is None
+    assert from_dict(StatusChange, {"status": "Scheduled", "appointment": gone}).appointment is None
+
+
+@pytest.mark.parametrize("gone", NO_REFERENCE)
+def test_a_list_of_a_response_has_no_references_without_an_id(gone: Any):
+    appointment = from_dict(
+        Appointment, {"id": "1", "attendees": [gone, {"id": "2"}, gone], "documents": [gone], "externalLinks": [None]}
+    )
+
+    assert appointment == Appointment(id="1", attendees=(UserReference(id="2"),))
+
+
+@pytest.mark.parametrize("gone", [{}, {"id": None, "selfUri": "/x"}])
+def test_a_notification_without_an_appointment_has_none(gone: Any):
+    assert from_dict(Notification, {"id": "1", "appointment": gone}).appointment is None
+
+
+def test_an_appointment_without_an_id_is_no_reference_without_an_id():
+    with pytest.raises(ValueError, match=r"expected str @ \$.appointment.id"):
+        from_dict(Notification, {"id": "1", "appointment": {"id": None, "name": "a whole one"}})
+
+
+def test_a_request_may_lack_nothing():
+    with pytest.raises(ValueError, match=r"missing @ \$.wfmSchedule.id"):
+        from_dict(AppointmentUpdate, {"wfmSchedule": {}})  # null would clear it
+    with pytest.raises(ValueError, match=r"expected str @ \$.conversationIds\[0\]"):
+        from_dict(AppointmentUpdate, {"conversationIds": [None]})
+    assert from_dict(AppointmentUpdate, {"wfmSchedule": None}).wfm_schedule is None
+
+
+def test_a_list_in_itself_is_read_in_linear_time():
+    body: dict[str, Any] = {"message": 5}
+    for _ in range(60):
+        body = {"errors": [None, body]}
+
+    with pytest.raises(ValueError, match=r"errors\[1\].message"):
+        from_dict(ErrorBody, body)
 
 
 @pytest.mark.parametrize(

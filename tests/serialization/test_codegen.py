@@ -17,7 +17,7 @@ LONGEST = 3
 """Items of a list that are replaced: further items would test the same code."""
 JUNK: tuple[Any, ...] = (
     *(None, True, 1, 1.5, 10**400, "x", "..", "2026-11-20", "2026-11-20T14:00:00"),
-    *([], {}, [None], OrderedDict(id="x")),
+    *([], {}, [None], [{}], OrderedDict(id="x"), 30.0, 1e300, "2026-11-20t24:00z"),
 )
 
 

@@ -18,6 +18,7 @@ from coaching_async._serialization.json import (
     parse_with_orjson,
 )
 from coaching_async._transport.body import parse_body
+from tests.support.effort import examples
 
 fast = pytest.mark.skipif(_json.orjson is None, reason="the extra `fast` is not there")
 
@@ -65,7 +66,7 @@ def in_64_bits(value: Any) -> Any:
 
 
 @fast
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(content=st.one_of((texts_of(VALUES) | broken(texts_of(VALUES))).map(str.encode), st.binary()))
 @example(content=b'{"a":1,"a":2}')
 @example(content=b'{"a":{"b":1,"b":1}}')
@@ -104,7 +105,7 @@ BODIES = texts_of(OBJECTS | st.builds(lambda each: {"entities": [each]}, OBJECTS
 def test_a_body_decodes_to_the_same_value_with_and_without_orjson(monkeypatch: pytest.MonkeyPatch):
     orjson = _json.orjson
 
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=examples(500), deadline=None)
     @given(
         cls=st.sampled_from([Appointment, Page[Appointment], AppointmentAggregates]),
         content=st.one_of((BODIES | broken(BODIES)).map(str.encode), st.binary()),

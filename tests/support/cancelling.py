@@ -116,12 +116,9 @@ def rate_limiter_of(client: CoachingClient) -> RateLimiter:
 def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:
     """Assert that no permit, no lock and no active connection is held."""
     assert concurrency_limiter_of(client)._slots.value == permits
-    budget = rate_limiter_of(client)
-    assert (budget._in_flight, budget._interactive_waiting, any(turn.locked() for turn in budget._locks.values())) == (
-        0,
-        0,
-        False,
-    )
+    tasks = rate_limiter_of(client)._tasks
+    is_locked = any(lock.locked() for lock in tasks.locks.values())
+    assert (tasks.in_flight, tasks.interactive_waiting, is_locked) == (0, 0, False)
     if not mocked:
         pool = http_of(client)._transport._pool
         assert not [each for each in pool.connections if not each.is_idle() and not each.is_closed()]

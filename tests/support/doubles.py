@@ -36,9 +36,22 @@ class Script:
             case Exception():
                 raise outcome
             case int():
-                return Response(outcome, httpx.Headers())
+                return api_response(outcome)
             case _:
                 return outcome
+
+
+def refusal(status: int) -> dict[str, Any]:
+    """An error body of the API, without which an error status is a gateway's."""
+    return {"message": "m", "code": CODES.get(status, "some.code"), "status": status}
+
+
+CODES = {400: "bad.request", 401: "bad.credentials", 403: "missing.any.permissions", 404: "not.found"}
+
+
+def api_response(status: int) -> Response:
+    """A response of the API to the transport, with an error body if it is an error."""
+    return Response(status, httpx.Headers(), json.dumps(refusal(status)).encode() if status >= 400 else b"")
 
 
 def request_of(
@@ -96,6 +109,9 @@ class Service:
 
 
 def answer(body: Any = None, status: int = 200, **headers: str) -> httpx.Response:
+    """An answer of the service: with that body, and without one the error body of the status."""
+    if body is None and status >= 400:
+        body = refusal(status)
     content = b"" if body is None else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, headers=named, content=content)

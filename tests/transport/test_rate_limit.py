@@ -18,6 +18,7 @@ from coaching_async._transport.messages import Request, Response
 from coaching_async._transport.priority import Priority
 from coaching_async._transport.rate_limit import Permit, RateLimiter, RateLimitMiddleware
 from tests.support.doubles import Script, on, permit_of, request_of
+from tests.support.effort import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -184,7 +185,7 @@ callers = st.builds(
 def test_in_any_history_no_window_has_more_requests_than_the_limit_and_every_waiter_gets_a_permit(backend: str):
     """Callers of both priorities wait, time out, send no request, one or two, and get a 429 or a success."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(
         limit=st.integers(1, 8),
         per=st.sampled_from([1.0, 7.5, 60.0]),
@@ -218,7 +219,7 @@ def test_in_any_history_no_window_has_more_requests_than_the_limit_and_every_wai
                     for caller in callers:
                         tasks.start_soon(run, limiter, caller)
             assert await permit_of(limiter) is not None
-            assert (limiter._in_flight, limiter._interactive_waiting) == (1, 0)
+            assert (limiter._tasks.in_flight, limiter._tasks.interactive_waiting) == (1, 0)
 
         anyio.run(main, **on(backend))
         assert finished + gave_up == len(callers)

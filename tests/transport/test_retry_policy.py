@@ -1,5 +1,7 @@
 """The retry table, row by row, and the waits (backoff, jitter, Retry-After)."""
 
+from collections.abc import Callable
+
 import pytest
 
 from coaching_async import RetryPolicy
@@ -69,11 +71,29 @@ DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
         ("", None, None),
         ("-1", None, None),
         ("1e9", None, None),
+        ("NaN", None, None),
+        ("inf", None, None),
+        ("٣", None, None),
+        ("10.0", None, 10.0),
+        ("6.5", None, 7.0),
+        ("0.0", None, 0.0),
+        (".2", None, 1.0),
+        ("7.", None, 7.0),
+        ("1.2.3", None, None),
+        ("9" * 400, None, 1e9),
+        ("3, 4", None, 4.0),
+        ("30,,x", None, 30.0),
+        ("5, Mon, 23 Nov 2026 12:00:30 GMT", DATE, 30.0),
+        ("Mon, 23 Nov 2026 12:00:30 GMT, Monday, 23-Nov-26 12:00:40 GMT", DATE, 40.0),
+        ("Mon Nov 23 12:00:30 2026", DATE, 30.0),
+        ("Mon Nov 23 12:00:30 2026", "Mon Nov 23 12:00:00 2026", 30.0),
+        ("Monday, 23-Nov-26 12:00:30 GMT", DATE, 30.0),
+        ("Mon, 23 Nov 2026 13:00:30 +0100", DATE, 30.0),
         ("Mon, 23 Nov 2026 12:00:30 GMT", DATE, 30.0),
         ("Mon, 23 Nov 2026 11:00:00 GMT", DATE, 0.0),
         ("Mon, 23 Nov 2026 12:00:30 GMT", "nonsense", None),
         ("Mon, 99 Nov 2026 12:00:30 GMT", DATE, None),
-        ("Mon, 23 Nov 2026 12:00:30", DATE, None),
+        ("Mon, 23 Nov 2026 12:00:30", DATE, 30.0),
         ("Mon, 01 Jan 2001 00:00:00 GMT", None, 0.0),
     ],
 )
@@ -101,9 +121,23 @@ def test_attempts_include_the_first_one():
     assert wait(RetryPolicy(attempts=1), Fault.NOT_SENT, failures=1) is None
 
 
-def test_retry_after_replaces_the_backoff():
+def test_retry_after_replaces_a_shorter_backoff():
     assert wait(RetryPolicy(), Fault.UNAVAILABLE, retry_after=7.0) == 7.0
-    assert wait(RetryPolicy(), Fault.THROTTLED, retry_after=0.0) == 0.0
+    assert wait(RetryPolicy(), Fault.THROTTLED, throttles=5, retry_after=1.0) == 1.0, "the service knows its limit"
+
+
+@pytest.mark.parametrize("random, waits", [(lambda: 0.0, [0.5, 1, 2, 4, 8]), (lambda: 0.5, [0.75, 1.5, 3, 6, 12])])
+@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.UNAVAILABLE])
+def test_a_retry_after_of_zero_waits_for_the_backoff(fault: Fault, random: Callable[[], float], waits: list[float]):
+    policy = RetryPolicy(attempts=10)
+
+    counts = [{"failures": count, "throttles": count} for count in range(1, 6)]
+
+    assert [policy.wait(fault, **count, retry_after=0.0, random=random) for count in counts] == waits
+
+
+def test_a_retry_after_shorter_than_the_backoff_is_extended_after_a_failure():
+    assert wait(RetryPolicy(), Fault.UNAVAILABLE, failures=3, retry_after=1.0) == 3.0
 
 
 def test_a_429_without_retry_after_waits_three_seconds():

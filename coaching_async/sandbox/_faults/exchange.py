@@ -65,7 +65,8 @@ class Exchange:
 
     def _finalize(self, response: Response) -> Response:
         # The status is recorded before the first byte is sent, so that a client that has read the response finds it.
-        response.headers["ININ-Correlation-Id"] = self.context_id
+        if response.media_type != "text/html":  # that is a gateway's
+            response.headers["ININ-Correlation-Id"] = self.context_id
         response.headers["Date"] = formatdate(usegmt=True)
         self.record_status(response.status_code)
         return response

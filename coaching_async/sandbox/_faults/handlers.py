@@ -95,6 +95,15 @@ async def _wrong_shape(exchange: Exchange, _: Fault) -> None:
     await exchange.respond(JsonResponse(body | {"entities": {"unexpected": True}} if "entities" in body else [body]))
 
 
+async def _odd_row(exchange: Exchange, _: Fault) -> None:
+    response = await exchange.run()
+    body = json.loads(bytes(response.body) or b"{}")
+    if rows := body.get("entities"):
+        rows[0] = {name: value if name == "id" else {"unexpected": True} for name, value in rows[0].items()}
+        response = JsonResponse(body)
+    await exchange.respond(response)
+
+
 async def _accepted(exchange: Exchange, fault: Fault) -> None:
     await exchange.respond(await exchange.run(Effects(accept_for=fault.delay)))
 
@@ -119,6 +128,7 @@ HANDLERS: Mapping[str, Handler] = {
     "half_body": _half_body,
     "drip": _drip,
     "wrong_shape": _wrong_shape,
+    "odd_row": _odd_row,
     "accepted": _accepted,
     "insert": _changing_list(list_changes.insert),
     "delete": _changing_list(list_changes.delete),

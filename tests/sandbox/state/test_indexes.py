@@ -15,6 +15,7 @@ from coaching_async.sandbox import Sandbox
 from coaching_async.sandbox._state.filters import AppointmentFilter
 from coaching_async.sandbox._state.seed import seeded_state
 from coaching_async.sandbox._wire.formats import format_timestamp
+from tests.support.effort import examples
 
 USERS = ["11111111-1111-4111-8111-111111111111", "a", "b", "c"]
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -101,7 +102,7 @@ class IndexedLists(RuleBasedStateMachine):
 
 
 TestIndexedLists = IndexedLists.TestCase
-TestIndexedLists.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestIndexedLists.settings = settings(max_examples=examples(40), stateful_step_count=20, deadline=None)
 
 
 MANY = seeded_state(400, 6, seed=1, clock=lambda: NOON)
