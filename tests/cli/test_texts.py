@@ -122,6 +122,15 @@ def test_a_configuration_error_is_reported_in_one_line(
     assert list(Path().iterdir()) == []
 
 
+def test_a_demo_does_not_take_the_place_of_a_device(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+
+    done = CliRunner().invoke(main, ["demo", "--out", f"{tmp_path}/pipe"])
+
+    assert (done.exit_code, done.stdout, (tmp_path / "pipe").is_fifo()) == (2, "", True)
+    assert done.stderr == f"coaching-async: {tmp_path}/pipe is no file that the demo could take the place of\n"
+
+
 @pytest.mark.usefixtures("variables")
 @pytest.mark.parametrize("port", ["99999", "-1", "8080"])
 def test_a_port_that_cannot_be_used_is_reported_in_one_line(port: str):
