@@ -26,6 +26,12 @@ settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("calm")
 
 
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+    """Print no dot for a test that passes under `-q`: thousands of them would be half of the log of `make test`."""
+    is_quiet = config.get_verbosity() < 0 and report.when == "call" and report.passed
+    return ("passed", "", "PASSED") if is_quiet else None
+
+
 class JumpingSelector(selectors.DefaultSelector):
     """Sets the time to that of the next timer where the event loop would sleep until then."""
 
