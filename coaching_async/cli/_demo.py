@@ -26,6 +26,8 @@ USERS: Final = 40
 
 def run(out: Path, console: Console) -> bool:
     """Export all appointments to `out`; return whether none is lost, doubled or altered."""
+    if out.exists() and not out.is_file():  # a device, for example
+        raise ValueError(f"{out} is no file that the demo could take the place of")
     # The client expects 300 requests a minute, more than the 50 pages of this export. A lower limit causes 429s.
     with Sandbox(appointments=APPOINTMENTS, users=USERS, rate_limit=15, rate_window=2.0, token_life=3) as sandbox:
         console.print(f"sandbox at {sandbox.base_url}: {APPOINTMENTS} appointments of {USERS} users")
@@ -35,7 +37,7 @@ def run(out: Path, console: Console) -> bool:
             console.print(anyio.run(export_all, sandbox, file, console))
             file.replace(out)
         lost, doubled, altered = compare(out, sandbox)
-    console.print(f"{out}: {lost} lost, {doubled} doubled, {altered} altered")
+    console.print(f"{out}: {lost} lost, {doubled} doubled, {altered} altered", soft_wrap=True)
     return not (lost or doubled or altered)
 
 

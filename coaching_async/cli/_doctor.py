@@ -8,7 +8,7 @@ import anyio
 import attrs
 import click
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from coaching_async import CoachingClient
 from coaching_async.doctor import REQUESTS, Check, Report, examine, probe
@@ -31,9 +31,9 @@ def run_checks(needs: tuple[str, ...], *, as_json: bool) -> bool:
 
 
 def _print_check(console: Console, check: Check) -> None:
-    console.print(f"[{COLORS[check.state]}]{check.state:11}[/] {check.name}: {escape(check.sentence)}")
+    console.print(Text.assemble((f"{check.state:11}", COLORS[check.state]), f" {check.name}: {check.sentence}"))
     if check.advice:
-        console.print(f"{'':11} → {escape(check.advice)}")
+        console.print(Text(f"{'':11} → {check.advice}"))
 
 
 def run_probe(user_ids: tuple[str, ...], foreign_appointment_id: str | None, out: Path | None) -> bool:

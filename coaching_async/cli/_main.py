@@ -1,37 +1,33 @@
 """The commands of `coaching-async`, their options, and their exit codes."""
 
-import logging
-import re
-import signal
 import sys
-import threading
+import time
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any
 
-import anyio
 import click
 from rich.console import Console
 
-from coaching_async import AppointmentFilters, CoachingClient, CoachingError, Interval
-from coaching_async.export import FORMS, Exported, ExportProgress, export
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
 from . import _demo, _doctor
+from ._export import export_
+from ._failures import fail, interrupt_once, reported, say, sigterm_interrupts
 from ._output import checked_output
-from ._progress import show_progress
 
 __all__ = ["main"]
 
-LEFT_OUT_LINES: Final = 20
-"""Lines about rows that an export has left out."""
-
 
 class Commands(click.Group):
-    """A group of commands that handles failures to write their output."""
+    """A group of commands that handles their signals, their errors, and failures to write their output."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        with checked_output():
+        with checked_output(), sigterm_interrupts():
             return super().main(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with reported():
+            return super().invoke(ctx)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,138 +55,10 @@ def demo(out: Path) -> None:
     The sandbox has a lower rate limit than the client expects, and short-lived tokens. So the client is throttled (429)
     and refreshes its token during the export. Exit code 1 if an appointment is lost, doubled or altered.
     """
-    try:
-        complete = _demo.run(out, Console())
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", code=130)
-    except OSError as error:
-        _fail(f"cannot write {out}: {error.strerror or error}")
+    with reported("; nothing was written", file=out):
+        complete = _demo.run(out, Console(markup=False, emoji=False))
     if not complete:
         sys.exit(1)
-
-
-@main.command(
-    name="export",
-    epilog="For example: coaching-async export --user-id 1111… --user-id 2222… --interval 2026-11 --out november.jsonl",
-)
-@click.option(
-    "--user-id",
-    "user_ids",
-    multiple=True,
-    required=True,
-    help="User whose appointments to export; repeat it for more users.",
-)
-@click.option(
-    "--interval",
-    help="Only appointments in it: start/end in ISO 8601, both with a time zone, or a month such as 2026-11.",
-)
-@click.option("--status", "statuses", multiple=True, help="Only appointments with this status; repeat it for more.")
-@click.option(
-    "--facilitator-id",
-    "facilitator_ids",
-    multiple=True,
-    help="Only appointments of this facilitator; repeat it for more.",
-)
-@click.option("--annotations", is_flag=True, help="Add the annotations of each appointment: one request for each.")
-@click.option(
-    "--statuses", "history", is_flag=True, help="Add the status history of each appointment: one request for each."
-)
-@click.option("--format", "form", type=click.Choice(list(FORMS)), default="jsonl", show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
-@click.option("--resume", is_flag=True, help="Resume an export that was stopped; repeat its other options.")
-@click.option(
-    "--verify", is_flag=True, help="Read the list until two passes agree, because it may change during the export."
-)
-def export_(
-    user_ids: tuple[str, ...],
-    interval: str | None,
-    statuses: tuple[str, ...],
-    facilitator_ids: tuple[str, ...],
-    out: Path,
-    *,
-    annotations: bool,
-    history: bool,
-    form: str,
-    resume: bool,
-    verify: bool,
-) -> None:
-    """Write the appointments of users to a file.
-
-    Environment variables name the org: GENESYSCLOUD_REGION (an AWS region, a domain or a URL), and
-    GENESYSCLOUD_OAUTHCLIENT_ID with GENESYSCLOUD_OAUTHCLIENT_SECRET, or GENESYSCLOUD_ACCESS_TOKEN.
-
-    The file has .part at the end of its name until it is complete, and each page is on the disk before the next one is
-    requested. After an export was stopped, the same command with --resume continues it: no appointment is lost or doubled.
-    Exit code 1 if rows were left out because they cannot be read, 2 if it fails, and 130 after Ctrl-C.
-    """
-    filters: AppointmentFilters = {
-        "interval": _interval(interval),
-        "statuses": statuses or None,
-        "facilitator_ids": facilitator_ids or None,
-    }
-    console = Console(stderr=True)
-    logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are told at the end
-    written = 0
-
-    async def run(client: CoachingClient) -> Exported:
-        async with client:
-            with show_progress(console, client) as show:
-
-                def on_progress(progress: ExportProgress) -> None:
-                    nonlocal written
-                    written = progress.items
-                    show(progress)
-
-                exported = await export(
-                    client,
-                    user_ids,
-                    out,
-                    form=form,
-                    with_annotations=annotations,
-                    with_statuses=history,
-                    resume=resume,
-                    consistency="verify" if verify else "default",
-                    on_progress=on_progress,
-                    **filters,
-                )
-        if exported.suspected_gaps:
-            console.print("the list changed, and some appointments may be missing: export again with --verify")
-        console.print(f"{out}: {exported.items} appointments", soft_wrap=True, highlight=False)
-        return exported
-
-    def resume_hint(otherwise: str = "") -> str:
-        return f"; {written} appointments are written: go on with --resume" if written else otherwise
-
-    try:
-        exported = anyio.run(run, CoachingClient.from_env())
-    except KeyboardInterrupt:
-        _fail(f"interrupted{resume_hint('; nothing was written')}", code=130)
-    except (CoachingError, ValueError) as error:
-        _fail(f"{error}{resume_hint()}")
-    except OSError as error:
-        _fail(f"cannot write {out}: {error.strerror or error}{resume_hint()}")
-    if exported.rows_left_out:
-        _report_left_out(exported)
-        sys.exit(1)
-
-
-def _report_left_out(exported: Exported) -> None:
-    click.echo(f"coaching-async: left out {exported.rows_left_out} rows, which cannot be read:", err=True)
-    for row in exported.left_out[:LEFT_OUT_LINES]:
-        click.echo(f"  {row}", err=True)
-    if (more := exported.rows_left_out - LEFT_OUT_LINES) > 0:
-        click.echo(f"  and {more} more", err=True)
-
-
-def _interval(text: str | None) -> Interval | None:
-    if text is None:
-        return None
-    try:
-        if month := re.fullmatch(r"(\d{4})-(\d\d)", text):
-            return Interval.month(int(month[1]), int(month[2]))
-        return Interval.parse(text)
-    except ValueError as error:
-        _fail(f"--interval {text}: {error}")
 
 
 @main.command()
@@ -226,18 +94,12 @@ def doctor(
     has_probe_options = bool(user_ids or foreign_appointment_id or out)
     if (has_probe_options and not is_probe) or (is_probe and (needs or as_json)):
         raise click.UsageError("--user-id, --foreign-appointment-id and --out go with --probe, the others without it")
-    try:
+    with reported("; nothing was changed", file=out):
         is_healthy = (
             _doctor.run_probe(user_ids, foreign_appointment_id, out)
             if is_probe
             else _doctor.run_checks(needs, as_json=as_json)
         )
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was changed", code=130)
-    except (CoachingError, ValueError) as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"cannot write {out}: {error.strerror or error}" if out else str(error))
     if not is_healthy:
         sys.exit(1)
 
@@ -260,21 +122,21 @@ def sandbox(state: Path | None, **options: Any) -> None:
 
     With --state the data are loaded from that file, if it exists, and saved to it at the end.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_once()
     try:
         with Sandbox(**options, state=state if state and state.exists() else None) as running:
             try:
                 click.echo(_usage(running))
-                threading.Event().wait()
+                while True:  # a signal that the system gives to the server's thread wakes nobody
+                    time.sleep(0.5)
             finally:
                 if state is not None:
-                    running.save(state)
+                    with reported(file=state):
+                        running.save(state)
     except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-    except ValueError as error:
-        _fail(str(error))
+        say("stopped")
     except OSError as error:
-        _fail(f"cannot run at {options['host']}:{options['port']}: {error}")
+        fail(f"cannot run at {options['host']}:{options['port']}: {error}")
 
 
 def _usage(running: Sandbox) -> str:
@@ -308,10 +170,4 @@ coaching-async export, and every program that uses CoachingClient.from_env(), co
 """
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _fail(message: str, code: int = 2) -> NoReturn:
-    click.echo(f"coaching-async: {message}", err=True)
-    sys.exit(code)
+main.add_command(export_)

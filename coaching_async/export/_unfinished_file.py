@@ -272,6 +272,11 @@ class UnfinishedFile:
                 f"{self._checkpoint_path} is none of this version's: export again, without resume"
             ) from None
         if state.arguments != arguments:
+            if state.is_complete and self._target.exists():
+                raise ExportRefused(
+                    f"{self._target} is complete, and was begun with other arguments: move it away, choose another name, or "
+                    "export afresh, without resume, which replaces it"
+                )
             raise ExportRefused(
                 f"the unfinished export to {self._target} was begun with other arguments: resume it with the same users, "
                 "filters, form, extras, page size and consistency"

@@ -46,7 +46,9 @@ ON_STDERR = {
 def variables() -> Iterator[dict[str, str]]:
     """An environment that names a sandbox, without other variables that Python or the command reads."""
     with Sandbox(appointments=30, users=3) as sandbox:
-        yield {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ} | environment(sandbox)
+        yield {name: os.environ[name] for name in ("HOME", "PATH", "PYTHONPATH") if name in os.environ} | environment(
+            sandbox
+        )
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""Failures and interruptions of a command: one line on standard error, and the exit code."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+from coaching_async import CoachingError
+
+__all__ = ["fail", "interrupt_once", "reported", "say", "sigterm_interrupts"]
+
+FAILED: Final = 2
+INTERRUPTED: Final = 128 + signal.SIGINT
+TERMINATED: Final = 128 + signal.SIGTERM
+
+
+class OnSigterm:
+    """A handler of SIGTERM that does what Ctrl-C does. A second signal does not interrupt the end of the command."""
+
+    def __init__(self) -> None:
+        self.is_received = False
+
+    def __call__(self, _: int, frame: FrameType | None) -> None:
+        if self.is_received:
+            return
+        self.is_received = True
+        on_ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio's, while it runs
+        if not callable(on_ctrl_c):  # Ctrl-C is ignored, as in a background job of a shell
+            raise KeyboardInterrupt
+        on_ctrl_c(signal.SIGINT, frame)
+
+
+@contextmanager
+def sigterm_interrupts() -> Generator[None]:
+    """Let SIGTERM interrupt the block, unless the parent process has chosen to ignore it."""
+    if not _is_main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    on_ctrl_c, on_sigterm = signal.getsignal(signal.SIGINT), OnSigterm()
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        yield
+    finally:
+        is_interrupted = signal.getsignal(signal.SIGTERM) is not on_sigterm
+        # The process is about to end after an interruption, and Python's end resets all handlers but SIG_IGN.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if is_interrupted else signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN if is_interrupted else on_ctrl_c)
+
+
+def interrupt_once() -> None:
+    """Let only the first signal interrupt the command, for one that has to save its data then."""
+    if _is_main_thread() and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt_once)
+
+
+def _interrupt_once(*_: object) -> NoReturn:
+    _ignore_signals()
+    raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    # SIG_IGN would make Python complain about a signal that has arrived already.
+    if _is_main_thread():
+        signal.signal(signal.SIGINT, _ignore)
+        signal.signal(signal.SIGTERM, _ignore)
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def reported(interrupted: str = "", *, kept: Callable[[], str] = str, file: Path | None = None) -> Generator[None]:
+    """Exit with one line on standard error if the block fails or is interrupted.
+
+    `kept` returns what is said at the end of the line, `interrupted` stands instead if that is empty after an interruption.
+    `file` is the file whose writing an `OSError` is about.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        on_sigterm = signal.getsignal(signal.SIGTERM)
+        _ignore_signals()  # another one would end this with a traceback
+        is_terminated = isinstance(on_sigterm, OnSigterm) and on_sigterm.is_received
+        fail(f"interrupted{kept() or interrupted}", TERMINATED if is_terminated else INTERRUPTED)
+    except (CoachingError, ValueError) as error:
+        fail(f"{error}{kept()}")
+    except OSError as error:
+        reason = f"{error.strerror or error}"
+        fail(f"{f'cannot write {file}: {reason}' if file else error}{kept()}")
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """Exit with a line on standard error."""
+    say(f"coaching-async: {message}")
+    sys.exit(code)
+
+
+def say(message: str) -> None:
+    """Write a line to standard error. Line ends and control characters in it, of a file name for example, are escaped."""
+    click.echo("".join(map(_visible, message)), err=True)
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
