@@ -324,9 +324,10 @@ class PassState(Generic[T]):
             return count is None or number >= count or is_second_empty
         if names_next(page) and (len(rows_of(page)) >= self.size or total is None):
             return False
-        if count is not None:
-            return number >= furthest_page_of(page, self.size)
-        return total is not None and self._first_row(number) + len(rows_of(page)) >= total
+        has_all_rows = total is not None and self._first_row(number) + len(rows_of(page)) >= total
+        if count is None:
+            return has_all_rows
+        return number >= furthest_page_of(page, self.size) or (number >= count and has_all_rows)
 
     def is_short_of(self, total: int | None) -> bool:
         """Return whether fewer items were seen than the total says there are."""

@@ -123,10 +123,10 @@ async def test_row_102_other_tasks_run_while_a_large_page_is_decoded(
     begun, had_a_turn = threading.Event(), threading.Event()
     model = responses.decode
 
-    def waiting(cls: Any, content: bytes) -> Any:
+    def waiting(*arguments: Any) -> Any:
         begun.set()
         assert had_a_turn.wait(HANG)
-        return model(cls, content)
+        return model(*arguments)
 
     async def heartbeat() -> None:
         await eventually(begun.is_set)

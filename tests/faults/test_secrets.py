@@ -241,7 +241,7 @@ async def test_row_107_no_secret_shows_from_the_first_call_to_the_last(
     [
         lambda: AccessToken(f"{TOKEN}\r\nX: y"),
         lambda: ClientCredentials("", SECRET),
-        lambda: CoachingClient.from_env({"GENESYSCLOUD_ACCESS_TOKEN": f"{TOKEN} "}),
+        lambda: CoachingClient.from_env({"GENESYSCLOUD_ACCESS_TOKEN": f"{TOKEN} x"}),
         lambda: CoachingClient.from_env({"GENESYSCLOUD_OAUTHCLIENT_SECRET": SECRET}),
     ],
     ids=["token", "credentials", "environment", "half an environment"],
