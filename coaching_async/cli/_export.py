@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -54,7 +54,7 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
 )
 @click.option(
     "--interval",
-    help="Only appointments in it: start/end in ISO 8601, or a month such as 2026-11.",
+    help="Only appointments in it: start/end in ISO 8601, or a day, a week or a month such as 2026-11.",
 )
 @click.option("--status", "statuses", multiple=True, help="Only appointments with this status; repeat it for more.")
 @click.option(
@@ -76,7 +76,7 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
 @click.option(
     "--timezone",
     metavar="NAME",
-    help="Time zone of months, and of times without one, for example Europe/Berlin. [default: UTC for months]",
+    help="Time zone of days, weeks, months, and times without one, for example Europe/Berlin. [default: UTC]",
 )
 @click.option("--annotations", is_flag=True, help="Add the annotations of each appointment: one request for each.")
 @click.option(
@@ -234,13 +234,7 @@ def _interval(option: str, text: str | None, zone: tzinfo | None) -> Interval | 
         return None
     try:
         if month := re.fullmatch(r"(\d{4})-(\d\d)", text):
-            return Interval.month(int(month[1]), int(month[2]), zone or UTC)
-        start, slash, end = text.partition("/")
-        return Interval(_moment(start, zone), _moment(end, zone)) if slash and zone else Interval.parse(text)
+            return Interval.month(int(month[1]), int(month[2]), zone or UTC)  # whose error names the month
+        return Interval.parse(text, tz=zone)
     except ValueError as error:
         fail(f"{option} {text}: {error}")
-
-
-def _moment(text: str, zone: tzinfo) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
