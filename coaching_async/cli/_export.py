@@ -124,7 +124,8 @@ def export_(
     requested. After an export was stopped, the same command with --resume continues it: no appointment is lost or doubled.
     A command that is started again until it succeeds has --resume auto.
 
-    Exit code 1 if rows were left out because they cannot be read, 2 if it fails, 130 after Ctrl-C, and 143 after SIGTERM.
+    Exit code 2 if it fails, 3 if it is complete but found nothing or left out rows that cannot be read, 130 after Ctrl-C,
+    and 143 after SIGTERM.
     """
     if not given_ids and not id_files:
         raise click.UsageError("name users with --user-id, or a file of them with --user-ids")
@@ -172,8 +173,12 @@ def export_(
         anyio.run(run, CoachingClient.from_env(), user_ids, _selected(**filters))
     if exported is not None:
         _report(name, exported)
-        if exported.rows_left_out:
-            sys.exit(1)
+        if exported.rows_left_out or not exported.items:
+            sys.exit(COMPLETE_WITH_A_WARNING)
+
+
+COMPLETE_WITH_A_WARNING: Final = 3
+"""Exit code of its own, because a scheduler that starts the export again would get the same result."""
 
 
 def _report(name: str, exported: Exported) -> None:

@@ -47,7 +47,9 @@ def ids(path: str) -> set[str]:
 
 def last_query(sandbox: Sandbox) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, value in parse_qsl(next(each.query for each in reversed(sandbox.requests) if "userIds" in each.query)):
+    for name, value in parse_qsl(
+        next(request.query for request in reversed(sandbox.requests) if "userIds" in request.query)
+    ):
         found.setdefault(name, []).append(value)
     return found
 
@@ -70,7 +72,7 @@ def last_query(sandbox: Sandbox) -> dict[str, list[str]]:
 )
 @pytest.mark.parametrize("is_stdin", [False, True])
 def test_the_ids_of_users_come_from_a_file_or_from_standard_input(content: bytes, is_stdin: bool, sandbox: Sandbox):
-    first, second, _ = (each.encode() for each in sandbox.state.user_ids)
+    first, second, _ = (id_.encode() for id_ in sandbox.state.user_ids)
     data = content.replace(b"%s", first).replace(first, second, 1) if content.count(b"%s") == 2 else b""
     data = data or content.replace(b"%s\n%s", first + b"\n" + second)
     Path("users.txt").write_bytes(data)
@@ -157,12 +159,16 @@ def test_an_id_that_is_none_is_reported_in_one_line(odd: str, sandbox: Sandbox):
         assert f"{odd!a} is no id".replace("\\", "\\") in done.stderr
 
 
-def test_an_export_that_finds_nothing_succeeds_and_says_so(sandbox: Sandbox):
-    done = run("--user-id", "22222222-0000-4000-8000-000000000000", "--out", "x.jsonl")
+@pytest.mark.parametrize("options", [(), ("--resume", "auto")], ids=["once", "resume auto"])
+def test_an_export_that_finds_nothing_is_complete_says_so_and_has_an_exit_code_of_its_own(
+    options: tuple[str, ...], sandbox: Sandbox
+):
+    for _ in range(2 if options else 1):
+        done = run("--user-id", "22222222-0000-4000-8000-000000000000", "--out", "x.jsonl", *options)
 
-    says = ["no appointment was found: check the users and the filters", "x.jsonl: 0 appointments"]
-    assert (done.exit_code, done.stderr.splitlines()[-2:]) == (0, says)
-    assert Path("x.jsonl").read_bytes() == b""
+        assert "no appointment was found: check the users and the filters" in done.stderr.splitlines()
+        assert (done.exit_code, done.stderr.splitlines()[-1]) == (3, "x.jsonl: 0 appointments")
+        assert Path("x.jsonl").read_bytes() == b""
 
 
 # Filters
@@ -347,7 +353,7 @@ def test_one_command_begins_continues_and_is_done(sandbox: Sandbox):
         says = ["there was nothing to do: an earlier export has completed the file", "x.jsonl: 60 appointments"]
         assert (third.exit_code, third.stderr.splitlines()[-2:]) == (0, says)
     assert ids("x.jsonl") == set(sandbox.state.appointments)
-    assert not [each for each in sandbox.requests[before:] if "userIds" in each.query]
+    assert not [request for request in sandbox.requests[before:] if "userIds" in request.query]
 
     other = run(*command, "--status", "Completed", "--resume", "auto")
     assert (other.exit_code, "with other arguments" in other.stderr, len(other.stderr.splitlines())) == (2, True, 1)
