@@ -13,7 +13,7 @@ ROOT = PACKAGE.parent
 def linted_layers() -> list[set[str]]:
     """The layers that import-linter checks, the lowest first."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    (contract,) = (each for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    (contract,) = (setting for setting in settings["tool"]["importlinter"]["contracts"] if setting["type"] == "layers")
     return [set(layer.split(" | ")) for layer in reversed(contract["layers"])]
 
 

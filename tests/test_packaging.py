@@ -45,5 +45,5 @@ def test_the_classifiers_name_the_pythons_that_are_tested():
 
     assert project["requires-python"] == f">={VERSIONS[0]}"
     prefix = "Programming Language :: Python :: 3."
-    assert tuple(each[-4:] for each in project["classifiers"] if each.startswith(prefix)) == VERSIONS
+    assert tuple(classifier[-4:] for classifier in project["classifiers"] if classifier.startswith(prefix)) == VERSIONS
     assert f"tested on {VERSIONS[0]} to {VERSIONS[-1]}" in (ROOT / "README.md").read_text()

@@ -92,7 +92,7 @@ class Org:
                 "name": NEW.name,
                 "dateStart": NEW.date_start.isoformat(),
                 "lengthInMinutes": NEW.length_in_minutes,
-                "attendees": [{"id": each} for each in NEW.attendee_ids],
+                "attendees": [{"id": id_} for id_ in NEW.attendee_ids],
             }
             rows = [body | {"id": str(n), "dateCreated": made.isoformat()} for n, made in enumerate(self.created)]
             response = answer(page() | {"entities": rows})

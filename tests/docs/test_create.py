@@ -52,7 +52,7 @@ async def created_by(create: Create, sandbox: Sandbox, timeout: float = 10 * HAN
 
 
 def posts(sandbox: Sandbox) -> int:
-    return sum(each.method == "POST" and each.path.endswith("/appointments") for each in sandbox.requests)
+    return sum(request.method == "POST" and request.path.endswith("/appointments") for request in sandbox.requests)
 
 
 async def test_an_appointment_created_with_a_lost_response_is_found(create: Create):
@@ -107,4 +107,4 @@ async def test_an_appointment_that_was_certainly_not_created_is_not_searched_for
         with pytest.raises(Forbidden):
             await created_by(create, sandbox)
 
-        assert not any(each.method == "GET" for each in sandbox.requests)
+        assert not any(request.method == "GET" for request in sandbox.requests)

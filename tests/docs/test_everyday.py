@@ -141,7 +141,7 @@ def test_an_appointment_is_created_once_and_returned_whole(run: Ours, sandbox: S
     created = run("create", sandbox, body(sandbox))
 
     assert set(sandbox.state.appointments) - before == {created["id"]}
-    assert [each["id"] for each in created["conversations"]] == BODY["conversationIds"]
+    assert [conversation["id"] for conversation in created["conversations"]] == BODY["conversationIds"]
     assert from_dict(Appointment, created) == shown(sandbox, created["id"])
     assert not sandbox.faults.pending
 
@@ -237,7 +237,7 @@ def test_a_call_without_retries_sends_one_request(run: Ours, sandbox: Sandbox, w
 
     assert run("one_call", sandbox, one) is None
 
-    sent = [each.path for each in sandbox.requests[before:] if each.path != "/oauth/token"]
+    sent = [request.path for request in sandbox.requests[before:] if request.path != "/oauth/token"]
     assert sent == [f"/api/v2/coaching/appointments/{one}"]
 
 

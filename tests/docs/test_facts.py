@@ -80,7 +80,7 @@ def test_every_command_and_its_options_are_on_their_page_as_in_the_help_text(nam
         assert all(opt in text for option in command.params for opt in option.opts)
         return
     options = table(section("cli.md", f"coaching-async {name}"))
-    assert options == {opt: [text] for opt, text in (help_of(each, command) for each in command.params)}
+    assert options == {opt: [text] for opt, text in (help_of(param, command) for param in command.params)}
     assert f"(#coaching-async-{name})" in (DOCS / "cli.md").read_text()
 
 
@@ -96,7 +96,7 @@ def test_the_table_of_retries_is_that_of_the_client():
     for fault in Fault:
         (cells,) = [cells for what, cells in rows.items() if what.startswith(fault.value)]
         verdicts = [RETRY_TABLE[fault][safety] for safety in (Safety.SAFE, Safety.DELETE, Safety.WRITE)]
-        assert cells == [words[each.action].format(each.processed) for each in verdicts]
+        assert cells == [words[verdict.action].format(verdict.processed) for verdict in verdicts]
     assert len(rows) == len(Fault)
 
 

@@ -197,7 +197,7 @@ def test_the_sdk_misses_rows_if_the_list_shrinks_between_two_pages(official_sdk:
     sandbox.faults.add(Fault("delete", *route("appointments.list")))
     second = official_sdk("call", sandbox, "get_coaching_appointments", users, {"page_number": 2}, by="bare")
 
-    found = {each["id"] for page in (first, second) for each in page["entities"]}
+    found = {entity["id"] for page in (first, second) for entity in page["entities"]}
     assert not set(sandbox.state.appointments) <= found
 
 
@@ -232,4 +232,4 @@ def test_sdk_and_client_share_a_process_and_a_token_that_may_be_revoked(official
 
     assert official_sdk("both", sandbox, list(sandbox.state.user_ids)) == [30, 30]
 
-    assert sum(each.path == "/oauth/token" for each in sandbox.requests) == 2
+    assert sum(request.path == "/oauth/token" for request in sandbox.requests) == 2

@@ -45,9 +45,11 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 def runs_on(page: Path) -> list[str]:
     """Return both backends, or the one that the page is about."""
-    text = "".join(each.text for each in PROGRAMS[page] if is_awaiting(each))
+    text = "".join(program.text for program in PROGRAMS[page] if is_awaiting(program))
     return [
-        each for each in BACKENDS if not re.search(rf"^import {(set(BACKENDS) - {each}).pop()}$", text, re.MULTILINE)
+        backend
+        for backend in BACKENDS
+        if not re.search(rf"^import {(set(BACKENDS) - {backend}).pop()}$", text, re.MULTILINE)
     ]
 
 
@@ -115,7 +117,7 @@ def test_every_block_of_a_page_about_tests_is_a_passing_test(page: Path, tmp_pat
         (tmp_path / ("conftest.py" if is_conftest else f"test_block_{number}.py")).write_text(block.text)
     plugins = ("anyio.pytest_plugin", "pytest_asyncio.plugin", "respx.plugin")
     options = ["-W", "error", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", "-q", *options, *(f"-p{each}" for each in plugins), tmp_path]
+    command = [sys.executable, "-m", "pytest", "-q", *options, *(f"-p{plugin}" for plugin in plugins), tmp_path]
 
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": paths}
@@ -136,7 +138,7 @@ def without_numbers(text: str) -> str:
 
 def of_ours(arguments: list[str], shown: list[str]) -> None:
     """Run the command and compare its output with the page; only parse a server, or an export that is resumed."""
-    name = next((each for each in arguments if not each.startswith("-")), "")
+    name = next((argument for argument in arguments if not argument.startswith("-")), "")
     if name in {"demo", "sandbox"} or "--resume" in arguments:
         main.commands[name].make_context(name, arguments[1:])
         return
@@ -148,14 +150,14 @@ def of_ours(arguments: list[str], shown: list[str]) -> None:
 
 def of_pip(arguments: list[str], _: list[str]) -> None:
     assert arguments[0] == "install"
-    for each in arguments[1:]:
-        requirement = Requirement(re.sub(r"^\.", PROJECT["name"], each))
+    for argument in arguments[1:]:
+        requirement = Requirement(re.sub(r"^\.", PROJECT["name"], argument))
         if requirement.name == PROJECT["name"]:
             assert requirement.extras <= PROJECT["optional-dependencies"].keys()
 
 
 def of_make(arguments: list[str], _: list[str]) -> None:
-    assert {each for each in arguments if "=" not in each} <= TARGETS
+    assert {argument for argument in arguments if "=" not in argument} <= TARGETS
 
 
 def of_python(arguments: list[str], _: list[str]) -> None:
@@ -164,7 +166,7 @@ def of_python(arguments: list[str], _: list[str]) -> None:
 
 
 def of_export(arguments: list[str], _: list[str]) -> None:
-    assert {each.partition("=")[0] for each in arguments} <= set(VARIABLES)
+    assert {argument.partition("=")[0] for argument in arguments} <= set(VARIABLES)
 
 
 def of_uvicorn(arguments: list[str], _: list[str]) -> None:
@@ -190,7 +192,7 @@ def test_the_commands_of_a_page_exist(page: Path, tmp_path: Path, monkeypatch: p
         for block in blocks(page, "console"):
             for command, shown in commands(block):
                 words = shlex.split(command, comments=True)
-                settings = [each.partition("=") for each in takewhile(SETTING.fullmatch, words)]
+                settings = [word.partition("=") for word in takewhile(SETTING.fullmatch, words)]
                 program, *arguments = words[len(settings) :]
                 with monkeypatch.context() as during:
                     for name, _, value in settings:

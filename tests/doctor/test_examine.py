@@ -105,12 +105,12 @@ async def test_the_doctor_only_reads_and_changes_nothing(sandbox: Sandbox, tmp_p
 
     sandbox.save(tmp_path / "after")
     assert (tmp_path / "before").read_bytes() == (tmp_path / "after").read_bytes()
-    assert [(each.method, each.path) for each in sandbox.requests if each.method != "GET"] == [
+    assert [(request.method, request.path) for request in sandbox.requests if request.method != "GET"] == [
         ("POST", "/oauth/token"),
         ("HEAD", "/"),
     ]
     assert len(sandbox.requests) <= 15
-    assert [each.query for each in sandbox.requests if "tokens" in each.path] == ["preserveIdleTTL=true"]
+    assert [request.query for request in sandbox.requests if "tokens" in request.path] == ["preserveIdleTTL=true"]
 
 
 def test_every_operation_that_sends_one_kind_of_request_is_examined_and_every_get_is_sent():

@@ -74,7 +74,7 @@ async def test_the_probe_only_reads_and_sends_no_more_requests_than_announced(sa
 
     sandbox.save(tmp_path / "after")
     assert (tmp_path / "before").read_bytes() == (tmp_path / "after").read_bytes()
-    assert [each.path for each in sandbox.requests if each.method != "GET"] == ["/oauth/token"]
+    assert [request.path for request in sandbox.requests if request.method != "GET"] == ["/oauth/token"]
     assert len(sandbox.requests) == REQUESTS <= 60
 
 
@@ -188,7 +188,9 @@ async def test_pages_beyond_the_end_are_requested(sandbox: Sandbox):
 async def test_intervals_end_now_and_grow_longer(sandbox: Sandbox):
     await of_sandbox(sandbox)
 
-    asked = [httpx.QueryParams(each.query)["interval"] for each in sandbox.requests if "interval=" in each.query]
+    asked = [
+        httpx.QueryParams(request.query)["interval"] for request in sandbox.requests if "interval=" in request.query
+    ]
     spans = [[datetime.fromisoformat(end) for end in each.split("/")] for each in asked]
     assert [(end - start).days for start, end in spans] == [31, 366, 3660]
     assert all(abs((datetime.now(UTC) - end).total_seconds()) < 60 for _, end in spans)
@@ -224,7 +226,7 @@ async def test_with_a_users_token_the_users_own_lists_are_requested(sandbox: San
     report = await of_sandbox(sandbox, RefreshToken(CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN))
 
     assert "with the token of a user" in report.text
-    assert any(each.path.endswith("/me") and "pageSize=1000" in each.query for each in sandbox.requests)
+    assert any(request.path.endswith("/me") and "pageSize=1000" in request.query for request in sandbox.requests)
 
 
 # Failures

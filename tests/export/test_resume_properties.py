@@ -176,7 +176,7 @@ def changes(draw: st.DrawFn) -> Changing:
     come = draw(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 999)), max_size=5))
 
     def change(org: Org) -> None:
-        org.ids = [each for each in org.ids if each not in gone]
+        org.ids = [id_ for id_ in org.ids if id_ not in gone]
         for where, name in come:
             org.ids.insert(round(where * len(org.ids)), f"new-{name}-{len(org.ids)}-{len(org.pages)}")
 

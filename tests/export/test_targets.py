@@ -162,7 +162,7 @@ async def test_a_file_for_spreadsheets_runs_no_text_and_keeps_umlauts(tmp_path: 
     assert path.read_bytes().startswith(b"\xef\xbb\xbfid,name,")
     with path.open(newline="", encoding="utf-8-sig") as file:
         names = [row["name"] for row in csv.DictReader(file)]
-    assert names == [*(f"'{each}" for each in FORMULAS), "Gespräch", "a=b"]
+    assert names == [*(f"'{formula}" for formula in FORMULAS), "Gespräch", "a=b"]
 
 
 async def test_a_file_for_spreadsheets_is_resumed(tmp_path: Path):

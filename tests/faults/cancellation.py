@@ -33,9 +33,9 @@ async def write(client: CoachingClient) -> object:
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
-        each.getMessage()
-        for each in caplog.records
-        if each.name == "coaching_async" and each.levelno >= logging.WARNING
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "coaching_async" and record.levelno >= logging.WARNING
     ]
 
 

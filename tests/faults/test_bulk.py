@@ -79,8 +79,8 @@ async def test_row_77_many_ids_are_read_ten_at_a_time_and_returned_in_their_orde
     async with peer.client() as client:
         result = await client.appointments.get_many(IDS)
 
-    assert [each.item for each in result.outcomes] == IDS
-    assert [each.result().id for each in result.outcomes] == IDS
+    assert [outcome.item for outcome in result.outcomes] == IDS
+    assert [outcome.result().id for outcome in result.outcomes] == IDS
     assert peer.peak == LIMIT
     # A task for each call, one for each exchange, and one that takes the items, besides the caller's.
     assert peer.tasks - tasks == 2 * LIMIT + 1
@@ -141,8 +141,8 @@ async def test_row_78_each_of_many_items_has_its_result_or_typed_error_in_its_pl
     async with peer.client() as client:
         result = await client.appointments.get_many(IDS)
 
-    assert [each.item for each in result.outcomes] == IDS
-    assert all(as_ordered(each, fates.get(each.item, 200)) for each in result.outcomes)
+    assert [outcome.item for outcome in result.outcomes] == IDS
+    assert all(as_ordered(outcome, fates.get(outcome.item, 200)) for outcome in result.outcomes)
     assert len(result.failed) == len(IDS) * 11 // 100
     assert peer.peak == LIMIT
     assert peer.tasks - tasks == 2 * LIMIT + 1
@@ -165,8 +165,8 @@ async def test_row_78_so_it_is_over_sockets():
         async with client_to(server.url, rate_limit=PLENTY, max_concurrency=LIMIT) as client:
             result = await client.appointments.get_many(ids)
 
-    assert [each.item for each in result.outcomes] == ids
-    assert all(as_ordered(each, fates.get(each.item, 200)) for each in result.outcomes)
+    assert [outcome.item for outcome in result.outcomes] == ids
+    assert all(as_ordered(outcome, fates.get(outcome.item, 200)) for outcome in result.outcomes)
 
 
 # 79
@@ -260,10 +260,10 @@ async def test_row_82_of_fifty_creates_the_one_without_a_response_is_uncertain_a
             result = await client.bulk(client.appointments.create, bodies)
             again = await result.retry_failed()
 
-    assert [each.is_ok for each in result.outcomes] == [number != 7 for number in range(50)]
+    assert [outcome.is_ok for outcome in result.outcomes] == [number != 7 for number in range(50)]
     in_doubt = result.outcomes[7].error
     assert isinstance(in_doubt, OutcomeUnknown)
     assert in_doubt.processed == "maybe"
-    assert all(each.result().id == f"id of {each.item.name}" for each in result.outcomes if each.is_ok)
-    assert sorted(store) == sorted(each.name for each in bodies)
+    assert all(outcome.result().id == f"id of {outcome.item.name}" for outcome in result.outcomes if outcome.is_ok)
+    assert sorted(store) == sorted(body.name for body in bodies)
     assert again is result

@@ -292,7 +292,7 @@ async def test_row_25_a_proxy_that_requires_credentials_is_not_retried(call: Any
             with never_sent(1, httpx.ProxyError, "407"):
                 await call(client)
 
-    assert [each.method for each in proxy.requests] == ["CONNECT"]
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
     assert "authorization" not in proxy.requests[0].headers
     assert TOKEN.encode() not in proxy.requests[0].raw
 
@@ -306,8 +306,8 @@ async def test_row_25_a_proxy_that_cannot_connect_is_retried(status: int, call: 
             with never_sent(4, httpx.ProxyError, str(status)):
                 await call(client)
 
-    assert [(each.method, each.target) for each in proxy.requests] == [("CONNECT", "api.test.invalid:443")] * 4
-    assert all(TOKEN.encode() not in each.raw for each in proxy.requests)
+    assert [(request.method, request.target) for request in proxy.requests] == [("CONNECT", "api.test.invalid:443")] * 4
+    assert all(TOKEN.encode() not in request.raw for request in proxy.requests)
 
 
 async def test_row_25_a_call_succeeds_when_the_proxy_recovers(monkeypatch: pytest.MonkeyPatch, authority: Authority):
@@ -319,4 +319,4 @@ async def test_row_25_a_call_succeeds_when_the_proxy_recovers(monkeypatch: pytes
         async with client_to(OUTSIDE) as client:
             assert await client.appointments.create(NEW) == from_dict(Appointment, APPOINTMENT)
 
-    assert (proxy.accepted, [each.method for each in service.requests]) == (2, ["POST"])
+    assert (proxy.accepted, [request.method for request in service.requests]) == (2, ["POST"])

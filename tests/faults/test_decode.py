@@ -334,7 +334,7 @@ def pieces(data: bytes, size: int = PIECE) -> Iterator[bytes]:
 def bomb(size: int = 256 * MIB) -> bytes:
     """Return a gzip of a valid object with `size` bytes of whitespace. It is a thousandth of that size, and made in little memory."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-    packed = [packer.compress(b'{"id": "1"'), *(packer.compress(each) for each in spaces(size))]
+    packed = [packer.compress(b'{"id": "1"'), *(packer.compress(space) for space in spaces(size))]
     return b"".join([*packed, packer.compress(b"}"), packer.flush()])
 
 
@@ -406,7 +406,7 @@ async def test_row_91_a_corrupt_gzip_is_requested_once_more_and_refused(packed: 
             await create(client)
         assert caught.value.processed == "yes"
         assert len(service.requests) == 3
-    assert all(each.closed for each in flows)
+    assert all(flow.closed for flow in flows)
 
 
 @pytest.mark.parametrize("size", [1, PIECE], ids=["byte by byte", "at once"])

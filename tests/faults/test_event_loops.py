@@ -117,7 +117,9 @@ async def test_row_102_other_tasks_run_while_a_large_page_is_decoded(
     """Decoding waits until another task has run since the thread started."""
     entity = example("appointment")
     count = 5 * 2**20 // len(json.dumps(entity | {"id": ""})) + 1
-    many = page(number=1, count=1, total=count) | {"entities": [entity | {"id": str(each)} for each in range(count)]}
+    many = page(number=1, count=1, total=count) | {
+        "entities": [entity | {"id": str(number)} for number in range(count)]
+    }
     whole = answer(many)
     assert len(whole.content) > 5 * 2**20
     begun, had_a_turn = threading.Event(), threading.Event()

@@ -63,7 +63,7 @@ async def test_row_59_two_clients_of_two_tenants_share_nothing():
 
 
 def bearers(service: Service) -> list[str]:
-    return [each.headers["Authorization"].removeprefix("Bearer ") for each in service.requests]
+    return [request.headers["Authorization"].removeprefix("Bearer ") for request in service.requests]
 
 
 async def test_a_view_has_its_own_token_and_the_same_connections():

@@ -213,7 +213,7 @@ async def test_row_93_no_id_can_smuggle_a_request():
         async with client_to(server.url) as client:
             with pytest.raises(NotFound):
                 await client.appointments.delete(smuggled)
-        assert [each.target for each in server.requests] == [f"{ROOT}/appointments/{quote(smuggled, safe='')}"]
+        assert [request.target for request in server.requests] == [f"{ROOT}/appointments/{quote(smuggled, safe='')}"]
 
 
 # Row 94

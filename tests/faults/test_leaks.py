@@ -151,13 +151,13 @@ def descriptors() -> Counter[str]:
 def traced() -> int:
     """Return the allocated bytes, without those of coverage, which keeps data of each thread of the server."""
     held = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(False, "*coverage*")])
-    return sum(each.size for each in held.statistics("filename"))
+    return sum(statistic.size for statistic in held.statistics("filename"))
 
 
 def forget(server: FaultServer) -> None:
     """Clear the records of the test's own server, which are no leak of the client."""
     server.requests.clear()
-    server._threads[:] = [each for each in server._threads if each.is_alive()]
+    server._threads[:] = [thread for thread in server._threads if thread.is_alive()]
 
 
 @pytest.mark.real_time
@@ -184,12 +184,12 @@ async def test_row_103_after_many_failed_calls_nothing_has_grown(caplog: pytest.
                 """Close all connections, because their number varies, and return what is left."""
                 assert_nothing_is_held(client, AT_ONCE)
                 pool = http_of(client)._transport._pool
-                for each in pool.connections:
-                    await each.aclose()
+                for connection in pool.connections:
+                    await connection.aclose()
                 pool._connections.clear()
                 await anyio.to_thread.run_sync(server.wait_until, lambda: not server.open)
                 await anyio.to_thread.run_sync(
-                    server.wait_until, lambda: sum(each.is_alive() for each in server._threads) == 1
+                    server.wait_until, lambda: sum(thread.is_alive() for thread in server._threads) == 1
                 )
                 forget(server)
                 moody.arrived.clear()
@@ -214,7 +214,7 @@ async def test_row_103_after_many_failed_calls_nothing_has_grown(caplog: pytest.
     assert min(later - earlier for earlier, later in pairwise(sizes)) < LEAK * CALLS // 4, sizes
     assert gc.garbage == []
     assert outcomes.total() == CALLS
-    assert {each.partition(":")[0] for each in outcomes} == set(MOODS)
+    assert {outcome.partition(":")[0] for outcome in outcomes} == set(MOODS)
     assert outcomes["unavailable: done"], "there was no retry"
     assert outcomes["cancelled: done"] == outcomes["cancelled write: done"] > 0, "each was cancelled in flight"
 
@@ -239,11 +239,13 @@ async def test_row_104_a_client_that_is_dropped_unclosed_closes_its_connections_
         await anyio.lowlevel.checkpoint()
         gc.collect()
         await anyio.to_thread.run_sync(server.wait_until, lambda: not server.open)
-        await anyio.to_thread.run_sync(server.wait_until, lambda: sum(each.is_alive() for each in server._threads) == 1)
+        await anyio.to_thread.run_sync(
+            server.wait_until, lambda: sum(thread.is_alive() for thread in server._threads) == 1
+        )
 
         assert descriptors() == before
     ours = [each for each in caught if "CoachingClient" in str(each.message)]
-    assert [each.category for each in ours] == [ResourceWarning]
+    assert [our.category for our in ours] == [ResourceWarning]
     assert "was dropped without being closed" in str(ours[0].message)
 
 
@@ -350,7 +352,7 @@ def test_row_106_the_import_reads_no_configuration_and_starts_nothing(tmp_path: 
     assert (ran.returncode, ran.stderr) == (0, "")
     said = json.loads(ran.stdout)
     assert said["watched"] == [["HTTPS_PROXY", "GENESYSCLOUD_REGION"], os.devnull], "the watch is blind"
-    installed = tuple(str(Path(each).resolve()) + os.sep for each in said["prefixes"])
+    installed = tuple(str(Path(prefix).resolve()) + os.sep for prefix in said["prefixes"])
     strange = [each for each in said["opened"] if not str(Path(tmp_path, each).resolve()).startswith(installed)]
     assert said["opened"]
     assert strange == []
@@ -360,4 +362,4 @@ def test_row_106_the_import_reads_no_configuration_and_starts_nothing(tmp_path: 
     assert said["loggers unchanged"]
     assert (said["threads"], said["kernel threads"]) == (1, 1)
     assert said["ours and httpx"] == [True, True]
-    assert sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()) == sorted(CONFIG)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(CONFIG)

@@ -79,7 +79,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> Patience:
 
 def sent(server: FaultServer, method: str) -> int:
     """Return how many complete requests of a method arrived, which the service would have carried out."""
-    return [each.method for each in server.requests].count(method)
+    return [request.method for request in server.requests].count(method)
 
 
 def in_doubt(error: Any, processed: str, attempts: int = 1) -> None:
@@ -465,7 +465,7 @@ async def test_row_23_200_calls_share_ten_connections_in_the_order_of_the_calls(
 
             for number in range(200):
                 tasks.start_soon(get, str(number))
-        arrived = [each.target.rpartition("/")[2] for each in server.requests]
+        arrived = [request.target.rpartition("/")[2] for request in server.requests]
 
     assert server.accepted == 10
     assert client.stats().retries == 0

@@ -70,7 +70,7 @@ def test_row_112_no_module_of_the_client_opens_a_file():
         called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
         names = {each.id if isinstance(each, ast.Name) else getattr(each, "attr", "") for each in called}
         assert not names & openers, source.name
-        imported = {each.name for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names}
+        imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
         imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert not imported & {"pathlib", "tempfile", "shutil", io.__name__}, source.name
     assert read > 20

@@ -102,7 +102,7 @@ async def test_the_deadline_of_a_walks_page_starts_with_its_permit():
         start = anyio.current_time()
         items = await client.appointments.list("u").collect()
 
-    assert [each.id for each in items] == [f"a-{number}" for number in range(1, 11)]
+    assert [item.id for item in items] == [f"a-{number}" for number in range(1, 11)]
     assert 4 * 600 <= anyio.current_time() - start < 5 * 600
 
 

@@ -47,7 +47,7 @@ class Paged:
     def page(self, number: int) -> dict[str, Any]:
         letters = self.letters[(number - 1) * SIZE : number * SIZE]
         return {
-            "entities": [{"id": each} for each in letters],
+            "entities": [{"id": letter} for letter in letters],
             "pageNumber": number,
             "pageSize": SIZE,
             "pageCount": -(-len(self.letters) // SIZE),
@@ -135,7 +135,7 @@ async def test_row_68_after_a_page_that_is_not_full_a_walk_continues_and_reports
     class Leaky(Paged):
         def page(self, number: int) -> dict[str, Any]:
             page = super().page(number)
-            return page | {"entities": [each for each in page["entities"] if each["id"] not in hidden]}
+            return page | {"entities": [entity for entity in page["entities"] if entity["id"] not in hidden]}
 
     service = Leaky("abcdef")
     with FaultServer(service) as server:

@@ -39,7 +39,7 @@ CHATTY = {
 
 
 def ours(caplog: pytest.LogCaptureFixture) -> str:
-    return "\n".join(each.getMessage() for each in caplog.records if each.name.startswith("coaching_async"))
+    return "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("coaching_async"))
 
 
 def assert_impersonal(text: str) -> None:

@@ -75,7 +75,7 @@ async def test_row_49_many_calls_over_twenty_expiries_post_each_refresh_token_on
                 await all_of([client.appointments.list_mine().total] * (50 if FULL else 10))
                 sandbox.oauth.revoke_all()
 
-        logins = [each.status for each in sandbox.requests if each.path == "/oauth/token"]
+        logins = [request.status for request in sandbox.requests if request.path == "/oauth/token"]
         alive = set(sandbox.oauth.refresh_tokens)
     assert logins == [200] * 20
     assert len(set(told)) == len(told) == 20
@@ -171,7 +171,7 @@ async def posts_of(grant: Any, kind: str) -> int:
                 assert caught.value.processed == "no"
                 token_source_of(client).state.failure.clear()  # as if time had passed
 
-    assert {each.target for each in server.requests} == {"/oauth/token"}
+    assert {request.target for request in server.requests} == {"/oauth/token"}
     assert "sign in again" in str(caught.value)
     return len(server.requests)
 
@@ -242,6 +242,6 @@ async def test_row_52_a_store_or_callback_that_fails_is_logged_and_stops_no_call
 
     assert platform.seen == [token(1)] * 11 + [token(2)]
     assert platform.posted == [FIRST, refresh_token(1)]
-    errors = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     why = ": OSError" if how == "raises" else " within 15 s"
     assert errors == [f"a new refresh token could not be kept{why}"] * 2

@@ -148,9 +148,9 @@ async def cookies_sent(client: CoachingClient, server: FaultServer) -> list[str 
     for number in range(8):
         with contextlib.suppress(NotFound):
             await client.appointments.get(str(number))
-    assert len([each for each in server.requests if each.target == "/oauth/token"]) == 2
+    assert len([request for request in server.requests if request.target == "/oauth/token"]) == 2
     assert len(server.requests) >= 12
-    return [each.headers.get("cookie") for each in server.requests]
+    return [request.headers.get("cookie") for request in server.requests]
 
 
 @pytest.mark.real_time

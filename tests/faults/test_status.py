@@ -32,7 +32,7 @@ async def test_row_34_a_read_is_repeated_after_a_gateway_error(status: int):
 
     assert got.id == APPOINTMENT["id"]
     assert len(service.requests) == 2
-    assert [each.reason for each in waits] == [str(status)]
+    assert [wait.reason for wait in waits] == [str(status)]
     assert 0 <= waits[0].wait <= 1
 
 
@@ -108,7 +108,7 @@ async def test_row_37_each_error_status_raises_its_error_class(status: int, body
     assert error.status == status
     assert error.correlation_id == CORRELATION
     assert (error.code, error.message) == (("its.code", "what is wrong") if said else (None, None))
-    assert [each.field_name for each in error.details] == (["lengthInMinutes"] if said else [])
+    assert [detail.field_name for detail in error.details] == (["lengthInMinutes"] if said else [])
     assert str(status) in str(error)
     assert CORRELATION in str(error)
     assert error.attempts == len(service.requests) == SENDS.get(status, {}).get(method, 1)

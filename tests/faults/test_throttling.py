@@ -40,7 +40,7 @@ async def test_row_26_a_call_waits_as_two_429s_say_and_a_post_is_stored_once(met
 
         assert got.id == APPOINTMENT["id"]
         assert 6 <= anyio.current_time() - started < 6.5
-    assert [each.wait for each in waits] == [3, 3]
+    assert [wait.wait for wait in waits] == [3, 3]
     assert len(service.requests) == 3
     assert store.stored == (method == "POST")
 
@@ -53,7 +53,7 @@ async def test_row_27_other_rate_limit_headers_are_ignored():
         await POST(client)
 
         assert SILENT <= anyio.current_time() - started < SILENT + 0.5
-    assert [each.wait for each in waits] == [SILENT]
+    assert [wait.wait for wait in waits] == [SILENT]
     assert len(service.requests) == 2
 
 
@@ -163,7 +163,7 @@ async def test_row_31_a_retry_after_is_parsed_or_ignored(value: str, date: str |
         assert 0.5 <= waits[0].wait <= 1
         waited = waits[0].wait
     assert elapsed == pytest.approx(waited or 0, abs=0.01)
-    assert [each.wait for each in waits] == ([] if waited is None else [waited])
+    assert [wait.wait for wait in waits] == ([] if waited is None else [waited])
     assert len(service.requests) == (1 if waited is None else 2)
 
 
@@ -200,7 +200,7 @@ async def test_row_31_a_date_is_compared_with_the_date_of_the_response_and_not_w
     dates["Date"] = format_datetime(server, usegmt=True)
     async with service_of([answer({}, 429, **dates), answer(APPOINTMENT)]) as (_, client, waits):
         await GET(client)
-    assert [each.wait for each in waits] == [9]
+    assert [wait.wait for wait in waits] == [9]
 
 
 moments = st.datetimes().flatmap(

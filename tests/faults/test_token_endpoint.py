@@ -59,7 +59,7 @@ async def test_row_53_a_redirect_of_the_token_endpoint_is_not_followed(
                 with failing(AuthError, str(status)) as caught:
                     await get(client)
 
-        assert [each.target for each in server.requests] == ["/oauth/token"]
+        assert [request.target for request in server.requests] == ["/oauth/token"]
         assert (evil.accepted, evil.requests) == (0, [])
     assert (caught.value.status, caught.value.processed) == (status, "no")
 
@@ -95,7 +95,7 @@ async def test_row_54_a_response_without_a_valid_token_is_an_error_that_does_not
     await service.http.aclose()
 
     assert caught.value.processed == "no"
-    assert [each.url.path for each in service.requests] == ["/oauth/token"]
+    assert [request.url.path for request in service.requests] == ["/oauth/token"]
 
 
 @every_renewable
@@ -125,7 +125,7 @@ async def test_row_55_a_token_that_is_invalid_in_a_header_is_not_sent(grant: Cal
             await get(client)
     await service.http.aclose()
 
-    assert [each.url.path for each in service.requests] == ["/oauth/token"]
+    assert [request.url.path for request in service.requests] == ["/oauth/token"]
 
 
 @pytest.mark.parametrize("text", UNSENDABLE)

@@ -120,7 +120,7 @@ async def test_row_46_all_waiting_and_all_later_calls_raise_the_refusal_of_the_t
                 await get(client)
             failures.append(caught.value)
 
-    assert {(type(each), each.code, each.status, each.processed) for each in failures} == {
+    assert {(type(failure), failure.code, failure.status, failure.processed) for failure in failures} == {
         (AuthError, error, status, "no")
     }
     assert len(failures) == 102

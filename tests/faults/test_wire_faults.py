@@ -182,7 +182,7 @@ def test_leaving_the_server_ends_all_conversations():
             for _ in behaviours:
                 peers.enter_context(connect(server.port))
             server.wait_until(lambda: server.accepted == 3)
-        assert not [each for each in threading.enumerate() if each.name.startswith("FaultServer")]
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("FaultServer")]
 
 
 def test_an_exception_of_a_behaviour_is_raised():
@@ -394,7 +394,7 @@ def test_leaving_the_proxy_ends_all_connections(fault: Fault | None):
         with FaultProxy(server.port, lambda _: fault) as proxy:
             peers.enter_context(connect(proxy.port)).sendall(b"x")
             server.wait_until(lambda: server.accepted == 1)
-        assert not [each for each in threading.enumerate() if each.name.startswith("FaultProxy")]
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("FaultProxy")]
 
 
 # TLS

@@ -123,17 +123,17 @@ def test_concurrent_users_see_their_own_appointments(browser: httpx.Client, sand
         found[user_id] = browser.get("/me/appointments", headers=headers).json()
 
     threads = [threading.Thread(target=ask, args=[user_id]) for user_id in tokens]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
     for user_id in tokens:
         ids = {each["id"] for each in found[user_id]}
         theirs = {
             id_
-            for id_, each in sandbox.state.appointments.items()
-            if user_id in json.dumps([each["attendees"], each.get("facilitator"), each.get("createdBy")])
+            for id_, thread in sandbox.state.appointments.items()
+            if user_id in json.dumps([thread["attendees"], thread.get("facilitator"), thread.get("createdBy")])
         }
         assert ids == theirs != set(sandbox.state.appointments)
 

@@ -532,7 +532,7 @@ asyncio.run(main())
 
 def test_the_blocks_of_the_page_on_observing_run_in_order(sandbox: Sandbox):
     """Run in a process of its own, and export the spans to the console, as an application does."""
-    texts = [each.text for each in blocks(ROOT / "docs" / "observing.md", "python")]
+    texts = [block.text for block in blocks(ROOT / "docs" / "observing.md", "python")]
     program = f"""
 import ast, asyncio, inspect
 from coaching_async import ClientCredentials, CoachingClient

@@ -142,7 +142,7 @@ class Service:
             del query["userIds"]
         first = self.page(path, **query)
         others = [self.page(path, **query, pageNumber=number) for number in range(2, first["pageCount"] + 1)]
-        return [each for page in (first, *others) for each in page["entities"]]
+        return [entity for page in (first, *others) for entity in page["entities"]]
 
     def ids(self, path: str = LIST, **query: Json) -> set[str]:
         found = [each["id"] for each in self.list(path, **query)]
@@ -362,7 +362,7 @@ def test_the_links_of_a_page_lead_through_the_list_and_back(service: Service, st
     forth = list(follow(service, first, "nextUri"))
     back = list(follow(service, forth[-1], "previousUri"))
 
-    assert [each for page in forth for each in page["entities"]] == whole
+    assert [entity for page in forth for entity in page["entities"]] == whole
     assert back == forth[::-1]
     assert {page["firstUri"] for page in forth} == {forth[0]["selfUri"]}
     assert {page["lastUri"] for page in forth} == {forth[-1]["selfUri"]}

@@ -53,7 +53,7 @@ async def test_the_parts_of_a_sorted_list_are_merged(how: str, order: str):
     async with Service(ALTERNATING).client() as client:
         found = await walked(client, how, sort_order=order)
 
-    everything = [each["id"] for each in ALTERNATING.appointments]
+    everything = [appointment["id"] for appointment in ALTERNATING.appointments]
     assert found == (everything if order == "Asc" else everything[::-1])
 
 
@@ -63,7 +63,7 @@ async def test_an_item_in_two_parts_is_returned_once(how: str):
     async with service.client() as client:
         found = await walked(client, how)
 
-    assert sorted(found) == sorted(each["id"] for each in ALTERNATING.appointments)
+    assert sorted(found) == sorted(appointment["id"] for appointment in ALTERNATING.appointments)
     assert {len(request.url.params.get_list("userIds")) for request in service.requests} == {100, 50}
 
 

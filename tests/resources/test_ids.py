@@ -113,7 +113,7 @@ async def test_a_uuid_is_sent_as_its_text(use: str):
     async with service.client() as client:
         await USES[use](client, UUID(GUID))
 
-    sent = [f"{unquote(str(each.url))} {each.content.decode()}" for each in service.requests]
+    sent = [f"{unquote(str(request.url))} {request.content.decode()}" for request in service.requests]
     assert any(GUID in each for each in sent), sent
 
 

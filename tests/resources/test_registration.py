@@ -81,7 +81,11 @@ def overlap(sandbox: Sandbox) -> str:
     """Return an interval that begins a minute after an appointment of the first user, and ends with it."""
     user = sandbox.state.user_ids[0]
     longest = max(
-        (row for row in sandbox.state.appointments.values() if user in {each["id"] for each in row["attendees"]}),
+        (
+            row
+            for row in sandbox.state.appointments.values()
+            if user in {attendee["id"] for attendee in row["attendees"]}
+        ),
         key=lambda row: row["lengthInMinutes"],
     )
     day, _, time = longest["dateStart"].partition("T")

@@ -156,7 +156,10 @@ async def test_find_polls_until_no_result_is_in_progress():
     async with service.client() as client, service.http:
         found = await find(client)
 
-    assert [each.status for each in found.results] == [ScheduleSlotsJobStatus.COMPLETE, ScheduleSlotsJobStatus.ERROR]
+    assert [result.status for result in found.results] == [
+        ScheduleSlotsJobStatus.COMPLETE,
+        ScheduleSlotsJobStatus.ERROR,
+    ]
     assert asked(service) == ["POST scheduleslots/jobs", *["GET scheduleslots/jobs/j"] * 6]
     assert (client.stats().calls, client.stats().requests, client.stats().failed_calls) == (1, 7, 0)
 

@@ -123,7 +123,7 @@ def token_of(sandbox: Sandbox, **form: str) -> str:
 
 
 def first(sandbox: Sandbox, wanted: Callable[[dict[str, Any]], bool]) -> str:
-    return next(each["id"] for each in sandbox.state.appointments.values() if wanted(each))
+    return next(appointment["id"] for appointment in sandbox.state.appointments.values() if wanted(appointment))
 
 
 def only_attends(user: str) -> Callable[[dict[str, Any]], bool]:

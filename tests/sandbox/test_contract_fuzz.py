@@ -100,7 +100,7 @@ def document(sandbox: Sandbox) -> Json:
     """
     state, notes = sandbox.state, [f"note-{number}" for number in range(EACH)]
     for kept in state.annotations.values():
-        kept.update({each: {"id": each, "text": "t", "accessType": "Public"} for each in notes})
+        kept.update({note: {"id": note, "text": "t", "accessType": "Public"} for note in notes})
     jobs = [f"job-{number}" for number in range(EACH)]
     for each in jobs:
         state.add_job({"id": each, "results": [], "reads": 0})
@@ -168,7 +168,7 @@ def test_every_response_of_the_token_endpoint_follows_the_contract(sandbox: Sand
 
 def answers(sandbox: Sandbox) -> set[tuple[str, int]]:
     """Return the pairs of operation and status that occurred."""
-    asked = [(operation(each.method, each.path), each.status) for each in sandbox.requests]
+    asked = [(operation(request.method, request.path), request.status) for request in sandbox.requests]
     return {(found["operationId"], status) for found, status in asked if found and status}
 
 

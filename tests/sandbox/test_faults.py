@@ -258,7 +258,7 @@ def test_an_insert_makes_a_reader_of_pages_see_one_item_twice(api: Api, sandbox:
     assert rest == before
     assert api.get(f"{APPOINTMENTS}/{new}").json()["selfUri"].endswith(new)
     status = api.get(f"{APPOINTMENTS}/{new}").json()["status"]
-    assert [each["status"] for each in api.get(f"{APPOINTMENTS}/{new}/statuses").json()["entities"]] == [status]
+    assert [entity["status"] for entity in api.get(f"{APPOINTMENTS}/{new}/statuses").json()["entities"]] == [status]
 
 
 def test_a_delete_makes_a_reader_of_pages_miss_one_item(api: Api, sandbox: Sandbox, query: dict[str, Any]):
@@ -378,4 +378,4 @@ def test_only_the_newest_requests_are_kept(start_sandbox: Callable[..., Sandbox]
     wait_until(lambda: len(sandbox.requests) == 1)
     for number in (2, 3, 4):
         httpx.get(f"{sandbox.base_url}/{number}")
-    assert [each.path for each in sandbox.requests] == ["/3", "/4"]
+    assert [request.path for request in sandbox.requests] == ["/3", "/4"]

@@ -127,7 +127,7 @@ def ids(page: tuple[str, Json]) -> list[str]:
 
 def where(sandbox: Sandbox, wanted: Callable[[Json], bool]) -> list[str]:
     """Return the ids of the matching appointments, by date."""
-    found = [each for each in sandbox.state.appointments.values() if wanted(each)]
+    found = [appointment for appointment in sandbox.state.appointments.values() if wanted(appointment)]
     return [each["id"] for each in sorted(found, key=lambda each: (each["dateStart"], each["id"]))]
 
 
@@ -162,7 +162,7 @@ def test_all_sixteen_operations_return_the_data_of_the_sandbox(sdk: OfficialSdk,
     assert (kind, line) == ("CoachingAppointmentStatusResponse", state.statuses[one][-1])
     kind, page = sdk("get_coaching_appointment_statuses", one)
     assert (kind, page["entities"]) == ("CoachingAppointmentStatusResponseList", state.statuses[one])
-    assert [each["status"] for each in page["entities"]] == ["Scheduled", "InProgress", "Completed"]
+    assert [entity["status"] for entity in page["entities"]] == ["Scheduled", "InProgress", "Completed"]
 
     note = body("CoachingAnnotationCreateRequest", text="Slow down.", accessType="Private")
     kind, written = sdk("post_coaching_appointment_annotations", one, note)
@@ -218,7 +218,7 @@ def test_the_five_newer_operations_return_the_responses_of_the_sandbox(sdk: Offi
     question = body("CoachingAppointmentAggregateRequest", **counted)
     kind, aggregated = sdk("post_coaching_appointments_aggregates_query", question)
     assert (kind, aggregated) == ("CoachingAppointmentAggregateResponse", aggregates(state, counted))
-    (mine,) = [each["data"] for each in aggregated["results"] if each["group"]["attendeeId"] == me]
+    (mine,) = [result["data"] for result in aggregated["results"] if result["group"]["attendeeId"] == me]
     attended = where(sandbox, lambda each: me in [user["id"] for user in each["attendees"]])
     assert mine[0]["metrics"][0] == {"metric": "nActivities", "stats": {"count": len(attended)}}
 
@@ -308,7 +308,7 @@ def test_a_facilitator_an_order_and_a_page_are_respected(sdk: OfficialSdk, sandb
     assert ids(sdk("get_coaching_appointments", users, facilitator_ids=[me], sort_order="Desc")) == led[::-1][:25]
     everything = where(sandbox, lambda _: True)
     pages = [sdk("get_coaching_appointments", users, page_size=25, page_number=number) for number in (1, 2, 3, 4)]
-    assert [each for page in pages for each in ids(page)] == everything
+    assert [id_ for page in pages for id_ in ids(page)] == everything
     assert [page[1].get("nextUri") is not None for page in pages] == [True, True, False, False]
     assert {(page[1]["total"], page[1]["pageCount"]) for page in pages} == {(len(everything), 3)}
 

@@ -211,7 +211,7 @@ def test_every_schema_of_the_api_has_its_model():
 
 def mentioned(annotation: Any) -> set[Any]:
     """Yield the classes in an annotation, at any depth."""
-    return {annotation}.union(*(mentioned(each) for each in get_args(annotation)))
+    return {annotation}.union(*(mentioned(arg) for arg in get_args(annotation)))
 
 
 @pytest.mark.parametrize("cls", SCHEMA_OF)
@@ -652,7 +652,7 @@ def test_an_error_detail_is_all_optional():
 
 @pytest.mark.anyio
 async def test_an_error_in_a_long_nested_list_has_its_place():
-    attendees: list[object] = [{"id": str(each)} for each in range(500)]
+    attendees: list[object] = [{"id": str(number)} for number in range(500)]
     attendees[333] = 5
 
     with pytest.raises(ValueError, match=r"attendees\[333\]"):

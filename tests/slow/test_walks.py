@@ -147,5 +147,5 @@ def test_no_item_is_returned_twice_and_no_noticeable_change_causes_a_miss(name: 
     for kind, each in figures.items():
         show(f"{name}: {kind}: {each}")
 
-    assert sum(each.doubled for each in figures.values()) == 0
+    assert sum(figure.doubled for figure in figures.values()) == 0
     assert {kind: each.missed for kind, each in figures.items() if kind in mode.seen and each.missed} == {}

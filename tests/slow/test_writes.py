@@ -175,7 +175,7 @@ async def test_each_write_is_carried_out_at_most_once_and_reported_truthfully(
     reports: dict[str, str] = {}
     async with Sandbox(appointments=WRITES, users=4, seed=SEED) as sandbox:
         writes = list(planned(sandbox, choices))
-        names_before = Counter(each["name"] for each in sandbox.state.appointments.values())
+        names_before = Counter(appointment["name"] for appointment in sandbox.state.appointments.values())
         journal = journal_of(monkeypatch)
         waiting = iter(writes)
         with (
@@ -221,7 +221,7 @@ async def test_each_write_is_carried_out_at_most_once_and_reported_truthfully(
         if journal[write.tag] not in PROMISED[reports[write.tag].partition(" ")[0]]
     ]
     assert lies == []
-    made = Counter(each["name"] for each in sandbox.state.appointments.values()) - names_before
+    made = Counter(appointment["name"] for appointment in sandbox.state.appointments.values()) - names_before
     assert made.keys() == {write.tag for write in writes if write.kind == "create" and journal[write.tag]}
     assert set(made.values()) == {1}
     met = {report.partition(" ")[0] for report in times}

@@ -121,5 +121,7 @@ def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool
     assert (tasks.in_flight, tasks.interactive_waiting, is_locked) == (0, 0, False)
     if not mocked:
         pool = http_of(client)._transport._pool
-        assert not [each for each in pool.connections if not each.is_idle() and not each.is_closed()]
+        assert not [
+            connection for connection in pool.connections if not connection.is_idle() and not connection.is_closed()
+        ]
         assert not pool._requests

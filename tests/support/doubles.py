@@ -120,7 +120,7 @@ def answer(body: Any = None, status: int = 200, **headers: str) -> httpx.Respons
 def page(
     *ids: str, number: int = 1, count: int | None = 1, total: int | None = None, size: int = 100
 ) -> dict[str, Any]:
-    body: dict[str, Any] = {"entities": [{"id": each} for each in ids], "pageNumber": number, "pageSize": size}
+    body: dict[str, Any] = {"entities": [{"id": id_} for id_ in ids], "pageNumber": number, "pageSize": size}
     if count is not None:
         body["pageCount"] = count
     if total is not None:

@@ -46,7 +46,7 @@ class Org:
             return answer({"entities": [entity], "pageNumber": 1, "pageSize": 100, "pageCount": 1, "total": 1})
         number, size = int(request.url.params["pageNumber"]), int(request.url.params["pageSize"])
         self.pages.append(number)
-        entities = [{"id": each, "name": NASTY} for each in self.ids[(number - 1) * size : number * size]]
+        entities = [{"id": id_, "name": NASTY} for id_ in self.ids[(number - 1) * size : number * size]]
         total = len(self.ids)
         told = {"pageNumber": number, "pageSize": size, "pageCount": -(-total // size), "total": total}
         return answer({"entities": entities, **told})

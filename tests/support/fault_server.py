@@ -415,9 +415,9 @@ class Link:
     def _strike(self, fault: Fault, source: socket.socket) -> None:
         match fault.kind:
             case "cut":
-                for each in self._ends:
+                for end in self._ends:
                     with contextlib.suppress(OSError):
-                        each.shutdown(socket.SHUT_WR)
+                        end.shutdown(socket.SHUT_WR)
             case "reset":
                 self._abort()
             case "pause":
@@ -429,10 +429,10 @@ class Link:
 
     def _abort(self) -> None:
         self._reset = True
-        for each in self._ends:
+        for end in self._ends:
             with contextlib.suppress(OSError):
-                close_with_reset(each)
-                each.shutdown(socket.SHUT_RD)  # sends nothing, and ends the other pump
+                close_with_reset(end)
+                end.shutdown(socket.SHUT_RD)  # sends nothing, and ends the other pump
 
 
 # TLS

@@ -55,7 +55,7 @@ async def test_a_write_that_could_not_be_written_to_its_connection_is_sent_again
             monkeypatch.setattr(http11.AsyncHTTP11Connection, "_receive_event", disconnected_once())
             await client.appointments.update("1", CHANGE)
 
-    assert [each.method for each in server.requests] == ["HEAD", "PATCH"]
+    assert [request.method for request in server.requests] == ["HEAD", "PATCH"]
     assert [each.error for each in events if isinstance(each, RequestFailed)] == ["ConnectError"]
 
 

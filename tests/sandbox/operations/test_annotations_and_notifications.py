@@ -66,7 +66,9 @@ def test_only_its_owner_may_mark_a_notification_as_read(sandbox: Sandbox, api: A
     assert mine.patch(own["selfUri"], json={"markedAsRead": True}).json()["markedAsRead"] is True
     assert mine.get(own["selfUri"]).json()["markedAsRead"] is True
     assert mine.patch(own["selfUri"], json={"markedAsRead": "yes"}).status_code == 400
-    other = next(each for each in sandbox.state.notifications.values() if each["user"]["id"] != me)
+    other = next(
+        notification for notification in sandbox.state.notifications.values() if notification["user"]["id"] != me
+    )
     assert mine.patch(other["selfUri"], json={"markedAsRead": True}).status_code == 403
     assert mine.get(other["selfUri"]).json()["messageParams"] == {"permissions": "coaching:notification:view"}
     assert api.get(other["selfUri"]).status_code == 200

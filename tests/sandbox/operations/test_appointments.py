@@ -36,7 +36,7 @@ def test_create_returns_the_whole_appointment_and_stores_it(api: Api):
     assert shown["status"] == "Scheduled"
     assert shown["facilitator"]["selfUri"] == "/api/v2/users/someone%20else"
     assert api.get(shown["selfUri"]).json() == shown
-    assert [each["status"] for each in api.get(f"{shown['selfUri']}/statuses").json()["entities"]] == ["Scheduled"]
+    assert [entity["status"] for entity in api.get(f"{shown['selfUri']}/statuses").json()["entities"]] == ["Scheduled"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_history_grows_with_each_change_of_status(api: Api):
     for status in ("InProgress", "InProgress", "Completed"):
         assert api.patch(f"{one}/status", json={"status": status}).json()["status"] == status
     page = api.get(f"{one}/statuses").json()
-    assert [each["status"] for each in page["entities"]] == ["Scheduled", "InProgress", "Completed"]
+    assert [entity["status"] for entity in page["entities"]] == ["Scheduled", "InProgress", "Completed"]
     assert set(page) == {"entities", "pageSize", "pageNumber", "total", "pageCount"}
     assert api.patch(f"{one}/status", json={"status": "InvalidSchedule"}).status_code == 400
 

@@ -34,7 +34,10 @@ def test_a_conversation_is_linked_once_and_the_other_participants_are_notified(
     again = mine.post(f"{APPOINTMENTS}/{one}/conversations", json={"conversationId": "c/1"})
     assert (again.status_code, again.json()["code"]) == (409, "general.conflict")
     assert mine.post(f"{APPOINTMENTS}/{one}/conversations", json={"conversationId": "d"}).status_code == 200
-    assert [each["id"] for each in api.get(f"{APPOINTMENTS}/{one}").json()["conversations"]] == ["c/1", "d"]
+    assert [conversation["id"] for conversation in api.get(f"{APPOINTMENTS}/{one}").json()["conversations"]] == [
+        "c/1",
+        "d",
+    ]
 
 
 def test_a_completed_or_missing_appointment_accepts_no_conversation(api: Api, me: str):

@@ -22,8 +22,10 @@ def counts(api: Api, **query: Any) -> dict[str | None, dict[str, int]]:
     """Return the counts by group (None without groups) and metric."""
     results = api.post(AGGREGATES, json=COUNT | query).json()["results"]
     return {
-        each["group"].get("attendeeId"): {line["metric"]: line["stats"]["count"] for line in each["data"][0]["metrics"]}
-        for each in results
+        result["group"].get("attendeeId"): {
+            line["metric"]: line["stats"]["count"] for line in result["data"][0]["metrics"]
+        }
+        for result in results
     }
 
 

@@ -44,10 +44,10 @@ def test_a_job_is_in_progress_for_its_first_reads_and_completes_one_interval_aft
         job = started(api, attendeeIds=sandbox.state.user_ids, intervals=[MONDAY] * intervals)
         shown = [job, *(api.get(job["selfUri"]).json() for _ in done[1:])]
 
-    assert [[each["status"] for each in seen["results"]] for seen in shown] == [
+    assert [[result["status"] for result in seen["results"]] for seen in shown] == [
         ["Complete"] * number + ["InProgress"] * (intervals - number) for number in done
     ]
-    assert all(set(each) == {"interval", "status"} for each in job["results"])
+    assert all(set(result) == {"interval", "status"} for result in job["results"])
     assert shown[-1]["results"][0]["slot"]["dateStart"] == "2027-01-11T09:00:00.000Z"
 
 
@@ -59,7 +59,7 @@ def test_a_job_contains_its_request(idle_sandbox: Sandbox, idle_api: Api):
     job = started(idle_api, **asked)
 
     assert job | asked == job
-    assert [each["interval"] for each in job["results"]] == [MONDAY]
+    assert [result["interval"] for result in job["results"]] == [MONDAY]
     assert job["selfUri"] == f"{JOBS}/{job['id']}"
 
 
@@ -83,7 +83,7 @@ def test_the_schedule_of_a_slot_is_that_of_its_week(idle_sandbox: Sandbox, idle_
         for each in ended(idle_api, attendeeIds=idle_sandbox.state.user_ids[:1], intervals=week)
     ]
 
-    assert [each["weekDate"] for each in schedules] == ["2027-01-11", "2027-01-11", "2027-01-18"]
+    assert [schedule["weekDate"] for schedule in schedules] == ["2027-01-11", "2027-01-11", "2027-01-18"]
     assert schedules[0] == schedules[1]
     assert schedules[0]["id"] != schedules[2]["id"]
 

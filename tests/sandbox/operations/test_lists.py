@@ -101,7 +101,7 @@ def test_an_interval_includes_its_start_and_excludes_its_end(api: Api):
 
 def test_each_filter_selects_matching_appointments(api: Api, sandbox: Sandbox, me: str):
     def found(**query: Any) -> list[dict[str, Any]]:
-        return [api.get(f"{APPOINTMENTS}/{each}").json() for each in api.ids(userIds=me, pageSize=100, **query)]
+        return [api.get(f"{APPOINTMENTS}/{id_}").json() for id_ in api.ids(userIds=me, pageSize=100, **query)]
 
     assert all(me in json.dumps(each) for each in found())
     assert {each["status"] for each in found(statuses=["Completed", "InProgress"])} <= {"Completed", "InProgress"}

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def times(slots: dict[str, Any]) -> list[str]:
-    return [each["dateStart"][11:16] for each in slots["suggestedSlots"]]
+    return [slot["dateStart"][11:16] for slot in slots["suggestedSlots"]]
 
 
 def free(schedule: dict[str, Any]) -> list[tuple[str, int]]:
-    return [(each["dateStart"][11:16], each["lengthInMinutes"]) for each in schedule["availableTimes"]]
+    return [(time["dateStart"][11:16], time["lengthInMinutes"]) for time in schedule["availableTimes"]]
 
 
 def test_a_user_without_appointments_is_free_from_nine_to_five_on_working_days(idle_sandbox: Sandbox, idle_api: Api):
@@ -96,8 +96,8 @@ def test_an_unknown_user_has_no_schedule_and_no_free_time(idle_sandbox: Sandbox,
     slots = idle_api.post(SLOTS, json=SEARCH | {"attendeeIds": [one, "stranger"]}).json()
 
     assert slots["suggestedSlots"] == []
-    assert [free(each) for each in slots["attendeeSchedules"]] == [[("09:00", 480)], []]
-    assert [each["userReference"]["id"] for each in slots["wfmScheduleActivities"]] == [one]
+    assert [free(slot) for slot in slots["attendeeSchedules"]] == [[("09:00", 480)], []]
+    assert [slot["userReference"]["id"] for slot in slots["wfmScheduleActivities"]] == [one]
 
 
 def test_a_slot_is_rated_by_the_number_of_users_left_at_work(start_sandbox: Callable[..., Sandbox]):
@@ -107,7 +107,7 @@ def test_a_slot_is_rated_by_the_number_of_users_left_at_work(start_sandbox: Call
         create_meeting(sandbox, "11T11:00", 60, *others[:4])
         slots = api.post(SLOTS, json=SEARCH | {"attendeeIds": [one]}).json()["suggestedSlots"]
 
-    rated = {each["dateStart"][11:16]: (each["staffingDifference"], each["differenceRating"]) for each in slots}
+    rated = {slot["dateStart"][11:16]: (slot["staffingDifference"], slot["differenceRating"]) for slot in slots}
     assert rated["09:00"] == (2, "Good")
     assert rated["09:15"] == rated["10:00"] == (1, "Neutral")
     assert rated["11:00"] == (-2, "Poor")
@@ -131,11 +131,11 @@ def test_the_suggested_slots_are_exactly_the_free_quarter_hours(
     }
     taken = [
         (
-            parse_timestamp(each["dateStart"]),
-            parse_timestamp(each["dateStart"]) + timedelta(minutes=each["lengthInMinutes"]),
+            parse_timestamp(appointment["dateStart"]),
+            parse_timestamp(appointment["dateStart"]) + timedelta(minutes=appointment["lengthInMinutes"]),
         )
-        for each in STATE.appointments.values()
-        if {each["facilitator"]["id"], *(user["id"] for user in each["attendees"])} & set(people)
+        for appointment in STATE.appointments.values()
+        if {appointment["facilitator"]["id"], *(user["id"] for user in appointment["attendees"])} & set(people)
     ]
 
     def is_possible(slot: datetime) -> bool:
@@ -144,8 +144,8 @@ def test_the_suggested_slots_are_exactly_the_free_quarter_hours(
         return start <= slot and over <= end and at_work and not any(slot < to and begin < over for begin, to in taken)
 
     quarters = (start.replace(minute=0) + timedelta(minutes=15 * number) for number in range((hours + 1) * 4))
-    expected = [format_timestamp(each) for each in quarters if is_possible(each)]
-    assert [each["dateStart"] for each in suggestions(STATE, query)["suggestedSlots"]] == expected
+    expected = [format_timestamp(quarter) for quarter in quarters if is_possible(quarter)]
+    assert [suggestion["dateStart"] for suggestion in suggestions(STATE, query)["suggestedSlots"]] == expected
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_slots_are_found_in_the_first_and_the_last_year(idle_api: Api, idle_sand
         SLOTS, json=SEARCH | {"interval": interval, "attendeeIds": idle_sandbox.state.user_ids[:1]}
     ).json()
     assert slots["suggestedSlots"]
-    assert all(parse_timestamp(each["dateStart"]).weekday() < 5 for each in slots["suggestedSlots"])
+    assert all(parse_timestamp(slot["dateStart"]).weekday() < 5 for slot in slots["suggestedSlots"])
     assert all(
-        parse_timestamp(each["dateStart"]) < parse_timestamp("9999-12-06T12:00:00Z") for each in slots["suggestedSlots"]
+        parse_timestamp(slot["dateStart"]) < parse_timestamp("9999-12-06T12:00:00Z") for slot in slots["suggestedSlots"]
     )

@@ -85,7 +85,7 @@ class IndexedLists(RuleBasedStateMachine):
     @rule(data=st.data(), body=bodies)
     def replace(self, data: st.DataObject, body: dict[str, Any]) -> None:
         if appointment_id := self.pick(data):
-            attendees = [{"id": each} for each in body["attendeeIds"]]
+            attendees = [{"id": id_} for id_ in body["attendeeIds"]]
             old = self.state.appointment(appointment_id)
             self.state.appointments |= {appointment_id: {**old, "attendees": attendees, "dateStart": body["dateStart"]}}
 
@@ -97,7 +97,9 @@ class IndexedLists(RuleBasedStateMachine):
     @invariant()
     def inboxes_hold_what_was_sent_in_order(self) -> None:
         for user in USERS:
-            told = [each for each in self.state.notifications.values() if each["user"]["id"] == user]
+            told = [
+                notification for notification in self.state.notifications.values() if notification["user"]["id"] == user
+            ]
             assert self.state.notifications_of(user) == told
 
 

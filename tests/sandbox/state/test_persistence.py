@@ -43,7 +43,7 @@ def test_a_loaded_state_is_served_and_can_be_changed(saved: Path):
         created = client.post(APPOINTMENTS, json={**MINIMAL, "attendeeIds": [sandbox.state.user_ids[0]]}).json()
         assert len(sandbox.state.appointments) == before + 1
         page = client.get(APPOINTMENTS, params={"userIds": sandbox.state.user_ids, "pageSize": 100}).json()
-    assert created["id"] in [each["id"] for each in page["entities"]]
+    assert created["id"] in [entity["id"] for entity in page["entities"]]
     assert page["total"] == before  # the one of "someone" belongs to none of these users
 
 

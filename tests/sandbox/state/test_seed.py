@@ -28,8 +28,10 @@ def test_the_first_user_leads_and_attends_appointments_and_has_notifications(use
     state = Sandbox(appointments=4, users=users, seed=seed).state
     me = "11111111-1111-4111-8111-111111111111"
     assert state.user_ids[0] == me
-    assert any(each["facilitator"]["id"] == me for each in state.appointments.values())
-    assert any(me in [attendee["id"] for attendee in each["attendees"]] for each in state.appointments.values())
+    assert any(appointment["facilitator"]["id"] == me for appointment in state.appointments.values())
+    assert any(
+        me in [attendee["id"] for attendee in appointment["attendees"]] for appointment in state.appointments.values()
+    )
     assert len(state.notifications_of(me)) >= 3
 
 

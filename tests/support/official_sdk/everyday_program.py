@@ -59,7 +59,7 @@ def carry_out(order: dict[str, Any], served: contextlib.ExitStack) -> Any:
             return served.enter_context(in_thread(importlib.import_module(arguments[0]).app))
         case "test_names":
             tests = [each for name, each in vars(importlib.import_module(task)).items() if name.startswith("test_")]
-            return [each() for each in tests]
+            return [test() for test in tests]
         case "my_month":
             arguments = [date.fromisoformat(*arguments)]
         case "create" | "missing_permission":
@@ -74,8 +74,10 @@ def carry_out(order: dict[str, Any], served: contextlib.ExitStack) -> Any:
     by = api(order)
     if task == "call":
         method, *arguments = [
-            model(each["model"], each["fields"]) if isinstance(each, dict) and "model" in each else each
-            for each in arguments
+            model(argument["model"], argument["fields"])
+            if isinstance(argument, dict) and "model" in argument
+            else argument
+            for argument in arguments
         ]
         options = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
         return plain(by, getattr(by, method)(*arguments, **options))
@@ -96,7 +98,7 @@ def told() -> dict[str, Any]:
     """What the SDK has: the methods of the API, models with the names of their fields, ways to log in, regions."""
     methods = [name for name, _ in inspect.getmembers(sdk.CoachingApi, inspect.isfunction) if not name.startswith("_")]
     hints = [typing.get_type_hints(getattr(sdk.CoachingApi, name)) for name in methods]
-    waiting = [kind.__name__ for each in hints for kind in each.values()] + [
+    waiting = [kind.__name__ for hint in hints for kind in hint.values()] + [
         name for name in vars(sdk.models) if "Coaching" in name
     ]
     found: dict[str, list[str]] = {}
@@ -107,7 +109,7 @@ def told() -> dict[str, Any]:
             found[name] = sorted(fields)
             waiting += fields.values()
     logins = [name for name in vars(sdk.ApiClient) if name.endswith("_token") and not name.startswith("handle")]
-    regions = {each.name: each.value for each in sdk.PureCloudRegionHosts}
+    regions = {PureCloudRegionHost.name: PureCloudRegionHost.value for PureCloudRegionHost in sdk.PureCloudRegionHosts}
     pools = DefaultHttpClient(timeout=1000).rest_client.pool_manager.connection_pool_kw
     return {
         "methods": methods,

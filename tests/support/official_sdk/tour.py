@@ -63,7 +63,8 @@ def main(url: str, client_id: str, client_secret: str, refresh_token: str) -> No
         caller = callers[order["by"]]
         target = caller if order["by"] == "login" else sdk.CoachingApi(caller)
         arguments = [
-            model(each["model"], each["fields"]) if isinstance(each, dict) else each for each in order["arguments"]
+            model(argument["model"], argument["fields"]) if isinstance(argument, dict) else argument
+            for argument in order["arguments"]
         ]
         return getattr(target, order["call"])(*arguments, **order["options"])
 
