@@ -14,11 +14,10 @@ PROGRAMS := $(addprefix tests/,benchmarks cli docs integrations sandbox)
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
 
-# The tests of faults, the other tests, those on other Pythons and the documentation run side by side: on two cores that
-# halves the time.
-test: lint types
-	$(MAKE) --no-print-directory --jobs=3 faults programs units pythons docs
-	$(MAKE) --no-print-directory bench-quick
+# The tests of faults, the other tests, those on other Pythons, the types and the documentation are checked side by side: on
+# two cores that halves the time.
+test: lint
+	$(MAKE) --no-print-directory --jobs=3 faults programs units types pythons docs
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -65,6 +64,7 @@ long: coverage
 	$(BIN)/python tests/slow/mutation.py
 	$(BIN)/python -m pytest tests/faults -k "row_49 or row_77 or row_78 or row_96 or row_103" --timeout 1800
 	$(BIN)/python -m pytest tests/slow
+	$(BIN)/python -m benchmarks --quick
 
 # Ten minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
 bench: $(READY)

@@ -27,9 +27,10 @@ settings.load_profile("calm")
 
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
-    """Print no dot for a test that passes under `-q`: thousands of them would be half of the log of `make test`."""
-    is_quiet = config.get_verbosity() < 0 and report.when == "call" and report.passed
-    return ("passed", "", "PASSED") if is_quiet else None
+    """Print no letter under `-q` for a test that passes or is skipped: thousands would be half of the log of `make test`."""
+    if config.get_verbosity() >= 0 or report.failed or (report.when != "call" and not report.skipped):
+        return None
+    return report.outcome, "", report.outcome.upper()
 
 
 class JumpingSelector(selectors.DefaultSelector):
