@@ -93,19 +93,19 @@ def foreign(status: int, kind: str, **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413])
 @pytest.mark.parametrize("call", ["get", "list", "query", "create", "update", "delete", "request", "head"])
-async def test_a_refusal_that_is_not_the_apis_is_no_statement_of_the_api(call: str, status: int, kind: str):
-    service = Service(lambda _: foreign(status, kind))
+async def test_a_refusal_that_is_not_the_apis_is_no_statement_of_the_api(call: str, kind: str):
+    for status in (400, 401, 403, 404, 405, 409, 410, 413):  # not parameters: as many tests would take 20 s
+        service = Service([foreign(status, kind)])
 
-    error = await error_of(service, CALLS[call])
+        error = await error_of(service, CALLS[call])
 
-    assert type(error) is ResponseError
-    assert (error.status, error.is_from_gateway, error.processed) == (status, True, "no")
-    assert f": {status} from a gateway, proxy or captive portal before api.test, with " in str(error)
-    assert "check the URL, the proxy and the network" in str(error)
-    assert "coaching:" not in str(error)
-    assert len(service.requests) == 1, "neither retried nor sent with another token"
+        assert type(error) is ResponseError
+        assert (error.status, error.is_from_gateway, error.processed) == (status, True, "no")
+        assert f": {status} from a gateway, proxy or captive portal before api.test, with " in str(error)
+        assert "check the URL, the proxy and the network" in str(error)
+        assert "coaching:" not in str(error)
+        assert len(service.requests) == 1, "neither retried nor sent with another token"
 
 
 @pytest.mark.parametrize(
