@@ -6,10 +6,12 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 # The environment in two steps: what a user of the command has, and the tools of CI on top of it.
 INSTALLED := $(VENV)/installed-$(VERSION)
 READY := $(VENV)/ready-$(VERSION)
-# Tests that start programs: servers, commands, the vendor's SDK, snippets of the documentation.
-PROGRAMS := $(addprefix tests/,benchmarks cli docs integrations sandbox)
+# Tests that start programs, and wait for them: commands; the sandbox, the vendor's SDK, snippets of the documentation.
+COMMANDS := $(addprefix tests/,benchmarks cli integrations)
+PROGRAMS := $(addprefix tests/,docs sandbox)
+UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(PROGRAMS))
 
-.PHONY: demo test lint format types faults units programs pythons docs coverage record long bench bench-quick clean
+.PHONY: demo test lint format types faults units programs commands pythons docs coverage record long bench bench-quick clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -17,7 +19,7 @@ demo: $(INSTALLED)
 # The tests of faults, the other tests, those on other Pythons, the types and the documentation are checked side by side: on
 # two cores that halves the time.
 test: lint
-	$(MAKE) --no-print-directory --jobs=3 faults programs units types pythons docs
+	$(MAKE) --no-print-directory --jobs=4 faults programs commands units types pythons docs
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -36,10 +38,13 @@ faults: $(READY)
 	$(BIN)/python -m pytest -q tests/faults
 
 units: $(READY)
-	$(BIN)/python -m pytest -q --ignore tests/faults $(addprefix --ignore ,$(PROGRAMS))
+	$(BIN)/python -m pytest -q $(UNITS)
 
 programs: $(READY)
 	$(BIN)/python -m pytest -q $(PROGRAMS)
+
+commands: $(READY)
+	$(BIN)/python -m pytest -q $(COMMANDS)
 
 pythons: $(READY)
 	$(BIN)/python tests/support/other_pythons.py
@@ -54,7 +59,7 @@ record: $(READY)
 
 # Not part of `make test`: under it the units take three times as long.
 coverage: $(READY)
-	$(BIN)/coverage run -m pytest -q --ignore tests/faults $(addprefix --ignore ,$(PROGRAMS))
+	$(BIN)/coverage run -m pytest -q $(UNITS)
 	$(BIN)/coverage report
 
 # Half an hour, and never part of `make test`: see tests/slow/README.md.
