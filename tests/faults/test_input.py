@@ -145,23 +145,24 @@ def shown(text: Any) -> str:
     return ascii(text)[:24]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=shown)
 @pytest.mark.parametrize("operation", TEMPLATES)
-async def test_row_93_an_unusual_id_is_refused_or_one_path_segment(operation: str, odd: str):
-    async with service_of() as (service, client):
-        await asked(client, service, operation, odd)
+async def test_row_93_an_unusual_id_is_refused_or_one_path_segment(operation: str):
+    for odd in ODD:  # no parameter, because a thousand tests take longer than what they test
+        async with service_of() as (service, client):
+            await asked(client, service, operation, odd)
 
 
-@pytest.mark.parametrize(
-    "odd", ["", ".", "..", "\ud800", "x" * 70_000, None, 5, b"a", ["a"], True, object()], ids=shown
-)
+INVALID: list[Any] = ["", ".", "..", "\ud800", "x" * 70_000, None, 5, b"a", ["a"], True, object()]
+
+
 @pytest.mark.parametrize("operation", TEMPLATES)
-async def test_row_93_an_invalid_id_is_refused_before_anything_is_sent(operation: str, odd: Any):
-    async with service_of() as (service, client):
-        with pytest.raises((ValueError, TypeError)) as caught:
-            await TEMPLATES[operation][1](client, odd)
-        assert not isinstance(caught.value, CoachingError)
-        assert service.requests == []
+async def test_row_93_an_invalid_id_is_refused_before_anything_is_sent(operation: str):
+    for invalid in INVALID:
+        async with service_of() as (service, client):
+            with pytest.raises((ValueError, TypeError)) as caught:
+                await TEMPLATES[operation][1](client, invalid)
+            assert not isinstance(caught.value, CoachingError)
+            assert service.requests == []
 
 
 likely = st.lists(

@@ -89,8 +89,16 @@ BODIES = {
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("status", [*range(400, 452), 501, 505])
-async def test_row_37_each_error_status_raises_its_error_class(status: int, body: str, method: str):
+async def test_row_37_each_error_status_raises_its_error_class(body: str, method: str):
+    for status in [
+        *range(400, 452),
+        501,
+        505,
+    ]:  # no parameter, because a thousand tests take longer than what they test
+        await check_error_of(status, body, method)
+
+
+async def check_error_of(status: int, body: str, method: str) -> None:
     headers = {"inin-correlation-id": CORRELATION, "Set-Cookie": f"session={COOKIE}"}
 
     def refuse(_: httpx.Request) -> httpx.Response:
