@@ -18,6 +18,7 @@ import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, UserGrant
 from tests.support.contract import DOCUMENT, Answer, operation, resolved, witnessing
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +139,7 @@ def with_ids(parameter: Json, known: dict[str, list[str]]) -> Json:
 def schemathesis(url: str, document: Json, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "contract.json").write_text(json.dumps(document))
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), "run", "contract.json", "--url", url, "--no-color"]
-    settings = f"--checks {','.join(CHECKS)} --phases coverage,fuzzing --max-examples 50 --generation-deterministic"
+    settings = f"--checks {','.join(CHECKS)} --phases coverage,fuzzing --max-examples {examples(50)} --generation-deterministic"
     environment = os.environ | {"NO_PROXY": "127.0.0.1", "PYTHONUTF8": "1"}
     return subprocess.run(
         [*command, *settings.split(), *options],
