@@ -127,7 +127,7 @@ def replaced(kind: Any, make: Callable[[Any], Any]) -> Any:
     """Return a type with each attrs class in it replaced by `make` of it."""
     if attrs.has(kind):
         return make(kind)
-    inner = tuple(replaced(each, make) for each in get_args(kind))
+    inner = tuple(replaced(arg, make) for arg in get_args(kind))
     if not inner:
         return kind
     return Union[inner] if get_origin(kind) is UnionType else get_origin(kind)[inner]  # noqa: UP007 # built at run time

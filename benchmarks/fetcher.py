@@ -57,8 +57,8 @@ async def by_hand(service: Service, engine: str, *, pages: int, size: int, concu
         if kept:
             found[number] = appointments
             return
-        for each in appointments:
-            ids.add(each.id)
+        for appointment in appointments:
+            ids.add(appointment.id)
 
     async with ENGINES[engine](concurrency) as http:
         with clocks() as taken:

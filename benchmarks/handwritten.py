@@ -109,7 +109,7 @@ async def read(
 def page(wire: Json) -> AppointmentPage:
     """Return a page from its JSON."""
     return AppointmentPage(
-        entities=tuple([appointment(each) for each in wire["entities"]]),
+        entities=tuple([appointment(entity) for entity in wire["entities"]]),
         page_number=wire.get("pageNumber"),
         page_size=wire.get("pageSize"),
         page_count=wire.get("pageCount"),

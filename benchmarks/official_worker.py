@@ -47,11 +47,11 @@ def fetch(url: str, pages: int, size: int, threads: int, user_ids: list[str], to
             if kept:
                 items.extend(entities)
             else:
-                for each in entities:
-                    ids.add(each.id)
+                for entity in entities:
+                    ids.add(entity.id)
 
     measures = in_threads(url, threads, token, work)
-    assert len({each.id for each in items} if kept else ids) == pages * size
+    assert len({item.id for item in items} if kept else ids) == pages * size
     return measures
 
 

@@ -70,7 +70,7 @@ async def got_many(service: Service, reads: int, limit: RateLimit) -> Measures:
         result = await client.appointments.get_many(
             ids(service, reads), on_progress=lambda _: came.append(anyio.current_time() - began)
         )
-    return figures(service, limit, came, sum(not each.is_ok for each in result.outcomes))
+    return figures(service, limit, came, sum(not outcome.is_ok for outcome in result.outcomes))
 
 
 def by_official(work: Work, reads: int, limit: RateLimit) -> Measures:

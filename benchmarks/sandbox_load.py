@@ -108,7 +108,7 @@ class Load:
         if request.method == "POST":
             self.known.append(response.json()["id"])
         elif request.url.path == APPOINTMENTS:
-            self.known += [each["id"] for each in response.json()["entities"][:5]]
+            self.known += [entity["id"] for entity in response.json()["entities"][:5]]
         del self.known[:-5000]
 
 

@@ -74,7 +74,7 @@ class CoachingClient(NotCopyable):
     - `allow_http` permits plain http to other hosts than loopback.
     - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
     - `strict` makes a row of a list that cannot be read an error of its page (`DecodeError`). Otherwise such a row is left
-      out, and told: in the `report` of an iteration, as an event, and as a WARNING in the log.
+      out, and reported: in the `report` of an iteration, as an event, and as a WARNING in the log.
 
     Raises `ConfigurationError`.
     """

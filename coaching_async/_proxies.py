@@ -12,7 +12,7 @@ import attrs
 
 from ._exceptions import ConfigurationError
 
-__all__ = ["Proxy", "configured_proxies", "proxy_for"]
+__all__ = ["DEFAULT_PORTS", "Proxy", "address_of", "configured_proxies", "proxy_for"]
 
 
 BLANKS_AND_QUOTES: Final = " \t\r\n'\""
@@ -24,7 +24,7 @@ SEPARATORS: Final = re.compile(r"[\s,;|]+")
 
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-"""Default port of each scheme that a proxy may have."""
+"""Default ports, of the schemes that a host or a proxy may have."""
 
 
 BRACKETED: Final = re.compile(r"\[(?P<address>[^\]]*)\](?P<prefix>/\d+)?(?::(?P<port>\d+))?")
@@ -47,7 +47,7 @@ class Proxy:
     def address(self) -> str:
         """Its host and port, which are safe to show."""
         parts = urlsplit(self.url)
-        return f"{_in_brackets(parts.hostname or '')}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
+        return address_of(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
 
     @property
     def is_socks(self) -> bool:
@@ -65,7 +65,7 @@ def proxy_for(url: str) -> Proxy | None:
     if _is_on_this_machine(parts.hostname or "") or _is_excluded(parts, settings.get("no", "")):
         return None
     found = ((scheme, settings.get(scheme, "")) for scheme in (parts.scheme, "all"))
-    scheme, value = next((each for each in found if each[1].strip(BLANKS_AND_QUOTES)), ("", ""))
+    scheme, value = next((setting for setting in found if setting[1].strip(BLANKS_AND_QUOTES)), ("", ""))
     if not value:
         return None
     variable = _variable(scheme, value)
@@ -86,8 +86,10 @@ def configured_proxies() -> dict[str, str]:
 def _variable(scheme: str, value: str) -> str:
     """Return the name of the variable that has this value, in the case in which it is written."""
     name = f"{scheme}_proxy"
-    written = (each for each in (name, name.upper(), *os.environ) if each.lower() == name)
-    return next((each for each in written if os.environ.get(each) == value), f"the {scheme} proxy of this system")
+    written = (variable for variable in (name, name.upper(), *os.environ) if variable.lower() == name)
+    return next(
+        (variable for variable in written if os.environ.get(variable) == value), f"the {scheme} proxy of this system"
+    )
 
 
 def _parse(value: str) -> SplitResult | str:
@@ -172,5 +174,6 @@ def _ascii(name: str) -> str:
         return name
 
 
-def _in_brackets(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def address_of(host: str, port: int) -> str:
+    """Return host and port as they are written in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -22,7 +22,7 @@ from coaching_async._serialization.codec import decode, from_dict
 from coaching_async._serialization.json import Json, parse_json, parse_object
 from coaching_async._serialization.rows import read_page
 from coaching_async._transport.body import parse_body
-from coaching_async._transport.messages import CHECK_THE_WAY, CallContext, Response
+from coaching_async._transport.messages import CHECK_NETWORK, CallContext, Response
 from coaching_async._value import Value
 from coaching_async.models.common import Page
 from coaching_async.models.errors import ErrorDetail
@@ -78,7 +78,7 @@ def check_deleted(response: Response, call: CallContext) -> None:
 def _unusable_success(response: Response, call: CallContext, problem: str = "") -> CoachingError:
     text = f"{call.operation}: the answer is not what the API promises: {problem}{_correlation_suffix(response)}"
     if not response.is_from_service:
-        text = f"{call.operation}: {response.describe_foreign(call.host)}: {CHECK_THE_WAY}"
+        text = f"{call.operation}: {response.describe_foreign(call.host)}: {CHECK_NETWORK}"
     failure: CoachingError
     if call.processed == "no":
         failure = DecodeError(text)
@@ -122,7 +122,7 @@ def error_from_response(response: Response, call: CallContext) -> ResponseError:
         parts.append(f"({redact(message)})")
     advice = advice_for(call.operation, response.status, code) if is_from_service else None
     if not is_from_service and not issubclass(cls, STATED_BY_ANYONE):
-        cls, advice = ResponseError, CHECK_THE_WAY
+        cls, advice = ResponseError, CHECK_NETWORK
     text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation_suffix(response)}"
     error = cls(text)
     error.status, error.code, error.message = response.status, code, message

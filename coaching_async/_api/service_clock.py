@@ -1,4 +1,4 @@
-"""The clock of the service, as the `Date` of its answers tells it. No I/O, and no clock of its own."""
+"""The clock of the service, by the `Date` of its responses. No I/O, and no clock of its own."""
 
 from collections import deque
 from datetime import UTC, datetime, timedelta

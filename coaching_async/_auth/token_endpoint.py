@@ -11,7 +11,7 @@ import attrs
 from coaching_async._events import TOKEN_OPERATION, Emit, TokenIssued
 from coaching_async._exceptions import AuthError, OutcomeUnknown, redact
 from coaching_async._serialization.json import parse_object
-from coaching_async._transport.messages import CHECK_THE_WAY, CallContext, Request, Response, Send
+from coaching_async._transport.messages import CHECK_NETWORK, CallContext, Request, Response, Send
 from coaching_async._transport.retry_policy import RetryPolicy, Safety
 
 from .grants import ClientCredentials, Grant, refresh_token_form
@@ -86,7 +86,7 @@ class TokenEndpoint:
         if isinstance(parsed, str):
             error = AuthError(f"the login host's answer is no token: {parsed}")
             if not response.is_from_service:
-                error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_THE_WAY}")
+                error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_NETWORK}")
                 error.is_from_gateway = True
             raise error
         self.emit(TokenIssued(parsed.expires_in))
@@ -123,7 +123,7 @@ def _auth_error(response: Response, request: Request) -> AuthError:
         text = ""
     is_from_gateway = code is None and not response.is_from_service
     if is_from_gateway:
-        error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_THE_WAY}")
+        error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_NETWORK}")
     else:
         error = AuthError(f"the login host gives no token: {response.status} {code or ''} {redact(text)}".rstrip())
     error.status, error.code, error.is_from_gateway = response.status, code, is_from_gateway

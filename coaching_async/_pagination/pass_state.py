@@ -245,7 +245,7 @@ class PassState(Generic[T]):
         new = self.seen.add_new(ids, self._count_known_rows(page, first_row))
         left_out: list[LeftOutRow] = []
         if rows is not page.entities:
-            left_out = [row.told for index in new if isinstance(row := rows[index], UnreadableRow)]
+            left_out = [row.left_out_row for index in new if isinstance(row := rows[index], UnreadableRow)]
             new = [index for index in new if not isinstance(rows[index], UnreadableRow)]
         items = NewItems(
             page,

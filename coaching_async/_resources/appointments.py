@@ -57,8 +57,8 @@ async def _read_until_found(read: Callable[[str], Awaitable[Appointment]], appoi
 def _check_listed_ids(ids: Items[IdLike]) -> None:
     """Raise `ValueError` for an invalid id, unless the ids can be read once only. Otherwise a request would be sent first."""
     if isinstance(ids, Collection) and not isinstance(ids, str | bytes):  # `bulk` refuses these
-        for each in ids:
-            to_id(each)
+        for id_ in ids:
+            to_id(id_)
 
 
 class Appointments(Resource):
@@ -185,7 +185,7 @@ class Appointments(Resource):
         An empty result is not final, because the service may still be creating the appointment.
 
         `since` is when `create` was called, by this machine's clock. It is converted into a time by the service's clock,
-        which the `Date` of the answers tells, so this machine's clock may be wrong. Appointments created up to one minute
+        which the `Date` of the responses shows, so this machine's clock may be wrong. Appointments created up to one minute
         before are included. A match has the same name, start, length and attendees, and the same facilitator if one was
         given. A row that cannot be read is an error here, because it may be a match.
 

@@ -18,7 +18,7 @@ MINUTE: Final = timedelta(minutes=1)
 
 
 CLOCK_SKEW: Final = MINUTE
-"""The service has more than one machine, and does not always tell its time."""
+"""The service has more than one machine, and does not send the `Date` with every response."""
 
 
 @attrs.frozen(eq=False, repr=False)

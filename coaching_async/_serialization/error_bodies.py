@@ -20,14 +20,14 @@ def is_error_body(body: dict[str, object], status: int) -> bool:
     Gateways send a `message`, a `code` or a `status`, too. Only the API sends a `contextId`, or a code of dotted words, or
     a code together with the status of the response.
     """
-    code, told_status, context_id = body.get("code"), body.get("status"), body.get("contextId")
-    if told_status is not None and (type(told_status) is not int or told_status != status):
+    code, body_status, context_id = body.get("code"), body.get("status"), body.get("contextId")
+    if body_status is not None and (type(body_status) is not int or body_status != status):
         return False
     has_context = isinstance(context_id, str) and bool(context_id)
     if code is None:
         return has_context
     words = CODE.fullmatch(code) if isinstance(code, str) else None
-    return words is not None and (bool(words[1]) or told_status is not None or has_context)
+    return words is not None and (bool(words[1]) or body_status is not None or has_context)
 
 
 def is_web_page(content_type: str | None, content: bytes) -> bool:

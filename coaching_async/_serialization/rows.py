@@ -42,7 +42,7 @@ class UnreadableRow(Value):
     """Its id. A row without one has a text for its place instead. None if the rows of the list have no ids."""
     digest: str = attrs.field(repr=False)
     """Digest of its content, by which it is compared."""
-    told: LeftOutRow
+    left_out_row: LeftOutRow
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UnreadableRow) and self.digest == other.digest
@@ -61,12 +61,12 @@ class PartialPage(Page[T]):
     @property
     def has_ids(self) -> bool:
         """Whether any of its rows has an id."""
-        return any(not isinstance(row, UnreadableRow) or row.told.id for row in self.rows)
+        return any(not isinstance(row, UnreadableRow) or row.left_out_row.id for row in self.rows)
 
     @property
     def left_out(self) -> tuple[LeftOutRow, ...]:
         """The rows that cannot be read."""
-        return tuple(row.told for row in self.rows if isinstance(row, UnreadableRow))
+        return tuple(row.left_out_row for row in self.rows if isinstance(row, UnreadableRow))
 
 
 def rows_of(page: Page[T]) -> "Sequence[T | UnreadableRow]":
@@ -107,14 +107,14 @@ def _read_row(of: Any, row: Any, page: int, index: int, source: str) -> Any:
     try:
         return from_dict(of, row)
     except ValueError as error:
-        told = LeftOutRow(page, index, _id_of(row), str(error))
+        left_out_row = LeftOutRow(page, index, _id_of(row), str(error))
     # Not by its content, because several rows may be null, and each after the first would count as a repeat.
     place = _digest(f"{source}#{index}")
     try:
         content = _digest(json.dumps(row))
     except RecursionError:
         content = place
-    return UnreadableRow((told.id or place) if "id" in attrs.fields_dict(of) else None, content, told)
+    return UnreadableRow((left_out_row.id or place) if "id" in attrs.fields_dict(of) else None, content, left_out_row)
 
 
 def _digest(text: str) -> str:

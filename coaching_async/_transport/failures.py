@@ -5,8 +5,10 @@ import sys
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
+from coaching_async._proxies import address_of
+
 from .http_client import HttpResponse
-from .httpcore_hooks import address_of, is_host_of
+from .httpcore_hooks import is_host_of
 from .messages import SendError
 from .retry_policy import Fault
 
@@ -48,7 +50,7 @@ INCOMPLETE_HANDSHAKE: Final = (
 def classify(error: Exception, url: str, *, borrowed: bool, is_unsent: bool, proxy: str | None) -> SendError | None:
     """Return the fault of an exception with a sanitized copy as its cause, or None if it is a bug and no network error.
 
-    `is_unsent` tells that the service surely has not received the whole request. `proxy` is the address of the proxy that
+    `is_unsent` means that the service surely has not received the whole request. `proxy` is the address of the proxy that
     was to open the connection, and has not.
     """
     cls = _network_error_class(error)

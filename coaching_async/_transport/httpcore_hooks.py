@@ -12,6 +12,8 @@ import anyio
 import attrs
 import httpx
 
+from coaching_async._proxies import DEFAULT_PORTS, address_of
+
 from .messages import Request
 
 __all__ = [
@@ -70,7 +72,7 @@ class HttpcoreTrace:
     _streams: WeakSet[Any]
     _admission: anyio.Semaphore | None = None
     proxy: str | None = None
-    """Host and port of the proxy that has not opened the way to the target yet; None if there is none, or if it has."""
+    """Host and port of the proxy that has not opened the tunnel to the target yet; None if there is none, or if it has."""
     is_unsent: bool = False
     """Whether httpcore has reported that the service cannot have received the whole request."""
     _has_begun: bool = False
@@ -136,14 +138,6 @@ def is_host_of(url: str, host: str, port: int) -> bool:
     parts = urlsplit(url)
     name = parts.hostname or ""
     return host in {name, name.encode("idna").decode()} and port == (parts.port or DEFAULT_PORTS[parts.scheme])
-
-
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-
-def address_of(host: str, port: int) -> str:
-    """Return host and port as they are written in a URL."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class RedactedCredentials(tuple[bytes, ...]):

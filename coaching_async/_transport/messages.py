@@ -20,7 +20,7 @@ from .cooldown import Cooldown
 from .priority import Priority
 from .retry_policy import Fault, RetryPolicy, Safety, fault_from_status, parse_retry_after
 
-__all__ = ["CHECK_THE_WAY", "BodyError", "CallContext", "Request", "Response", "Send", "SendError", "host_of"]
+__all__ = ["CHECK_NETWORK", "BodyError", "CallContext", "Request", "Response", "Send", "SendError", "host_of"]
 
 
 @attrs.define(eq=False, repr=False)
@@ -134,7 +134,7 @@ class Response(Value):
     def is_from_service(self) -> bool:
         """Whether the service itself has responded, and not a gateway, proxy or captive portal on the way.
 
-        The service sends no web page and no redirect. The form of an error's body tells whose it is. Without a body, the
+        The service sends no web page and no redirect. The form of an error's body shows who sent it. Without a body, the
         header of the service does, or a challenge about the token.
         """
         if self.status < 300:
@@ -167,7 +167,7 @@ class Response(Value):
         return parse_retry_after(self.headers.get("retry-after"), self.headers.get("date"))
 
 
-CHECK_THE_WAY: Final = "check the URL, the proxy and the network"
+CHECK_NETWORK: Final = "check the URL, the proxy and the network"
 """What to do if something between the client and the service has responded."""
 
 

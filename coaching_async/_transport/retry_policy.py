@@ -122,7 +122,7 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
     A fraction is rounded up. Of several values the longest counts. A date is compared with the response's own Date header,
     so clock skew does not matter.
     """
-    found = (_seconds(each.strip(), date) for each in SEPARATOR.split(value or ""))
+    found = (_seconds(part.strip(), date) for part in SEPARATOR.split(value or ""))
     longest = max((seconds for seconds in found if seconds is not None), default=None)
     return None if longest is None else float(math.ceil(min(longest, MAX_RETRY_AFTER)))
 
@@ -132,7 +132,7 @@ SEPARATOR: Final = re.compile(r"(?<!Mon)(?<!Tue)(?<!Wed)(?<!Thu)(?<!Fri)(?<!Sat)
 
 
 MAX_RETRY_AFTER: Final = 1e9
-"""Longest time in seconds that is told: thirty years."""
+"""Longest time in seconds that is returned: thirty years."""
 
 
 def _seconds(value: str, date: str | None) -> float | None:
@@ -154,7 +154,7 @@ def parse_http_date(value: str) -> datetime | None:
 def cooldown_seconds(retry_after: float | None) -> float:
     """Return the seconds for which a 429 stops all requests of the token, whatever the policy of the one call.
 
-    0 tells no time: then the backoff of the call counts.
+    0 names no time: then the backoff of the call counts.
     """
     return min(DEFAULT_RETRY_AFTER if retry_after is None else retry_after, MAX_COOLDOWN)
 
@@ -198,7 +198,7 @@ class RetryPolicy(Value):
         return None if exhausted or wait > self.max_retry_after else wait
 
     def backoff(self, failures: int, random: Callable[[], float]) -> float:
-        """Return the seconds to wait at least after a response that tells a shorter time, or 0.
+        """Return the seconds to wait at least after a response that names a shorter time, or 0.
 
         Half of it is certain, because full jitter may be next to nothing.
         """

@@ -134,7 +134,7 @@ def export_(
         raise click.UsageError("standard output cannot be resumed: leave out --resume, or name a file with --out")
     name = "standard output" if is_piped else str(out)
     console = Console(stderr=True, force_terminal=False if is_piped and sys.stdout.isatty() else None)
-    logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are told at the end
+    logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are reported at the end
     written = 0
     exported: Exported | None = None
 

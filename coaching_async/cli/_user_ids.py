@@ -31,7 +31,7 @@ def _ids_in(file: str) -> list[str]:
     found: list[str] = []
     for number, line in enumerate(_text(file, name).splitlines(), start=1):
         # Marks and invisible characters count as blanks.
-        id_ = COMMENT.sub("", "".join(each if each.isprintable() else " " for each in line)).strip()
+        id_ = COMMENT.sub("", "".join(character if character.isprintable() else " " for character in line)).strip()
         if id_ and not ID.fullmatch(id_):
             raise ValueError(f"{name}, line {number}: {id_[:80]!a} is no id; write one id a line")
         found += [id_] if id_ else []

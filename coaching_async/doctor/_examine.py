@@ -179,7 +179,7 @@ def _check_unreachable(error: CoachingError, client: CoachingClient, *, has_logg
 
 
 def _check_connection(answers: Iterable[Answer]) -> Check:
-    failed = [str(each) for each in answers if isinstance(each, CoachingError) and not _is_from_api(each)]
+    failed = [str(answer) for answer in answers if isinstance(answer, CoachingError) and not _is_from_api(answer)]
     if not failed:
         return Check("connection", "ok", "the hosts answer")
     sentence = f"{len(failed)} of the reads got no sane answer; {failed[0]}"
@@ -221,11 +221,15 @@ def _duration(seconds: float) -> str:
 
 
 def _check_clock(asked: Iterable[_TimedResponse]) -> Check:
-    for each in asked:
-        service_time = _service_time(each.answer)
+    for response in asked:
+        service_time = _service_time(response.answer)
         if service_time is not None:
             # `Date` is truncated to a second, and was set at some time between request and response.
-            difference = service_time + timedelta(seconds=0.5) - (each.sent_at + (each.received_at - each.sent_at) / 2)
+            difference = (
+                service_time
+                + timedelta(seconds=0.5)
+                - (response.sent_at + (response.received_at - response.sent_at) / 2)
+            )
             seconds = abs(round(difference.total_seconds()))
             if abs(difference) <= MAX_CLOCK_DIFFERENCE:
                 return Check("clock", "ok", f"it is within {max(seconds, 1)} s of the service's")
@@ -272,7 +276,7 @@ def _check_operations(answers: Mapping[str, Answer], needed: frozenset[str]) -> 
     roles = answers.get(ROLES)
     grants = granted_permissions(roles.json) if isinstance(roles, RawResponse) else None
     is_user = is_user_token(answers.get(LIST_MINE))
-    found = [check_operation(each, answers.get(each), grants, is_user=is_user) for each in OPERATIONS]
+    found = [check_operation(operation, answers.get(operation), grants, is_user=is_user) for operation in OPERATIONS]
     return [_apply_needs(check, is_needed=check.name in needed) for check in found]
 
 

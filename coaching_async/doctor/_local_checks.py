@@ -99,7 +99,7 @@ def check_proxies(client: ConfiguredClient | None) -> Check:
 def _is_reached_directly(host: str) -> bool:
     try:
         return proxy_for(f"https://{host}") is None
-    except ConfigurationError:  # the client has told
+    except ConfigurationError:  # the client reports it
         return False
 
 

@@ -151,7 +151,7 @@ def entities(page: object) -> list[dict[str, object]]:
 def _objects(value: object) -> list[dict[str, object]]:
     """Return the objects in a list, and ignore everything else, because the service's JSON is not validated."""
     return (
-        [cast("dict[str, object]", each) for each in cast("list[object]", value) if isinstance(each, dict)]
+        [cast("dict[str, object]", item) for item in cast("list[object]", value) if isinstance(item, dict)]
         if isinstance(value, list)
         else []
     )

@@ -120,7 +120,7 @@ async def probe(
     if len(given) > MOST_USERS:
         raise ValueError(f"{MOST_USERS} users are enough")
     foreign = () if foreign_appointment_id is None else (str(foreign_appointment_id),)
-    if not all(ID.fullmatch(each) for each in (*given, *foreign)):
+    if not all(ID.fullmatch(id_) for id_ in (*given, *foreign)):
         raise ValueError("an id has letters, digits and dashes only")
     view = client.with_options(timeout=30.0, retry=RetryPolicy(attempts=2))
     prober = _Prober(view, given, next(iter(foreign), None))
@@ -157,7 +157,7 @@ Tried on the {prober.list_description}. No ids, names, hosts or counts of the or
 def _matching(values: object, pattern: re.Pattern[str]) -> str:
     """Return the texts of a list that match, because other texts may identify the org."""
     found = cast("list[object]", values) if isinstance(values, list) else []
-    return ", ".join(each for each in found if isinstance(each, str) and pattern.fullmatch(each))
+    return ", ".join(text for text in found if isinstance(text, str) and pattern.fullmatch(text))
 
 
 def _random_ids(count: int) -> list[str]:
@@ -205,7 +205,7 @@ async def _interval(prober: _Prober) -> list[str]:
     end = datetime.now(UTC)
     for days in SPANS:
         start = end - timedelta(days=days)
-        interval = "/".join(f"{each:%Y-%m-%dT%H:%M:%S}.000Z" for each in (start, end))
+        interval = "/".join(f"{moment:%Y-%m-%dT%H:%M:%S}.000Z" for moment in (start, end))
         lines.append(f"{days} days: {await prober.page(pageSize=1, interval=interval)}")
     return lines
 
@@ -221,7 +221,7 @@ async def _division(prober: _Prober) -> list[str]:
 
 async def _topic_permission(prober: _Prober) -> list[str]:
     response = await prober.get(TOPICS, expand=("requiresPermissions",))
-    topic = next((each for each in entities(response.body) if each.get("id") == TOPIC), None)
+    topic = next((entity for entity in entities(response.body) if entity.get("id") == TOPIC), None)
     if topic is None:
         return [f"the topics: {response}{', and it is not among them' if response.status == 200 else ''}"]
     needed = _matching(topic.get("requiresPermissions"), PERMISSION)

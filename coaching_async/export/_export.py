@@ -238,7 +238,7 @@ class ExportRun:
         found: list[Extras] = []
         if not self.extras:
             return [{}] * len(appointments)
-        async with self.client.bulk_stream(self._extras, [each.id for each in appointments]) as outcomes:
+        async with self.client.bulk_stream(self._extras, [appointment.id for appointment in appointments]) as outcomes:
             async for outcome in outcomes:
                 if outcome.error is not None:
                     raise outcome.error
@@ -256,7 +256,7 @@ class ExportRun:
     async def _collect(self, name: str, appointment_id: str, listing: Listing[Any]) -> list[Any] | None:
         walk = aiter(listing)
         try:
-            items = [to_dict(each) async for each in walk]
+            items = [to_dict(item) async for item in walk]
         except NotFound:  # the appointment was deleted after it was listed
             return None
         self.left_out.add(name, appointment_id, walk.report)

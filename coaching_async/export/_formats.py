@@ -64,7 +64,7 @@ class Csv:
     def line(self, appointment: Appointment, extras: Extras) -> str:
         """Return the appointment as a row. A field without a value is an empty cell."""
         cells = [_cell(getattr(appointment, name)) for name in COLUMNS]
-        return self._row([*cells, *("" if each is None else json.dumps(each) for each in extras.values())])
+        return self._row([*cells, *("" if extra is None else json.dumps(extra) for extra in extras.values())])
 
     def ids(self, lines: Iterable[bytes]) -> Iterator[str]:
         """Return the first cell of each row. A row continues on the next line while a quoted cell is open."""
@@ -132,7 +132,7 @@ def _cell(value: Any) -> object:
     if value is None:
         return ""
     if isinstance(value, tuple):
-        return " ".join(str(_cell(each)) for each in value)  # pyright: ignore[reportUnknownVariableType]
+        return " ".join(str(_cell(item)) for item in value)  # pyright: ignore[reportUnknownVariableType]
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return getattr(value, "id", value)

@@ -1,4 +1,4 @@
-"""The rows that an export leaves out, because they cannot be read: told once, however often the export is resumed."""
+"""The rows that an export leaves out, because they cannot be read: reported once, however often the export is resumed."""
 
 from collections.abc import Container, Hashable
 from typing import Any, Final

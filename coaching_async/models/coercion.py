@@ -106,8 +106,8 @@ def to_id_container(values: Container[IdLike]) -> Container[str]:
     """Return a container of ids as text. One that cannot be iterated over is returned unchanged."""
     if isinstance(values, Collection):
         ids = cast("Collection[IdLike]", values)
-        if any(isinstance(each, UUID) for each in ids):
-            return {str(each) for each in ids}
+        if any(isinstance(id_, UUID) for id_ in ids):
+            return {str(id_) for id_ in ids}
     return cast("Container[str]", values)
 
 

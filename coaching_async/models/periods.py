@@ -47,9 +47,9 @@ def in_zone(moment: datetime, tz: tzinfo) -> datetime:
     if localize is None:
         return moment.replace(tzinfo=tz)
     both: list[datetime] = sorted(
-        (localize(moment, is_dst=is_dst) for is_dst in (True, False)), key=lambda each: each.astimezone(UTC)
+        (localize(moment, is_dst=is_dst) for is_dst in (True, False)), key=lambda candidate: candidate.astimezone(UTC)
     )
-    exact = [each for each in both if each.astimezone(UTC).astimezone(tz).replace(tzinfo=None) == moment]
+    exact = [candidate for candidate in both if candidate.astimezone(UTC).astimezone(tz).replace(tzinfo=None) == moment]
     return exact[0] if exact else both[-1]  # clocks are turned forward, and never show it
 
 

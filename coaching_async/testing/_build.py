@@ -48,7 +48,7 @@ def _model(model: Any, nth: int, changes: Mapping[str, object], parents: tuple[t
 
 def _value(annotation: Any, name: str, nth: int, parents: tuple[type, ...]) -> object:
     if get_origin(annotation) in {Union, types.UnionType}:
-        present = [each for each in get_args(annotation) if each not in {type(None), Unset}]
+        present = [arg for arg in get_args(annotation) if arg not in {type(None), Unset}]
         return _value(present[0], name, nth, parents)
     if get_origin(annotation) is tuple:
         inner = get_args(annotation)[0]

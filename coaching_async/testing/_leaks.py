@@ -72,21 +72,23 @@ class assert_no_leaks:  # noqa: N801 # lower case, as the context managers of co
 
 
 def _tasks() -> set[str]:
-    return {f"task {each.name} {each.id}" for each in anyio.get_running_tasks()}
+    return {f"task {task.name} {task.id}" for task in anyio.get_running_tasks()}
 
 
 def _threads() -> set[str]:
-    return {f"thread {each.name} {each.ident}" for each in threading.enumerate() if not each.name.startswith(POOLS)}
+    return {
+        f"thread {thread.name} {thread.ident}" for thread in threading.enumerate() if not thread.name.startswith(POOLS)
+    }
 
 
 def _descriptors() -> set[str]:
     found: set[str] = set()
-    folder = next((each for each in (Path("/proc/self/fd"), Path("/dev/fd")) if each.exists()), None)
-    for each in folder.iterdir() if folder else ():
+    folder = next((path for path in (Path("/proc/self/fd"), Path("/dev/fd")) if path.exists()), None)
+    for descriptor in folder.iterdir() if folder else ():
         try:
-            found.add(f"descriptor {each.name} {each.readlink()}")
+            found.add(f"descriptor {descriptor.name} {descriptor.readlink()}")
         except FileNotFoundError:  # the descriptor of the listing itself
             pass
         except OSError:  # not a link: macOS does not say what a descriptor refers to
-            found.add(f"descriptor {each.name}")
+            found.add(f"descriptor {descriptor.name}")
     return found
