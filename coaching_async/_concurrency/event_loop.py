@@ -1,5 +1,6 @@
 """Which event loop, thread and process a client belongs to, and a clock that goes on when the loop has ended."""
 
+import inspect
 import os
 import sys
 import threading
@@ -34,24 +35,27 @@ def lasting_clock() -> Callable[[], float]:
 class EventLoopRef(Value):
     """An event loop, with its thread and its process."""
 
-    loop: object
+    loop: Any
+    """The loop of asyncio, or the root task of trio."""
     thread: int
     process: int
 
     @classmethod
     def current(cls) -> "EventLoopRef":
         """Return the event loop that the caller runs in."""
-        return cls(current_token().native_token, threading.get_ident(), os.getpid())
+        loop: Any = current_token().native_token
+        if not hasattr(loop, "is_closed"):
+            loop = sys.modules["trio"].lowlevel.current_root_task()
+        return cls(loop, threading.get_ident(), os.getpid())
 
     def is_closed(self) -> bool:
-        """Return whether the event loop has ended, and with it all of its tasks."""
-        if (is_closed := getattr(self.loop, "is_closed", None)) is not None:  # a loop of asyncio
-            return bool(is_closed())
-        try:
-            self.loop.run_sync_soon(int)  # type: ignore[attr-defined] # a token of trio
-        except RuntimeError:  # trio.RunFinishedError, without an import of trio
-            return True
-        return False
+        """Return whether the event loop has ended, and with it all of its tasks.
+
+        In a forked process this does not wake the loop of the parent, as trio's token would.
+        """
+        if hasattr(self.loop, "is_closed"):
+            return bool(self.loop.is_closed())
+        return inspect.getcoroutinestate(self.loop.coro) == inspect.CORO_CLOSED
 
 
 @attrs.define(eq=False, repr=False)

@@ -13,8 +13,10 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+import trio
 
 from coaching_async import AccessToken, ClientMisuse, CoachingClient, OutcomeUnknown, RetryPolicy
+from coaching_async._concurrency.event_loop import EventLoopRef
 from coaching_async._transport.http_client import LazyHttpClient
 from tests.support.doubles import TOKEN, Service, answer, http_of
 from tests.support.fault_server import HANG, FaultServer, ok
@@ -112,6 +114,27 @@ def test_a_forked_child_may_use_a_client_whose_event_loop_has_ended_or_that_was_
     child.join(HANG)
 
     assert results.get() == "1"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_to_ask_whether_a_loop_has_ended_schedules_nothing_in_it(backend: str, monkeypatch: pytest.MonkeyPatch):
+    """In a forked process it would wake the loop of the parent through their common socket."""
+    refs: list[EventLoopRef] = []
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("something was scheduled")
+
+    async def main() -> None:
+        refs.append(EventLoopRef.current())
+        with monkeypatch.context() as patched:
+            patched.setattr(trio.lowlevel.TrioToken, "run_sync_soon", fail)
+            patched.setattr(asyncio.BaseEventLoop, "call_soon_threadsafe", fail)
+            assert not refs[0].is_closed()
+            assert refs[0] == EventLoopRef.current()
+
+    anyio.run(main, backend=backend)
+
+    assert refs[0].is_closed()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
