@@ -28,8 +28,9 @@ Fetch: TypeAlias = Callable[..., dict[str, float]]
 
 SANDBOX: Final = """
 import json, sys
+from datetime import date
 from coaching_async.sandbox import Sandbox
-with Sandbox(**json.loads(sys.argv[1])) as sandbox:
+with Sandbox(today=date(2026, 11, 23), **json.loads(sys.argv[1])) as sandbox:
     print(json.dumps([sandbox.base_url, sandbox.state.user_ids, list(sandbox.state.appointments)]), flush=True)
     sys.stdin.read()
 """

@@ -5,6 +5,7 @@ import json
 import selectors
 import signal
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
 
 from benchmarks import environments
+from coaching_async.sandbox import _sandbox
 from tests.support.contract import Witness, witnessing
 from tests.support.official_sdk.everyday import Official, official
 
@@ -21,6 +23,11 @@ DATA = Path(__file__).parent / "data"
 # A shell's background job ignores SIGINT, and its children inherit that. With this handler, here and in the children of
 # the tests, Ctrl-C does what it does in a terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Sandboxes of all tests, and of the documentation, that name no day of their own: what a test finds in their data must not
+# depend on the day of its run.
+TODAY = date(2026, 11, 23)
+_sandbox._today = lambda: TODAY
 
 settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calm")

@@ -2,8 +2,9 @@
 
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -16,6 +17,8 @@ from ._failures import fail, interrupt_once, reported, say, sigterm_interrupts
 from ._output import checked_output
 
 __all__ = ["main"]
+
+SHOWN_PEOPLE: Final = 5
 
 
 class Commands(click.Group):
@@ -108,8 +111,14 @@ def doctor(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on; 0 takes a free one.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
+@click.option(
+    "--today",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DAY",
+    help="The day around which the appointments are. [default: the day of the start]",
+)
 @click.option("--appointments", default=200, show_default=True, help="Number of appointments at the start.")
-@click.option("--users", default=10, show_default=True, help="Number of users that have them.")
+@click.option("--users", default=10, show_default=True, help="Number of users that have them, in teams of five.")
 @click.option("--page-cap", default=100, show_default=True, help="The largest page that the service returns.")
 @click.option("--rate-limit", type=int, help="Requests per window and token. [default: unlimited]")
 @click.option("--rate-window", default=60.0, show_default=True, help="Length of that window in seconds.")
@@ -117,14 +126,15 @@ def doctor(
 @click.option("--login-rate-limit", type=int, help="Requests for a token per window. [default: unlimited]")
 @click.option("--latency", default=0.0, show_default=True, help="Delay of each response of the API in seconds.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the data in this JSON file.")
-def sandbox(state: Path | None, **options: Any) -> None:
+def sandbox(state: Path | None, today: datetime | None, **options: Any) -> None:
     """Run a sandbox of Genesys Cloud until Ctrl-C: the API and /oauth/token on one port.
 
     With --state the data are loaded from that file, if it exists, and saved to it at the end.
     """
     interrupt_once()
     try:
-        with Sandbox(**options, state=state if state and state.exists() else None) as running:
+        day = today.date() if today else None
+        with Sandbox(**options, today=day, state=state if state and state.exists() else None) as running:
             try:
                 click.echo(_usage(running))
                 while True:  # a signal that the system gives to the server's thread wakes nobody
@@ -137,6 +147,17 @@ def sandbox(state: Path | None, **options: Any) -> None:
         say("stopped")
     except OSError as error:
         fail(f"cannot run at {options['host']}:{options['port']}: {error}")
+
+
+def _people(running: Sandbox) -> str:
+    state = running.state
+    rows = list(state.users.items())[:SHOWN_PEOPLE]
+    teams = {user_id: team["name"] for user_id, _ in rows if (team := state.team_of(user_id))}
+    width = max(map(len, teams.values()), default=0)
+    lines = [f"  {user_id}  {teams.get(user_id, '-'):{width}}  {row['name']} <{row['email']}>" for user_id, row in rows]
+    if len(state.users) > len(rows):
+        lines.append(f"  ... and {len(state.users) - len(rows)} more")
+    return "\n".join(lines)
 
 
 def _usage(running: Sandbox) -> str:
@@ -154,7 +175,13 @@ def _usage(running: Sandbox) -> str:
 sandbox at {url}, stopped by Ctrl-C
 
   client        {CLIENT_ID}, secret {CLIENT_SECRET}: every permission, no user
-  refresh token {REFRESH_TOKEN}: gives a token of the first user, {user}
+  refresh token {REFRESH_TOKEN}: gives a token of the first user
+
+Some of its people, with their teams:
+
+{_people(running)}
+
+Everyone, the appointments, and a form that makes requests fail: {url}
 
 Try it:
 
@@ -162,7 +189,7 @@ Try it:
 
   python3 -c '{program}'
 
-The API can be browsed, and tried, at {url}/docs; POST {url}/_sandbox/faults makes requests fail.
+The API can be browsed, and tried, at {url}/docs.
 
 coaching-async export, and every program that uses CoachingClient.from_env(), connect to it after:
 

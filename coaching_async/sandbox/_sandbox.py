@@ -1,11 +1,12 @@
 """The `Sandbox`: validates its options, wires the parts together, and runs the server."""
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import anyio
 
@@ -22,12 +23,20 @@ from ._state.seed import seeded_state
 from ._state.state import State
 
 
+class Identified(Protocol):
+    """An object with an id, for example a user of the client."""
+
+    @property
+    def id(self) -> str | None: ...
+
+
 class Sandbox:
     """A local substitute for Genesys Cloud that serves the Coaching API on a real socket.
 
-    Enter it with `with`, or with `async with` on asyncio or trio. The same `seed` gives the same data; `state`, a file
-    written by `save`, replaces `seed`, `appointments` and `users`. While the sandbox runs, a test may read and change
-    `state`, order `faults`, inspect `requests`, and revoke tokens or add clients with `oauth`.
+    Enter it with `with`, or with `async with` on asyncio or trio. The same `seed` and `today` give the same data: the
+    appointments are around `today` (in UTC), by default the day on which the sandbox is created. `state`, a file
+    written by `save`, replaces `seed`, `today`, `appointments` and `users`. While the sandbox runs, a test may read and
+    change `state`, order `faults`, inspect `requests`, and revoke tokens or add clients with `oauth`.
 
     A page holds up to `page_cap` items, even if more are requested. A job that searches for slots is in progress for its
     first `job_reads` reads. Each token may make `rate_limit` requests in any `rate_window` seconds, and is valid for
@@ -36,7 +45,7 @@ class Sandbox:
     """
 
     state: State
-    """The data: `user_ids`, `appointments` by their ids, and so on."""
+    """The data: `user_ids`, `users` and `appointments` by their ids, and so on."""
     oauth: OAuth
     """OAuth clients, refresh tokens, and the access tokens that were issued."""
     faults: Faults
@@ -48,6 +57,7 @@ class Sandbox:
         appointments: int = 200,
         users: int = 10,
         seed: int = 1,
+        today: date | None = None,
         state: str | PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -69,7 +79,12 @@ class Sandbox:
             raise ValueError(f"rate_window must be more than 0, not {rate_window!r}")
         if port > 65535:
             raise ValueError(f"port must be 65535 at most, not {port!r}")
-        self.state = load(Path(state), _now) if state is not None else seeded_state(appointments, users, seed, _now)
+        midnight = _midnight_of(_today() if today is None else today)
+        self.state = (
+            load(Path(state), _now, seed, midnight)
+            if state is not None
+            else seeded_state(appointments, users, seed, midnight, _now)
+        )
         self.oauth = OAuth(self.state.user_ids[0], token_life, time.monotonic)
         self.faults = Faults()
         self._log = RequestLog(requests_kept)
@@ -109,6 +124,20 @@ class Sandbox:
         """The requests that have arrived, oldest first, up to the newest `requests_kept`."""
         return self._log.all()
 
+    def user_token(self, user: str | Mapping[str, Any] | Identified, permissions: Collection[str] = ()) -> str:
+        """Return an access token of a user, without a request; it is valid for `token_life` seconds.
+
+        `user` is the id or the e-mail address of one of `state.users`, a row of it, or an object with that `id`. The token
+        allows what a participant of an appointment may do, and `permissions`.
+
+        Raises: `LookupError` if nobody has that id or address, or several have that address.
+        """
+        given = user if isinstance(user, str) else user["id"] if isinstance(user, Mapping) else user.id
+        found = self.state.users_named(given or "")
+        if len(found) != 1:
+            raise LookupError(f"the sandbox has {'several users' if found else 'no user'} of that id or e-mail address")
+        return self.oauth.user_token(found[0], frozenset(permissions))
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the whole state to a file for `Sandbox(state=path)`, without tokens, faults and requests."""
         save(self.state, Path(path))
@@ -143,6 +172,16 @@ class Sandbox:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _today() -> date:
+    return _now().date()
+
+
+def _midnight_of(day: date) -> datetime:
+    if not 3 <= day.year <= 9998:  # the data reach a year into the future and two into the past
+        raise ValueError(f"today must be in one of the years 3 to 9998, not {day.year}")
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _sliding_window(requests: int | None, window: float) -> SlidingWindow | None:

@@ -3,7 +3,7 @@
     # conftest.py
     pytest_plugins = ["coaching_async.testing"]
 
-adds the fixtures `coaching_sandbox` and `coaching_client`. The plugin is loaded by name, because one that is loaded by an entry
+adds the fixtures `coaching_sandbox`, `coaching_client` and `coaching_user_client`. The plugin is loaded by name, because one that is loaded by an entry
 point is imported in every run of pytest on the machine. PYTEST_DONT_REWRITE: the plugin contains no assertions.
 """
 

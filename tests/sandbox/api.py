@@ -7,13 +7,13 @@ import functools
 import json
 import math
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from openapi_schema_validator import OAS30ReadValidator, oas30_format_checker
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
+from tests.support.contract import DOCUMENT
 from tests.support.fault_server import HANG
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def closed(document: dict[str, Any]) -> dict[str, Any]:
     return {"components": {"schemas": schemas, "responses": document["components"]["responses"]}}
 
 
-DOCUMENT = json.loads((Path(__file__).parents[1] / "data" / "coaching.openapi.json").read_text(encoding="utf-8"))
 CONTRACT = closed(DOCUMENT)
 PATHS = sorted(DOCUMENT["paths"], key=lambda path: "{" in path)  # /me before /{appointmentId}
 

@@ -120,10 +120,18 @@ def document(sandbox: Sandbox) -> Json:
             "annotationId": notes,
             "notificationId": told,
             "jobId": jobs,
+            "userId": list(state.user_ids),
+            "id": list(state.user_ids),
+            "teamId": list(state.teams),
+            "groupId": list(state.groups),
         }
         parameters = [resolved(parameter, narrowed) for parameter in each.get("parameters", ())]
         named = [with_ids(parameter, known | {"userIds": list(state.user_ids)}) for parameter in parameters]
         narrowed["paths"].setdefault(path, {})[method] = each | {"parameters": named}
+    # What the links of a search lead to, which the contract has not.
+    q64 = {"name": "q64", "in": "query", "required": True, "schema": {"type": "string"}}
+    of_users = narrowed["paths"]["/api/v2/users/search"]
+    of_users["get"] = {"operationId": "getUsersSearch", "parameters": [q64], "responses": of_users["post"]["responses"]}
     del narrowed["servers"]
     return narrowed
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -13,11 +11,11 @@ from coaching_async.sandbox import Client, Sandbox
 from coaching_async.sandbox._auth.access import ALL_PERMISSIONS
 from coaching_async.sandbox._operations.routes import CONTRACT
 from coaching_async.sandbox._server.service import TOKEN_PATH
+from tests.support.contract import DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DOCUMENT = json.loads((Path(__file__).parents[1] / "data" / "coaching.openapi.json").read_text(encoding="utf-8"))
 OPERATIONS = {
     operation["operationId"]: (method.upper(), path, operation)
     for path, operations in DOCUMENT["paths"].items()
@@ -49,6 +47,7 @@ def send(http: httpx.Client, sandbox: Sandbox, name: str, token: str | None = No
     state = sandbox.state
     appointment_id, annotations = next((id_, found) for id_, found in state.annotations.items() if found)
     ids = {"annotationId": next(iter(annotations)), "notificationId": next(iter(state.notifications)), "jobId": "x"}
+    ids |= {"userId": state.user_ids[0], "teamId": next(iter(state.teams)), "groupId": next(iter(state.groups))}
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return http.request(method, path.format(appointmentId=appointment_id, **ids), headers=headers)
 

@@ -13,7 +13,6 @@ import re
 from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
@@ -22,6 +21,7 @@ from openapi_schema_validator import OAS30ReadValidator, oas30_format_checker
 
 from coaching_async.sandbox._faults.fault import Fault
 from coaching_async.sandbox._faults.registry import Faults
+from coaching_async.sandbox._server.document import contract
 from coaching_async.sandbox._server.service import Service
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 
-DOCUMENT: Json = json.loads((Path(__file__).parents[1] / "data" / "coaching.openapi.json").read_text(encoding="utf-8"))
+DOCUMENT: Json = contract()  # tests/sandbox/test_openapi.py compares it with the two documents in tests/data
 
 STRUCK: ContextVar[list[Fault]] = ContextVar("the faults that struck the request which is being served")
 

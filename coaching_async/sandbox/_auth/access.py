@@ -56,6 +56,8 @@ DELETE_ANNOTATION = {
 VIEW_SLOTS = Rule("coaching:scheduleSlot:view")
 ADD_JOB = Rule("coaching:scheduleSlotJob:add")
 VIEW_JOB = Rule("coaching:scheduleSlotJob:view")
+SEARCH_USERS = Rule("directory:user:view")
+VIEW_TEAMS = Rule("groups:team:view")
 
 ALL_PERMISSIONS = frozenset(
     rule.permission
@@ -71,6 +73,8 @@ ALL_PERMISSIONS = frozenset(
         VIEW_SLOTS,
         ADD_JOB,
         VIEW_JOB,
+        SEARCH_USERS,
+        VIEW_TEAMS,
         *ADD_ANNOTATION.values(),
         *VIEW_ANNOTATION.values(),
         *EDIT_ANNOTATION.values(),

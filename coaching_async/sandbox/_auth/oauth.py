@@ -80,6 +80,10 @@ class OAuth:
         """Revoke all access tokens issued so far; refresh tokens stay valid."""
         self._issued.clear()
 
+    def user_token(self, user_id: str, permissions: frozenset[str]) -> str:
+        token: str = self._issue(permissions, user_id)["access_token"]
+        return token
+
     def caller(self, authorization: str | None) -> Caller:
         if authorization is None:
             raise errors.authentication_required()

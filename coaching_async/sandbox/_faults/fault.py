@@ -46,8 +46,8 @@ class Fault:
 
     * `drop_after` aborts the connection; `half_body` closes it in the middle of the body;
     * `drip` sends the body of the response one byte at a time, `delay` seconds apart;
-    * `wrong_shape` responds 200 with JSON of another shape: `entities` is an object instead of a list, and any other
-      object is a list;
+    * `wrong_shape` responds 200 with JSON of another shape: `entities` (or `results`) is an object instead of a list,
+      and any other object is a list;
     * `odd_row` sends a page of a list with a first row whose fields, apart from its id, are all of another type.
 
     `accepted` responds 202 to a create, update or delete of an appointment, which is carried out after `delay` seconds.

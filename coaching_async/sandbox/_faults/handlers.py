@@ -19,6 +19,7 @@ from .list_changes import ListChange
 
 HTML_PAGE = "<!doctype html><title>Sign in</title><h1>Sign in to the network</h1>"
 _MEBIBYTE = 2**20
+_ROWS = ("entities", "results")
 
 Handler: TypeAlias = Callable[[Exchange, Fault], Awaitable[None]]
 
@@ -92,13 +93,14 @@ async def _drip(exchange: Exchange, fault: Fault) -> None:
 
 async def _wrong_shape(exchange: Exchange, _: Fault) -> None:
     body = json.loads(bytes((await exchange.run()).body) or b"{}")
-    await exchange.respond(JsonResponse(body | {"entities": {"unexpected": True}} if "entities" in body else [body]))
+    rows = next((name for name in _ROWS if name in body), None)
+    await exchange.respond(JsonResponse(body | {rows: {"unexpected": True}} if rows else [body]))
 
 
 async def _odd_row(exchange: Exchange, _: Fault) -> None:
     response = await exchange.run()
     body = json.loads(bytes(response.body) or b"{}")
-    if rows := body.get("entities"):
+    if rows := next((body[name] for name in _ROWS if body.get(name)), None):
         rows[0] = {name: value if name == "id" else {"unexpected": True} for name, value in rows[0].items()}
         response = JsonResponse(body)
     await exchange.respond(response)

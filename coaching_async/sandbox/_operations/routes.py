@@ -8,7 +8,7 @@ from starlette.routing import compile_path
 
 from coaching_async.sandbox._wire import errors
 
-from . import aggregates, annotations, appointments, notifications, platform, schedule_slots
+from . import aggregates, annotations, appointments, notifications, platform, schedule_slots, teams, users
 from .request_context import Operation, Routes
 
 T = TypeVar("T")
@@ -19,10 +19,15 @@ CONTRACT: Routes = {
     **annotations.ROUTES,
     **notifications.ROUTES,
     **schedule_slots.ROUTES,
+    **users.ROUTES,
+    **teams.ROUTES,
 }
 """The operations of the contract, except for the token endpoint."""
 
-_ROUTES = [(compile_path(path)[0], methods) for path, methods in {**CONTRACT, **platform.ROUTES}.items()]
+_OTHERS: Routes = {**platform.ROUTES, **users.SEARCH_LINKS}
+_ROUTES = [
+    (compile_path(path)[0], {**CONTRACT.get(path, {}), **_OTHERS.get(path, {})}) for path in {**CONTRACT, **_OTHERS}
+]
 
 
 def find_operation(method: str, raw_path: str) -> tuple[Operation, dict[str, str]]:

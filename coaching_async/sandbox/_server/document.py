@@ -1,7 +1,9 @@
-"""The contract as an OpenAPI document, and an HTML page to browse and try it."""
+"""The contracts as one OpenAPI document, and an HTML page to browse and try it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -17,12 +19,12 @@ async def openapi(request: Request) -> Response:
 
 
 async def docs(_: Request) -> Response:
-    return HTMLResponse(_HERE.with_name("docs.html").read_text(encoding="utf-8"))
+    return HTMLResponse(_text_of("docs.html"))
 
 
 def document_served_at(url: str) -> JsonObject:
     """Return the document with this URL in place of those of Genesys Cloud."""
-    document: JsonObject = json.loads(_HERE.with_name("openapi.json").read_text(encoding="utf-8"))
+    document = contract()
     document["servers"] = [{"url": url}]
     for operations in document["paths"].values():
         operations.pop("servers", None)  # here the token endpoint is on the same host
@@ -31,3 +33,47 @@ def document_served_at(url: str) -> JsonObject:
             if name in flow:
                 flow[name] = f"{url}/oauth/token"
     return document
+
+
+def contract() -> JsonObject:
+    """Join the documents of the Coaching API and of people.
+
+    A component of people gets another name if the Coaching API has a different one of the same name.
+    """
+    document: JsonObject = json.loads(_text_of("openapi.json"))
+    people: JsonObject = json.loads(_text_of("people.openapi.json"))
+    known, added = document["components"], people["components"]
+    schemes = added.pop("securitySchemes")["GenesysOAuth"]["flows"]
+    for name, flow in known["securitySchemes"]["GenesysOAuth"]["flows"].items():
+        flow["scopes"] |= schemes[name]["scopes"]
+    new_names = {
+        f"#/components/{kind}/{name}": f"#/components/{kind}/{name}OfPeople"
+        for kind, components in added.items()
+        for name, component in components.items()
+        if known[kind].get(name, component) != component
+    }
+    people = _with_references(people, new_names)
+    for kind, components in people["components"].items():
+        for name, component in components.items():
+            is_known = f"#/components/{kind}/{name}" in new_names
+            known[kind][f"{name}OfPeople" if is_known else name] = component
+    document["paths"] |= people["paths"]
+    document["tags"] += people["tags"]
+    return document
+
+
+def _with_references(part: Any, new_names: Mapping[str, str]) -> Any:
+    match part:
+        case dict():
+            return {
+                name: new_names.get(each, each) if name == "$ref" else _with_references(each, new_names)
+                for name, each in cast("JsonObject", part).items()
+            }
+        case list():
+            return [_with_references(each, new_names) for each in cast("list[object]", part)]
+        case _:
+            return part
+
+
+def _text_of(name: str) -> str:
+    return _HERE.with_name(name).read_text(encoding="utf-8")

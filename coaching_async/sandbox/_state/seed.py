@@ -3,7 +3,7 @@
 import random
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -18,14 +18,14 @@ from coaching_async.sandbox._wire.references import (
 )
 
 from .appointment import date_and_id, related_users
+from .people import add_people
 from .records import notification, status_change
 from .state import State
 
 FIRST_USER_ID = "11111111-1111-4111-8111-111111111111"
-FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)
-LAST_DAY = datetime(2027, 1, 31, tzinfo=UTC)
-# The present of the generated data. It is fixed, because the data must not depend on the day of a run.
-SEEDED_AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+# In days, not in months: so the data of two days differ in their dates only.
+PAST = timedelta(days=53)
+FUTURE = timedelta(days=69)
 
 _TOPICS = ("Call opening", "Wrap-up codes", "Tone of voice", "Difficult customers", "Quality review", "New product")
 _PLACES = ("Room 4", "Room 5", "Video call", "Café, 2nd floor")
@@ -33,7 +33,8 @@ _NOTES = ("Slow down in the greeting.", "Much better than last time.", "Ready fo
 _FINAL_STATUSES = ("Completed",) * 16 + ("Scheduled", "Scheduled", "InProgress", "InvalidSchedule")
 
 
-def seeded_state(appointments: int, users: int, seed: int, clock: Callable[[], datetime]) -> State:
+def seeded_state(appointments: int, users: int, seed: int, today: datetime, clock: Callable[[], datetime]) -> State:
+    """Generate a state whose present is noon of the day that begins at `today`."""
     rng = random.Random(seed)  # noqa: S311 - test data, not secrets
 
     def new_id() -> str:
@@ -41,7 +42,8 @@ def seeded_state(appointments: int, users: int, seed: int, clock: Callable[[], d
 
     user_ids = (FIRST_USER_ID, *(new_id() for _ in range(users - 1)))
     state = State(user_ids, clock, new_id)
-    generator = _Generator(state, rng)
+    add_people(state, seed, today)
+    generator = _Generator(state, rng, today)
     generated = [generator.appointment(index, appointments) for index in range(appointments)]
     # In order of date, because appending to the index by date is faster than inserting.
     state.appointments.update({appointment["id"]: appointment for appointment in sorted(generated, key=date_and_id)})
@@ -54,11 +56,16 @@ class _Generator:
 
     state: State
     rng: random.Random
+    today: datetime
+
+    @property
+    def now(self) -> datetime:
+        return self.today + timedelta(hours=12)
 
     def appointment(self, index: int, count: int) -> JsonObject:
         rng, new_id = self.rng, self.state.new_id
         start = self._start(index, count)
-        created = min(start, SEEDED_AT) - timedelta(days=rng.randint(1, 21), milliseconds=rng.randrange(36_000_000))
+        created = min(start, self.now) - timedelta(days=rng.randint(1, 21), milliseconds=rng.randrange(36_000_000))
         facilitator, attendees, creator = self._users(index, count)
         own = appointment_reference(new_id())
         appointment: JsonObject = {
@@ -82,8 +89,9 @@ class _Generator:
         return appointment
 
     def _start(self, index: int, count: int) -> datetime:
-        slots = (LAST_DAY - FIRST_DAY) // timedelta(minutes=15)
-        return FIRST_DAY + timedelta(minutes=15) * ((index * slots + self.rng.randrange(slots)) // count)
+        slots = (PAST + FUTURE) // timedelta(minutes=15)
+        number = (index * slots + self.rng.randrange(slots)) // count
+        return self.today - PAST + number * timedelta(minutes=15)
 
     def _users(self, index: int, count: int) -> tuple[str, list[str], str | None]:
         """Choose facilitator, attendees and creator.
@@ -121,7 +129,7 @@ class _Generator:
         end = start + timedelta(minutes=appointment["lengthInMinutes"])
         creator = appointment.get("createdBy", {}).get("id")
         changes = [status_change(appointment, "Scheduled", created, creator)]
-        status = self.rng.choice(_FINAL_STATUSES) if end < SEEDED_AT else "Scheduled"
+        status = self.rng.choice(_FINAL_STATUSES) if end < self.now else "Scheduled"
         if status in {"InProgress", "Completed"}:
             changes.append(status_change(appointment, "InProgress", start + timedelta(minutes=1), facilitator))
         if status == "Completed":
@@ -143,7 +151,7 @@ class _Generator:
             annotations[own["id"]] = {
                 "id": own["id"],
                 "createdBy": user_reference(author),
-                "dateCreated": format_timestamp(min(start, SEEDED_AT) + timedelta(minutes=self.rng.randint(1, 90))),
+                "dateCreated": format_timestamp(min(start, self.now) + timedelta(minutes=self.rng.randint(1, 90))),
                 "text": self.rng.choice(_NOTES),
                 "isDeleted": False,
                 "accessType": self.rng.choice(("Public", "Public", "Private")),

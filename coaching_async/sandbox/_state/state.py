@@ -39,7 +39,7 @@ def _atomic(change: "Callable[Concatenate[State, P], R]") -> "Callable[Concatena
 
 @attrs.define(eq=False)
 class State:
-    """All records, by kind. Annotations and statuses are kept by appointment id.
+    """All records, by kind. Annotations and statuses are kept by appointment id, members by the id of a team or group.
 
     `by` is the id of the user who makes a change, or None for client credentials. A job holds all its results from the
     start, and the number of times that it was read.
@@ -53,10 +53,15 @@ class State:
     annotations: dict[str, dict[str, JsonObject]] = attrs.field(factory=dict)
     notifications: Table = attrs.field(factory=lambda: Table(lambda row: (row["user"]["id"],)))
     jobs: dict[str, JsonObject] = attrs.field(factory=dict)
+    users: dict[str, JsonObject] = attrs.field(factory=dict)
+    teams: dict[str, JsonObject] = attrs.field(factory=dict)
+    groups: dict[str, JsonObject] = attrs.field(factory=dict)
+    members: dict[str, list[str]] = attrs.field(factory=dict)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        names = ("appointments", "statuses", "annotations", "notifications", "jobs")
+        people = ("users", "teams", "groups", "members")
+        names = ("appointments", "statuses", "annotations", "notifications", "jobs", *people)
         return {name: getattr(self, name) for name in names}
 
     # appointments
@@ -218,6 +223,29 @@ class State:
         job = _get(self.jobs, "job", job_id)
         self.jobs[job_id] = {**job, "reads": job["reads"] + 1}
         return self.jobs[job_id]
+
+    # people
+
+    def user(self, user_id: str) -> JsonObject:
+        return _get(self.users, "user", user_id)
+
+    def users_named(self, id_or_email: str) -> Sequence[str]:
+        """Return the ids of the users with this id, or with this e-mail address in any case."""
+        if id_or_email in self.users:
+            return [id_or_email]
+        return [id_ for id_, row in list(self.users.items()) if row["email"].lower() == id_or_email.lower()]
+
+    def team(self, team_id: str) -> JsonObject:
+        return _get(self.teams, "team", team_id)
+
+    def group(self, group_id: str) -> JsonObject:
+        return _get(self.groups, "group", group_id)
+
+    def team_of(self, user_id: str) -> JsonObject | None:
+        return next((team for id_, team in list(self.teams.items()) if user_id in self.members.get(id_, ())), None)
+
+    def groups_of(self, user_id: str) -> Sequence[JsonObject]:
+        return [group for id_, group in list(self.groups.items()) if user_id in self.members.get(id_, ())]
 
     # shared by the changes
 

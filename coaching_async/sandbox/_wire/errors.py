@@ -76,6 +76,10 @@ def _field_error(code: str, name: str, message: str, params: dict[str, str]) -> 
     return ApiError(400, code, message, params=params, extra={"details": [{"errorCode": code, "fieldName": name}]})
 
 
+def too_many_user_ids(maximum: int) -> ApiError:
+    return ApiError(400, "max.user.ids", f"At most {maximum} users at a time.")
+
+
 def not_a_user() -> ApiError:
     return ApiError(400, "not.a.user", "This needs the token of a user.")
 

@@ -10,6 +10,9 @@ APPOINTMENTS = f"{COACHING}/appointments"
 NOTIFICATIONS = f"{COACHING}/notifications"
 SLOTS = f"{COACHING}/scheduleslots"
 JOBS = f"{SLOTS}/jobs"
+USERS = "/api/v2/users"
+TEAMS = "/api/v2/teams"
+GROUPS = "/api/v2/groups"
 
 
 def reference(collection: str, entity_id: str) -> JsonObject:
@@ -20,7 +23,19 @@ def reference(collection: str, entity_id: str) -> JsonObject:
 # Appointments, histories and notifications hold the same references: sharing one object saves a third of the memory.
 @lru_cache(maxsize=2**12)
 def user_reference(user_id: str) -> JsonObject:
-    return reference("/api/v2/users", user_id)
+    return reference(USERS, user_id)
+
+
+def team_reference(team_id: str) -> JsonObject:
+    return reference(TEAMS, team_id)
+
+
+def group_reference(group_id: str) -> JsonObject:
+    return reference(GROUPS, group_id)
+
+
+def division_reference(division_id: str) -> JsonObject:
+    return reference("/api/v2/authorization/divisions", division_id)
 
 
 def conversation_reference(conversation_id: str) -> JsonObject:

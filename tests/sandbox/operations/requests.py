@@ -14,6 +14,7 @@ from tests.sandbox.api import (
 AGGREGATES = f"{APPOINTMENTS}/aggregates/query"
 SLOTS = "/api/v2/coaching/scheduleslots/query"
 JOBS = "/api/v2/coaching/scheduleslots/jobs"
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVER = "0001-01-01T00:00:00Z/9999-12-31T00:00:00Z"
 MONDAY = "2027-01-11T00:00:00.000Z/2027-01-12T00:00:00.000Z"

@@ -19,7 +19,7 @@ from tests.sandbox.api import (
     Api,
     token_of,
 )
-from tests.sandbox.operations.requests import MONDAY, NOON, SEARCH, SLOTS, SUNDAY, create_meeting
+from tests.sandbox.operations.requests import MIDNIGHT, MONDAY, NOON, SEARCH, SLOTS, SUNDAY, create_meeting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ def test_a_slot_is_rated_by_the_number_of_users_left_at_work(start_sandbox: Call
     assert rated["11:00"] == (-2, "Poor")
 
 
-STATE = seeded_state(400, 3, seed=5, clock=lambda: NOON)
+STATE = seeded_state(400, 3, 5, MIDNIGHT, lambda: NOON)
 BEGIN = datetime(2026, 10, 5, tzinfo=UTC)
 moments = st.integers(0, 100 * 24 * 4 * 15).map(lambda minutes: BEGIN + timedelta(minutes=minutes))
 

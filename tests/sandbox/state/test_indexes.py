@@ -18,6 +18,7 @@ from coaching_async.sandbox._wire.formats import format_timestamp
 from tests.support.effort import examples
 
 USERS = ["11111111-1111-4111-8111-111111111111", "a", "b", "c"]
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 STATUSES = ["Scheduled", "InProgress", "Completed"]
 
@@ -56,7 +57,7 @@ class IndexedLists(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOON
-        self.state = seeded_state(8, 2, seed=1, clock=lambda: self.now)
+        self.state = seeded_state(8, 2, 1, MIDNIGHT, lambda: self.now)
         self.created = 0
 
     def pick(self, data: st.DataObject) -> str | None:
@@ -107,7 +108,7 @@ TestIndexedLists = IndexedLists.TestCase
 TestIndexedLists.settings = settings(max_examples=examples(40), stateful_step_count=20, deadline=None)
 
 
-MANY = seeded_state(400, 6, seed=1, clock=lambda: NOON)
+MANY = seeded_state(400, 6, 1, MIDNIGHT, lambda: NOON)
 
 
 @settings(deadline=None)
