@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 import attrs
 
-from ._api.client import ApiClient
+from ._api.client import PLATFORM_ROOT, ApiClient
 from ._api.identity_state import Identity, IdentityState
 from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
@@ -37,6 +37,8 @@ from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
 from ._resources.notifications import Notifications
 from ._resources.schedule_slots import ScheduleSlots
+from ._resources.teams import Teams
+from ._resources.users import Users
 from ._serialization.json import Json, dumps
 from ._serialization.urls import request_target
 from ._transport.concurrency_limit import ConcurrencyLimiter
@@ -85,6 +87,8 @@ class CoachingClient(NotCopyable):
     annotations: Annotations
     notifications: Notifications
     schedule_slots: ScheduleSlots
+    users: Users
+    teams: Teams
 
     def __init__(
         self,
@@ -154,6 +158,9 @@ class CoachingClient(NotCopyable):
         self.annotations = Annotations(api)
         self.notifications = Notifications(api)
         self.schedule_slots = ScheduleSlots(api)
+        platform = attrs.evolve(api, root=PLATFORM_ROOT)
+        self.users = Users(platform)
+        self.teams = Teams(platform)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
