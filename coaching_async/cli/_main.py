@@ -12,6 +12,7 @@ from rich.console import Console
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 
 from . import _demo, _doctor
+from ._create.command import create
 from ._export import export_
 from ._failures import fail, interrupt_once, reported, say, sigterm_interrupts
 from ._output import checked_output
@@ -197,4 +198,5 @@ coaching-async export, and every program that uses CoachingClient.from_env(), co
 """
 
 
+main.add_command(create)
 main.add_command(export_)

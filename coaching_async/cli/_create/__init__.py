@@ -1,0 +1,1 @@
+"""The command `coaching-async create`: creates the appointments of a CSV file, each of them once."""
