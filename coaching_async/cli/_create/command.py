@@ -30,8 +30,8 @@ AMBIGUOUS: Final = 3
 
 def _check_encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     try:
-        b"".decode(value or "utf-8")
-    except LookupError:
+        "x".encode(value or "utf-8")
+    except (LookupError, UnicodeError):
         raise click.BadParameter(f"{value!r} is no text encoding; names are like cp1252") from None
     return value
 

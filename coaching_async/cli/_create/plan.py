@@ -71,8 +71,8 @@ def read_plan(data: bytes, *, encoding: str | None = None, zone: tzinfo | None =
     encoding = encoding or next((each for mark, each in ENCODING_BY_MARK.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
+    except UnicodeError as error:
+        line = data[: getattr(error, "start", 0)].count(b"\n") + 1
         problem = f"this is no text in {encoding.upper()}: save the file as CSV UTF-8, or name its encoding, for example --encoding cp1252"
         return Plan((), (Fault(line, problem),))
     first_line, delimiter = 1, None
