@@ -12,7 +12,7 @@ from rich.table import Table
 from coaching_async import CoachingClient, Stats
 from coaching_async.export import ExportProgress
 
-__all__ = ["progress_text", "show_progress", "summary_table"]
+__all__ = ["progress_text", "show_count", "show_progress", "summary_table"]
 
 ITEMS_PER_LINE: Final = 1000
 SECONDS_PER_LINE: Final = 10.0
@@ -47,6 +47,26 @@ def show_progress(console: Console, client: CoachingClient) -> Generator[Callabl
             bar.update(task, completed=progress.items, total=progress.total, description=text(progress))
 
         yield update_bar
+
+
+@contextmanager
+def show_count(console: Console) -> Generator[Callable[[int, int], None]]:
+    """Yield the function to call with the number of items that are done and their total."""
+    if not console.is_terminal:
+        printed_at = time.monotonic()
+
+        def print_line(done: int, total: int) -> None:
+            nonlocal printed_at
+            if time.monotonic() - printed_at >= SECONDS_PER_LINE:
+                console.print(f"{done} of {total}", highlight=False)
+                printed_at = time.monotonic()
+
+        yield print_line
+        return
+    columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.completed} of {task.total}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
 def progress_text(progress: ExportProgress, seconds: float, stats: Stats) -> str:

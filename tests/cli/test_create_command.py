@@ -335,3 +335,14 @@ def test_two_runs_at_the_same_time_are_refused(sandbox: Sandbox):
         process.kill()
 
     assert (result.exit_code, "another run is at work" in result.stderr) == (2, True)
+
+
+def test_faults_are_reported_without_an_org(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("GENESYSCLOUD_ACCESS_TOKEN", "GENESYSCLOUD_OAUTHCLIENT_ID", "GENESYSCLOUD_OAUTHCLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    write(HEADER, "n,d,2027-01-11 14:00Z,x,u")
+
+    assert "line 2: length" in run("--from", "plan.csv").stderr
+    write(HEADER, "n,d,2027-01-11 14:00Z,30,u")
+    assert "the environment lacks" in run("--from", "plan.csv").stderr

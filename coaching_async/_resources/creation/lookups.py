@@ -35,11 +35,16 @@ def plan_lookups(bodies: Mapping[int, AppointmentCreate]) -> Sequence[Lookup]:
     """Return one lookup for each day (in UTC) on which bodies start, by their index.
 
     A day is read from its first start to its last one, so a lookup of one body reads one minute.
+
+    Raises `ValueError` for a body that cannot be searched for: it names nobody, or starts at an end of the calendar.
     """
     indexes_by_day: dict[date, list[int]] = {}
-    for index, body in bodies.items():
-        indexes_by_day.setdefault(minute_of(body.date_start).date(), []).append(index)
-    return [_lookup({index: bodies[index] for index in indexes}) for indexes in indexes_by_day.values()]
+    try:
+        for index, body in bodies.items():
+            indexes_by_day.setdefault(minute_of(body.date_start).date(), []).append(index)
+        return [_lookup({index: bodies[index] for index in indexes}) for indexes in indexes_by_day.values()]
+    except OverflowError:
+        raise ValueError("an appointment in the last minute of the calendar cannot be searched for") from None
 
 
 def _lookup(bodies: Mapping[int, AppointmentCreate]) -> Lookup:

@@ -9,9 +9,11 @@ from typing import Final
 
 import anyio
 import click
+from rich.console import Console
 
 from coaching_async.cli._failures import fail, reported, say, visible
 from coaching_async.cli._intervals import to_zone
+from coaching_async.cli._progress import show_count
 
 from .columns import parse_time
 from .plan import TEMPLATE, read_plan
@@ -89,18 +91,26 @@ def create(
     logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are reported at the end
     with reported("; nothing was created"):
         rows = read_plan(plan.read_bytes(), encoding=encoding, zone=zone)
-        run = Run(plan, rows, _since(since, zone), is_dry=dry_run)
+        started = _since(since, zone)
+    with show_count(Console(stderr=True)) as show:
+        run = Run(plan, rows, started, is_dry=dry_run, show_progress=show)
+        _execute(run, out, rows.delimiter)
+    if run.faults:
+        _list(map(str, sorted(run.faults)))
+        count = len(run.faults)
+        fail(f"{plan}: {count} fault{'s' * (count > 1)}; nothing was created")
+    _report(plan, run, is_dry=dry_run)
+
+
+def _execute(run: Run, out: Path | None, delimiter: str) -> None:
+    """Run, and write the results, also of a run that is interrupted or fails."""
     try:
         with reported("; nothing was created", kept=run.kept, file=run.journal.path):
             anyio.run(run)
     finally:
         if out is not None and run.bodies:
             with reported(file=out):
-                write_results(out, run.all_results(), rows.delimiter)
-    if run.faults:
-        _list(map(str, sorted(run.faults)))
-        fail(f"{plan}: {len(run.faults)} faults; nothing was created")
-    _report(plan, run, is_dry=dry_run)
+                write_results(out, run.all_results(), delimiter)
 
 
 def _since(text: str | None, zone: tzinfo | None) -> datetime | None:

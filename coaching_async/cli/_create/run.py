@@ -1,6 +1,6 @@
 """One run of the command: checks the rows, finds what is there already, and creates the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -21,17 +21,32 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Run:
     """One run over the rows of a plan. Rows and bodies are known by their index."""
 
-    def __init__(self, path: Path, plan: Plan, since: datetime | None, *, is_dry: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        plan: Plan,
+        since: datetime | None,
+        *,
+        is_dry: bool,
+        show_progress: Callable[[int, int], object],
+    ) -> None:
         self.journal: Final = Journal(path, since)
         self.faults: list[Fault] = list(plan.faults)
         self.bodies: Sequence[AppointmentCreate] = ()
         self.results: dict[int, RowResult] = {}
         self._plan = plan
         self._is_dry = is_dry
+        self._show_progress = show_progress
 
     async def __call__(self) -> None:
         """Run. If the rows have faults, only `faults` is set."""
-        async with CoachingClient.from_env() as client:
+        try:
+            client = CoachingClient.from_env()
+        except CoachingError:
+            if self.faults:
+                return
+            raise
+        async with client:
             await self._check(client)
             if self.faults:
                 return
@@ -88,6 +103,7 @@ class Run:
     async def _create(self, client: CoachingClient, missing: Sequence[int]) -> None:
         def on_progress(progress: CreateProgress) -> None:
             self._record(missing[progress.newest.index], progress.newest)
+            self._show_progress(progress.done, len(missing))
 
         # An earlier run may have been killed while its last requests were on their way: `create_many` waits for these.
         await client.appointments.create_many(

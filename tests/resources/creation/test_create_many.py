@@ -226,6 +226,7 @@ WRONG: dict[str, tuple[type[Exception], dict[str, Any]]] = {
     "no list": (TypeError, {"appointments": body()}),
     "other items": (TypeError, {"appointments": [{"name": "n"}]}),
     "nobody": (ValueError, {"appointments": [body(), body(attendee_ids=[])]}),
+    "the end of the calendar": (ValueError, {"appointments": [body(date_start=datetime.max.replace(tzinfo=UTC))]}),
     "a naive since": (ValueError, {"since": datetime(2026, 1, 1)}),  # noqa: DTZ001
     "a day as since": (TypeError, {"since": START.date()}),
     "a since in the future": (ValueError, {"since": datetime.now(UTC) + timedelta(hours=1)}),
