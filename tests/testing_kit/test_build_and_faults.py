@@ -159,8 +159,10 @@ def test_every_operation_of_the_client_can_be_made_to_fail():
         if not method.startswith("_") and callable(value)
     }
     made_of_others = {
-        "appointments.get_many",
+        "appointments.create_many",
         "appointments.find_created",
+        "appointments.find_created_many",
+        "appointments.get_many",
         "schedule_slots.find",
         "users.get_many",
         "users.names",
