@@ -49,6 +49,7 @@ from ._exceptions import (
 from ._pagination.iterators import PageWalk, Stream, Walk, WalkReport
 from ._pagination.listing import Listing, Plan
 from ._permissions import PERMISSIONS
+from ._resources.creation.results import CreateOutcome, CreateProgress, CreateResult
 from ._resources.filters import AppointmentFilters
 from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
@@ -176,6 +177,9 @@ __all__ = [
     "Conflict",
     "ConversationLink",
     "ConversationReference",
+    "CreateOutcome",
+    "CreateProgress",
+    "CreateResult",
     "DeadlineExceeded",
     "DecodeError",
     "DifferenceRating",

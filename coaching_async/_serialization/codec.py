@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from .converter import DetailedConverter, FastConverter
 
 
-def to_dict(model: object) -> dict[str, Any]:
+def to_dict(model: object, *, complete: bool = False) -> dict[str, Any]:
     """Return a model in the API's JSON: camelCase names, times as text, absent fields left out. `json.dumps` takes it.
+
+    With `complete`, absent fields are null, or empty lists. So all models of a class have the same names, as tables need.
 
     Raises `TypeError` for anything but a model.
     """
     if not attrs.has(type(model)):
         raise TypeError(f"a model is needed, not {type(model).__name__}")
-    result: dict[str, Any] = _fast_converter().unstructure(model)
+    converter = _complete_converter() if complete else _fast_converter()
+    result: dict[str, Any] = converter.unstructure(model)
     return result
 
 
@@ -96,6 +99,13 @@ def _fast_converter() -> "FastConverter":
     from .converter import FastConverter  # the first response imports cattrs
 
     return FastConverter()
+
+
+@cache
+def _complete_converter() -> "FastConverter":
+    from .converter import FastConverter
+
+    return FastConverter(omits_absent=False)
 
 
 @cache

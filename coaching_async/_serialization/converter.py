@@ -14,6 +14,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from coaching_async.models.appointments import Appointment
 from coaching_async.models.common import AppointmentReference, Page, Reference
 from coaching_async.models.types import (
+    UNSET,
     Interval,
     OpenEnum,
     Unset,
@@ -33,10 +34,11 @@ T = TypeVar("T")
 
 
 class ModelConverter(Converter):
-    """The hooks that both converters have in common."""
+    """The hooks that both converters have in common. With `omits_absent`, absent fields are left out of the JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, omits_absent: bool = True) -> None:
         super().__init__()
+        self._omits_absent = omits_absent
         for scalar in (str, bool):
             self.register_structure_hook(scalar, _exact_type(scalar))
         self.register_structure_hook(int, _structure_int)
@@ -83,7 +85,7 @@ class ModelConverter(Converter):
 
     def _unstructure_model_hook(self, cls: Any) -> Callable[[Any], dict[str, Any]]:
         # A value that equals its default is left out: UNSET in requests, None in what was read.
-        return make_dict_unstructure_fn(cls, self, _cattrs_omit_if_default=True, **_overrides(cls))
+        return make_dict_unstructure_fn(cls, self, _cattrs_omit_if_default=self._omits_absent, **_overrides(cls))
 
     def _detailed_model_hook(self, cls: Any) -> Hook:
         def own_hook(field: "attrs.Attribute[Any]") -> Hook | None:
@@ -101,8 +103,8 @@ class ModelConverter(Converter):
 class FastConverter(ModelConverter):
     """Structures models with generated functions. It stops at the first wrong value, and does not say where that is."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, omits_absent: bool = True) -> None:
+        super().__init__(omits_absent=omits_absent)
         self.register_structure_hook_factory(_is_model, self._model_hook)
         self.register_structure_hook_factory(_is_tuple, self._tuple_hook)
 
@@ -265,4 +267,9 @@ def _is_appointment_or_reference(cls: Any) -> bool:
 def _overrides(cls: Any, hook: Callable[["attrs.Attribute[Any]"], Hook | None] = lambda _: None) -> dict[str, Any]:
     """Return what cattrs has to know of each field: its name in JSON, and its own hook if it has one."""
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(get_origin(cls) or cls)
-    return {field.name: override(rename=wire_name(field), struct_hook=hook(field)) for field in fields}
+    return {
+        field.name: override(
+            rename=wire_name(field), struct_hook=hook(field), omit_if_default=True if field.default is UNSET else None
+        )
+        for field in fields
+    }

@@ -484,7 +484,9 @@ def sources(method: Callable[..., Any]) -> list[str]:
     return said[1].split(", ")
 
 
-UNDER_ANOTHERS_NAME = {"Appointments.find_created", "Appointments.get_many"}
+UNDER_ANOTHERS_NAME = {
+    f"Appointments.{name}" for name in ("create_many", "find_created", "find_created_many", "get_many")
+}
 """Methods that make the calls of other methods, and so have their errors."""
 
 COMPOSED = {"ScheduleSlots.find", *UNDER_ANOTHERS_NAME}

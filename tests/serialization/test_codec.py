@@ -659,3 +659,20 @@ async def test_an_error_in_a_long_nested_list_has_its_place():
         await parse_body(
             partial(decode, Page[Appointment]), json.dumps({"entities": [{"id": "1", "attendees": attendees}]}).encode()
         )
+
+
+def test_a_complete_dict_has_every_field_at_every_depth_and_is_read_back():
+    for appointment in (
+        Appointment(id="a"),
+        Appointment(id="b", facilitator=UserReference(id="f"), attendees=(UserReference(id="u"),)),
+    ):
+        data = to_dict(appointment, complete=True)
+
+        assert len(data) == len(attrs.fields(Appointment))
+        assert data["facilitator"] == (appointment.facilitator and {"id": "f", "selfUri": None})
+        assert list(data["attendees"]) == [{"id": user.id, "selfUri": None} for user in appointment.attendees]
+        assert from_dict(Appointment, json.loads(json.dumps(data))) == appointment
+
+
+def test_a_complete_request_has_no_more_fields_than_it_sends():
+    assert to_dict(AppointmentUpdate(name=None), complete=True) == {"name": None}

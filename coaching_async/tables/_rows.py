@@ -1,0 +1,104 @@
+"""Rows of a table: what its columns read of each item."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any, TypeAlias, cast
+
+from ._columns import Cell, Column, columns
+
+__all__ = ["Table", "columns_of_table", "to_rows", "user_ids"]
+
+Table: TypeAlias = type[Any] | Iterable[Column]
+"""A model, for all of its columns, or some columns."""
+
+
+def to_rows(
+    items: Iterable[Any],
+    table: Table,
+    *,
+    names: Mapping[str, str] | None = None,
+    emails: Mapping[str, str] | None = None,
+    timezone: tzinfo = UTC,
+) -> list[dict[str, Cell]]:
+    """Return items as flat dicts. Every column is in every dict, with None where the item has no value.
+
+    `table` is the model of the items, or the columns to read. `names` and `emails` are those of users, by id: with a model,
+    they add columns. Where a user has no name, the id stands. Users without an address are left out of lists of them.
+    Times are in `timezone`. Half of a character (a lone surrogate), which no file in UTF-8 can contain, becomes U+FFFD.
+
+        names = await client.users.names(user_ids(appointments))
+        frame = pandas.DataFrame(to_rows(appointments, Appointment, names=names))
+
+    Raises `TypeError` if `table` is no model and no columns.
+    """
+    read = columns_of_table(table, names, emails)
+    return [{column.name: _cell(column, item, names, emails, timezone) for column in read} for item in items]
+
+
+def columns_of_table(
+    table: Table, names: Mapping[str, str] | None, emails: Mapping[str, str] | None
+) -> Sequence[Column]:
+    """Return the columns of a table. Raises `TypeError` for what is none."""
+    if isinstance(table, type):
+        return columns(table, names=names is not None, emails=emails is not None)
+    several = tuple(table) if isinstance(table, Iterable) else None  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+    if several is None or not all(isinstance(each, Column) for each in several):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a model is needed, for example Appointment, or columns of it, not {table!r}")
+    return several
+
+
+def user_ids(items: Iterable[Any]) -> set[str]:
+    """Return the ids of all users that the items refer to, for `client.users.names`. The items may be of several models.
+
+    Raises `TypeError` for an item that is no row of a table.
+    """
+    found: set[str] = set()
+    readers: dict[type[Any], list[Column]] = {}
+    for item in items:
+        model: type[Any] = item.__class__
+        if (read := readers.get(model)) is None:
+            read = readers[model] = [column for column in columns(model) if column.person]
+        for column in read:
+            value = column.read(item)
+            found.update([value] if isinstance(value, str) else value or ())
+    return found
+
+
+def _cell(
+    column: Column,
+    item: Any,
+    names: Mapping[str, str] | None,
+    emails: Mapping[str, str] | None,
+    timezone: tzinfo,
+) -> Cell:
+    value: Any = column.read(item)
+    if column.person == "name" and value is not None:
+        value = _names(value, names or {})
+    elif column.person == "email" and value is not None:
+        value = _emails(value, emails or {})
+    if isinstance(value, datetime):
+        return _in_zone(value, timezone)
+    if isinstance(value, str):
+        return _valid(value)
+    return [_valid(text) for text in cast("list[str]", value)] if isinstance(value, list) else value
+
+
+def _names(ids: str | list[str], names: Mapping[str, str]) -> str | list[str]:
+    return names.get(ids, ids) if isinstance(ids, str) else [names.get(id_, id_) for id_ in ids]
+
+
+def _emails(ids: str | list[str], emails: Mapping[str, str]) -> str | list[str] | None:
+    return emails.get(ids) if isinstance(ids, str) else [emails[id_] for id_ in ids if id_ in emails]
+
+
+def _in_zone(moment: datetime, timezone: tzinfo) -> datetime:
+    try:
+        return moment.astimezone(timezone)
+    except OverflowError:  # in the first or the last hours of the calendar
+        return moment
+
+
+def _valid(text: str) -> str:
+    if text.isascii():
+        return str(text)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
