@@ -39,7 +39,8 @@ async def list_members(context: RequestContext) -> Response:
     ids = sorted(context.state.members.get(team["id"], ()))
     page, links = cursor_page(context.path, context.query, ids, lambda user_id: [user_id], context.page_cap)
     users = context.state.users
-    shown = [user_reference(id_) | ({"name": users[id_]["name"]} if has_names and id_ in users else {}) for id_ in page]
+    names = {id_: users[id_]["name"] for id_ in page if has_names and "name" in users.get(id_, ())}
+    shown = [user_reference(id_) | ({"name": names[id_]} if id_ in names else {}) for id_ in page]
     return JsonResponse({"entities": shown} | links)
 
 
