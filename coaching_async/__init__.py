@@ -46,11 +46,13 @@ from ._exceptions import (
     TransportError,
     Unauthorized,
 )
-from ._pagination.iterators import PageWalk, Stream, Walk, WalkReport
+from ._pagination.iterators import PageWalk, Stream, Walk
 from ._pagination.listing import Listing, Plan
+from ._pagination.report import WalkReport
 from ._permissions import PERMISSIONS
 from ._resources.creation.results import CreateOutcome, CreateProgress, CreateResult
 from ._resources.filters import AppointmentFilters
+from ._resources.found_users import FoundUsers
 from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
 from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
@@ -93,6 +95,7 @@ from .models import (
     ConversationLink,
     ConversationReference,
     DifferenceRating,
+    Division,
     DocumentReference,
     ErrorBody,
     ErrorDetail,
@@ -118,8 +121,12 @@ from .models import (
     SystemMessage,
     SystemReason,
     SystemTopicType,
+    Team,
+    TeamMember,
+    User,
     UserAvailableTimes,
     UserReference,
+    UserState,
     WfmScheduleActivity,
     WfmScheduleReference,
 )
@@ -183,6 +190,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DifferenceRating",
+    "Division",
     "DocumentReference",
     "ErrorBody",
     "ErrorDetail",
@@ -191,6 +199,7 @@ __all__ = [
     "EventMetadata",
     "ExternalActivityType",
     "Forbidden",
+    "FoundUsers",
     "FullDayTimeOffMarker",
     "HttpClient",
     "Interval",
@@ -239,14 +248,18 @@ __all__ = [
     "SystemMessage",
     "SystemReason",
     "SystemTopicType",
+    "Team",
+    "TeamMember",
     "TokenIssued",
     "TokenSource",
     "TokenStore",
     "TransportError",
     "Unauthorized",
     "Unset",
+    "User",
     "UserAvailableTimes",
     "UserReference",
+    "UserState",
     "Walk",
     "WalkReport",
     "WfmScheduleActivity",
