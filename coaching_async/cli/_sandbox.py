@@ -63,7 +63,10 @@ def _people(running: Sandbox) -> str:
     rows = list(state.users.items())[:SHOWN_PEOPLE]
     teams = {user_id: team["name"] for user_id, _ in rows if (team := state.team_of(user_id))}
     width = max(map(len, teams.values()), default=0)
-    lines = [f"  {user_id}  {teams.get(user_id, '-'):{width}}  {row['name']} <{row['email']}>" for user_id, row in rows]
+    lines = [
+        f"  {user_id}  {teams.get(user_id, '-'):{width}}  {row.get('name', '-')} <{row.get('email', '-')}>"
+        for user_id, row in rows
+    ]
     if len(state.users) > len(rows):
         lines.append(f"  ... and {len(state.users) - len(rows)} more")
     return "\n".join(lines)
