@@ -1,7 +1,6 @@
 """Users: the operations below `/api/v2/users`."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from coaching_async._bulk.runner import bulk
 from coaching_async._exceptions import NotFound
@@ -12,7 +11,7 @@ from coaching_async.models.users import User, UserState
 
 from .base import Resource, build_listing
 from .filters import split_ids
-from .found_users import Batch, FoundUsers, collect_users, narrow_down
+from .found_users import Batch, FoundUsers, Narrowing, collect_users
 from .user_search import UserSearch, explain_limit
 
 __all__ = ["Users"]
@@ -63,7 +62,7 @@ class Users(Resource):
         batches = [part["id"] for part in split_ids(id=asked)] if asked else []
         for batch in batches:
             self._listing(batch)  # invalid ids are refused before anything is sent
-        read = partial(narrow_down, self._read_batch)
+        read = Narrowing(self._read_batch).read
         return collect_users(asked, await bulk(read, batches, None, None, default_concurrency=self._api.concurrency))
 
     async def _read_batch(self, ids: Sequence[str]) -> Batch:
