@@ -9,6 +9,7 @@ from coaching_async._bulk.results import BulkResult
 from coaching_async._exceptions import BadRequest, CoachingError, NotFound
 from coaching_async._serialization.rows import LeftOutRow
 from coaching_async._value import Value
+from coaching_async.models.coercion import FrozenDict
 from coaching_async.models.users import User
 
 __all__ = ["Batch", "FoundUsers", "Narrowing", "collect_users"]
@@ -27,14 +28,15 @@ class FoundUsers(Value, Mapping[str, User]):
     Keys are the ids as they were given. Users who were deleted are in it, too, with that `state`.
     """
 
-    _users: Mapping[str, User]
+    _users: Mapping[str, User] = attrs.field(converter=FrozenDict)
     missing: tuple[str, ...] = ()
     """The ids that match nobody."""
     left_out: tuple[LeftOutRow, ...] = ()
     """Users that the service sent and that cannot be read. Their ids are not `missing`."""
 
     def __getitem__(self, id_: str) -> User:
-        return self._users[id_]
+        user: User = self._users[id_]
+        return user
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._users)

@@ -1,6 +1,7 @@
 """Users: the operations below `/api/v2/users`."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from coaching_async._bulk.runner import bulk
 from coaching_async._exceptions import NotFound
@@ -15,6 +16,9 @@ from .found_users import Batch, FoundUsers, Narrowing, collect_users
 from .user_search import UserSearch, explain_limit
 
 __all__ = ["Users"]
+
+
+LISTED_STATES: Final = (*UserState, "any")
 
 
 class Users(Resource):
@@ -108,14 +112,15 @@ class Users(Resource):
         Permission: none
         Raises: `ValueError` now for invalid arguments; `BadRequest` when iterated.
         """
-        chosen = state if state == "any" else UserState.known(state)
+        if state not in LISTED_STATES:
+            raise ValueError(f"{str(state)!r} is no state of users: choose one of {', '.join(LISTED_STATES)}")
         return build_listing(
             self._api,
             Page[User],
             "users.list",
             "users",
             page_size=page_size,
-            chunks=({"state": chosen},),
+            chunks=({"state": state},),
             explain=explain_limit,
             cursor=cursor,
             consistency=consistency,

@@ -276,6 +276,7 @@ def test_found_users_are_a_mapping_that_can_be_compared_and_pickled():
 
     assert dict(found) == {ANN: User(id=ANN)}
     assert pickle.loads(pickle.dumps(found)) == found
+    assert len({found, pickle.loads(pickle.dumps(found))}) == 1
     assert found != FoundUsers({ANN: User(id=ANN)})
 
 
@@ -508,7 +509,7 @@ def test_a_search_that_no_service_takes_is_refused_at_once(arguments: Any):
 
 @pytest.mark.parametrize("state", ["", "gone", "ACTIVE"])
 def test_a_list_has_a_state_that_there_is(state: str):
-    with pytest.raises(ValueError, match="UserState"):
+    with pytest.raises(ValueError, match="active, inactive, deleted, any"):
         CoachingClient(AccessToken("t")).users.list(state=state)
 
 
