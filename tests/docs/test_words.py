@@ -62,6 +62,18 @@ WORDS = {
     "moving.md": ["migrate", "recipes", "synchronous", "threads"],
     "observing.md": ["events", "logging", "logs", "metrics", "observability", "OpenTelemetry", "spans", "statistics"],
     "pacing.md": ["429", "concurrency", "cooldown", "priority", "rate limit", "throttling"],
+    "people.md": [
+        "e-mail",
+        "e-mail address",
+        "manager",
+        "names",
+        "teams",
+        "title",
+        "user id",
+        "user names",
+        "users",
+        "who",
+    ],
     "requests.md": ["headers", "notification", "raw response", "webhook", "WebSocket"],
     "slots.md": ["aggregates", "count", "free time", "schedule slots"],
     "testing.md": [
