@@ -15,6 +15,7 @@ from . import _demo, _doctor
 from ._export import export_
 from ._failures import fail, interrupt_once, reported, say, sigterm_interrupts
 from ._output import checked_output
+from ._report import report_
 
 __all__ = ["main"]
 
@@ -198,3 +199,4 @@ coaching-async export, and every program that uses CoachingClient.from_env(), co
 
 
 main.add_command(export_)
+main.add_command(report_)

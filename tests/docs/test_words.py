@@ -62,6 +62,7 @@ WORDS = {
     "moving.md": ["migrate", "recipes", "synchronous", "threads"],
     "observing.md": ["events", "logging", "logs", "metrics", "observability", "OpenTelemetry", "spans", "statistics"],
     "pacing.md": ["429", "concurrency", "cooldown", "priority", "rate limit", "throttling"],
+    "report.md": ["chart", "completion rate", "dashboard", "HTML", "overdue", "report"],
     "requests.md": ["headers", "notification", "raw response", "webhook", "WebSocket"],
     "slots.md": ["aggregates", "count", "free time", "schedule slots"],
     "testing.md": ["docker", "factories", "faults", "fixture", "mock", "pytest", "respx", "sandbox"],
