@@ -4,6 +4,7 @@ import logging
 import sys
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import anyio
 import click
@@ -93,7 +94,7 @@ def report_(
     async def fetch(client: CoachingClient, user_ids: list[str], span: Interval) -> Report:
         async with client:
             found = [*user_ids, *await find_user_ids(client, emails, teams)]
-            heading = title or (", ".join(teams) if teams and not (user_ids or emails) else None)
+            heading = title or (None if user_ids or emails or any(map(_is_id, teams)) else ", ".join(teams))
             return await report(client, found, interval=span, tz=zone, title=heading)
 
     with reported("; nothing was written", file=None if is_piped else out):
@@ -109,6 +110,14 @@ def report_(
     _say(made, "standard output" if is_piped else str(out))
     if made.rows_left_out or not made.figures.counts.total:
         sys.exit(COMPLETE_WITH_A_WARNING)
+
+
+def _is_id(team: str) -> bool:
+    try:
+        UUID(team)
+    except ValueError:
+        return False
+    return True
 
 
 def _say(made: Report, name: str) -> None:
