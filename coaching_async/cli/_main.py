@@ -10,7 +10,7 @@ from ._output import checked_output
 
 __all__ = ["main"]
 
-COMMANDS: Final = ("create", "demo", "doctor", "export", "sandbox")
+COMMANDS: Final = ("create", "demo", "doctor", "export", "report", "sandbox")
 """Each has a module of its name, with an underscore before it, and there a function with an underscore behind it.
 
 A module is imported when its command runs, because that of the sandbox alone takes as long as all else.

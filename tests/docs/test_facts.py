@@ -24,6 +24,7 @@ REFERENCE = "\n".join(page.read_text() for page in sorted(DOCS.glob("reference/*
 
 BESIDE = (
     "export",
+    "report",
     "doctor",
     "sandbox",
     "testing",

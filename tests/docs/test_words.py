@@ -84,6 +84,7 @@ WORDS = {
         "users",
         "who",
     ],
+    "report.md": ["chart", "completion rate", "dashboard", "HTML", "overdue", "report"],
     "requests.md": ["headers", "notification", "raw response", "webhook", "WebSocket"],
     "slots.md": ["aggregates", "count", "free time", "schedule slots"],
     "testing.md": [
