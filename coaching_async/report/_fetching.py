@@ -25,12 +25,14 @@ LIBRARIES: Final = ("jinja2", "matplotlib")
 
 
 def check_report(interval: Interval, tz: tzinfo = UTC) -> None:
-    """Raise what `report` raises before it sends a request: `ConfigurationError` without the extra, `ValueError`."""
+    """Raise what `report` raises before it sends a request: `ConfigurationError`, `ValueError` or `TypeError`."""
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise ConfigurationError(
             f"a report needs {' and '.join(missing)}: install them with: pip install 'coaching_async[report]'"
         )
+    if not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f'tz is a time zone, for example ZoneInfo("Europe/Berlin"), not {type(tz).__name__}')
     weeks_of(interval, tz)
 
 
@@ -56,16 +58,16 @@ async def report(
     Raises: what iterating over the list and `users.names` raise; `ValueError` or `TypeError` for invalid arguments, and
     `ConfigurationError` if the extra `report` is missing, before a request is sent.
     """
-    span = interval if isinstance(interval, Interval) else Interval(*interval)
-    check_report(span, tz)
     given = (user_ids,) if isinstance(user_ids, str | UUID) else tuple(user_ids)
-    now = datetime.now(UTC)
     listing = client.appointments.list(
         given,
-        interval=span,
+        interval=interval,
         interval_condition="StartsIn",
         relationships=(Relationship.ATTENDEE, Relationship.FACILITATOR),
     )
+    span = interval if isinstance(interval, Interval) else Interval(*interval)
+    check_report(span, tz)
+    now = datetime.now(UTC)
     upcoming = client.appointments.list(
         given,
         interval=(now, now + timedelta(days=NEXT_DAYS)),

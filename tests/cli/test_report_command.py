@@ -1,5 +1,7 @@
 """`coaching-async report`: its page, its exit codes, and what it refuses before a request is sent."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from click.testing import CliRunner, Result
 from coaching_async.cli import main
 from coaching_async.sandbox import Fault, Sandbox
 from tests.support.cli import environment
+from tests.support.fault_server import HANG
 
 NOVEMBER = ("--interval", "2026-11")
 
@@ -133,3 +136,11 @@ def test_force_replaces_another_file(sandbox: Sandbox, tmp_path: Path):
 
     assert ran.exit_code == 0
     assert (tmp_path / "mine.txt").read_text().startswith("<!doctype html>")
+
+
+def test_the_command_and_the_package_are_imported_without_the_libraries_of_a_page():
+    code = (
+        "import sys; import coaching_async.cli, coaching_async.report;"
+        "extra = {'jinja2', 'matplotlib', 'numpy'} & sys.modules.keys(); assert not extra, extra"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)

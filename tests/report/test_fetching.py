@@ -101,6 +101,7 @@ async def test_rows_that_cannot_be_read_are_counted_and_not_in_the_figures():
 @pytest.mark.parametrize(
     "people, interval",
     [
+        (TEAM, "2026-11"),
         ([], NOVEMBER),
         ([TEAM[0], " "], NOVEMBER),
         ([3], NOVEMBER),
@@ -113,6 +114,16 @@ async def test_invalid_arguments_are_refused_before_a_request_is_sent(people: An
     async with org.service.client() as client:
         with pytest.raises((ValueError, TypeError)):
             await report(client, people, interval=interval)
+
+    assert org.service.requests == []
+
+
+@pytest.mark.parametrize("tz", [None, "Europe/Berlin"])
+async def test_a_time_zone_is_no_text(tz: Any):
+    org = Org()
+
+    with pytest.raises(TypeError, match="tz is a time zone"):
+        await org.report(tz=tz)
 
     assert org.service.requests == []
 

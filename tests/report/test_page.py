@@ -6,10 +6,12 @@ from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
+from matplotlib import rc_context, rcParams
 
 from coaching_async import Interval
 from coaching_async.report import Figures
 from coaching_async.report import _words as words
+from coaching_async.report._charts import Series, bar_chart
 from coaching_async.report._page import page_of
 
 from .made_up import NOW, appointment, figures
@@ -227,6 +229,17 @@ def test_each_chart_is_drawn_for_both_widths_with_text_as_text_and_its_numbers_a
     assert (
         {"var(--completed)", "var(--overdue)"} <= fills <= {"none"} | {fill for fill in fills if fill and "var" in fill}
     )
+
+
+def test_settings_that_the_application_has_made_for_its_own_charts_are_kept_and_do_not_count():
+    series = [Series("completed", [3, 0, 12_000])]
+    plain = bar_chart(["a", "b", "c"], series)
+
+    with rc_context({"svg.fonttype": "path", "axes.grid": True, "font.size": 30}):
+        assert bar_chart(["a", "b", "c"], series) == plain
+        assert rcParams["svg.fonttype"] == "path"
+
+    assert ">12,000</text>" in plain["wide"]
 
 
 def test_a_year_and_five_hundred_facilitators_fit_into_tables_of_a_quarter():
