@@ -32,9 +32,11 @@ from ._config import (
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event
+from ._pagination.listing import Listing
 from ._regions import resolve_hosts
 from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
+from ._resources.items import build_items_listing
 from ._resources.notifications import Notifications
 from ._resources.schedule_slots import ScheduleSlots
 from ._resources.teams import Teams
@@ -258,6 +260,28 @@ class CoachingClient(NotCopyable):
         return await self._api.request(
             verb, request_target(path, query or {}), safety, None if json is None else dumps(json)
         )
+
+    def items(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, IdLike | int | bool | Iterable[IdLike] | None] | None = None,
+        page_size: int = 100,
+    ) -> Listing[dict[str, Any]]:
+        """Return any list of the platform, as JSON objects: `request` for lists.
+
+            async for queue in client.items("/api/v2/routing/queues"): ...
+
+        `path` and `query` as in `request`. The rows are the `entities` or `results` of each page. The first page shows how the
+        others are read: by page numbers, or by cursors (`after` in `nextUri`, or `cursor`). By page numbers all that a
+        `Listing` promises of changes holds, if rows have an `id`. A row that is no object is left out, and reported.
+
+        HTTP: GET `path`
+        Permission: that of the path
+        Raises: `ValueError` and `TypeError` now for invalid arguments; what every method raises, when iterated; `DecodeError`
+        for a response that is no list.
+        """
+        return build_items_listing(self._api, path, query or {}, page_size)
 
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.

@@ -250,8 +250,8 @@ def _page_hook(cls: Any, structure: Hook) -> Hook:
             page = with_entities(cast("dict[str, object]", value))
             read = structure(page, kind)
             object.__setattr__(read, "next_uri", page.get("nextUri"))
-            if page.get("cursor"):
-                object.__setattr__(read, "next_cursor", ("cursor", page["cursor"]))
+            if (cursor := page.get("cursor")) and isinstance(cursor, str):
+                object.__setattr__(read, "next_cursor", ("cursor", cursor))
             return read
         return structure(value, kind)
 

@@ -13,7 +13,9 @@ import anyio
 from ._auth.oauth import OAuth
 from ._faults.registry import Faults
 from ._server.control import Control
-from ._server.document import docs, openapi
+from ._server.data import Data
+from ._server.document import openapi
+from ._server.pages import PAGES
 from ._server.rate_limit import SlidingWindow
 from ._server.request_log import Arrival, RequestLog
 from ._server.server import Server
@@ -100,8 +102,9 @@ class Sandbox:
             latency,
             {
                 **Control(self.faults, self._log).endpoints(),
+                **Data(self.state).endpoints(),
+                **PAGES,
                 "/openapi.json": {"GET": openapi},
-                "/docs": {"GET": docs},
             },
         )
         self._host, self._port = host, port
@@ -179,6 +182,8 @@ def _today() -> date:
 
 
 def _midnight_of(day: date) -> datetime:
+    if not isinstance(day, date):  # pyright: ignore[reportUnnecessaryIsInstance] # not all programs are type-checked
+        raise TypeError(f"today must be a date, not {day!r}")
     if not 3 <= day.year <= 9998:  # the data reach a year into the future and two into the past
         raise ValueError(f"today must be in one of the years 3 to 9998, not {day.year}")
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -20,7 +20,7 @@ from .plan import TEMPLATE, read_plan
 from .results import WORDS, summary, write_results
 from .run import Run
 
-__all__ = ["create"]
+__all__ = ["create_"]
 
 LINES: Final = 20
 """Faults, or rows that failed, that are printed."""
@@ -39,6 +39,7 @@ def _check_encoding(_: click.Context, __: click.Parameter, value: str | None) ->
 
 
 @click.command(
+    name="create",
     epilog="For example: coaching-async create --from plan.csv --timezone Europe/Berlin --out result.csv",
 )
 @click.option(
@@ -61,7 +62,7 @@ def _check_encoding(_: click.Context, __: click.Parameter, value: str | None) ->
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The CSV file to write the result of each row to."
 )
-def create(
+def create_(
     plan: Path | None,
     timezone: str | None,
     since: str | None,
