@@ -24,10 +24,10 @@ class Commands(click.Group):
         with checked_output(), sigterm_interrupts():
             return super().main(*args, **extra)
 
-    def list_commands(self, _: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click names it
         return list(COMMANDS)
 
-    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 # click names it
         if cmd_name not in COMMANDS:
             return None
         try:
