@@ -112,7 +112,7 @@ async def test_the_result_of_an_outcome_is_its_value_or_raises():
     assert Outcome("x", 1).result() == 1
     with pytest.raises(NotFound, match="gone"):
         Outcome("x", error=NotFound("gone")).result()
-    with pytest.raises(ClientMisuse, match="not started"):
+    with pytest.raises(ClientMisuse, match="no call was started"):
         Outcome("x", is_started=False).result()
 
 
