@@ -1,9 +1,10 @@
 """Export of the appointments of users to a file, which can be resumed."""
 
-from ._export import Exported, ExportProgress, export
-from ._formats import FORMS
+from ._checkpoint import ExportRefused
+from ._export import export
+from ._forms import FORMS
 from ._left_out import LeftOut
-from ._unfinished_file import ExportRefused
+from ._run import Exported, ExportProgress
 
 __all__ = ["FORMS", "ExportProgress", "ExportRefused", "Exported", "LeftOut", "export"]
 
