@@ -46,10 +46,12 @@ from ._exceptions import (
     TransportError,
     Unauthorized,
 )
-from ._pagination.iterators import PageWalk, Stream, Walk, WalkReport
+from ._pagination.iterators import PageWalk, Stream, Walk
 from ._pagination.listing import Listing, Plan
+from ._pagination.report import WalkReport
 from ._permissions import PERMISSIONS
 from ._resources.filters import AppointmentFilters
+from ._resources.found_users import FoundUsers
 from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
 from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
@@ -92,6 +94,7 @@ from .models import (
     ConversationLink,
     ConversationReference,
     DifferenceRating,
+    Division,
     DocumentReference,
     ErrorBody,
     ErrorDetail,
@@ -117,8 +120,12 @@ from .models import (
     SystemMessage,
     SystemReason,
     SystemTopicType,
+    Team,
+    TeamMember,
+    User,
     UserAvailableTimes,
     UserReference,
+    UserState,
     WfmScheduleActivity,
     WfmScheduleReference,
 )
@@ -179,6 +186,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DifferenceRating",
+    "Division",
     "DocumentReference",
     "ErrorBody",
     "ErrorDetail",
@@ -187,6 +195,7 @@ __all__ = [
     "EventMetadata",
     "ExternalActivityType",
     "Forbidden",
+    "FoundUsers",
     "FullDayTimeOffMarker",
     "HttpClient",
     "Interval",
@@ -235,14 +244,18 @@ __all__ = [
     "SystemMessage",
     "SystemReason",
     "SystemTopicType",
+    "Team",
+    "TeamMember",
     "TokenIssued",
     "TokenSource",
     "TokenStore",
     "TransportError",
     "Unauthorized",
     "Unset",
+    "User",
     "UserAvailableTimes",
     "UserReference",
+    "UserState",
     "Walk",
     "WalkReport",
     "WfmScheduleActivity",

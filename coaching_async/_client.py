@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 import attrs
 
-from ._api.client import ApiClient
+from ._api.client import PLATFORM_ROOT, ApiClient
 from ._api.identity_state import Identity, IdentityState
 from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
@@ -32,11 +32,15 @@ from ._config import (
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event
+from ._pagination.listing import Listing
 from ._regions import resolve_hosts
 from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
+from ._resources.items import build_items_listing
 from ._resources.notifications import Notifications
 from ._resources.schedule_slots import ScheduleSlots
+from ._resources.teams import Teams
+from ._resources.users import Users
 from ._serialization.json import Json, dumps
 from ._serialization.urls import request_target
 from ._transport.concurrency_limit import ConcurrencyLimiter
@@ -85,6 +89,8 @@ class CoachingClient(NotCopyable):
     annotations: Annotations
     notifications: Notifications
     schedule_slots: ScheduleSlots
+    users: Users
+    teams: Teams
 
     def __init__(
         self,
@@ -154,6 +160,9 @@ class CoachingClient(NotCopyable):
         self.annotations = Annotations(api)
         self.notifications = Notifications(api)
         self.schedule_slots = ScheduleSlots(api)
+        platform = attrs.evolve(api, root=PLATFORM_ROOT)
+        self.users = Users(platform)
+        self.teams = Teams(platform)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
@@ -251,6 +260,28 @@ class CoachingClient(NotCopyable):
         return await self._api.request(
             verb, request_target(path, query or {}), safety, None if json is None else dumps(json)
         )
+
+    def items(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, IdLike | int | bool | Iterable[IdLike] | None] | None = None,
+        page_size: int = 100,
+    ) -> Listing[dict[str, Any]]:
+        """Return any list of the platform, as JSON objects: `request` for lists.
+
+            async for queue in client.items("/api/v2/routing/queues"): ...
+
+        `path` and `query` as in `request`. The rows are the `entities` or `results` of each page. The first page shows how the
+        others are read: by page numbers, or by cursors (`after` in `nextUri`, or `cursor`). By page numbers all that a
+        `Listing` promises of changes holds, if rows have an `id`. A row that is no object is left out, and reported.
+
+        HTTP: GET `path`
+        Permission: that of the path
+        Raises: `ValueError` and `TypeError` now for invalid arguments; what every method raises, when iterated; `DecodeError`
+        for a response that is no list.
+        """
+        return build_items_listing(self._api, path, query or {}, page_size)
 
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.

@@ -33,6 +33,9 @@ PERMISSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule_slots.start_job": ("coaching:scheduleSlotJob:add",),
     "schedule_slots.get_job": ("coaching:scheduleSlotJob:view",),
     "schedule_slots.find": ("coaching:scheduleSlotJob:add", "coaching:scheduleSlotJob:view"),
+    "users.search": ("directory:user:view",),
+    "teams.list": ("groups:team:view",),
+    "teams.list_members": ("groups:team:view",),
 }
 """Operation → permissions, of which the token needs at least one.
 

@@ -30,6 +30,7 @@ from coaching_async.models.common import Page
 
 from .accepted import AcceptedJob, AcceptedWrite, HasId, ResolveAccepted
 from .identity_state import Identity
+from .name_cache import NameCache
 from .responses import (
     RawResponse,
     check_deleted,
@@ -42,7 +43,7 @@ from .responses import (
 from .service_clock import ServiceClock
 from .session import CLIENT_CLOSED, Session
 
-__all__ = ["API_ROOT", "NO_FILTERS", "ApiClient", "Filters"]
+__all__ = ["API_ROOT", "NO_FILTERS", "PLATFORM_ROOT", "ApiClient", "Filters"]
 
 T = TypeVar("T")
 JobT = TypeVar("JobT", bound=HasId)
@@ -57,6 +58,9 @@ NO_FILTERS: Final[Filters] = MappingProxyType({})
 API_ROOT: Final = "/api/v2/coaching"
 
 
+PLATFORM_ROOT: Final = "/api/v2"
+
+
 JSON_HEADERS: Final = {"Content-Type": "application/json"}
 
 
@@ -66,7 +70,7 @@ MAX_URL_LENGTH: Final = 60_000
 
 @attrs.frozen(eq=False, repr=False)
 class ApiClient:
-    """The calls that resources make. `segments` are the path below `API_ROOT`; each is percent-encoded as one segment.
+    """The calls that resources make. `segments` are the path below `root`; each is percent-encoded as one segment.
 
     Every method runs one call: it takes at most `timeout` seconds, emits events, and returns a value or raises.
     """
@@ -80,11 +84,22 @@ class ApiClient:
     retry: RetryPolicy
     concurrency: int
     """The client's limit of concurrent requests."""
+    root: str = API_ROOT
+    """The path of all resources."""
     strict: bool = False
     """Whether a row of a list that cannot be read is an error."""
     clock: ServiceClock = attrs.field(factory=ServiceClock)
     """The clock of the service, observed at writes and pages. The views of a client share it."""
     host: str = attrs.field(init=False, default=attrs.Factory(lambda self: host_of(self.base_url), takes_self=True))
+
+    @property
+    def names(self) -> NameCache:
+        """The names that this identity has read. Raises `ClientMisuse`."""
+        session = self.get_session()
+        session.raise_if_closed()
+        session.pipeline(self.identity)
+        assert self.identity.state is not None  # noqa: S101 # the pipeline was made with it
+        return self.identity.state.names
 
     async def get(
         self, cls: type[T], operation: str, *segments: IdLike, filters: Filters = NO_FILTERS, body: object = None
@@ -94,16 +109,16 @@ class ApiClient:
         return await self._call(operation, lambda call: self._get(call, cls, url, content))
 
     async def get_page(
-        self, cls: type[Page[T]], operation: str, *segments: IdLike, filters: Filters, number: int, size: int
+        self, cls: type[Page[T]], operation: str, url: str, number: int, body: Mapping[str, object] | None = None
     ) -> Page[T]:
-        """GET one page of a list. A response with another page number is a `DecodeError`.
+        """GET page `number` of a list, or POST the `body` of a search. A response with another page number is a `DecodeError`.
 
         The page may be a `PartialPage`, unless the client is `strict`.
         """
-        url = self.url(*segments, filters={**filters, "page_size": size, "page_number": number})
+        method, content = ("GET", None) if body is None else ("POST", encode(body))
 
         async def run(call: CallContext) -> Page[T]:
-            response = await self._send(call, "GET", url, Safety.SAFE)
+            response = await self._send(call, method, url, Safety.SAFE, content)
             self._observe_clock(response)
             page = await decode_response(page_decoder(cls, number, url, strict=self.strict), response, call)
             if isinstance(page, PartialPage):
@@ -173,7 +188,7 @@ class ApiClient:
 
     async def request(self, method: str, target: str, safety: Safety, content: bytes | None) -> RawResponse[Json]:
         """Send any request; `target` follows the host. Any 2xx is a success, with or without a body."""
-        url = _check_url_length(f"{self.base_url}{target}")
+        url = self.url_of(target)
         calls: list[CallContext] = []
 
         async def run(call: CallContext) -> Json:
@@ -200,8 +215,12 @@ class ApiClient:
     def url(self, *segments: IdLike, filters: Filters = NO_FILTERS) -> str:
         """Return the URL of a resource. Raise `ValueError` if a segment or filter is invalid, or the URL too long."""
         return _check_url_length(
-            f"{self.base_url}{API_ROOT}{encode_path(*map(to_id, segments))}{'?' if filters else ''}{encode_query(**filters)}"
+            f"{self.base_url}{self.root}{encode_path(*map(to_id, segments))}{'?' if filters else ''}{encode_query(**filters)}"
         )
+
+    def url_of(self, target: str) -> str:
+        """Return the URL of a path with its parameters. Raise `ValueError` if it is too long."""
+        return _check_url_length(f"{self.base_url}{target}")
 
     async def _get(self, call: CallContext, cls: type[T], url: str, query: bytes | None = None) -> T:
         method = "GET" if query is None else "POST"

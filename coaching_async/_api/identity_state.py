@@ -13,6 +13,8 @@ from coaching_async._transport.cooldown import Cooldown
 from coaching_async._transport.rate_limit import RateLimit, RateLimiter
 from coaching_async._transport.retry_policy import RetryBudget
 
+from .name_cache import NameCache
+
 __all__ = ["Identity", "IdentityState"]
 
 
@@ -27,6 +29,7 @@ class IdentityState:
     retry_budget: RetryBudget = attrs.field(factory=RetryBudget)
     login_cooldown: Cooldown = attrs.field(factory=Cooldown)
     login_retry_budget: RetryBudget = attrs.field(factory=RetryBudget)
+    names: NameCache = attrs.field(factory=NameCache)
     _clock: Callable[[], float] = attrs.field(factory=lasting_clock, init=False)
 
     def enter_event_loop(self) -> None:
@@ -38,6 +41,7 @@ class IdentityState:
         self.rejected_tokens.rebase(shift)
         self.cooldown.rebase(shift)
         self.login_cooldown.rebase(shift)
+        self.names.rebase(shift)
 
 
 @attrs.define(eq=False, repr=False)
@@ -46,12 +50,13 @@ class Identity:
 
     auth: Grant | TokenSource
     rate_limit: RateLimit
-    _state: IdentityState | None = attrs.field(default=None, init=False)
+    state: IdentityState | None = attrs.field(default=None, init=False)
+    """None until the first use."""
 
     def enter_event_loop(self) -> IdentityState:
         """Return the state for the running event loop. It is made at the first use, because most views are short-lived."""
-        if self._state is None:
-            self._state = IdentityState(RateLimiter(self.rate_limit))
+        if self.state is None:
+            self.state = IdentityState(RateLimiter(self.rate_limit))
         else:
-            self._state.enter_event_loop()
-        return self._state
+            self.state.enter_event_loop()
+        return self.state

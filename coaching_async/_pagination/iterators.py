@@ -1,7 +1,6 @@
 """Async iterators over a list: its items (walk), its pages (page walk), or its items with prefetch (stream)."""
 
 from collections.abc import AsyncIterator, Sequence
-from itertools import chain
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
@@ -10,38 +9,16 @@ import attrs
 from coaching_async._concurrency.synchronization import SingleTaskGuard
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import ClientMisuse, CoachingError
-from coaching_async._serialization.rows import LeftOutRow
-from coaching_async._value import Value
 from coaching_async.models.common import Page
 
 from .cursor import encode_cursor
-from .pager import MAX_LEFT_OUT
 from .prefetch import Prefetcher
 from .readers import ListReader, Reader
+from .report import WalkReport, merge_reports
 
-__all__ = ["ItemWalk", "PageWalk", "Stream", "Walk", "WalkReport"]
+__all__ = ["ItemWalk", "PageWalk", "Stream", "Walk"]
 
 T = TypeVar("T")
-
-
-@attrs.frozen(eq=False, repr=False)
-class WalkReport(Value):
-    """Counts of a walk so far."""
-
-    pages: int = 0
-    """Pages read."""
-    duplicates: int = 0
-    """Items that were read again and dropped."""
-    re_reads: int = 0
-    """Those of `pages` that were read because the list had changed, or for another pass; 0 if the list does not change."""
-    suspected_gaps: int = 0
-    """Changes of the list that were seen, and after which items may be missing."""
-    passes: int = 0
-    """Passes over the list, the current one included."""
-    rows_left_out: int = 0
-    """Rows that cannot be read, and were left out. On a client that is `strict` they are an error."""
-    left_out: tuple[LeftOutRow, ...] = ()
-    """The first 1,000 of them: where each is, and what is wrong with it."""
 
 
 class BaseWalk(Generic[T]):
@@ -60,16 +37,7 @@ class BaseWalk(Generic[T]):
     @property
     def report(self) -> WalkReport:
         """Counts of this walk so far."""
-        pagers = [reader.pager for reader in self._reader.list_readers]
-        return WalkReport(
-            pages=sum(pager.pages for pager in pagers),
-            duplicates=sum(pager.duplicates for pager in pagers),
-            re_reads=sum(pager.re_reads for pager in pagers),
-            suspected_gaps=sum(pager.suspected_gaps for pager in pagers),
-            passes=max((pager.passes for pager in pagers), default=0),
-            rows_left_out=sum(pager.rows_left_out for pager in pagers),
-            left_out=tuple(chain.from_iterable(pager.left_out for pager in pagers))[:MAX_LEFT_OUT],
-        )
+        return merge_reports([reader.pager.report for reader in self._reader.list_readers])
 
     @property
     def cursor(self) -> str | None:

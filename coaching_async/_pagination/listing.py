@@ -16,16 +16,17 @@ from coaching_async.models.common import Page
 
 from .cursor import START, Position, decode_cursor
 from .iterators import ItemWalk, PageWalk, Stream, Walk
+from .pager import Pager
 from .pages import PageRequest, PageResult
 from .prefetch import Prefetcher
-from .readers import ChainedReader, Reader, ReadPage, combine, make_list_readers
+from .readers import ChainedReader, ListReader, NewPager, Reader, ReadPage, combine, make_list_readers
 
 __all__ = ["Consistency", "Listing", "Plan", "WalkOptions"]
 
 T = TypeVar("T")
 
-FetchPage: TypeAlias = Callable[[int, int], Awaitable[Page[T]]]
-"""Reads page `number`, with `size` entities per page."""
+FetchPage: TypeAlias = Callable[..., Awaitable[Page[T]]]
+"""Reads a page, with `size` entities per page: `fetch(number, size)`, or `fetch(number, size, cursor)` by a cursor of the service."""
 
 
 Consistency: TypeAlias = Literal["default", "verify"]
@@ -71,6 +72,7 @@ class Listing(Value, Generic[T]):
     _cursor: str | None = attrs.field(alias="cursor", default=None, kw_only=True)
     _consistency: Consistency = attrs.field(alias="consistency", default="default", kw_only=True)
     _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True, repr=False)
+    _new_pager: NewPager = attrs.field(alias="new_pager", default=Pager, kw_only=True, repr=False)
     _start_positions: tuple[Position | None, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -102,10 +104,7 @@ class Listing(Value, Generic[T]):
 
     def pages(self) -> PageWalk[T]:
         """Return a walk over the pages. Items of earlier pages are left out of them."""
-        readers = make_list_readers(
-            self._page_readers(), self._start_positions, (), verify=self._consistency == "verify"
-        )
-        return PageWalk(ChainedReader(readers), self._fingerprint)
+        return PageWalk(ChainedReader(self._list_readers(self._page_readers(), ())), self._fingerprint)
 
     def stream(self, concurrency: int = 8) -> Stream[T]:
         """Return a stream of the items, which reads up to `concurrency` pages at once (prefetch).
@@ -185,15 +184,17 @@ class Listing(Value, Generic[T]):
         return [_with_bulk_priority(_page_reader(fetch, self._page_size)) for fetch in self._fetchers]
 
     def _reader(self, page_readers: Sequence[ReadPage[T]], seen: Container[str]) -> Reader[T]:
-        return combine(
-            make_list_readers(page_readers, self._start_positions, seen, verify=self._consistency == "verify"),
-            self._order,
-        )
+        return combine(self._list_readers(page_readers, seen), self._order)
+
+    def _list_readers(self, page_readers: Sequence[ReadPage[T]], seen: Container[str]) -> list[ListReader[T]]:
+        verify = self._consistency == "verify"
+        return make_list_readers(page_readers, self._start_positions, seen, verify=verify, new_pager=self._new_pager)
 
 
 def _page_reader(fetch: FetchPage[T], size: int) -> ReadPage[T]:
     async def read(request: PageRequest) -> PageResult[T]:
-        return PageResult(await fetch(request.number, size))
+        cursor = () if request.cursor is None else (request.cursor,)
+        return PageResult(await fetch(request.number, size, *cursor))
 
     return read
 

@@ -21,12 +21,9 @@ If changes are left unexplained at the end of a pass, another pass returns the m
 With `verify` there are passes until two in a row see the same ids and the last one sees no change, up to `MAX_VERIFY_PASSES`.
 """
 
-from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
-import attrs
-
-from coaching_async._serialization.rows import LeftOutRow, rows_of
+from coaching_async._serialization.rows import rows_of
 from coaching_async.models.common import Page
 
 from .cursor import START, Position
@@ -34,8 +31,9 @@ from .deduplication import PassTracker, SeenIds
 from .drift import NextStep, PageObservation, decide
 from .pages import PageRequest, PageResult, PagerRead, PagerSearch, PagerSteps, ids_of
 from .pass_state import PassState
+from .report import LeftOutRows, WalkReport
 
-__all__ = ["MAX_LEFT_OUT", "Pager"]
+__all__ = ["Pager"]
 
 T = TypeVar("T")
 
@@ -45,18 +43,12 @@ MAX_PASSES: Final = 3
 MAX_VERIFY_PASSES: Final = 6
 
 
-MAX_LEFT_OUT: Final = 1000
-"""Left-out rows that are kept. If the API has changed, that may be all rows of a long list."""
-
-
 class Pager(Generic[T]):
     """Decides how to read one list from a position on. At the position None the list was read to its end."""
 
     def __init__(self, known: SeenIds, start: Position | None = START, *, verify: bool = False, chunk: int = 0) -> None:
-        self.pages = self.re_reads = self.duplicates = self.rows_left_out = 0
-        self.left_out: tuple[LeftOutRow, ...] = ()
-        """The first rows that were left out."""
-        self._chunk = chunk
+        self.pages = self.re_reads = self.duplicates = 0
+        self._left_out = LeftOutRows(chunk)
         self._start = start
         self._verify = verify
         self._seen = PassTracker(known, start or START)
@@ -72,6 +64,19 @@ class Pager(Generic[T]):
     def suspected_gaps(self) -> int:
         """Changes after which items may be missing. Only those of the current pass count, because it sees the whole list."""
         return self._pass.unexplained_changes + self._pass.short_pages + self._pass.contradictions
+
+    @property
+    def report(self) -> WalkReport:
+        """Counts of the walk over this list so far."""
+        return WalkReport(
+            self.pages,
+            self.duplicates,
+            self.re_reads,
+            self.suspected_gaps,
+            self.passes,
+            self._left_out.count,
+            self._left_out.first,
+        )
 
     def run(self) -> PagerSteps[T]:
         """Yield page requests and new items. Send the `PageResult` of each `PageRequest`."""
@@ -129,18 +134,13 @@ class Pager(Generic[T]):
                     state.record_changes(observation)
             is_beyond_frontier = state.is_beyond_frontier(number)
             items = state.accept(number, page)
-            self._record_left_out(items.left_out)
+            self._left_out.add(items.left_out)
             if is_beyond_frontier and self.passes == 1:
                 self.duplicates += len(rows_of(page)) - len(items.items) - len(items.left_out)
             yield items
             if state.is_last_page(number, page):
                 return
             number += 1
-
-    def _record_left_out(self, rows: Sequence[LeftOutRow]) -> None:
-        self.rows_left_out += len(rows)
-        if rows and (room := MAX_LEFT_OUT - len(self.left_out)):
-            self.left_out += tuple(attrs.evolve(row, chunk=self._chunk) for row in rows[:room])
 
     def _read(self, number: int, must_be_fresh: bool) -> PagerRead[T]:
         kept = self._pass.kept_pages.pop(number, None)

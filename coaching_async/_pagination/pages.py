@@ -1,7 +1,8 @@
 """Messages between the pager and its readers: page requests, page results, and the new items of a page."""
 
 from collections.abc import Generator, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar, cast
+from urllib.parse import unquote
 
 import attrs
 
@@ -17,16 +18,23 @@ __all__ = [
     "PagerRead",
     "PagerSearch",
     "PagerSteps",
+    "ServiceCursor",
     "fingerprint_of",
     "furthest_page_of",
     "ids_of",
     "last_page_of",
     "names_next",
+    "next_cursor_in",
+    "next_cursor_of",
     "page_count_of",
+    "set_next_cursor",
     "total_of",
 ]
 
 T = TypeVar("T")
+
+ServiceCursor: TypeAlias = tuple[str, str]
+"""Query parameter, and its value, that select a page of a list without page numbers."""
 
 
 @attrs.define(repr=False)
@@ -36,6 +44,8 @@ class PageRequest:
     number: int
     must_be_fresh: bool = False
     """Whether the page has to be read now, because one that was prefetched may be outdated."""
+    cursor: ServiceCursor | None = None
+    """What selects the page in a list without page numbers; None for its first page."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -91,7 +101,19 @@ PagerSearch: TypeAlias = Generator[PageRequest | NewItems[T], PageResult[T] | No
 
 def ids_of(page: Page[T]) -> list[str | None]:
     """Return the ids of the page's rows; the rows of some lists have none."""
-    return [getattr(row, "id", None) for row in rows_of(page)]
+    rows = rows_of(page)
+    if page.entities and isinstance(page.entities[0], dict):
+        return _ids_of_json(rows)
+    return [getattr(row, "id", None) for row in rows]
+
+
+def _ids_of_json(rows: Sequence[object]) -> list[str | None]:
+    """Return the ids of JSON objects. If an id repeats on a page, it is one of something else, and the rows have none."""
+    found = [
+        cast("dict[str, object]", row).get("id") if isinstance(row, dict) else getattr(row, "id", None) for row in rows
+    ]
+    ids = [str(id_) if isinstance(id_, str | int) else None for id_ in found]
+    return ids if len(set(ids)) == len(ids) else [None] * len(ids)
 
 
 def fingerprint_of(page: Page[T], ids: Sequence[str | None]) -> int:
@@ -118,7 +140,32 @@ def furthest_page_of(page: Page[T], size: int) -> int:
 
 def names_next(page: Page[T]) -> bool:
     """Return whether the service named a next page."""
-    return getattr(page, "names_next", False)
+    return bool(getattr(page, "next_uri", None))
+
+
+def next_cursor_of(page: Page[T]) -> ServiceCursor | None:
+    """Return what selects the next page of a list without page numbers; None at its end, and if the list has page numbers."""
+    return getattr(page, "next_cursor", None)
+
+
+def set_next_cursor(page: Page[T], cursor: ServiceCursor | None) -> Page[T]:
+    """Set what selects the next page, and return the page."""
+    object.__setattr__(page, "next_cursor", cursor)
+    return page
+
+
+def next_cursor_in(page: Page[T], *parameters: str) -> ServiceCursor | None:
+    """Return the first of the parameters that has a value in the page's `nextUri`; None if the page is empty, which is the end.
+
+    The URI itself is never requested.
+    """
+    uri = getattr(page, "next_uri", None)
+    query = uri.partition("?")[2].partition("#")[0] if isinstance(uri, str) and rows_of(page) else ""
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name in parameters and value:
+            return name, unquote(value)  # not a form's "+", because a cursor may be Base64
+    return None
 
 
 def last_page_of(page: Page[T], size: int) -> int | None:

@@ -11,7 +11,7 @@ from coaching_async._serialization.rows import rows_of
 from coaching_async.models.common import Page
 
 from .cursor import Position
-from .pages import PageRequest, PageResult, last_page_of
+from .pages import PageRequest, PageResult, last_page_of, next_cursor_of
 from .readers import ReadPage
 
 __all__ = ["Prefetcher"]
@@ -39,6 +39,8 @@ class PrefetchQueue(Generic[T]):
     """The last page of the list, as far as known."""
     last_requested: int = 0
     """The page that the pager requested last."""
+    has_cursors: bool = False
+    """Whether each page names the next one, so that none can be prefetched."""
     pages: dict[int, PrefetchedPage[T]] = attrs.field(factory=dict[int, PrefetchedPage[T]])
 
     def next(self) -> int | None:
@@ -105,7 +107,7 @@ class Prefetcher(Generic[T]):
         prefetched = queue.pages.get(request.number)
         if prefetched is None:
             self._requested_pages += 1
-            page = await self._fetch(queue, request.number)
+            page = await self._fetch(queue, request)
             self._discard(queue, queue.pages_of_other_total(page.total))
         else:
             page = await _wait_for_page(prefetched)
@@ -119,14 +121,15 @@ class Prefetcher(Generic[T]):
             del queue.pages[number]
         self.wasted += len(numbers)
 
-    async def _fetch(self, queue: PrefetchQueue[T], number: int) -> Page[T]:
+    async def _fetch(self, queue: PrefetchQueue[T], request: PageRequest) -> Page[T]:
         async with self._semaphore:
-            return (await queue.read_page(PageRequest(number))).page
+            return (await queue.read_page(request)).page
 
     def _page_arrived(self, queue: PrefetchQueue[T], page: Page[T]) -> None:
         """Learn from the page how many there are, and prefetch more."""
         size = page.page_size if page.page_size and page.page_size > 0 else max(1, len(rows_of(page)))
-        last = last_page_of(page, size)
+        queue.has_cursors |= next_cursor_of(page) is not None
+        last = None if queue.has_cursors else last_page_of(page, size)
         queue.last_page = queue.requested if last is None else max(1, last)
         for number in [number for number in queue.pages if number > queue.last_page]:
             del queue.pages[number]

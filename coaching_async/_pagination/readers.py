@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Container, Sequence
 from heapq import heappop, heappush
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -13,19 +13,50 @@ from coaching_async.models.common import Page
 from .cursor import LATER_PASS, START, Position
 from .deduplication import SeenIds
 from .pager import Pager
-from .pages import NewItems, PageRequest, PageResult
+from .pages import NewItems, PageRequest, PageResult, PagerSteps
+from .report import WalkReport
 
-__all__ = ["ChainedReader", "ListReader", "MergedReader", "ReadPage", "Reader", "combine", "make_list_readers"]
+__all__ = [
+    "ChainedReader",
+    "ListReader",
+    "MergedReader",
+    "NewPager",
+    "ReadPage",
+    "Reader",
+    "combine",
+    "make_list_readers",
+]
 
 T = TypeVar("T")
 
 ReadPage: TypeAlias = Callable[[PageRequest], Awaitable[PageResult[T]]]
 
 
+class ListPager(Protocol[T]):
+    """Decides which pages of one list are read. Each way of paging has one, and all take the same steps."""
+
+    @property
+    def report(self) -> WalkReport:
+        """Counts of the walk over this list so far."""
+        ...
+
+    def run(self) -> PagerSteps[T]:
+        """Yield page requests and new items. Send the `PageResult` of each `PageRequest`."""
+        ...
+
+
+class NewPager(Protocol):
+    """Makes the pager of a list: a class of pagers does."""
+
+    def __call__(
+        self, known: SeenIds, start: Position | None = START, *, verify: bool = False, chunk: int = 0
+    ) -> ListPager[Any]: ...
+
+
 class ListReader(Generic[T]):
     """Reads one list of the service, and buffers the new items of the current page."""
 
-    def __init__(self, pager: Pager[T], start: Position | None, read_page: ReadPage[T]) -> None:
+    def __init__(self, pager: ListPager[T], start: Position | None, read_page: ReadPage[T]) -> None:
         self.pager = pager
         self.page: Page[T] | None = None
         """The current page."""
@@ -95,7 +126,7 @@ class ListReader(Generic[T]):
         is_used_up = not self.has_buffered()
         if is_used_up and step is None:
             return None
-        if batch.passes > 1 or (is_used_up and self.pager.passes > 1):
+        if batch.passes > 1 or (is_used_up and self.pager.report.passes > 1):
             return LATER_PASS
         return batch.position(self._returned)
 
@@ -106,6 +137,7 @@ def make_list_readers(
     seen: Container[str],
     *,
     verify: bool,
+    new_pager: NewPager = Pager,
 ) -> list[ListReader[T]]:
     """Return a reader for each list. Together they return each item once, and none whose id is in `seen`."""
     known = SeenIds(seen)
@@ -114,7 +146,7 @@ def make_list_readers(
         start = position
         if start is not None and start.is_later_pass:  # another pass needs all ids that were returned
             start = START if seen else None
-        readers.append(ListReader(Pager(known, start, verify=verify, chunk=chunk), start, read_page))
+        readers.append(ListReader(new_pager(known, start, verify=verify, chunk=chunk), start, read_page))
     return readers
 
 

@@ -1,21 +1,27 @@
-"""`Resource`, the base of all resources, and `build_listing` for their list methods."""
+"""`Resource`, the base of all resources, and `build_listing` and `build_cursor_listing` for their list methods."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar, Unpack
+from typing import TypeAlias, TypeVar, Unpack
 
 import attrs
 
 from coaching_async._api.client import NO_FILTERS, ApiClient, Filters
+from coaching_async._exceptions import BadRequest
 from coaching_async._pagination.cursor import list_fingerprint
+from coaching_async._pagination.cursor_pager import CursorPager
 from coaching_async._pagination.listing import Listing, WalkOptions
+from coaching_async._pagination.pages import ServiceCursor, next_cursor_in, set_next_cursor
 from coaching_async._value import NotCopyable, Value
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
 
-__all__ = ["Resource", "build_listing"]
+__all__ = ["Resource", "build_cursor_listing", "build_listing"]
 
 T = TypeVar("T")
+
+ExplainRefusal: TypeAlias = Callable[[BadRequest, int, int], BadRequest]
+"""Returns the error of page `number`, with `size` entities per page, with what is known of the reason."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -39,6 +45,7 @@ def build_listing(
     *segments: IdLike,
     page_size: int,
     chunks: Sequence[Filters] = (NO_FILTERS,),
+    explain: ExplainRefusal | None = None,
     **how: Unpack[WalkOptions],
 ) -> Listing[T]:
     """Return a lazy list. It combines the list of each of the `chunks`, and has cursors only if it has walk options.
@@ -50,7 +57,13 @@ def build_listing(
 
     def page_fetcher(filters: Filters) -> Callable[[int, int], Awaitable[Page[T]]]:
         async def fetch(number: int, size: int) -> Page[T]:
-            return await api.get_page(cls, operation, *segments, filters=filters, number=number, size=size)
+            url = api.url(*segments, filters={**filters, "page_size": size, "page_number": number})
+            try:
+                return await api.get_page(cls, operation, url, number)
+            except BadRequest as error:
+                if explain is None:
+                    raise
+                raise explain(error, number, size) from None
 
         return fetch
 
@@ -62,3 +75,20 @@ def build_listing(
         rate_limit=api.identity.rate_limit,
         **how,
     )
+
+
+def build_cursor_listing(
+    api: ApiClient, cls: type[Page[T]], operation: str, *segments: IdLike, page_size: int, filters: Filters
+) -> Listing[T]:
+    """Return a lazy list whose pages follow each other by the service's cursors. It has no cursors of ours.
+
+    Raises `ValueError` for invalid arguments.
+    """
+    api.url(*segments, filters=filters)
+
+    async def fetch(number: int, size: int, cursor: ServiceCursor | None = None) -> Page[T]:
+        url = api.url(*segments, filters={**filters, "page_size": size, **dict([cursor] if cursor else [])})
+        page = await api.get_page(cls, operation, url, number)
+        return set_next_cursor(page, next_cursor_in(page, "after"))
+
+    return Listing((fetch,), page_size, new_pager=CursorPager, rate_limit=api.identity.rate_limit)

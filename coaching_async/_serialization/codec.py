@@ -116,7 +116,9 @@ def _detailed_converter() -> "DetailedConverter":
 
 
 def _name(cls: Any) -> str:
-    return cls.__name__ if isinstance(cls, type) else str(cls).replace(f"{Appointment.__module__}.", "")
+    if isinstance(cls, type):
+        return cls.__name__
+    return str(cls).replace(f"{Appointment.__module__}.", "").replace(str(dict[str, Any]), "object")
 
 
 def _describe(error: BaseException, cls: type | None) -> str:

@@ -25,7 +25,7 @@ from coaching_async.models.types import (
 )
 
 from .codegen import Hook, generate_structure_fn, is_absent_when_null, is_list_of_response, is_recursive
-from .names import wire_name
+from .names import wire_name, with_entities
 from .urls import DOT_SEGMENTS
 
 __all__ = ["DetailedConverter", "FastConverter"]
@@ -47,6 +47,7 @@ class ModelConverter(Converter):
         self.register_structure_hook(date, _structure_date)
         self.register_structure_hook(Interval, _structure_interval)
         self.register_structure_hook(OpenEnum, _structure_enum)
+        self.register_structure_hook_func(_is_number_or_text, _structure_number_or_text)
         self.register_structure_hook_func(_is_optional_reference, self._structure_optional_reference)
         self.register_structure_hook_func(_is_appointment_or_reference, self._structure_appointment_or_reference)
         self.register_structure_hook_factory(_is_settable, self._settable_hook)
@@ -189,6 +190,10 @@ def _structure_int(value: object, _: object) -> int:
 EXACT_FLOATS: Final = 2.0**53
 
 
+def _structure_number_or_text(value: object, _: object) -> int | str | None:
+    return value if value is None or type(value) is str else _structure_int(value, None)
+
+
 def _structure_float(value: object, _: object) -> float:
     """JSON has one kind of number, so 1 is as good as 1.0. A number beyond the range of floats, 1e999 say, is rejected."""
     if type(value) not in {int, float}:
@@ -219,6 +224,10 @@ def _is_reference(cls: Any) -> bool:
     return isinstance(cls, type) and issubclass(cls, Reference)
 
 
+def _is_number_or_text(cls: Any) -> bool:
+    return bool(cls == (int | str | None))
+
+
 def _is_optional_reference(cls: Any) -> bool:
     return type(None) in get_args(cls) and _is_reference(_without_none(cls))
 
@@ -229,7 +238,7 @@ def _without_none(kind: Any) -> Any:
 
 
 def _page_hook(cls: Any, structure: Hook) -> Hook:
-    """Return a hook that reads a page without entities as an empty one, and notes whether it names a next one.
+    """Return a hook that reads a page without entities as an empty one, and notes the next one that it names.
 
     An object without any field of a page is no page.
     """
@@ -238,18 +247,15 @@ def _page_hook(cls: Any, structure: Hook) -> Hook:
 
     def structure_page(value: Any, kind: Any) -> Any:
         if isinstance(value, dict):
-            page = cast("dict[str, object]", value)
-            if page.get("entities") is None and not PAGE_FIELDS.isdisjoint(page):
-                page = {**page, "entities": list[object]()}
+            page = with_entities(cast("dict[str, object]", value))
             read = structure(page, kind)
-            object.__setattr__(read, "names_next", bool(page.get("nextUri")))
+            object.__setattr__(read, "next_uri", page.get("nextUri"))
+            if (cursor := page.get("cursor")) and isinstance(cursor, str):
+                object.__setattr__(read, "next_cursor", ("cursor", cursor))
             return read
         return structure(value, kind)
 
     return structure_page
-
-
-PAGE_FIELDS: Final = frozenset(wire_name(field) for field in attrs.fields(Page))
 
 
 def _is_tuple(cls: Any) -> bool:

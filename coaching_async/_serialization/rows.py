@@ -8,9 +8,10 @@ from typing import Any, TypeVar, cast, get_args
 import attrs
 
 from coaching_async._value import Value
-from coaching_async.models.common import Page
+from coaching_async.models.common import HasNext, Page
 
 from .codec import from_dict
+from .names import with_entities
 from .urls import DOT_SEGMENTS
 
 __all__ = ["LeftOutRow", "PartialPage", "UnreadableRow", "page_of_rows", "read_page", "rows_of"]
@@ -86,7 +87,7 @@ def read_page(cls: type[Page[T]], data: Any, number: int, source: str) -> Page[T
 
     Raises `ValueError` if there is no page.
     """
-    whole = cast("dict[str, Any]", data if type(data) is dict else {})
+    whole: dict[str, Any] = with_entities(cast("dict[str, object]", data if type(data) is dict else {}))
     rows: list[Any] | None = whole.get("entities")
     if not isinstance(rows, list):
         return from_dict(cls, cast("dict[str, Any]", data))
@@ -98,7 +99,9 @@ def read_page(cls: type[Page[T]], data: Any, number: int, source: str) -> Page[T
     page: Page[T] = (
         Page(entities=entities, **counts) if entities == read else PartialPage(entities=entities, rows=read, **counts)
     )
-    object.__setattr__(page, "names_next", envelope.names_next)
+    for hint in HasNext.__slots__:
+        if hasattr(envelope, hint):
+            object.__setattr__(page, hint, getattr(envelope, hint))
     return page
 
 
@@ -114,7 +117,8 @@ def _read_row(of: Any, row: Any, page: int, index: int, source: str) -> Any:
         content = _digest(json.dumps(row))
     except RecursionError:
         content = place
-    return UnreadableRow((left_out_row.id or place) if "id" in attrs.fields_dict(of) else None, content, left_out_row)
+    has_id = not attrs.has(of) or "id" in attrs.fields_dict(of)
+    return UnreadableRow((left_out_row.id or place) if has_id else None, content, left_out_row)
 
 
 def _digest(text: str) -> str:

@@ -62,7 +62,7 @@ async def examine(
     """Examine a client, or the one that `environ` configures if none is given.
 
     `needs` names the operations that the program calls ("appointments.list"). A missing permission for one of them is a
-    problem. A given client stays open. The examination sends some 14 requests, and takes less than a minute if a host does
+    problem. A given client stays open. The examination sends some 20 requests, and takes less than a minute if a host does
     not respond. Proxies and certificates are those of the process.
 
     Permission: none

@@ -60,11 +60,19 @@ READS: Final[Mapping[str, Callable[[CoachingClient], Awaitable[RawResponse[Any]]
     "notifications.list": lambda client: client.raw(client.notifications.list().first),
     "notifications.get": lambda client: client.raw(client.notifications.get, UNKNOWN_ID),
     "schedule_slots.get_job": lambda client: client.raw(client.schedule_slots.get_job, UNKNOWN_ID),
+    "users.get": lambda client: client.raw(client.users.get, UNKNOWN_ID),
+    "users.me": lambda client: client.raw(client.users.me),
+    "users.list": lambda client: client.raw(client.users.list().first),
+    "teams.list": lambda client: client.raw(client.teams.list().first),
+    "teams.list_members": lambda client: client.raw(client.teams.list_members(UNKNOWN_ID).first),
 }
-"""The calls that check operations that only read, one request each."""
+"""The calls that check operations that only read, one request each (`users.get` sends two)."""
 
 OPERATIONS: Final = tuple(sorted({*READS, *PERMISSIONS, "notifications.mark_read"} - {"schedule_slots.find"}))
 """All operations that send one kind of request. `schedule_slots.find` sends two kinds, and is left out."""
+
+WITHOUT_PERMISSION: Final = frozenset({"users.get"})
+"""Operations on an id that need neither a permission nor a user's token."""
 
 ABOUT_APPOINTMENTS: Final = frozenset(
     name for name in PERMISSIONS if name.partition(".")[0] in {"appointments", "annotations"}
@@ -105,6 +113,8 @@ def check_operation(operation: str, answer: Answer | None, grants: Grants | None
             return Check(operation, "not allowed", NEEDS_USER, USE_USER)
         case NotFound() | None if needed and grants is not None:
             return _by_roles(operation, needed, given, is_user=is_user)
+        case NotFound() if operation in WITHOUT_PERMISSION:
+            return Check(operation, "ok", "it needs no permission, and it was answered")
         case NotFound():
             why = "nothing has a made-up id, and the permission may be checked after that"
             return Check(operation, "not known", why)

@@ -69,6 +69,7 @@ from .schedule_slots import (
     UserAvailableTimes,
     WfmScheduleActivity,
 )
+from .users import Division, Team, TeamMember, User, UserState
 
 __all__ = [
     "AccessType",
@@ -105,6 +106,7 @@ __all__ = [
     "ConversationLink",
     "ConversationReference",
     "DifferenceRating",
+    "Division",
     "DocumentReference",
     "ErrorBody",
     "ErrorDetail",
@@ -130,8 +132,12 @@ __all__ = [
     "SystemMessage",
     "SystemReason",
     "SystemTopicType",
+    "Team",
+    "TeamMember",
+    "User",
     "UserAvailableTimes",
     "UserReference",
+    "UserState",
     "WfmScheduleActivity",
     "WfmScheduleReference",
 ]

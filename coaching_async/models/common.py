@@ -12,6 +12,7 @@ __all__ = [
     "BusinessUnitReference",
     "ConversationReference",
     "DocumentReference",
+    "HasNext",
     "Page",
     "Reference",
     "UserReference",
@@ -63,12 +64,14 @@ class WfmScheduleReference(Reference):
 
 
 class HasNext:
-    """Base of `Page` with a hint for iterating. It is no field, because it is none of the list's own, and not all lists have it."""
+    """Base of `Page` with hints for iterating. They are no fields, because they are none of the list's own. Unset if not known."""
 
-    __slots__ = ("names_next",)
+    __slots__ = ("next_cursor", "next_uri")
 
-    names_next: bool
-    """Whether the service named a next page (`nextUri`). Unset if it is not known."""
+    next_uri: object
+    """The `nextUri` of the service, which names a next page."""
+    next_cursor: tuple[str, str] | None
+    """The query parameter, and its value, that select the next page of a list without page numbers; None at its end."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -30,31 +30,43 @@ Operation: TypeAlias = Literal[
     "schedule_slots.get_job",
     "schedule_slots.query",
     "schedule_slots.start_job",
+    "teams.list",
+    "teams.list_members",
+    "users.get",
+    "users.list",
+    "users.me",
+    "users.search",
 ]
 """Name of a method that sends one kind of request."""
 
 ROUTES: Final[Mapping[Operation, tuple[str, str]]] = {
-    "annotations.create": ("POST", "appointments/*/annotations"),
-    "annotations.delete": ("DELETE", "appointments/*/annotations/*"),
-    "annotations.get": ("GET", "appointments/*/annotations/*"),
-    "annotations.list": ("GET", "appointments/*/annotations"),
-    "annotations.update": ("PATCH", "appointments/*/annotations/*"),
-    "appointments.add_conversation": ("POST", "appointments/*/conversations"),
-    "appointments.aggregate": ("POST", "appointments/aggregates/query"),
-    "appointments.create": ("POST", "appointments"),
-    "appointments.delete": ("DELETE", "appointments/*"),
-    "appointments.get": ("GET", "appointments/(?!me$)*"),
-    "appointments.list": ("GET", "appointments"),
-    "appointments.list_mine": ("GET", "appointments/me"),
-    "appointments.list_statuses": ("GET", "appointments/*/statuses"),
-    "appointments.set_status": ("PATCH", "appointments/*/status"),
-    "appointments.update": ("PATCH", "appointments/*"),
-    "notifications.get": ("GET", "notifications/*"),
-    "notifications.list": ("GET", "notifications"),
-    "notifications.mark_read": ("PATCH", "notifications/*"),
-    "schedule_slots.get_job": ("GET", "scheduleslots/jobs/*"),
-    "schedule_slots.query": ("POST", "scheduleslots/query"),
-    "schedule_slots.start_job": ("POST", "scheduleslots/jobs"),
+    "annotations.create": ("POST", "coaching/appointments/*/annotations"),
+    "annotations.delete": ("DELETE", "coaching/appointments/*/annotations/*"),
+    "annotations.get": ("GET", "coaching/appointments/*/annotations/*"),
+    "annotations.list": ("GET", "coaching/appointments/*/annotations"),
+    "annotations.update": ("PATCH", "coaching/appointments/*/annotations/*"),
+    "appointments.add_conversation": ("POST", "coaching/appointments/*/conversations"),
+    "appointments.aggregate": ("POST", "coaching/appointments/aggregates/query"),
+    "appointments.create": ("POST", "coaching/appointments"),
+    "appointments.delete": ("DELETE", "coaching/appointments/*"),
+    "appointments.get": ("GET", "coaching/appointments/(?!me$)*"),
+    "appointments.list": ("GET", "coaching/appointments"),
+    "appointments.list_mine": ("GET", "coaching/appointments/me"),
+    "appointments.list_statuses": ("GET", "coaching/appointments/*/statuses"),
+    "appointments.set_status": ("PATCH", "coaching/appointments/*/status"),
+    "appointments.update": ("PATCH", "coaching/appointments/*"),
+    "notifications.get": ("GET", "coaching/notifications/*"),
+    "notifications.list": ("GET", "coaching/notifications"),
+    "notifications.mark_read": ("PATCH", "coaching/notifications/*"),
+    "schedule_slots.get_job": ("GET", "coaching/scheduleslots/jobs/*"),
+    "schedule_slots.query": ("POST", "coaching/scheduleslots/query"),
+    "schedule_slots.start_job": ("POST", "coaching/scheduleslots/jobs"),
+    "teams.list": ("GET", "teams"),
+    "teams.list_members": ("GET", "teams/*/members"),
+    "users.get": ("GET", "users/(?!me$)*"),
+    "users.list": ("GET", "users"),
+    "users.me": ("GET", "users/me"),
+    "users.search": ("POST", "users/search"),
 }
 
 
@@ -66,7 +78,7 @@ def route(operation: Operation) -> tuple[str, str]:
     Raises: `KeyError` for an unknown operation.
     """
     method, path = ROUTES[operation]
-    return method, f"^/api/v2/coaching/{path.replace('*', '[^/?]+')}$"
+    return method, f"^/api/v2/{path.replace('*', '[^/?]+')}$"
 
 
 def fails(

@@ -141,6 +141,12 @@ CALLS: dict[Operation, Call] = {
     "schedule_slots.start_job": lambda client: client.schedule_slots.start_job(
         **attrs.asdict(build(coaching_async.ScheduleSlotsJobCreate), recurse=False)
     ),
+    "teams.list": lambda client: client.teams.list().first(),
+    "teams.list_members": lambda client: client.teams.list_members("t").first(),
+    "users.get": lambda client: client.users.get("u"),
+    "users.list": lambda client: client.users.list().first(),
+    "users.me": lambda client: client.users.me(),
+    "users.search": lambda client: client.users.search(name="n").first(),
 }
 
 
@@ -148,11 +154,17 @@ def test_every_operation_of_the_client_can_be_made_to_fail():
     resources = get_type_hints(CoachingClient)
     methods = {
         f"{name}.{method}"
-        for name in ("appointments", "annotations", "notifications", "schedule_slots")
+        for name in ("appointments", "annotations", "notifications", "schedule_slots", "teams", "users")
         for method, value in vars(resources[name]).items()
         if not method.startswith("_") and callable(value)
     }
-    made_of_others = {"appointments.get_many", "appointments.find_created", "schedule_slots.find"}
+    made_of_others = {
+        "appointments.get_many",
+        "appointments.find_created",
+        "schedule_slots.find",
+        "users.get_many",
+        "users.names",
+    }
 
     assert set(get_args(Operation)) == set(CALLS) == methods - made_of_others
 

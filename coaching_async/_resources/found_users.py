@@ -1,0 +1,106 @@
+"""Users by their ids: many ids in few requests, which find the users that there are and tell which ids match nobody."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import attrs
+
+from coaching_async._bulk.results import BulkResult
+from coaching_async._exceptions import BadRequest, CoachingError, NotFound
+from coaching_async._serialization.rows import LeftOutRow
+from coaching_async._value import Value
+from coaching_async.models.users import User
+
+__all__ = ["Batch", "FoundUsers", "collect_users", "narrow_down"]
+
+TOO_MANY_IDS = "max.user.ids"
+"""The error code for more ids than a request may have."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class FoundUsers(Value, Mapping[str, User]):
+    """The users that ids belong to, by id, in the order of the ids.
+
+    Keys are the ids as they were given. Users who were deleted are in it, too, with that `state`.
+    """
+
+    _users: Mapping[str, User]
+    missing: tuple[str, ...] = ()
+    """The ids that match nobody."""
+    left_out: tuple[LeftOutRow, ...] = ()
+    """Users that the service sent and that cannot be read. Their ids are not `missing`."""
+
+    def __getitem__(self, id_: str) -> User:
+        return self._users[id_]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._users)
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Batch:
+    """The answer to one request for many ids."""
+
+    users: Sequence[User] = ()
+    left_out: Sequence[LeftOutRow] = ()
+    refusals: Sequence[BadRequest] = ()
+    """The errors for single ids that the service refused."""
+
+
+ReadBatch: TypeAlias = Callable[[Sequence[str]], Awaitable[Batch]]
+
+
+async def narrow_down(read: ReadBatch, ids: Sequence[str]) -> Batch:
+    """Return what `read` returns for the ids. A batch that the service refuses is halved, until the ids are single that it refuses.
+
+    A single id that is refused matches nobody.
+    """
+    try:
+        return await read(ids)
+    except (BadRequest, NotFound) as error:
+        refusal = error
+    if len(ids) > 1:
+        middle = len(ids) // 2
+        first, second = await narrow_down(read, ids[:middle]), await narrow_down(read, ids[middle:])
+        return Batch(
+            (*first.users, *second.users),
+            (*first.left_out, *second.left_out),
+            (*first.refusals, *second.refusals),
+        )
+    if refusal.code == TOO_MANY_IDS:
+        raise refusal
+    return Batch(refusals=(refusal,) if isinstance(refusal, BadRequest) else ())
+
+
+def collect_users(ids: Sequence[str], batches: BulkResult[Sequence[str], Batch]) -> FoundUsers:
+    """Return the users of all batches.
+
+    Raises the first error, which has the users as its `partial`. If the service refused every single id, that is an error, too,
+    because then the ids are not what is wrong.
+    """
+    read = [outcome.result() for outcome in batches.outcomes if outcome.is_ok]
+    users = [user for batch in read for user in batch.users]
+    errors: list[CoachingError] = [outcome.error for outcome in batches.outcomes if outcome.error is not None]
+    refusals = [refusal for batch in read for refusal in batch.refusals]
+    if len(refusals) == len(ids):
+        errors += refusals[:1]
+    found = _select(ids, users, [row for batch in read for row in batch.left_out])
+    if errors:
+        errors[0].partial = tuple(found.values())
+        raise errors[0]
+    return found
+
+
+def _select(ids: Iterable[str], users: Iterable[User], left_out: Iterable[LeftOutRow]) -> FoundUsers:
+    """Return the users with these ids. Ids are compared without regard to case, because those of the service are UUIDs."""
+    by_id = {user.id.lower(): user for user in users}
+    unreadable = {row.id.lower(): row for row in left_out if row.id is not None}
+    asked = dict.fromkeys(ids)
+    return FoundUsers(
+        {id_: by_id[id_.lower()] for id_ in asked if id_.lower() in by_id},
+        tuple(id_ for id_ in asked if id_.lower() not in by_id and id_.lower() not in unreadable),
+        tuple({row.id: row for id_ in asked if (row := unreadable.get(id_.lower())) is not None}.values()),
+    )
