@@ -50,6 +50,7 @@ from ._pagination.iterators import PageWalk, Stream, Walk
 from ._pagination.listing import Listing, Plan
 from ._pagination.report import WalkReport
 from ._permissions import PERMISSIONS
+from ._resources.creation.results import CreateOutcome, CreateProgress, CreateResult
 from ._resources.filters import AppointmentFilters
 from ._resources.found_users import FoundUsers
 from ._resources.schedule_slots import ScheduleSlotsSearch
@@ -183,6 +184,9 @@ __all__ = [
     "Conflict",
     "ConversationLink",
     "ConversationReference",
+    "CreateOutcome",
+    "CreateProgress",
+    "CreateResult",
     "DeadlineExceeded",
     "DecodeError",
     "DifferenceRating",

@@ -135,19 +135,26 @@ class ApiClient:
         method: str,
         *segments: IdLike,
         body: object,
+        sets_values: bool = False,
         resolve_accepted: ResolveAccepted[T] | None = None,
     ) -> T:
         """POST or PATCH `body` and return a `cls`.
+
+        `sets_values` marks an update that sets fields to the values of `body`, and does nothing else. The retry policy says
+        whether it is repeated.
 
         Where the API may answer 202, `resolve_accepted` returns the `cls` of the id that the response names, before the
         same deadline.
         """
         url, content = self.url(*segments), encode(body)
+        safety = Safety.UPDATE if sets_values and self.retry.repeat_updates else Safety.WRITE
         if resolve_accepted is None:
-            return await self._call(operation, lambda call: self._write(call, cls, method, url, content))
+            return await self._call(operation, lambda call: self._write(call, cls, method, url, safety, content))
         accepted = AcceptedWrite(lambda call, id_: self._get(call, cls, self.url(segments[0], id_)), resolve_accepted)
         try:
-            return await self._call(operation, lambda call: self._write(call, cls, method, url, content, accepted))
+            return await self._call(
+                operation, lambda call: self._write(call, cls, method, url, safety, content, accepted)
+            )
         except OutcomeUnknown as error:
             error.reference = accepted.reference
             raise
@@ -233,10 +240,11 @@ class ApiClient:
         cls: type[T],
         method: str,
         url: str,
+        safety: Safety,
         content: bytes,
         accepted: AcceptedWrite[T] | None = None,
     ) -> T:
-        response = await self._send(call, method, url, Safety.WRITE, content)
+        response = await self._send(call, method, url, safety, content)
         self._observe_clock(response)
         if response.status == 202 and accepted is not None:
             return await accepted.resolve(call, response)

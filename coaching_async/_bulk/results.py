@@ -1,6 +1,6 @@
 """Results of a bulk: the outcome of each item, progress, and the result as a whole."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
@@ -9,7 +9,7 @@ import attrs
 from coaching_async._exceptions import ClientMisuse, CoachingError
 from coaching_async._value import Value
 
-__all__ = ["BulkResult", "Outcome", "Progress"]
+__all__ = ["BulkResult", "Outcome", "Progress", "raise_errors"]
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Outcome(Value, Generic[K, T]):
         if self.error is not None:
             raise self.error
         if not self.is_started:
-            raise ClientMisuse("there is no value: this item was not started, because an error had stopped the bulk")
+            raise ClientMisuse("there is no value: no call was started for this item")
         return cast("T", self.value)
 
 
@@ -82,15 +82,7 @@ class BulkResult(Generic[K, T]):
 
     def raise_for_failures(self) -> None:
         """Raise all errors as one `ExceptionGroup`, each with a note of the index of its item. Return if there are none."""
-        errors = [
-            _with_note(outcome.error, f"item {index} of the bulk, counted from 0")
-            for index, outcome in enumerate(self.outcomes)
-            if outcome.error is not None
-        ]
-        if errors:
-            not_started = len(self.not_started)
-            rest = f", and {not_started} were not started" if not_started else ""
-            raise ExceptionGroup(f"{len(errors)} of {len(self.outcomes)} items failed{rest}", errors)
+        raise_errors(self.outcomes)
 
     async def retry_failed(self) -> "BulkResult[K, T]":
         """Retry the calls that failed and start those that were not started. Return a new result, in the same order.
@@ -113,6 +105,19 @@ class BulkResult(Generic[K, T]):
         if all(_is_hashable(outcome.item) for outcome in self.outcomes):
             return ((outcome.item, outcome) for outcome in self.outcomes)
         return cast("Iterable[tuple[K, Outcome[K, T]]]", enumerate(self.outcomes))
+
+
+def raise_errors(outcomes: Sequence[Outcome[Any, Any]]) -> None:
+    """Raise the errors of outcomes as one `ExceptionGroup`, each with a note of its index. Return if there are none."""
+    errors = [
+        _with_note(outcome.error, f"item {index} of the bulk, counted from 0")
+        for index, outcome in enumerate(outcomes)
+        if outcome.error is not None
+    ]
+    if errors:
+        not_started = sum(not outcome.is_started for outcome in outcomes)
+        rest = f", and {not_started} were not started" if not_started else ""
+        raise ExceptionGroup(f"{len(errors)} of {len(outcomes)} items failed{rest}", errors)
 
 
 def _is_retryable(outcome: Outcome[Any, Any]) -> bool:

@@ -16,7 +16,7 @@ from coaching_async._transport.priority import bulk_priority
 
 from .results import BulkResult, Outcome, Progress
 
-__all__ = ["BulkStream", "Items", "OnProgress", "bulk"]
+__all__ = ["BulkStream", "Items", "OnProgress", "bulk", "check_progress"]
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -40,8 +40,7 @@ async def bulk(
     default_concurrency: int,
 ) -> BulkResult[K, T]:
     """Call `function` for each item: see `CoachingClient.bulk`."""
-    if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
-        raise TypeError("on_progress is a plain function: it is called whenever a call has ended, and not awaited")
+    check_progress(on_progress)
     runner = BulkRunner(function, items, concurrency, default_concurrency)
     total = len(items) if isinstance(items, Sized) else None
     outcomes: list[Outcome[K, T] | None] = []
@@ -65,6 +64,12 @@ async def bulk(
         return await bulk(function, items, concurrency, on_progress, default_concurrency=default_concurrency)
 
     return BulkResult(tuple(outcome for outcome in outcomes if outcome is not None), rerun)
+
+
+def check_progress(on_progress: object) -> None:
+    """Raise `TypeError` unless it is None or a plain function."""
+    if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
+        raise TypeError("on_progress is a plain function: it is called whenever a call has ended, and not awaited")
 
 
 class BulkStream(AsyncIterator[Outcome[K, T]]):

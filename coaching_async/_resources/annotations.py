@@ -83,6 +83,7 @@ class Annotations(Resource):
             "annotations",
             annotation_id,
             body={"text": text},
+            sets_values=True,
         )
 
     async def delete(self, appointment_id: IdLike, annotation_id: IdLike) -> None:

@@ -1,7 +1,8 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
-from collections.abc import Awaitable, Callable, Collection
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TypeVar, Unpack
 
 import anyio
@@ -15,9 +16,7 @@ from coaching_async._exceptions import NotFound
 from coaching_async._pagination.listing import Consistency, Listing
 from coaching_async._serialization.urls import encode_path
 from coaching_async.models.aggregates import (
-    AggregateDimension,
     AggregateFilter,
-    AggregateFilterType,
     AggregateGroupBy,
     AggregateQuery,
     AppointmentAggregates,
@@ -32,12 +31,16 @@ from coaching_async.models.appointments import (
     StatusChange,
     to_settable_status,
 )
-from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike, OneOrMany, to_id, to_ids, to_members
+from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike, OneOrMany, to_id, to_ids
 from coaching_async.models.common import AppointmentReference, Page
+from coaching_async.models.types import UNSET, require_aware
 
 from .base import Resource, build_listing
-from .filters import AppointmentFilters, any_of, split_queries
-from .find_created import MINUTE, CreatedMatcher
+from .creation.create_many import CreateRun, OnCreate
+from .creation.lookups import Lookup, created_from, plan_lookups
+from .creation.matching import is_match
+from .creation.results import CreateResult
+from .filters import AppointmentFilters, aggregate_filter, split_queries
 
 __all__ = ["Appointments"]
 
@@ -193,12 +196,95 @@ class Appointments(Resource):
         Permission: coaching:appointment:view
         Raises: `BadRequest`, `Forbidden`.
         """
-        matcher = CreatedMatcher(appointment, since)
-        interval = (matcher.start, matcher.start + MINUTE)
-        candidates = Appointments(attrs.evolve(self._api, strict=True)).list(
-            matcher.participant, interval=interval, interval_condition="StartsIn"
+        (lookup,) = plan_lookups({0: appointment})
+        return tuple(each for each in await self._find(lookup, require_aware(since)) if is_match(appointment, each))
+
+    async def _find(self, lookup: Lookup, since: datetime) -> Sequence[Appointment]:
+        """Return the appointments of a lookup that were created since then, the oldest first."""
+        listing = Appointments(attrs.evolve(self._api, strict=True)).list(
+            lookup.user_ids, interval=lookup.interval, interval_condition="StartsIn"
         )
-        return matcher.select([candidate async for candidate in candidates], self._api.clock)
+        found = [(each.date_created, each) async for each in listing if each.date_created]
+        earliest = created_from(since, self._api.clock)  # now that the responses have shown the service's clock
+        return [each for created, each in sorted(found, key=itemgetter(0)) if created >= earliest]
+
+    async def create_many(
+        self,
+        appointments: Iterable[AppointmentCreate],
+        *,
+        since: datetime | None = None,
+        exclude_ids: IdsLike = (),
+        concurrency: int | None = None,
+        on_progress: OnCreate | None = None,
+    ) -> CreateResult:
+        """Create many appointments, each of them once, and return the outcome of each. The result includes the errors.
+
+        If it is not known whether a `create` was carried out, `create_many` looks for its appointment, up to three times in
+        three seconds, and never sends it again. What is not found then is a failure, because the service may still be
+        creating it.
+
+        `since` is when the first run over these bodies began, by this machine's clock: the `since` of its result, or a time
+        that was noted before it. A run with `since` looks first, and creates only what is missing. So it finishes a run that
+        failed, was cancelled or killed. Without `since` this is the first run, and nothing is looked for before.
+
+        - A body has an appointment if `find_created` finds one. Equal bodies are wanted as often as they are given, and each
+          appointment counts for one of them. Similar bodies are told apart by their other fields.
+        - What cannot be told apart, and more appointments than bodies, are reported (`CreateResult.ambiguous`).
+        - `exclude_ids` are appointments that count for no body: those of earlier runs over other bodies, for example.
+        - `concurrency` and `on_progress` are those of `CoachingClient.bulk`. If the call is cancelled, `on_progress` has
+          received the outcomes up to then (`progress.newest`).
+
+        An appointment that was deleted, renamed or rescheduled after it was created is not recognized, and is created again.
+        Two runs at the same time can each create the same. A run that begins a moment after another was killed may not see
+        what the service is still creating: wait a minute.
+
+        HTTP: POST /api/v2/coaching/appointments, GET /api/v2/coaching/appointments
+        Permission: coaching:appointment:add, and coaching:appointment:view to look
+        Raises: `ValueError` and `TypeError` for invalid arguments, before anything is sent; what `on_progress` raises.
+        """
+        begun = datetime.now(UTC) if since is None else since
+        run = self._creation("appointments.create_many", appointments, begun, exclude_ids, concurrency, on_progress)
+        return await run.create(self.create, looks_first=since is not None)
+
+    async def find_created_many(
+        self,
+        appointments: Iterable[AppointmentCreate],
+        *,
+        since: datetime,
+        exclude_ids: IdsLike = (),
+        concurrency: int | None = None,
+    ) -> CreateResult:
+        """Return which of many appointments were created since then, and create nothing. Arguments as in `create_many`.
+
+        One list for each day is read, instead of one for each appointment. The outcome of a body that was not found is
+        `missing`.
+
+        HTTP: GET /api/v2/coaching/appointments
+        Permission: coaching:appointment:view
+        Raises: `ValueError` and `TypeError` for invalid arguments, before anything is sent.
+        """
+        run = self._creation("appointments.find_created_many", appointments, since, exclude_ids, concurrency)
+        return await run.look()
+
+    def _creation(
+        self,
+        operation: str,
+        appointments: Iterable[AppointmentCreate],
+        since: datetime,
+        exclude_ids: IdsLike,
+        concurrency: int | None,
+        on_progress: OnCreate | None = None,
+    ) -> CreateRun:
+        return CreateRun(
+            appointments,
+            operation,
+            self._find,
+            since,
+            concurrency,
+            self._api.concurrency,
+            on_progress,
+            known_ids=set(to_ids(exclude_ids)),
+        )
 
     async def update(self, appointment_id: IdLike, changes: AppointmentUpdate) -> Appointment:
         """Change the fields that `changes` sets. A completed appointment cannot be changed.
@@ -216,6 +302,8 @@ class Appointments(Resource):
             "appointments",
             appointment_id,
             body=changes,
+            sets_values=changes.status
+            is UNSET,  # the service keeps a history of the status, and notifies of its changes
             resolve_accepted=lambda read, _: read(to_id(appointment_id)),
         )
 
@@ -301,22 +389,8 @@ class Appointments(Resource):
         Permission: coaching:appointment:view
         Raises: `BadRequest`, `Forbidden`.
         """
-        simple = {
-            AggregateDimension.ATTENDEE_ID: attendee_ids,
-            AggregateDimension.FACILITATOR_ID: facilitator_ids,
-            AggregateDimension.STATUS: None if statuses is None else to_members(AppointmentStatus, statuses),
-        }
-        clauses = [any_of(dimension, values) for dimension, values in simple.items() if values is not None]
-        if filter is not None and clauses:
-            raise ValueError(
-                "filter stands instead of attendee_ids, facilitator_ids and statuses: give it, or some of them"
-            )
-        query = AggregateQuery(
-            interval=interval,
-            metrics=metrics,
-            group_by=group_by,
-            filter=filter or AggregateFilter(type=AggregateFilterType.AND, clauses=clauses),
-        )
+        selected = aggregate_filter(attendee_ids, facilitator_ids, statuses, filter)
+        query = AggregateQuery(interval=interval, metrics=metrics, group_by=group_by, filter=selected)
         return await self._api.get(
             AppointmentAggregates, "appointments.aggregate", "appointments", "aggregates", "query", body=query
         )

@@ -8,6 +8,7 @@ from coaching_async._serialization.urls import QueryValue, encode_query
 from coaching_async.models.aggregates import (
     AggregateClause,
     AggregateDimension,
+    AggregateFilter,
     AggregateFilterType,
     AggregatePredicate,
 )
@@ -15,7 +16,7 @@ from coaching_async.models.appointments import AppointmentStatus, IntervalCondit
 from coaching_async.models.coercion import IdsLike, IntervalLike, OneOrMany, to_ids, to_interval, to_members
 from coaching_async.models.types import OpenEnum
 
-__all__ = ["AppointmentFilters", "any_of", "split_ids", "split_queries", "to_query"]
+__all__ = ["AppointmentFilters", "aggregate_filter", "split_ids", "split_queries", "to_query"]
 
 V = TypeVar("V")
 
@@ -69,7 +70,27 @@ def _non_empty(values: tuple[V, ...]) -> tuple[V, ...]:
     return values
 
 
-def any_of(dimension: AggregateDimension, values: IdsLike) -> AggregateClause:
+def aggregate_filter(
+    attendee_ids: IdsLike | None,
+    facilitator_ids: IdsLike | None,
+    statuses: OneOrMany[AppointmentStatus] | None,
+    given: AggregateFilter | None,
+) -> AggregateFilter:
+    """Return `given`, or the filter of the appointments that have one of each. Raise `ValueError` if there are both."""
+    simple = {
+        AggregateDimension.ATTENDEE_ID: attendee_ids,
+        AggregateDimension.FACILITATOR_ID: facilitator_ids,
+        AggregateDimension.STATUS: None if statuses is None else to_members(AppointmentStatus, statuses),
+    }
+    clauses = [_any_of(dimension, values) for dimension, values in simple.items() if values is not None]
+    if given is not None and clauses:
+        raise ValueError(
+            "filter stands instead of attendee_ids, facilitator_ids and statuses: give it, or some of them"
+        )
+    return given or AggregateFilter(type=AggregateFilterType.AND, clauses=clauses)
+
+
+def _any_of(dimension: AggregateDimension, values: IdsLike) -> AggregateClause:
     """Return the clause that `dimension` is one of `values`. Raise `ValueError` if there are none."""
     predicates = [AggregatePredicate(dimension=dimension, value=value) for value in _non_empty(to_ids(values))]
     return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)

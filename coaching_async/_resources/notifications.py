@@ -64,6 +64,7 @@ class Notifications(Resource):
             "notifications",
             notification_id,
             body={"marked_as_read": read},
+            sets_values=True,
         )
 
 

@@ -33,6 +33,7 @@ class Safety(enum.Enum):
 
     SAFE = "only reads"
     DELETE = "idempotent: the second one finds nothing"
+    UPDATE = "idempotent: the second one sets the same values"
     WRITE = "may be carried out twice"
 
 
@@ -73,31 +74,37 @@ RETRY_TABLE: Final[Mapping[Fault, Mapping[Safety, Decision]]] = {
     Fault.UNAVAILABLE: {
         Safety.SAFE: Decision(Action.RETRY, "no"),
         Safety.DELETE: Decision(Action.RETRY, "maybe"),
+        Safety.UPDATE: Decision(Action.RETRY, "maybe"),
         Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
     Fault.CONNECTION_LOST: {
         Safety.SAFE: Decision(Action.RETRY, "no"),
         Safety.DELETE: Decision(Action.RETRY, "maybe"),
+        Safety.UPDATE: Decision(Action.RETRY, "maybe"),
         Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
     Fault.INVALID_HTTP: {
         Safety.SAFE: Decision(Action.RETRY_ONCE, "no"),
         Safety.DELETE: Decision(Action.RETRY_ONCE, "maybe"),
+        Safety.UPDATE: Decision(Action.RETRY_ONCE, "maybe"),
         Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
     Fault.BODY_TRUNCATED: {
         Safety.SAFE: Decision(Action.RETRY, "no"),
         Safety.DELETE: Decision(Action.TREAT_AS_DONE, "yes"),
+        Safety.UPDATE: Decision(Action.RETRY, "yes"),
         Safety.WRITE: Decision(Action.RAISE, "yes"),
     },
     Fault.BODY_CORRUPT: {
         Safety.SAFE: Decision(Action.RETRY_ONCE, "no"),
         Safety.DELETE: Decision(Action.TREAT_AS_DONE, "yes"),
+        Safety.UPDATE: Decision(Action.RETRY_ONCE, "yes"),
         Safety.WRITE: Decision(Action.RAISE, "yes"),
     },
     Fault.UNEXPECTED_STATUS: {
         Safety.SAFE: Decision(Action.RAISE, "no"),
         Safety.DELETE: Decision(Action.RAISE, "maybe"),
+        Safety.UPDATE: Decision(Action.RAISE, "maybe"),
         Safety.WRITE: Decision(Action.RAISE, "maybe"),
     },
 }
@@ -170,12 +177,19 @@ class RetryPolicy(Value):
     `attempts` includes the first one. Waits after a 429 are counted separately, by `throttle_waits`. If a Retry-After
     exceeds `max_retry_after`, the error is raised at once; its `retry_after` has the seconds. If it is 0, or shorter than
     the backoff after another fault, the client waits for the backoff.
+
+    `repeat_updates` lets the client repeat an update whose outcome is unknown, as it repeats a read. These are
+    `appointments.update` without a `status`, `annotations.update` and `notifications.mark_read`: they set fields to values,
+    so a second request sets the same values again. It may overwrite a change that was made in between, and attendees may be
+    notified twice. A change of the status is never repeated, because the service keeps a history of it, and neither is a
+    PATCH of `CoachingClient.request`.
     """
 
     attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
     max_backoff: float = attrs.field(default=20.0, validator=attrs.validators.ge(0))
     throttle_waits: int = attrs.field(default=5, validator=attrs.validators.ge(0))
     max_retry_after: float = attrs.field(default=180.0, validator=attrs.validators.ge(0))
+    repeat_updates: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
 
     def wait(
         self, fault: Fault, *, failures: int, throttles: int, retry_after: float | None, random: Callable[[], float]

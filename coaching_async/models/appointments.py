@@ -6,7 +6,7 @@ is omitted. If a field of a request accepts `None`, null is sent, and the servic
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, TypedDict, Unpack
 
 import attrs
 
@@ -19,6 +19,7 @@ from .types import UNSET, OpenEnum, Unset, require_aware
 __all__ = [
     "Appointment",
     "AppointmentCreate",
+    "AppointmentCreateFields",
     "AppointmentStatus",
     "AppointmentUpdate",
     "ConversationLink",
@@ -148,6 +149,24 @@ def _validate_minutes(_: object, __: object, value: Any) -> None:
         raise ValueError("length_in_minutes has to be a whole number, at least 1")
 
 
+class AppointmentCreateFields(TypedDict, total=False):
+    """Fields of an `AppointmentCreate` that replace those of an appointment: see `AppointmentCreate.of`."""
+
+    name: str
+    description: str
+    date_start: datetime
+    length_in_minutes: int
+    attendee_ids: IdsLike
+    facilitator_id: IdLike | Unset
+    conversation_ids: IdsLike | Unset
+    document_ids: IdsLike | Unset
+    wfm_schedule: WfmScheduleReference | Unset
+    external_links: str | Iterable[str] | Unset
+    location: str | Unset
+    share_insights_data: bool | Unset
+    add_to_schedule: bool | Unset
+
+
 # The only default in a request body is UNSET, because a value that equals its default is not sent.
 
 
@@ -168,6 +187,43 @@ class AppointmentCreate(Value):
     location: str | Unset = UNSET
     share_insights_data: bool | Unset = UNSET
     add_to_schedule: bool | Unset = UNSET
+
+    @classmethod
+    def of(cls, appointment: Appointment, **changes: Unpack[AppointmentCreateFields]) -> Self:
+        """Return a new appointment that is like `appointment`, except for `changes`.
+
+            AppointmentCreate.of(appointment, facilitator_id=another)
+
+        A change to `UNSET` leaves the field out. What a create does not take is not carried over: id, status and its
+        history, annotations, notifications, creator, and times of creation, change and completion. Whether the appointment
+        was added to the schedule (`add_to_schedule`) is not in `appointment`. Its `wfm_schedule` is that of its week: if
+        `date_start` moves it to another week, give the one of that week, too, or `UNSET`. A schedule without business unit
+        or week, which a request needs, is left out.
+
+        Raises `ValueError` if `appointment` lacks a name, a start or a length, and `changes` does not have it.
+        """
+        if not isinstance(appointment, Appointment):  # pyright: ignore[reportUnnecessaryIsInstance] # no type checker
+            raise TypeError(f"an Appointment is needed, not {type(appointment).__name__}")
+        schedule = appointment.wfm_schedule
+        is_whole = schedule is not None and schedule.business_unit is not None and schedule.week_date is not None
+        copied = {
+            "name": appointment.name,
+            "description": appointment.description or "",
+            "date_start": appointment.date_start,
+            "length_in_minutes": appointment.length_in_minutes,
+            "attendee_ids": tuple(attendee.id for attendee in appointment.attendees),
+            "facilitator_id": appointment.facilitator and appointment.facilitator.id,
+            "conversation_ids": tuple(conversation.id for conversation in appointment.conversations) or None,
+            "document_ids": tuple(document.id for document in appointment.documents) or None,
+            "wfm_schedule": schedule if is_whole else None,
+            "external_links": appointment.external_links or None,
+            "location": appointment.location,
+            "share_insights_data": appointment.share_insights_data,
+        }
+        fields: dict[str, Any] = {name: value for name, value in copied.items() if value is not None} | {**changes}
+        if missing := [name for name in ("name", "date_start", "length_in_minutes") if name not in fields]:
+            raise ValueError(f"the appointment has no {' and no '.join(missing)}: give what is missing")
+        return cls(**fields)
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

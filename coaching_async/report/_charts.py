@@ -7,13 +7,14 @@ matplotlib draws them. Each chart is drawn for a desktop and for a phone, becaus
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from xml.etree import ElementTree as ET  # what is parsed is drawn here
 
 import attrs
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -24,6 +25,12 @@ FONT_SIZE: Final = 12
 
 SIZES: Final = {"wide": (1040, 250), "narrow": (350, 220)}
 """Width and height of a chart in CSS pixels, by the class of its SVG."""
+
+MIN_PLACES: Final = 5
+"""Bars that there is room for. Fewer would be as wide as the page."""
+
+DIGIT_WIDTH: Final = 8
+"""Pixels that a digit takes, rounded up."""
 
 LABEL_WIDTHS: Final = {"wide": 52, "narrow": 46}
 """Pixels that a label below a bar takes."""
@@ -46,23 +53,23 @@ class Series:
 
 
 def bar_chart(labels: Sequence[str], series: Sequence[Series]) -> Mapping[str, str]:
-    """Return a stacked bar chart as SVG, by size. The sum of each bar is written above it if there is room."""
+    """Return a stacked bar chart as SVG, by size. The sum of each bar is written above it if there is room for all."""
     return {size: _draw(size, labels, series) for size in SIZES}
 
 
 def _draw(size: str, labels: Sequence[str], series: Sequence[Series]) -> str:
     width, height = SIZES[size]
-    style: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": size,
-        "font.size": FONT_SIZE,
-        "path.simplify": False,
-    }
-    with rc_context(style):
+    totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
+    places = max(len(labels), MIN_PLACES)
+    left = 12 + DIGIT_WIDTH * len(str(max(totals)))
+    # The settings that the application has made for its own figures do not count here.
+    with style.context(["default", {"svg.fonttype": "none", "font.size": FONT_SIZE}]):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-        axes = figure.add_axes((30 / width, 42 / height, 1 - 34 / width, 1 - 62 / height))
+        axes = figure.add_axes((left / width, 42 / height, 1 - (left + 4) / width, 1 - 62 / height))
+        axes.set_xlim(-0.5, places - 0.5)
+        axes.set_ylim(0, max(*totals, 1) * 1.02)
         _draw_bars(axes, series)
-        _label_bars(axes, labels, series, bar_width=(width - 34) / max(1, len(labels)), label_width=LABEL_WIDTHS[size])
+        _label_bars(axes, labels, totals, bar_width=(width - left - 4) / places, label_width=LABEL_WIDTHS[size])
         drawn = io.BytesIO()
         figure.savefig(drawn, format="svg", transparent=True)
     return _as_part_of_a_page(drawn.getvalue(), size)
@@ -73,8 +80,6 @@ def _draw_bars(axes: Axes, series: Sequence[Series]) -> None:
     for each in series:
         axes.bar(range(len(bottoms)), each.values, 0.68, bottom=bottoms, color=PLACEHOLDERS[each.color], clip_on=False)
         bottoms = [bottom + value for bottom, value in zip(bottoms, each.values, strict=True)]
-    axes.set_ylim(0, max(*bottoms, 1) * 1.02)
-    axes.set_xlim(-0.5, len(bottoms) - 0.5)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.grid(visible=True, color=PLACEHOLDERS["rule"], linewidth=1, clip_on=False)
     axes.set_axisbelow(True)
@@ -85,17 +90,23 @@ def _draw_bars(axes: Axes, series: Sequence[Series]) -> None:
 
 
 def _label_bars(
-    axes: Axes, labels: Sequence[str], series: Sequence[Series], *, bar_width: float, label_width: float
+    axes: Axes, labels: Sequence[str], totals: Sequence[int], *, bar_width: float, label_width: float
 ) -> None:
-    step = max(1, -(-label_width // bar_width))
-    shown = range(0, len(labels), int(step))
-    axes.set_xticks(list(shown), [labels[index] for index in shown])
-    for index, total in enumerate(map(sum, zip(*(each.values for each in series), strict=True))):
-        if total and bar_width >= FONT_SIZE * 0.6 * (len(f"{total:,}") + 1):
+    step = math.ceil(label_width / bar_width)
+    axes.set_xticks(range(0, len(labels), step), labels[::step])
+    if bar_width < DIGIT_WIDTH * (len(f"{max(totals):,}") + 1):
+        return
+    for place, total in enumerate(totals):
+        if total:
             axes.annotate(
-                f"{total:,}", (index, total), (0, 4), textcoords="offset points", ha="center",
-                color=PLACEHOLDERS["ink"], annotation_clip=False,
-            )  # fmt: skip
+                f"{total:,}",
+                (place, total),
+                (0, 4),
+                textcoords="offset points",
+                ha="center",
+                color=PLACEHOLDERS["ink"],
+                annotation_clip=False,
+            )
 
 
 STYLES: Final = re.compile(r"([a-z-]+):\s*([^;]+)")

@@ -2,14 +2,15 @@
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Final
 
 import attrs
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from . import _words as words
@@ -21,7 +22,7 @@ __all__ = ["page_of"]
 
 PACKAGE: Final = "coaching_async.report"
 
-WEEKS_PER_TABLE: Final = 13
+MAX_WEEKS_PER_TABLE: Final = 13
 """Weeks side by side: a quarter of a year, which fits on a sheet of paper."""
 
 MAX_OVERDUE: Final = 100
@@ -47,20 +48,12 @@ def page_of(title: str | None, figures: Figures, names: Mapping[str, str], rows_
     """Return the page. Texts of people are escaped in the template."""
     style = (files(PACKAGE) / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    environment = Environment(
-        loader=PackageLoader(PACKAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update({name: getattr(words, name) for name in words.__all__})
-    template = environment.get_template("page.html")
-    return template.render(
+    return _template().render(
         csp=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         style=Markup(style),  # noqa: S704 # ours
         generator=Markup(GENERATOR),  # noqa: S704 # ours
         title=title or _title_of(figures, names),
+        is_titled=bool(title),
         figures=figures,
         days=Week(figures.weeks[0].first, figures.weeks[-1].last),
         name=partial(_name, names),
@@ -77,6 +70,19 @@ def page_of(title: str | None, figures: Figures, names: Mapping[str, str], rows_
         nameless=sum(names.get(user_id, user_id) == user_id for user_id in names),
         rows_left_out=rows_left_out,
     )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader(PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update({name: getattr(words, name) for name in words.__all__})
+    return environment.get_template("page.html")
 
 
 def _title_of(figures: Figures, names: Mapping[str, str]) -> str:
@@ -129,8 +135,10 @@ class WeekTable:
 
 def _week_tables(figures: Figures, names: Mapping[str, str]) -> Iterable[WeekTable]:
     facilitators = sorted(figures.facilitators, key=lambda each: _sort_key(names, each.user_id))
-    for start in range(0, len(figures.weeks), WEEKS_PER_TABLE):
-        part = slice(start, start + WEEKS_PER_TABLE)
+    tables = math.ceil(len(figures.weeks) / MAX_WEEKS_PER_TABLE)
+    size = math.ceil(len(figures.weeks) / tables)  # so that the last table is about as wide as the others
+    for start in range(0, len(figures.weeks), size):
+        part = slice(start, start + size)
         rows = [(each, each.weeks[part]) for each in facilitators]
         shown = [row for row in rows if any(counts.total for counts in row[1])]
         if shown:

@@ -13,7 +13,9 @@ import anyio
 from ._auth.oauth import OAuth
 from ._faults.registry import Faults
 from ._server.control import Control
-from ._server.document import docs, openapi
+from ._server.data import Data
+from ._server.document import openapi
+from ._server.pages import PAGES
 from ._server.rate_limit import SlidingWindow
 from ._server.request_log import Arrival, RequestLog
 from ._server.server import Server
@@ -100,8 +102,9 @@ class Sandbox:
             latency,
             {
                 **Control(self.faults, self._log).endpoints(),
+                **Data(self.state).endpoints(),
+                **PAGES,
                 "/openapi.json": {"GET": openapi},
-                "/docs": {"GET": docs},
             },
         )
         self._host, self._port = host, port

@@ -6,7 +6,7 @@ import pytest
 
 from coaching_async.report import Report, ReportRefused
 
-from .made_up import appointment, figures
+from .made_up import figures
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_failure_leaves_what_was_there(report: Report, tmp_path: Path, monkeyp
 
     monkeypatch.setattr("os.fsync", fails)
     with pytest.raises(OSError, match="no space"):
-        Report("Other", figures(appointment(1, None)), {}, 0, ()).write(path)
+        Report("Other", figures(), {}, 0, ()).write(path)
 
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]

@@ -24,6 +24,7 @@ from tests.support.doubles import Service, answer, page
 pytestmark = pytest.mark.anyio
 
 GUID = "11111111-1111-4111-8111-11111111abcd"
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
 DAY = Interval(datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC))
 
 Use = Callable[[CoachingClient, Any], Any]
@@ -70,6 +71,10 @@ USES: dict[str, Use] = {
     "appointments.find_created": lambda c, id_: c.appointments.find_created(
         create(attendee_ids=[id_]), since=DAY.start
     ),
+    "appointments.find_created_many": lambda c, id_: c.appointments.find_created_many(
+        [create(attendee_ids=[id_])], since=PAST
+    ),
+    "appointments.create_many": lambda c, id_: c.appointments.create_many([create(attendee_ids=[id_])]),
     "annotations.list": lambda c, id_: iterated(c.annotations.list(id_)),
     "annotations.get": lambda c, id_: c.annotations.get("1", id_),
     "annotations.create": lambda c, id_: c.annotations.create(id_, "text", access_type="Public"),

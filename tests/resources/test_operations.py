@@ -541,7 +541,10 @@ def sources(method: Callable[..., Any]) -> list[str]:
     return said[1].split(", ")
 
 
-UNDER_ANOTHERS_NAME = {"Appointments.find_created", "Appointments.get_many", "Users.get_many", "Users.names"}
+UNDER_ANOTHERS_NAME = {
+    *(f"Appointments.{name}" for name in ("create_many", "find_created", "find_created_many", "get_many")),
+    *(f"Users.{name}" for name in ("get_many", "names")),
+}
 """Methods that make the calls of other methods, and so have their errors."""
 
 COMPOSED = {"ScheduleSlots.find", *UNDER_ANOTHERS_NAME}

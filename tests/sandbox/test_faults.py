@@ -367,7 +367,7 @@ def test_control_requests_ignore_faults_and_limits(start_sandbox: Callable[..., 
     sandbox.faults.add(Fault("stall", times=math.inf))
     for _ in range(3):
         assert httpx.get(f"{sandbox.base_url}{REQUESTS}").json() == []
-    assert httpx.put(f"{sandbox.base_url}{FAULTS}").headers["Allow"] == "DELETE, POST"
+    assert httpx.put(f"{sandbox.base_url}{FAULTS}").headers["Allow"] == "DELETE, GET, POST"
 
 
 def test_only_the_newest_requests_are_kept(start_sandbox: Callable[..., Sandbox]):

@@ -243,6 +243,37 @@ def test_the_five_newer_operations_return_the_responses_of_the_sandbox(sdk: Offi
     assert sdk("delete_coaching_appointment", one) == ("CoachingAppointmentReference", {})
 
 
+def test_the_operations_of_people_return_the_people_of_the_sandbox(sdk: OfficialSdk, sandbox: Sandbox, me: str):
+    state = sandbox.state
+    of_group = (next(iter(state.groups)),)
+
+    kind, page = sdk("get_users", id=list(state.user_ids), state="any", page_size=100)
+    assert (kind, page["total"]) == ("UserEntityListing", len(state.users))
+    assert {user["id"]: user for user in page["entities"]} == state.users
+    assert sdk("get_user", me) == ("User", state.users[me])
+    assert sdk("get_users_me", by="user") == ("UserMe", state.users[me])
+    assert sdk.refused("get_users_me").body["code"] == "not.a.user"
+    assert [user["id"] for user in sdk("get_group_members", *of_group)[1]["entities"]] == state.members[of_group[0]]
+
+    email = {"type": "EXACT", "fields": ["email"], "values": [state.users[me]["email"]]}
+    kind, found = sdk("post_users_search", body("UserSearchRequest", query=[email], pageSize=10))
+    assert (kind, found["results"]) == ("UsersSearchResponse", [state.users[me]])
+
+    kind, teams = sdk("get_teams", page_size=10, expand="entities.division")
+    (team,) = teams["entities"]
+    assert (kind, team) == ("TeamEntityListing", state.teams[team["id"]] | {"memberCount": 5})
+    kind, members = sdk("get_team_members", team["id"], page_size=10, expand="entities")
+    assert kind == "TeamMemberEntityListing"
+    assert {member["name"] for member in members["entities"]} == {user["name"] for user in state.users.values()}
+    name = {"type": "STARTS_WITH", "fields": ["name"], "value": team["name"]}
+    kind, searched = sdk("post_teams_search", body("TeamSearchRequest", query=[name]))
+    assert (kind, [each["id"] for each in searched["results"]]) == ("TeamsSearchResponse", [team["id"]])
+
+    people = json.loads((DATA / "people.openapi.json").read_text(encoding="utf-8"))
+    names = {each["operationId"] for path in people["paths"].values() for each in path.values()}
+    assert {camel(call) for call in sdk.called} >= names
+
+
 def operations(*, seed: bool) -> set[str]:
     """Return the names of the first sixteen operations, or of the newer ones."""
     found = [each for path in contract()["paths"].values() for each in path.values() if "operationId" in each]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,13 +60,6 @@ def test_the_served_document_names_no_other_host(sandbox: Sandbox):
     assert {flow["tokenUrl"] for flow in flows.values()} == {f"{sandbox.login_url}/oauth/token"}
     assert flows["clientCredentials"]["scopes"].keys() >= {"coaching", "users:readonly"}
     assert not any("servers" in path for path in document["paths"].values())
-
-
-def test_the_page_loads_nothing_from_another_host(sandbox: Sandbox):
-    page = httpx.get(f"{sandbox.base_url}/docs")
-    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert set(re.findall(r'(?:src|href)="([^"]*)"', page.text)) == {"data:,", "openapi.json"}
-    assert [url for url in re.findall(r"https?://[^\s\"']+", page.text) if "localhost" not in url] == []
 
 
 def test_the_page_has_the_credentials_of_the_sandbox(sandbox: Sandbox, me: str):

@@ -159,8 +159,10 @@ def test_every_operation_of_the_client_can_be_made_to_fail():
         if not method.startswith("_") and callable(value)
     }
     made_of_others = {
-        "appointments.get_many",
+        "appointments.create_many",
         "appointments.find_created",
+        "appointments.find_created_many",
+        "appointments.get_many",
         "schedule_slots.find",
         "users.get_many",
         "users.names",
@@ -250,6 +252,13 @@ async def test_each_test_has_a_sandbox_of_its_own(coaching_sandbox, coaching_cli
 async def test_faults_are_tried_again_at_once(coaching_sandbox, coaching_client):
     fails(coaching_sandbox, "appointments.list", times=3)
     await coaching_client.appointments.list(coaching_sandbox.state.user_ids).first()
+
+{mark}
+async def test_a_client_of_a_user(coaching_user_client, coaching_sandbox):
+    async for appointment in coaching_user_client.appointments.list_mine():
+        assert "2026-09" < str(appointment.date_start) < "2027-02"
+        assert coaching_sandbox.state.user_ids[0] in str(appointment)
+    assert [arrival.path for arrival in coaching_sandbox.requests if "oauth" in arrival.path] == []
 """
 ANYIO = TESTS.format(mark="@pytest.mark.anyio", fixture="@pytest.fixture")
 STRICT = TESTS.format(mark="@pytest.mark.asyncio", fixture="@__import__('pytest_asyncio').fixture")
@@ -280,10 +289,10 @@ def pytest_of(folder: Path, tests: str, *options: str) -> str:
 @pytest.mark.parametrize(
     "tests, options, passed",
     [
-        (ANYIO, OF_ANYIO, 6),
-        (ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 6),
-        (STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 3),
-        (AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 3),
+        (ANYIO, OF_ANYIO, 8),
+        (ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 8),
+        (STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 4),
+        (AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 4),
     ],
     ids=["anyio", "anyio beside pytest-asyncio", "pytest-asyncio, strict", "pytest-asyncio, auto"],
 )

@@ -18,17 +18,17 @@ from coaching_async._transport.retry_policy import (
 
 RETRY, ONCE, RAISE, DONE = Action.RETRY, Action.RETRY_ONCE, Action.RAISE, Action.TREAT_AS_DONE
 
-# fault:                SAFE             DELETE            WRITE
+# fault:                SAFE             DELETE            UPDATE            WRITE
 ROWS = {
-    Fault.NOT_SENT: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
-    Fault.NOT_CONNECTABLE: ((RAISE, "no"), (RAISE, "no"), (RAISE, "no")),
-    Fault.THROTTLED: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
-    Fault.UNAVAILABLE: ((RETRY, "no"), (RETRY, "maybe"), (RAISE, "maybe")),
-    Fault.CONNECTION_LOST: ((RETRY, "no"), (RETRY, "maybe"), (RAISE, "maybe")),
-    Fault.INVALID_HTTP: ((ONCE, "no"), (ONCE, "maybe"), (RAISE, "maybe")),
-    Fault.BODY_TRUNCATED: ((RETRY, "no"), (DONE, "yes"), (RAISE, "yes")),
-    Fault.BODY_CORRUPT: ((ONCE, "no"), (DONE, "yes"), (RAISE, "yes")),
-    Fault.UNEXPECTED_STATUS: ((RAISE, "no"), (RAISE, "maybe"), (RAISE, "maybe")),
+    Fault.NOT_SENT: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
+    Fault.NOT_CONNECTABLE: ((RAISE, "no"), (RAISE, "no"), (RAISE, "no"), (RAISE, "no")),
+    Fault.THROTTLED: ((RETRY, "no"), (RETRY, "no"), (RETRY, "no"), (RETRY, "no")),
+    Fault.UNAVAILABLE: ((RETRY, "no"), (RETRY, "maybe"), (RETRY, "maybe"), (RAISE, "maybe")),
+    Fault.CONNECTION_LOST: ((RETRY, "no"), (RETRY, "maybe"), (RETRY, "maybe"), (RAISE, "maybe")),
+    Fault.INVALID_HTTP: ((ONCE, "no"), (ONCE, "maybe"), (ONCE, "maybe"), (RAISE, "maybe")),
+    Fault.BODY_TRUNCATED: ((RETRY, "no"), (DONE, "yes"), (RETRY, "yes"), (RAISE, "yes")),
+    Fault.BODY_CORRUPT: ((ONCE, "no"), (DONE, "yes"), (ONCE, "yes"), (RAISE, "yes")),
+    Fault.UNEXPECTED_STATUS: ((RAISE, "no"), (RAISE, "maybe"), (RAISE, "maybe"), (RAISE, "maybe")),
 }
 
 

@@ -1,6 +1,8 @@
 """The faults that are ordered and not used up."""
 
+import itertools
 import threading
+from collections.abc import Sequence
 
 import attrs
 
@@ -8,7 +10,10 @@ from .fault import Fault
 
 
 @attrs.define(eq=False)
-class _Entry:
+class OrderedFault:
+    """A fault that is ordered: its number, how many requests it skips yet, and to how many it then applies."""
+
+    number: int
     fault: Fault
     to_skip: int
     remaining: float
@@ -18,16 +23,27 @@ class _Entry:
 class Faults:
     """The ordered faults; of those that match a request, the first that is due applies. Thread-safe."""
 
-    _entries: list[_Entry] = attrs.field(factory=list, init=False, repr=False)
+    _entries: list[OrderedFault] = attrs.field(factory=list, init=False, repr=False)
+    _numbers: "itertools.count[int]" = attrs.field(factory=lambda: itertools.count(1), init=False, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     def add(self, *faults: Fault) -> None:
         with self._lock:
-            self._entries.extend(_Entry(fault, fault.after, fault.times) for fault in faults)
+            self._entries.extend(OrderedFault(next(self._numbers), fault, fault.after, fault.times) for fault in faults)
 
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
+
+    def cancel(self, number: int) -> None:
+        """Remove the fault of this number, if it is still there."""
+        with self._lock:
+            self._entries = [entry for entry in self._entries if entry.number != number]
+
+    def ordered(self) -> Sequence[OrderedFault]:
+        """Return copies of the entries, oldest first."""
+        with self._lock:
+            return [attrs.evolve(entry) for entry in self._entries]
 
     @property
     def pending(self) -> tuple[Fault, ...]:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from coaching_async.sandbox._faults.fault import Fault
 from coaching_async.sandbox._faults.registry import Faults
 from coaching_async.sandbox._wire import errors
+from coaching_async.sandbox._wire import query as read
 from coaching_async.sandbox._wire.formats import JsonObject
 from coaching_async.sandbox._wire.responses import JsonResponse
 
@@ -52,7 +53,7 @@ class Control:
 
     def endpoints(self) -> Mapping[str, Mapping[str, Endpoint]]:
         return {
-            "/_sandbox/faults": {"POST": self.add_faults, "DELETE": self.clear_faults},
+            "/_sandbox/faults": {"GET": self.list_faults, "POST": self.add_faults, "DELETE": self.cancel_faults},
             "/_sandbox/requests": {"GET": self.list_requests},
         }
 
@@ -64,12 +65,28 @@ class Control:
         self.faults.add(*faults)
         return JsonResponse([_fault_as_json(fault) for fault in faults], 201)
 
-    async def clear_faults(self, _: Request) -> Response:
-        self.faults.clear()
+    async def list_faults(self, _: Request) -> Response:
+        """Respond with the faults that are not used up, each with its number and its remaining times."""
+        return JsonResponse(
+            [
+                _fault_as_json(entry.fault)
+                | {"number": entry.number, "to_skip": entry.to_skip, "remaining": _finite(entry.remaining)}
+                for entry in self.faults.ordered()
+            ]
+        )
+
+    async def cancel_faults(self, request: Request) -> Response:
+        """Cancel the fault whose `number` is given, or all of them."""
+        if "number" in request.query_params:
+            self.faults.cancel(read.positive_integer(request.query_params, "number", 1))
+        else:
+            self.faults.clear()
         return Response(status_code=204)
 
-    async def list_requests(self, _: Request) -> Response:
-        return JsonResponse([arrival.as_json() for arrival in self.requests.all()])
+    async def list_requests(self, request: Request) -> Response:
+        """Respond with the requests that arrived, oldest first: all, or up to `newest`."""
+        newest = read.positive_integer(request.query_params, "newest", 2**31 - 1)
+        return JsonResponse([arrival.as_json() for arrival in self.requests.all()[-newest:]])
 
 
 def read_faults(raw: bytes) -> list[Fault]:
@@ -108,4 +125,8 @@ def _validate_field(name: str, value: object) -> None:
 
 def _fault_as_json(fault: Fault) -> JsonObject:
     fields: dict[str, Any] = attrs.asdict(fault)
-    return fields | {"times": None if math.isinf(fault.times) else fault.times}
+    return fields | {"times": _finite(fault.times)}
+
+
+def _finite(times: float) -> float | None:
+    return None if math.isinf(times) else times

@@ -1,4 +1,4 @@
-"""The contracts as one OpenAPI document, and an HTML page to browse and try it."""
+"""The contracts as one OpenAPI document."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from coaching_async.sandbox._wire.formats import JsonObject
 from coaching_async.sandbox._wire.responses import JsonResponse
@@ -16,10 +16,6 @@ _HERE = Path(__file__)
 
 async def openapi(request: Request) -> Response:
     return JsonResponse(document_served_at(str(request.base_url).rstrip("/")))
-
-
-async def docs(_: Request) -> Response:
-    return HTMLResponse(_text_of("docs.html"))
 
 
 def document_served_at(url: str) -> JsonObject:

@@ -36,7 +36,7 @@ class Service:
     """The ASGI application.
 
     `control` are the endpoints of the sandbox itself, by path and method. They need no token; faults, rate limits and
-    the request log ignore them.
+    the request log ignore them. `/` is one of them for browsers only, because a client opens its connection by it.
     """
 
     state: State
@@ -53,7 +53,7 @@ class Service:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         path, query = scope["raw_path"].decode("ascii"), scope["query_string"].decode("latin-1")
-        if endpoints := self.control.get(path):
+        if (endpoints := self.control.get(path)) and (path != "/" or _is_browser(request)):
             await (await self._control(endpoints, request))(scope, receive, send)
             return
         number = self.requests.add(request.method, path, query, self.state.clock())
@@ -108,3 +108,7 @@ class Service:
             return JsonResponse(self.oauth.grant(request.headers.get("authorization"), form))
         except errors.OAuthError as error:
             return oauth_error_response(error)
+
+
+def _is_browser(request: Request) -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")

@@ -61,7 +61,9 @@ def main(url: str, client_id: str, client_secret: str, refresh_token: str) -> No
 
     def carry_out(order: dict[str, Any]) -> Any:
         caller = callers[order["by"]]
-        target = caller if order["by"] == "login" else sdk.CoachingApi(caller)
+        apis = (sdk.CoachingApi, sdk.UsersApi, sdk.TeamsApi, sdk.GroupsApi)
+        is_login = order["by"] == "login"
+        target = caller if is_login else next(api for api in apis if hasattr(api, order["call"]))(caller)
         arguments = [
             model(argument["model"], argument["fields"]) if isinstance(argument, dict) else argument
             for argument in order["arguments"]

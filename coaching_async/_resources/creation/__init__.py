@@ -1,0 +1,1 @@
+"""Creating appointments once: which of them exist already, and creating those that do not."""
