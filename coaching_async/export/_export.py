@@ -15,13 +15,13 @@ from uuid import UUID
 from coaching_async import AppointmentFilters, CoachingClient
 
 from ._checkpoint import ExportRefused
-from ._forms import FORMS, Layout, Writer, form_of, layout_of
+from ._forms import Layout, Writer, layout_of
 from ._output_stream import OutputStream, Writable, is_stream
 from ._people import People
 from ._run import Exported, ExportProgress, ExportRun, in_thread
 from ._unfinished_file import UnfinishedFile
 
-__all__ = ["export"]
+__all__ = ["check_form", "export"]
 
 
 async def export(
@@ -86,23 +86,10 @@ async def export(
     invalid arguments, before a request is sent; `ExportRefused` (a `ValueError`) if the export cannot be started or resumed,
     or if a library is missing.
     """
-    to_stream = is_stream(path)
-    form = form or ("jsonl" if to_stream else form_of(Path(cast("str", path))))
-    if form not in FORMS:
-        raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
-    if spreadsheet is not None and form != "csv":
-        raise ValueError(f"spreadsheet is about files of the form csv, not {form}")
-    if timezone is not None and not isinstance(timezone, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError('timezone is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
-    if resume not in (True, False, "auto"):
-        raise ValueError('resume is True, False or "auto"')
-    if resume and to_stream:
-        raise ExportRefused("an export to a stream cannot be resumed: give the name of a file")
-    if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
-        raise TypeError("on_progress is a plain function: it is called after every page, and not awaited")
     layout = layout_of(
+        path,
         form,
-        is_plain=spreadsheet is False,
+        spreadsheet=spreadsheet,
         columns=columns,
         names=names,
         emails=emails,
@@ -111,6 +98,12 @@ async def export(
         ],
         timezone=timezone,
     )
+    if resume not in (True, False, "auto"):
+        raise ValueError('resume is True, False or "auto"')
+    if resume and is_stream(path):
+        raise ExportRefused("an export to a stream cannot be resumed: give the name of a file")
+    if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
+        raise TypeError("on_progress is a plain function: it is called after every page, and not awaited")
     people = People(client, {} if layout.names else None, {} if layout.emails else None)
     file, writer = await _opened(path, layout, people)
     reusable: Any = {name: _in_any_order(value) if name in SETS else value for name, value in filters.items()}
@@ -130,6 +123,24 @@ async def export(
         return await run.write(listing(cursor=cursor, consistency=consistency), seen, list(map(str, known)))
     finally:
         file.close()
+
+
+def check_form(
+    path: str | PathLike[str] | Writable,
+    *,
+    form: str | None = None,
+    spreadsheet: bool | None = None,
+    columns: Iterable[str] | None = None,
+    timezone: tzinfo | None = None,
+) -> None:
+    """Raise what `export` would raise for these arguments, for a program that has requests to send before it.
+
+    Raises: `ValueError` or `TypeError` for invalid arguments, `ExportRefused` (a `ValueError`) if a library is missing.
+    """
+    layout = layout_of(
+        path, form, spreadsheet=spreadsheet, columns=columns, names=False, emails=False, details=(), timezone=timezone
+    )
+    layout.writer(cast("Any", None), is_stream(path))
 
 
 def _ignore_progress(_: ExportProgress) -> None:

@@ -9,6 +9,7 @@ import attrs
 
 from ._checkpoint import ExportRefused
 from ._lines import ApiLines, CsvLines, JsonLines, LineRenderer, Lines, Renderer, RowLines
+from ._output_stream import is_stream
 from ._parquet import ParquetRenderer
 from ._people import People
 from ._table import DETAILS, Row, Table, chosen_columns, columns_of_people, every_user_of
@@ -67,7 +68,7 @@ class Layout:
         zone = None if self.timezone is None else str(self.timezone)
         return [self.form, self.is_plain, self.columns, self.details, self.names, self.emails, zone]
 
-    def writer(self, people: People, is_stream: bool) -> Writer:  # called in a thread
+    def writer(self, people: People, to_stream: bool) -> Writer:  # called in a thread
         """Return what writes the file, or the stream.
 
         Raises `ExportRefused` if a library is missing, or for a stream of a form that is written as a whole, and `ValueError`
@@ -78,10 +79,10 @@ class Layout:
         table = Table(self.columns, people, self.timezone)
         if self.form in {"csv", "jsonl"}:
             lines = JsonLines(table) if self.form == "jsonl" else CsvLines(table, not self.is_plain)
-            if is_stream or (isinstance(lines, CsvLines) and self.columns[0] == "id"):
+            if to_stream or (isinstance(lines, CsvLines) and self.columns[0] == "id"):
                 return Writer(lines, None, table.user_ids)
             return _rendered(table, LineRenderer(lines))
-        if is_stream:
+        if to_stream:
             raise ExportRefused(f"{self.form} is written as a whole, and not to a stream: give the name of a file")
         return _rendered(table, XlsxRenderer(table) if self.form == "xlsx" else ParquetRenderer(table))
 
@@ -96,16 +97,25 @@ def _rendered(table: Table, renderer: Renderer) -> Writer:
 
 
 def layout_of(
-    form: str,
+    path: Any,
+    form: str | None,
     *,
-    is_plain: bool,
+    spreadsheet: bool | None,
     columns: Iterable[str] | None,
     names: bool,
     emails: bool,
     details: Sequence[str],
     timezone: tzinfo | None,
 ) -> Layout:
-    """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid columns."""
+    """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid ones."""
+    form = form or ("jsonl" if is_stream(path) else form_of(Path(path)))
+    if form not in FORMS:
+        raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
+    if spreadsheet is not None and form != "csv":
+        raise ValueError(f"spreadsheet is about files of the form csv, not {form}")
+    if timezone is not None and not isinstance(timezone, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+        raise TypeError('timezone is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
+    is_plain = spreadsheet is False
     if form == "jsonl" and columns is None:
         return Layout(form, is_plain, (), tuple(details), names, emails, None)
     shown = chosen_columns(columns, names=names, emails=emails, details=details)

@@ -53,7 +53,7 @@ class ApiLines:
 
     def text(self, rows: Sequence[Row]) -> str:
         """Return each appointment as JSON, with its annotations and statuses as additional members."""
-        return "".join(f"{json.dumps(self._json(row))}\n" for row in rows)
+        return "".join(f"{_valid_json(json.dumps(self._json(row)))}\n" for row in rows)
 
     def ids(self, lines: Iterable[bytes]) -> Iterator[str]:
         """Return the id in each line."""
@@ -214,6 +214,14 @@ class LineRenderer:
         for row in rows:
             file.write(self.lines.line(row).encode(errors="replace"))
         return 0
+
+
+SURROGATES: Final = re.compile(r"\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<lone>\\ud[89a-f][0-9a-f]{2})")
+"""Escapes of surrogates in JSON. A lone one is half a character, for which DuckDB, for example, refuses the file."""
+
+
+def _valid_json(text: str) -> str:
+    return SURROGATES.sub(lambda match: r"\ufffd" if match["lone"] else match[0], text) if r"\ud" in text else text
 
 
 def _csv(cells: Sequence[object]) -> str:

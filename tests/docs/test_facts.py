@@ -25,6 +25,7 @@ BESIDE = (
     "export",
     "doctor",
     "sandbox",
+    "tables",
     "testing",
     "integrations.fastapi",
     "integrations.aiohttp",
