@@ -14,7 +14,7 @@ __all__ = ["ParquetRenderer"]
 
 ROWS_PER_GROUP: Final = 10_000
 
-CHARACTERS_PER_GROUP: Final = 4 * 2**20
+CHARACTERS_PER_GROUP: Final = 2**20
 """A group of rows is in memory while it is written, and texts may be long."""
 
 
