@@ -60,8 +60,8 @@ class CoachingError(Exception):
     operation: str | None = None
     """The method that was called, for example "appointments.get"."""
     partial: Sequence[object] = ()
-    """The items that `Listing.collect` had read before it failed, the last known state of the job of
-    `schedule_slots.find`, or the outcomes of a bulk if its input failed."""
+    """The items that `Listing.collect` had read before it failed, the users that `users.get_many` had found, the last known state
+    of the job of `schedule_slots.find`, or the outcomes of a bulk if its input failed."""
     cursor: str | None = None
     """Resumes a failed iteration, also in another process: `appointments.list(..., cursor=...)`."""
     is_from_gateway: bool = False

@@ -1,10 +1,11 @@
 """Pagination of a list without page numbers: each page has the service's cursor of the next one. Does no I/O.
 
 The service keeps the place in such a list, so rows that are inserted or deleted move no row between pages. A page is read once.
-The list ends at a page without a cursor. A cursor that was used before would lead in a circle, so it ends the list, too, and a
-gap is suspected, because the pages behind it cannot be reached.
+The list ends at a page without a cursor. A cursor that was used before would lead in a circle, so it ends the list, too, and so do
+some pages in a row without a new row. Then a gap is suspected, because the pages behind them cannot be reached.
 """
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from coaching_async._serialization.rows import UnreadableRow, rows_of
@@ -12,6 +13,7 @@ from coaching_async.models.common import Page
 
 from .cursor import START, Position
 from .deduplication import PassTracker, SeenIds
+from .drift import MAX_REPEATED_PAGES
 from .pager import Pager
 from .pages import NewItems, PageRequest, PagerSteps, ServiceCursor, ids_of, names_next, next_cursor_of
 from .report import LeftOutRows, WalkReport
@@ -30,6 +32,9 @@ class CursorPager(Generic[T]):
         self._seen = PassTracker(known, START)
         self._left_out = LeftOutRows(chunk)
         self._pages = self._duplicates = self._suspected_gaps = 0
+        self._stale_pages = 0
+        """Pages in a row that repeat rows only."""
+        self._previous_rows: Sequence[T | UnreadableRow] = ()
 
     @property
     def report(self) -> WalkReport:
@@ -49,7 +54,7 @@ class CursorPager(Generic[T]):
         self._seen.begin_pass()
         cursor: ServiceCursor | None = None
         used: set[ServiceCursor] = set()
-        while cursor not in used:
+        while cursor not in used and self._stale_pages < MAX_REPEATED_PAGES:
             if cursor is not None:
                 used.add(cursor)
             self._pages += 1
@@ -62,8 +67,11 @@ class CursorPager(Generic[T]):
         self._suspected_gaps = 1
 
     def _new_items(self, page: Page[T]) -> NewItems[T]:
-        rows = rows_of(page)
-        new = [rows[index] for index in self._seen.add_new(ids_of(page), 0)]
+        rows, ids = rows_of(page), ids_of(page)
+        is_stale = all(self._seen.contains_each(ids)) or rows == self._previous_rows
+        self._stale_pages = self._stale_pages + 1 if rows and is_stale else 0
+        self._previous_rows = rows
+        new = [rows[index] for index in self._seen.add_new(ids, 0)]
         left_out = [row.left_out_row for row in new if isinstance(row, UnreadableRow)]
         items = [row for row in new if not isinstance(row, UnreadableRow)]
         self._left_out.add(left_out)

@@ -115,7 +115,8 @@ class Listing(Value, Generic[T]):
         The order is that of the list. Up to twice as many pages are buffered, so that one slow page does not block the
         later ones; a slow consumer pauses the reads (backpressure). Leaving the block cancels the reads in flight. An error
         ends the stream: resume from the error's `cursor`. Use it in the task that opened it, and not inside a generator of
-        your own: there, iterate over the listing itself.
+        your own: there, iterate over the listing itself. A list without page numbers, that of teams for example, is read one
+        page at a time.
 
         Raises `ValueError` if `concurrency` is below 1.
         """

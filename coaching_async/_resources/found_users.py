@@ -1,7 +1,7 @@
 """Users by their ids: many ids in few requests, which find the users that there are and tell which ids match nobody."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -9,12 +9,16 @@ from coaching_async._bulk.results import BulkResult
 from coaching_async._exceptions import BadRequest, CoachingError, NotFound
 from coaching_async._serialization.rows import LeftOutRow
 from coaching_async._value import Value
+from coaching_async.models.coercion import FrozenDict
 from coaching_async.models.users import User
 
-__all__ = ["Batch", "FoundUsers", "collect_users", "narrow_down"]
+__all__ = ["Batch", "FoundUsers", "Narrowing", "collect_users"]
 
-TOO_MANY_IDS = "max.user.ids"
+TOO_MANY_IDS: Final = "max.user.ids"
 """The error code for more ids than a request may have."""
+
+MAX_REFUSED: Final = 10
+"""Single ids that may be refused before any request succeeds."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -24,14 +28,15 @@ class FoundUsers(Value, Mapping[str, User]):
     Keys are the ids as they were given. Users who were deleted are in it, too, with that `state`.
     """
 
-    _users: Mapping[str, User]
+    _users: Mapping[str, User] = attrs.field(converter=FrozenDict)
     missing: tuple[str, ...] = ()
     """The ids that match nobody."""
     left_out: tuple[LeftOutRow, ...] = ()
     """Users that the service sent and that cannot be read. Their ids are not `missing`."""
 
     def __getitem__(self, id_: str) -> User:
-        return self._users[id_]
+        user: User = self._users[id_]
+        return user
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._users)
@@ -53,26 +58,44 @@ class Batch:
 ReadBatch: TypeAlias = Callable[[Sequence[str]], Awaitable[Batch]]
 
 
-async def narrow_down(read: ReadBatch, ids: Sequence[str]) -> Batch:
-    """Return what `read` returns for the ids. A batch that the service refuses is halved, until the ids are single that it refuses.
+@attrs.define(eq=False, repr=False)
+class Narrowing:
+    """Reads batches, and halves one that the service refuses, until the ids are single that it refuses.
 
-    A single id that is refused matches nobody.
+    A single id that is refused matches nobody. After many of them, and no success, the ids are not what is wrong: then the error
+    is raised, because halving every batch would take hours.
     """
-    try:
-        return await read(ids)
-    except (BadRequest, NotFound) as error:
-        refusal = error
-    if len(ids) > 1:
-        middle = len(ids) // 2
-        first, second = await narrow_down(read, ids[:middle]), await narrow_down(read, ids[middle:])
-        return Batch(
-            (*first.users, *second.users),
-            (*first.left_out, *second.left_out),
-            (*first.refusals, *second.refusals),
-        )
-    if refusal.code == TOO_MANY_IDS:
-        raise refusal
-    return Batch(refusals=(refusal,) if isinstance(refusal, BadRequest) else ())
+
+    _read: ReadBatch
+    _refused: int = 0
+    _has_succeeded: bool = False
+
+    async def read(self, ids: Sequence[str]) -> Batch:
+        """Return what the service has for the ids."""
+        try:
+            batch = await self._read(ids)
+        except (BadRequest, NotFound) as error:
+            refusal = error
+        else:
+            self._has_succeeded = True
+            return batch
+        if self._is_hopeless():
+            raise refusal
+        if len(ids) > 1:
+            middle = len(ids) // 2
+            first, second = await self.read(ids[:middle]), await self.read(ids[middle:])
+            return Batch(
+                (*first.users, *second.users),
+                (*first.left_out, *second.left_out),
+                (*first.refusals, *second.refusals),
+            )
+        if refusal.code == TOO_MANY_IDS:
+            raise refusal
+        self._refused += 1
+        return Batch(refusals=(refusal,) if isinstance(refusal, BadRequest) else ())
+
+    def _is_hopeless(self) -> bool:
+        return not self._has_succeeded and self._refused >= MAX_REFUSED
 
 
 def collect_users(ids: Sequence[str], batches: BulkResult[Sequence[str], Batch]) -> FoundUsers:

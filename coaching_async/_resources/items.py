@@ -21,9 +21,9 @@ def build_items_listing(
     api: ApiClient, path: str, query: Mapping[str, QueryArgument], page_size: int
 ) -> Listing[dict[str, Any]]:
     """Return the list at a path as a lazy list. See `CoachingClient.items`."""
+    target = request_target(path, query)
     if reserved := sorted(PAGING_PARAMETERS.intersection(query)):
         raise ValueError(f"query has {reserved[0]}, which is set for each page; page_size is an argument")
-    target = request_target(path, query)
     start = f"{target}{'&' if '?' in target else '?'}"
     api.url_of(target)
 

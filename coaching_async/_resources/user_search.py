@@ -1,11 +1,12 @@
 """The search for users: its criteria, and its pages, of which any may be short."""
 
+import re
 from typing import Any, Final
 
 import attrs
 
 from coaching_async._api.client import ApiClient
-from coaching_async._exceptions import BadRequest
+from coaching_async._exceptions import BadRequest, ResponseError
 from coaching_async._pagination.cursor_pager import CursorPager
 from coaching_async._pagination.listing import Listing
 from coaching_async._pagination.pages import ServiceCursor, last_page_of, set_next_cursor
@@ -83,8 +84,11 @@ class UserSearch:
             body = {"page_size": size, "page_number": number, **question}
             try:
                 page = await api.get_page(Page[User], "users.search", url, number, body)
-            except BadRequest as error:
-                raise explain_limit(error, number, size) from None
+            except ResponseError as error:
+                error.args = (self._redacted(str(error)),)
+                if isinstance(error, BadRequest):
+                    explain_limit(error, number, size)
+                raise
             is_last = number >= (last_page_of(page, page.page_size or size) or 0)
             return set_next_cursor(self._select(page), None if is_last else ("pageNumber", str(number + 1)))
 
@@ -100,6 +104,11 @@ class UserSearch:
             return attrs.evolve(page, entities=users)
         rows = tuple(row for row in page.rows if row in users or isinstance(row, UnreadableRow))
         return attrs.evolve(page, entities=users, rows=rows)
+
+    def _redacted(self, text: str) -> str:
+        """Return a text of the service without the name that was searched. Addresses are redacted in every error."""
+        words = "|".join(map(re.escape, (self.name or "").split()))
+        return re.sub(rf"(?<!\w)(?:{words})(?!\w)", "…", text, flags=re.IGNORECASE) if words else text
 
 
 def _exact(field: str, *values: str) -> dict[str, Any]:

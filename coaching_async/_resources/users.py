@@ -1,7 +1,7 @@
 """Users: the operations below `/api/v2/users`."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from typing import Final
 
 from coaching_async._bulk.runner import bulk
 from coaching_async._exceptions import NotFound
@@ -12,10 +12,13 @@ from coaching_async.models.users import User, UserState
 
 from .base import Resource, build_listing
 from .filters import split_ids
-from .found_users import Batch, FoundUsers, collect_users, narrow_down
+from .found_users import Batch, FoundUsers, Narrowing, collect_users
 from .user_search import UserSearch, explain_limit
 
 __all__ = ["Users"]
+
+
+LISTED_STATES: Final = (*UserState, "any")
 
 
 class Users(Resource):
@@ -63,7 +66,7 @@ class Users(Resource):
         batches = [part["id"] for part in split_ids(id=asked)] if asked else []
         for batch in batches:
             self._listing(batch)  # invalid ids are refused before anything is sent
-        read = partial(narrow_down, self._read_batch)
+        read = Narrowing(self._read_batch).read
         return collect_users(asked, await bulk(read, batches, None, None, default_concurrency=self._api.concurrency))
 
     async def _read_batch(self, ids: Sequence[str]) -> Batch:
@@ -109,14 +112,15 @@ class Users(Resource):
         Permission: none
         Raises: `ValueError` now for invalid arguments; `BadRequest` when iterated.
         """
-        chosen = state if state == "any" else UserState.known(state)
+        if state not in LISTED_STATES:
+            raise ValueError(f"{str(state)!r} is no state of users: choose one of {', '.join(LISTED_STATES)}")
         return build_listing(
             self._api,
             Page[User],
             "users.list",
             "users",
             page_size=page_size,
-            chunks=({"state": chosen},),
+            chunks=({"state": state},),
             explain=explain_limit,
             cursor=cursor,
             consistency=consistency,

@@ -55,6 +55,8 @@ def request_target(path: str, parameters: Mapping[str, QueryArgument]) -> str:
     """
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
         raise TypeError(f"path is a str, not {type(path).__name__}")
+    if not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] # as above
+        raise TypeError(f"query is a mapping of parameters, not {type(parameters).__name__}")
     if not ABSOLUTE_PATH.fullmatch(path):
         raise ValueError(
             "path starts with one slash, as in /api/v2/users/me, and has only quoted ids in it: urllib.parse.quote(id, "

@@ -1,6 +1,7 @@
 """The command `coaching-async doctor`: runs the checks or the probe, and prints the result."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,52 @@ from rich.text import Text
 from coaching_async import CoachingClient
 from coaching_async.doctor import REQUESTS, Check, Report, examine, probe
 
-__all__ = ["run_checks", "run_probe"]
+from ._failures import reported
+
+__all__ = ["doctor_"]
 
 COLORS: Final = {"ok": "green", "problem": "bold red", "not allowed": "yellow", "not known": "yellow"}
+
+
+@click.command(name="doctor")
+@click.option(
+    "--operation", "needs", multiple=True, help="An operation that your program calls, for example appointments.list."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@click.option("--probe", "is_probe", is_flag=True, help="Find out what the documentation of the API does not say.")
+@click.option("--user-id", "user_ids", multiple=True, help="For --probe: a user whose appointments may be listed.")
+@click.option(
+    "--foreign-appointment-id", help="For --probe: an appointment of a division that the token has no access to."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="For --probe: the file to write.")
+def doctor_(
+    needs: tuple[str, ...],
+    user_ids: tuple[str, ...],
+    foreign_appointment_id: str | None,
+    out: Path | None,
+    *,
+    as_json: bool,
+    is_probe: bool,
+) -> None:
+    """Find out why this machine cannot use the API, and what to do about it.
+
+    Environment variables name the org, as for export. The doctor checks these variables, the proxy, the network, the token,
+    the clock, the rate limit, and the permission for each operation. It changes nothing: apart from the request for a
+    token, it only sends GET and HEAD requests. Exit code 1 if a check finds a problem. A missing permission is a problem
+    only for an operation that --operation names.
+
+    With --probe it finds out, by GET requests, what the documentation of the API does not say (the largest page, for
+    example), and writes a report in Markdown, without ids, names and hosts, to attach to a bug report.
+    """
+    has_probe_options = bool(user_ids or foreign_appointment_id or out)
+    if (has_probe_options and not is_probe) or (is_probe and (needs or as_json)):
+        raise click.UsageError("--user-id, --foreign-appointment-id and --out go with --probe, the others without it")
+    with reported("; nothing was changed", file=out):
+        is_healthy = (
+            run_probe(user_ids, foreign_appointment_id, out) if is_probe else run_checks(needs, as_json=as_json)
+        )
+    if not is_healthy:
+        sys.exit(1)
 
 
 def run_checks(needs: tuple[str, ...], *, as_json: bool) -> bool:

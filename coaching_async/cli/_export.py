@@ -1,21 +1,20 @@
 """The command `coaching-async export`: its options, its progress, and what it reports."""
 
 import logging
-import re
 import sys
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 import anyio
 import click
 from rich.console import Console
 
-from coaching_async import AppointmentFilters, CoachingClient, Interval
+from coaching_async import AppointmentFilters, CoachingClient
 from coaching_async.export import FORMS, Exported, ExportProgress, check_form, export
 
-from ._failures import fail, reported, say
+from ._failures import reported, say
+from ._intervals import to_interval, to_zone
 from ._progress import show_progress
 from ._user_ids import find_user_ids, read_user_ids
 
@@ -212,7 +211,7 @@ def export_(
         return f"; {written} appointments are written{how_to_go_on}" if written else ""
 
     with reported("; nothing was written", kept=kept, file=None if is_piped else out):
-        zone = None if timezone is None else _zone(timezone)
+        zone = None if timezone is None else to_zone(timezone)
         check_form(target, form=form, spreadsheet=spreadsheet, columns=columns, timezone=zone)
         user_ids = [*given_ids, *read_user_ids(id_files)]
         anyio.run(run, CoachingClient.from_env(), user_ids, zone, _selected(zone, **filters))
@@ -255,8 +254,10 @@ def _selected(
 ) -> AppointmentFilters:
     """Return the filters that the options name."""
     return {
-        "interval": _interval("--interval", interval, zone),
-        "completion_interval": _interval("--completion-interval", completion_interval, zone),
+        "interval": None if interval is None else to_interval("--interval", interval, zone),
+        "completion_interval": (
+            None if completion_interval is None else to_interval("--completion-interval", completion_interval, zone)
+        ),
         "statuses": statuses or None,
         "facilitator_ids": facilitator_ids or None,
         "relationships": relationships or None,
@@ -264,26 +265,3 @@ def _selected(
         "interval_condition": others["interval_condition"],
         "sort_order": others["sort_order"],
     }
-
-
-def _zone(name: str) -> tzinfo:
-    if name.upper() == "UTC":
-        return UTC  # without the database of time zones
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # there is none of that name, it is a path, it is a folder of zones
-        fail(
-            f"--timezone {name}: no such time zone; names are like Europe/Berlin, and a machine without a database of time "
-            "zones needs pip install tzdata"
-        )
-
-
-def _interval(option: str, text: str | None, zone: tzinfo | None) -> Interval | None:
-    if text is None:
-        return None
-    try:
-        if month := re.fullmatch(r"(\d{4})-(\d\d)", text):
-            return Interval.month(int(month[1]), int(month[2]), zone or UTC)  # whose error names the month
-        return Interval.parse(text, tz=zone)
-    except ValueError as error:
-        fail(f"{option} {text}: {error}")

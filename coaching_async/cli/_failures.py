@@ -13,7 +13,7 @@ import click
 
 from coaching_async import CoachingError
 
-__all__ = ["fail", "interrupt_once", "reported", "say", "sigterm_interrupts"]
+__all__ = ["fail", "interrupt_once", "reported", "say", "sigterm_interrupts", "visible"]
 
 FAILED: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
@@ -108,8 +108,9 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 def say(message: str) -> None:
     """Write a line to standard error. Line ends and control characters in it, of a file name for example, are escaped."""
-    click.echo("".join(map(_visible, message)), err=True)
+    click.echo(visible(message), err=True)
 
 
-def _visible(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]
+def visible(text: str) -> str:
+    """Return a text whose line ends and control characters are escaped."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -9,6 +9,7 @@ matplotlib draws them. Each chart is drawn for a desktop and for a phone, becaus
 import io
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET  # what is parsed is drawn here
@@ -44,6 +45,10 @@ PLACEHOLDERS: Final = {name: f"#0000{number:02x}" for number, name in enumerate(
 VARIABLE_OF: Final = {color: f"var(--{name})" for name, color in PLACEHOLDERS.items()}
 
 
+SETTINGS_LOCK: Final = threading.Lock()
+"""Held while settings of matplotlib are changed, because two threads would restore each other's."""
+
+
 @attrs.frozen
 class Series:
     """Values of a chart, one for each of its bars, and the variable of their color."""
@@ -62,8 +67,8 @@ def _draw(size: str, labels: Sequence[str], series: Sequence[Series]) -> str:
     totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
     places = max(len(labels), MIN_PLACES)
     left = 12 + DIGIT_WIDTH * len(str(max(totals)))
-    # The settings that the application has made for its own figures do not count here.
-    with style.context(["default", {"svg.fonttype": "none", "font.size": FONT_SIZE}]):
+    # The settings that the application has made for its own figures do not count here. They belong to the process.
+    with SETTINGS_LOCK, style.context(["default", {"svg.fonttype": "none", "font.size": FONT_SIZE}]):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         axes = figure.add_axes((left / width, 42 / height, 1 - (left + 4) / width, 1 - 62 / height))
         axes.set_xlim(-0.5, places - 0.5)

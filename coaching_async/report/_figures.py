@@ -126,14 +126,14 @@ class Figures:
     counts: Counts
     statuses: Mapping[str, int]
     """Number of appointments by status, as the service names it."""
-    weeks: tuple[Week, ...]
+    weeks: tuple[Week, ...] = attrs.field(repr=False)
     """The weeks of the interval, those without appointments included."""
-    by_week: tuple[Counts, ...]
+    by_week: tuple[Counts, ...] = attrs.field(repr=False)
     """In the order of `weeks`."""
-    facilitators: tuple[FacilitatorFigures, ...]
-    people: tuple[PersonFigures, ...]
+    facilitators: tuple[FacilitatorFigures, ...] = attrs.field(repr=False)
+    people: tuple[PersonFigures, ...] = attrs.field(repr=False)
     """In the order in which the people were given."""
-    delays: tuple[timedelta, ...]
+    delays: tuple[timedelta, ...] = attrs.field(repr=False)
     """Times from the planned end of completed appointments until they were marked as completed, the shortest first.
 
     Zero for those that were completed earlier. Appointments without one of the two times are missing.

@@ -28,7 +28,9 @@ def check_target(path: Path, *, replace: bool = False) -> None:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if head and GENERATOR.encode() not in head:
-        raise ReportRefused(f"{path} is not a report: choose another name, move it away, or have it replaced by force")
+        raise ReportRefused(
+            f"{path} is not a report: choose another name, move it away, or replace it (replace=True, --force)"
+        )
 
 
 def write_page(path: Path, page: bytes, *, replace: bool) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cache, partial
 from importlib.resources import files
 from typing import Final
+from unicodedata import combining, normalize
 
 import attrs
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -95,7 +96,10 @@ def _name(names: Mapping[str, str], user_id: str | None) -> str:
 
 
 def _sort_key(names: Mapping[str, str], user_id: str | None) -> tuple[bool, str]:
-    return user_id is None, _name(names, user_id).casefold()
+    letters = normalize("NFKD", _name(names, user_id).casefold())
+    return user_id is None, "".join(
+        letter for letter in letters if not combining(letter)
+    )  # letters with accents stand beside those without
 
 
 def _level(counts: Counts) -> str:

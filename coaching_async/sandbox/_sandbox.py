@@ -182,6 +182,8 @@ def _today() -> date:
 
 
 def _midnight_of(day: date) -> datetime:
+    if not isinstance(day, date):  # pyright: ignore[reportUnnecessaryIsInstance] # not all programs are type-checked
+        raise TypeError(f"today must be a date, not {day!r}")
     if not 3 <= day.year <= 9998:  # the data reach a year into the future and two into the past
         raise ValueError(f"today must be in one of the years 3 to 9998, not {day.year}")
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -155,8 +155,11 @@ def test_an_export_that_is_interrupted_before_its_first_page_leaves_nothing(sand
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_sandbox_runs_until_it_gets_a_signal(stop: signal.Signals, tmp_path: Path):
-    with started("sandbox", "--port", "0", "--appointments", "5", cwd=tmp_path) as process:
+    options = ("--port", "0", "--appointments", "5", "--today", "2024-02-29")
+    with started("sandbox", *options, cwd=tmp_path) as process:
         url = re.search(r"http://\S+(?=,)", line_with(process, "sandbox at"))[0]  # type: ignore[index]
+        assert re.search(rf"^  {ME}  Billing +\S.* <\S+@corp\.example>$", line_with(process, ME))
+        assert line_with(process, "more") == "  ... and 5 more\n"
         token = httpx.post(
             f"{url}/oauth/token", data={"grant_type": "client_credentials"}, auth=("sandbox-id", "sandbox-secret")
         ).json()["access_token"]
@@ -165,7 +168,8 @@ def test_the_sandbox_runs_until_it_gets_a_signal(stop: signal.Signals, tmp_path:
             params={"userIds": "11111111-1111-4111-8111-111111111111"},
             headers={"Authorization": f"Bearer {token}"},
         )
-        assert answer.status_code == 200
+        starts = [appointment["dateStart"] for appointment in answer.json()["entities"]]
+        assert "2024-01" < min(starts) < max(starts) < "2024-06"
         process.send_signal(stop)
         _, errors = process.communicate()
 
@@ -187,7 +191,11 @@ def test_the_commands_that_the_sandbox_prints_work_as_printed(tool: str, tmp_pat
 
 @pytest.mark.parametrize(
     "option, says",
-    [("--page-cap=0", "page_cap must be 1 or more, not 0"), ("--latency=-1", "latency must be 0 or more, not -1.0")],
+    [
+        ("--page-cap=0", "page_cap must be 1 or more, not 0"),
+        ("--latency=-1", "latency must be 0 or more, not -1.0"),
+        ("--today=0001-01-01", "today must be in one of the years 3 to 9998, not 1"),
+    ],
 )
 def test_an_invalid_option_is_reported_in_one_line(option: str, says: str, tmp_path: Path):
     with started("sandbox", option, cwd=tmp_path) as process:

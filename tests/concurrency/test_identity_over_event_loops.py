@@ -70,6 +70,24 @@ def run(function: Callable[..., Coroutine[Any, Any, object]], *args: object, bac
 
 
 @pytest.mark.parametrize("backends", TWO_LOOPS)
+def test_names_of_users_last_ten_minutes_over_event_loops(backends: tuple[str, str]):
+    service = Service([answer({"entities": [{"id": "u", "name": "Ada"}], "pageCount": 1})])
+    client = service.client()
+
+    async def names_twice(seconds: float) -> None:
+        assert await client.users.names("u") == {"u": "Ada"}
+        await anyio.sleep(seconds)
+        assert await client.users.names("u") == {"u": "Ada"}
+
+    run(names_twice, 400.0, backend=backends[0])
+    assert len(service.requests) == 1
+    run(names_twice, 100.0, backend=backends[1])
+    assert len(service.requests) == 1
+    run(names_twice, 101.0, backend=backends[1])
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("backends", TWO_LOOPS)
 @pytest.mark.parametrize("is_view", [False, True])
 def test_a_token_serves_all_event_loops(backends: tuple[str, str], is_view: bool):
     platform = Platform()

@@ -12,9 +12,10 @@ import coaching_async
 from coaching_async import AppointmentFilters, CoachingError, RetryPolicy
 from coaching_async._regions import REGIONS
 from coaching_async._transport.retry_policy import RETRY_TABLE, Action, Fault, Safety, fault_from_status
-from coaching_async.cli import main
+from coaching_async.cli._main import COMMANDS
 from coaching_async.sandbox import Sandbox
 from coaching_async.sandbox._faults.fault import KINDS
+from tests.support.cli import command_of
 from tests.support.markdown import ROOT
 
 DOCS = ROOT / "docs"
@@ -23,6 +24,7 @@ REFERENCE = "\n".join(page.read_text() for page in sorted(DOCS.glob("reference/*
 
 BESIDE = (
     "export",
+    "report",
     "doctor",
     "sandbox",
     "tables",
@@ -69,12 +71,12 @@ def help_of(option: click.Parameter, command: click.Command) -> tuple[str, str]:
 def test_the_table_of_commands_has_every_command():
     rows = table((DOCS / "cli.md").read_text())
 
-    assert set(re.findall(r"`coaching-async (\w+)`", " ".join(rows))) == set(main.commands)
+    assert set(re.findall(r"`coaching-async (\w+)`", " ".join(rows))) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", main.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_its_options_are_on_their_page_as_in_the_help_text(name: str):
-    command = main.commands[name]
+    command = command_of(name)
     if (own := DOCS / f"{name}.md").exists() and not section("cli.md", f"coaching-async {name}"):
         text = own.read_text()
         assert f"coaching-async {name}" in text

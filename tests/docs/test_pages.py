@@ -31,7 +31,7 @@ from coaching_async import CoachingClient
 from coaching_async._config import VARIABLES
 from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
-from tests.support.cli import environment
+from tests.support.cli import command_of, environment
 from tests.support.fault_server import HANG
 from tests.support.markdown import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
 
@@ -140,10 +140,13 @@ def of_ours(arguments: list[str], shown: list[str]) -> None:
     """Run the command and compare its output with the page; only parse a server, or an export that is resumed."""
     name = next((argument for argument in arguments if not argument.startswith("-")), "")
     if name in {"demo", "sandbox"} or "--resume" in arguments:
-        main.commands[name].make_context(name, arguments[1:])
+        command_of(name).make_context(name, arguments[1:])
         return
-    ran = CliRunner().invoke(main, arguments)
+    file = arguments.pop() if ">" in arguments else None
+    ran = CliRunner().invoke(main, [argument for argument in arguments if argument != ">"])
     assert ran.exit_code == 0 or shown, ran.output
+    if file is not None:
+        Path(file).write_text(ran.stdout)
     for line in shown:
         assert without_numbers(line) in without_numbers(ran.output), ran.output
 
@@ -189,6 +192,8 @@ def test_the_commands_of_a_page_exist(page: Path, tmp_path: Path, monkeypatch: p
     with Sandbox(appointments=200) as sandbox:
         for name, value in environment(sandbox).items():
             monkeypatch.setenv(name, value)
+        for plan in blocks(page, "csv"):
+            Path("plan.csv").write_text(plan.text)
         for block in blocks(page, "console"):
             for command, shown in commands(block):
                 words = shlex.split(command, comments=True)

@@ -85,6 +85,30 @@ async def test_a_cursor_that_was_used_before_ends_the_list_and_a_gap_is_suspecte
     assert (found, report.pages, report.suspected_gaps) == ("ab", 2, 1)
 
 
+@pytest.mark.parametrize("rows", [["a", "b"], []])
+async def test_a_list_that_repeats_its_rows_with_ever_new_cursors_ends_and_a_gap_is_suspected(rows: list[str]):
+    def answers(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.params.get("after", 0))
+        body = members("x" if number == 0 else "y", *rows, after=str(number + 1))
+        return answer(body)
+
+    found, report = await read(Service(answers))
+
+    assert (found, report.pages, report.suspected_gaps) == ("".join(["x", *rows, "y"]), 10, 1)
+
+
+async def test_items_that_were_seen_do_not_count_as_repeated():
+    service = Service(
+        lambda request: answer(
+            members(f"u{(n := int(request.url.params.get('after', 0)))}", after=str(n + 1) if n < 30 else None)
+        )
+    )
+    async with service.client() as client:
+        walk = client.teams.list_members(TEAM).walk(seen={f"u{number}" for number in range(30)})
+
+        assert [member.id async for member in walk] == ["u30"]
+
+
 async def test_an_item_that_comes_again_is_returned_once():
     found, report = await read(service_of({None: members("a", "b", after="1"), "1": members("b", "c")}))
 

@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 from uuid import UUID
 
 import anyio
@@ -15,9 +15,11 @@ from coaching_async import (
     BadRequest,
     CoachingClient,
     DecodeError,
+    Division,
     FoundUsers,
     NotFound,
-    ServerError,
+    Team,
+    TeamMember,
     User,
     UserReference,
     UserState,
@@ -25,6 +27,8 @@ from coaching_async import (
     to_dict,
 )
 from coaching_async._exceptions import CoachingError
+from coaching_async._serialization.names import to_camel
+from tests.conftest import DATA
 from tests.support.doubles import Service, answer
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +98,20 @@ def test_a_user_has_what_the_service_set_and_none_elsewhere(example: Callable[[s
     assert (plain.title, plain.department, plain.manager) == (None, None, None)
     assert from_dict(User, to_dict(full)) == full
     assert pickle.loads(pickle.dumps(full)) == full
+
+
+SCHEMAS: dict[str, Any] = json.loads((DATA / "people.openapi.json").read_text())["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    "cls, schema", [(User, "User"), (Team, "Team"), (TeamMember, "UserReferenceWithName"), (Division, "Division")]
+)
+def test_the_fields_of_a_model_are_fields_of_its_schema(cls: Any, schema: str):
+    assert {to_camel(name) for name in get_type_hints(cls)} <= SCHEMAS[schema]["properties"].keys()
+
+
+def test_the_states_of_a_user_are_those_of_the_contract():
+    assert list(UserState) == SCHEMAS["User"]["properties"]["state"]["enum"]
 
 
 @pytest.mark.parametrize("version", [152, "152", None])
@@ -206,6 +224,15 @@ async def test_a_refusal_of_every_id_is_an_error():
             await client.users.get_many(numbered(3))
 
 
+async def test_if_the_service_refuses_everything_that_is_found_out_in_few_requests():
+    service = Service([answer(None, 400)])
+    async with service.client() as client:
+        with pytest.raises(BadRequest):
+            await client.users.get_many(numbered(2000))
+
+    assert len(service.requests) < 250
+
+
 async def test_an_error_has_the_users_that_were_found():
     ids = numbered(300)
     directory = Directory(ids)
@@ -249,6 +276,7 @@ def test_found_users_are_a_mapping_that_can_be_compared_and_pickled():
 
     assert dict(found) == {ANN: User(id=ANN)}
     assert pickle.loads(pickle.dumps(found)) == found
+    assert len({found, pickle.loads(pickle.dumps(found))}) == 1
     assert found != FoundUsers({ANN: User(id=ANN)})
 
 
@@ -481,13 +509,14 @@ def test_a_search_that_no_service_takes_is_refused_at_once(arguments: Any):
 
 @pytest.mark.parametrize("state", ["", "gone", "ACTIVE"])
 def test_a_list_has_a_state_that_there_is(state: str):
-    with pytest.raises(ValueError, match="UserState"):
+    with pytest.raises(ValueError, match="active, inactive, deleted, any"):
         CoachingClient(AccessToken("t")).users.list(state=state)
 
 
 async def test_a_failed_search_says_nothing_of_the_person():
-    async with Service([answer(None, 500)]).client() as client:
-        with pytest.raises(ServerError) as caught:
-            await client.users.search(email="ann@x.example").collect()
+    refusal = {"message": "no ANN (ann@x.example) Lee-Roy, Leeds", "code": "bad.request", "status": 400}
+    async with Service([answer(refusal, 400)]).client() as client:
+        with pytest.raises(BadRequest, match=r"no … … …-…, Leeds") as caught:
+            await client.users.search(name="Ann Roy lee", email="ann@x.example").collect()
 
-    assert "ann" not in str(caught.value)
+    assert caught.value.message == refusal["message"]

@@ -11,10 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
 import coaching_async
+from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 
 COMMAND = [sys.executable, "-W", "error", "-c", "from coaching_async.cli import main; main()"]
+
+
+def command_of(name: str) -> click.Command:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None, name
+    return command
 
 
 @contextmanager

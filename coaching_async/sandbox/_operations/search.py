@@ -78,7 +78,7 @@ class Search:
 
     def select(self, rows: Sequence[JsonObject]) -> Sequence[JsonObject]:
         """Return the matching rows, sorted."""
-        found = sorted((row for row in rows if _matches(row, self.query)), key=lambda row: (row["name"], row["id"]))
+        found = sorted((row for row in rows if _matches(row, self.query)), key=name_and_id)
         for sort in reversed(self.sort):
             field, is_descending = sort.get("sortBy", "name"), sort.get("sortOrder") == "DESC"
             found.sort(key=_sort_key(field), reverse=is_descending)
@@ -99,6 +99,11 @@ class Search:
 
     def mentions(self, field: str) -> bool:
         return any(field in criterion.get("fields", ()) for criterion in _flat(self.query))
+
+
+def name_and_id(row: JsonObject) -> list[str]:
+    """Return the key by which lists are sorted. A name may be gone, because a person may have it removed."""
+    return [row.get("name", ""), row["id"]]
 
 
 def read_search(body: JsonObject, types: Sequence[str], max_size: int, required: Sequence[str] = ()) -> Search:

@@ -11,7 +11,7 @@ from coaching_async.sandbox._wire.references import TEAMS, user_reference
 from coaching_async.sandbox._wire.responses import JsonResponse
 
 from .request_context import RequestContext, Routes
-from .search import TEAM_TYPES, read_search
+from .search import TEAM_TYPES, name_and_id, read_search
 
 
 def _shown(context: RequestContext, team: JsonObject, *, with_division_name: bool = False) -> JsonObject:
@@ -26,14 +26,10 @@ async def list_teams(context: RequestContext) -> Response:
     start = context.query.get("name", "").lower()
     with_division_name = bool(read.choice(context.query, "expand", ("entities.division", ""), ""))
     teams = [team for team in list(context.state.teams.values()) if team["name"].lower().startswith(start)]
-    teams.sort(key=_name_and_id)
-    page, links = cursor_page(context.path, context.query, teams, _name_and_id, context.page_cap)
+    teams.sort(key=name_and_id)
+    page, links = cursor_page(context.path, context.query, teams, name_and_id, context.page_cap)
     shown = [_shown(context, team, with_division_name=with_division_name) for team in page]
     return JsonResponse({"entities": shown} | links)
-
-
-def _name_and_id(team: JsonObject) -> list[str]:
-    return [team["name"], team["id"]]
 
 
 async def list_members(context: RequestContext) -> Response:
@@ -43,7 +39,8 @@ async def list_members(context: RequestContext) -> Response:
     ids = sorted(context.state.members.get(team["id"], ()))
     page, links = cursor_page(context.path, context.query, ids, lambda user_id: [user_id], context.page_cap)
     users = context.state.users
-    shown = [user_reference(id_) | ({"name": users[id_]["name"]} if has_names and id_ in users else {}) for id_ in page]
+    names = {id_: users[id_]["name"] for id_ in page if has_names and "name" in users.get(id_, ())}
+    shown = [user_reference(id_) | ({"name": names[id_]} if id_ in names else {}) for id_ in page]
     return JsonResponse({"entities": shown} | links)
 
 

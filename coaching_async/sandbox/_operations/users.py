@@ -16,7 +16,15 @@ from coaching_async.sandbox._wire.references import GROUPS, USERS
 from coaching_async.sandbox._wire.responses import JsonResponse
 
 from .request_context import RequestContext, Routes
-from .search import MAX_RESULTS, PRESENCE_SOURCES, USER_TYPES, decode_search, encode_search, read_search
+from .search import (
+    MAX_RESULTS,
+    PRESENCE_SOURCES,
+    USER_TYPES,
+    decode_search,
+    encode_search,
+    name_and_id,
+    read_search,
+)
 
 MAX_IDS = 100
 
@@ -73,7 +81,7 @@ async def list_users(context: RequestContext) -> Response:
     users = [
         user
         for user in list(context.state.users.values())
-        if state in {user["state"], "any"}
+        if state in {user.get("state", "active"), "any"}
         and (not ids or user["id"] in ids)
         and (not chat_ids or user.get("chat", {}).get("jabberId") in chat_ids)
     ]
@@ -89,7 +97,7 @@ async def list_group_members(context: RequestContext) -> Response:
 def _page(context: RequestContext, users: Sequence[JsonObject]) -> Response:
     expand = _read_expand(context)
     is_descending = context.query.get("sortOrder", "ASC").lower().startswith("desc")
-    by_name = sorted(users, key=lambda user: (user["name"], user["id"]), reverse=is_descending)
+    by_name = sorted(users, key=name_and_id, reverse=is_descending)
     return context.page(by_name, lambda user: _expanded(context, user, expand))
 
 
@@ -99,7 +107,7 @@ def _page(context: RequestContext, users: Sequence[JsonObject]) -> Response:
 async def get_user(context: RequestContext) -> Response:
     user = context.state.user(context.ids["userId"])
     is_deleted = read.choice(context.query, "state", ("active", "deleted"), "active") == "deleted"
-    if is_deleted is not (user["state"] == "deleted"):
+    if is_deleted is not (user.get("state") == "deleted"):
         raise errors.not_found("user", user["id"])
     _require_few_schemas(context, 100)
     return JsonResponse(_expanded(context, user, _read_expand(context)))
@@ -139,7 +147,7 @@ def _search(context: RequestContext, body: JsonObject) -> Response:
     page = search.page_of(found)
     if not search.mentions("state"):
         # Left out of the page and not of the total, because the service has pages with fewer results than others, too.
-        page = [user for user in page if user["state"] == "active"]
+        page = [user for user in page if user.get("state", "active") == "active"]
     expand = frozenset(search.body.get("expand", ()))
     envelope = search.envelope("users", len(found))
     links = {

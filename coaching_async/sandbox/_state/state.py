@@ -233,7 +233,11 @@ class State:
         """Return the ids of the users with this id, or with this e-mail address in any case."""
         if id_or_email in self.users:
             return [id_or_email]
-        return [id_ for id_, row in list(self.users.items()) if row["email"].lower() == id_or_email.lower()]
+        return [
+            id_
+            for id_, row in list(self.users.items())
+            if id_or_email and row.get("email", "").lower() == id_or_email.lower()
+        ]
 
     def team(self, team_id: str) -> JsonObject:
         return _get(self.teams, "team", team_id)

@@ -12,6 +12,7 @@ from tests.sandbox.api import Api, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 USERS = "/api/v2/users"
 
@@ -161,6 +162,22 @@ def test_a_role_without_permissions_reads_users_but_does_not_search_them(sandbox
             (bare.post("/api/v2/teams/search", json={"query": []}), "groups:team:view"),
         ):
             assert (refused.status_code, refused.json()["messageParams"]) == (403, {"permissions": permission})
+
+
+def test_a_person_whose_data_were_removed_is_served_with_the_id_only(tmp_path: Path):
+    with Sandbox(appointments=0, users=5) as sandbox, Api(sandbox, token_of(sandbox)) as api:
+        sandbox.state.users["gone"] = {"id": "gone"}
+        sandbox.state.members[next(iter(sandbox.state.teams))] += ["gone", "never was"]
+        sandbox.save(tmp_path / "state.json")
+
+        assert api.get(USERS).json()["entities"][0] == {"id": "gone"}
+        assert api.get(f"{USERS}/gone").json() == {"id": "gone"}
+        assert api.post(f"{USERS}/search", json={}).json()["results"][0] == {"id": "gone"}
+        team = f"/api/v2/teams/{next(iter(sandbox.state.teams))}/members"
+        members = api.get(team, params={"expand": "entities"}).json()["entities"]
+        assert [member["id"] for member in members if "name" not in member] == ["gone", "never was"]
+        assert sandbox.user_token("gone")
+    assert Sandbox(state=tmp_path / "state.json").state.users["gone"] == {"id": "gone"}
 
 
 # tokens

@@ -105,7 +105,7 @@ def test_a_file_without_people_is_loaded_and_its_users_get_generated_ones(tmp_pa
 @pytest.mark.parametrize(
     "name, damage",
     [
-        ("users", {"x": {"id": "x", "name": "n"}}),
+        ("users", {"x": {"id": "x", "name": 1}}),
         ("users", {"x": {"id": "y", "name": "n", "email": "e", "state": "active", "selfUri": "/"}}),
         ("teams", {"x": {"id": "x"}}),
         ("groups", {"x": []}),
@@ -166,3 +166,8 @@ def test_a_day_near_the_ends_of_the_calendar_is_possible(today: date):
 def test_a_day_whose_data_would_be_outside_the_calendar_is_refused(today: date):
     with pytest.raises(ValueError, match="today must be in one of the years 3 to 9998"):
         Sandbox(today=today)
+
+
+def test_a_day_that_is_no_date_is_refused():
+    with pytest.raises(TypeError, match="today must be a date, not '2026-11-23'"):
+        Sandbox(today="2026-11-23")  # type: ignore[arg-type]

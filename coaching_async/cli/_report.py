@@ -1,0 +1,134 @@
+"""The command `coaching-async report`: its options, and what it reports."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import anyio
+import click
+
+from coaching_async import CoachingClient, Interval
+from coaching_async.export import LeftOut
+from coaching_async.report import Report, check_report, check_target, report
+
+from ._failures import reported, say
+from ._intervals import to_interval, to_zone
+from ._user_ids import find_user_ids, read_user_ids
+
+__all__ = ["report_"]
+
+STANDARD_OUTPUT: Final = Path("-")
+
+LEFT_OUT_LINES: Final = 20
+"""Lines about rows that a report has left out."""
+
+COMPLETE_WITH_A_WARNING: Final = 3
+"""Exit code of its own, as for an export."""
+
+
+@click.command(
+    name="report",
+    epilog="For example: coaching-async report --team Billing --interval 2026-11 --timezone Europe/Berlin --out billing.html",
+)
+@click.option(
+    "--team", "teams", multiple=True, help="Team whose members to report on, by name or id; repeat it for more."
+)
+@click.option("--user-id", "given_ids", multiple=True, help="User to report on; repeat it for more users.")
+@click.option("--user-email", "emails", multiple=True, help="User to report on, by e-mail address; repeat it for more.")
+@click.option(
+    "--user-ids",
+    "--user-ids-file",
+    "id_files",
+    multiple=True,
+    metavar="FILE",
+    help="File with the ids of users, one a line; - is standard input.",
+)
+@click.option(
+    "--interval",
+    required=True,
+    help="The appointments that start in it: start/end in ISO 8601, or a day, a week or a month such as 2026-11.",
+)
+@click.option(
+    "--timezone",
+    metavar="NAME",
+    default="UTC",
+    show_default=True,
+    help="Time zone of days, weeks and times, for example Europe/Berlin.",
+)
+@click.option("--title", help="The heading of the page. [default: the name of the team, or the number of people]")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The HTML file to write; - is standard output.",
+)
+@click.option("--force", is_flag=True, help="Replace the file even if it is not a report.")
+def report_(
+    teams: tuple[str, ...],
+    given_ids: tuple[str, ...],
+    emails: tuple[str, ...],
+    id_files: tuple[str, ...],
+    interval: str,
+    timezone: str,
+    title: str | None,
+    out: Path,
+    *,
+    force: bool,
+) -> None:
+    """Write a page about the coaching of people: completion by week and facilitator, overdue and next appointments.
+
+    Environment variables name the org, as for export. The page is one HTML file that shows itself in any browser and on
+    paper, and requests nothing. It replaces an earlier report, and no other file.
+
+    Exit code 2 if it fails, 3 if it is written but there was no appointment, or rows that cannot be read were left out.
+    """
+    if not (teams or given_ids or emails or id_files):
+        raise click.UsageError("name people with --team, --user-id or --user-email, or a file of ids with --user-ids")
+    is_piped = out == STANDARD_OUTPUT
+    logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are reported at the end
+    zone = to_zone(timezone)
+    span = to_interval("--interval", interval, zone)
+
+    async def fetch(client: CoachingClient, user_ids: list[str], span: Interval) -> Report:
+        async with client:
+            found = [*user_ids, *await find_user_ids(client, emails, teams)]
+            heading = title or (None if user_ids or emails or any(map(_is_id, teams)) else ", ".join(teams))
+            return await report(client, found, interval=span, tz=zone, title=heading)
+
+    with reported("; nothing was written", file=None if is_piped else out):
+        check_report(span, zone)
+        if not is_piped:
+            check_target(out, replace=force)
+        user_ids = [*given_ids, *read_user_ids(id_files)]
+        made = anyio.run(fetch, CoachingClient.from_env(), user_ids, span)
+        if is_piped:
+            sys.stdout.buffer.write(made.html().encode(errors="replace"))
+        else:
+            made.write(out, replace=force)
+    _say(made, "standard output" if is_piped else str(out))
+    if made.rows_left_out or not made.figures.counts.total:
+        sys.exit(COMPLETE_WITH_A_WARNING)
+
+
+def _is_id(team: str) -> bool:
+    try:
+        UUID(team)
+    except ValueError:
+        return False
+    return True
+
+
+def _say(made: Report, name: str) -> None:
+    counts = made.figures.counts
+    if not counts.total:
+        say("no appointment was found: check the people and the interval")
+    people = len(made.figures.people)
+    say(f"{name}: {counts.total} appointments of {people} {'person' if people == 1 else 'people'}")
+    if made.rows_left_out:
+        say(f"coaching-async: left out {made.rows_left_out} rows, which cannot be read:")
+    for row in made.left_out[:LEFT_OUT_LINES]:
+        say(f"  {LeftOut('appointments', row.id, row)}")
+    if (more := made.rows_left_out - LEFT_OUT_LINES) > 0:
+        say(f"  and {more} more")
