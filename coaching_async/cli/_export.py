@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -10,12 +11,12 @@ import click
 from rich.console import Console
 
 from coaching_async import AppointmentFilters, CoachingClient
-from coaching_async.export import FORMS, Exported, ExportProgress, export
+from coaching_async.export import FORMS, Exported, ExportProgress, check_form, export
 
-from ._failures import fail, reported, say
+from ._failures import reported, say
 from ._intervals import to_interval, to_zone
 from ._progress import show_progress
-from ._user_ids import read_user_ids
+from ._user_ids import find_user_ids, read_user_ids
 
 __all__ = ["export_"]
 
@@ -23,6 +24,10 @@ STANDARD_OUTPUT: Final = Path("-")
 
 LEFT_OUT_LINES: Final = 20
 """Lines about rows that an export has left out."""
+
+
+def _to_columns(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",")]
 
 
 EXPLICIT: Final = "explicit"
@@ -50,6 +55,14 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
     metavar="FILE",
     help="File with the ids of users, one a line; - is standard input.",
 )
+@click.option("--user-email", "user_emails", multiple=True, help="E-mail address of a user; repeat it for more users.")
+@click.option(
+    "--team",
+    "teams",
+    multiple=True,
+    metavar="NAME",
+    help="Members of the team with this name or id; repeat it for more.",
+)
 @click.option(
     "--interval",
     help="Only appointments in it: start/end in ISO 8601, or a day, a week or a month such as 2026-11.",
@@ -74,14 +87,28 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
 @click.option(
     "--timezone",
     metavar="NAME",
-    help="Time zone of days, weeks, months, and times without one, for example Europe/Berlin. [default: UTC]",
+    help="Time zone, for example Europe/Berlin, of days, weeks, months, and times without one; and of times in a table. "
+    "[default: UTC]",
+)
+@click.option("--names", is_flag=True, help="Add the names of facilitator, attendees and creator.")
+@click.option("--emails", is_flag=True, help="Add their e-mail addresses.")
+@click.option(
+    "--columns",
+    metavar="A,B,C",
+    callback=_to_columns,
+    help="The columns of the table, in this order, in place of all; what they need is requested.",
 )
 @click.option("--annotations", is_flag=True, help="Add the annotations of each appointment: one request for each.")
 @click.option(
     "--statuses", "history", is_flag=True, help="Add the status history of each appointment: one request for each."
 )
 @click.option("--format", "form", type=click.Choice(list(FORMS)), help="[default: that of the suffix of --out]")
-@click.option("--spreadsheet", is_flag=True, help="Write CSV for spreadsheets, in which no text runs as a formula.")
+@click.option(
+    "--spreadsheet/--plain",
+    default=None,
+    help="Write CSV for spreadsheets, in which no text runs as a formula, or plain CSV for programs. [default: for "
+    "spreadsheets]",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -103,12 +130,18 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
 def export_(
     given_ids: tuple[str, ...],
     id_files: tuple[str, ...],
+    user_emails: tuple[str, ...],
+    teams: tuple[str, ...],
     out: Path,
     *,
+    names: bool,
+    emails: bool,
+    columns: list[str] | None,
+    timezone: str | None,
     annotations: bool,
     history: bool,
     form: str | None,
-    spreadsheet: bool,
+    spreadsheet: bool | None,
     resume: bool | Literal["auto"],
     verify: bool,
     **filters: Any,
@@ -122,11 +155,13 @@ def export_(
     requested. After an export was stopped, the same command with --resume continues it: no appointment is lost or doubled.
     A command that is started again until it succeeds has --resume auto.
 
-    Exit code 2 if it fails, 3 if it is complete but found nothing or left out rows that cannot be read, 130 after Ctrl-C,
+    The suffix of the file chooses its form: JSON lines, CSV, Excel or Parquet.
+
+    Exit code 2 if it fails, 3 if it is complete but found nothing, left out rows that cannot be read, or cut texts, 130 after Ctrl-C,
     and 143 after SIGTERM.
     """
-    if not given_ids and not id_files:
-        raise click.UsageError("name users with --user-id, or a file of them with --user-ids")
+    if not (given_ids or id_files or user_emails or teams):
+        raise click.UsageError("name users with --user-id, --user-email or --team, or a file of ids with --user-ids")
     is_piped = out == STANDARD_OUTPUT
     if is_piped and resume:
         raise click.UsageError("standard output cannot be resumed: leave out --resume, or name a file with --out")
@@ -136,8 +171,13 @@ def export_(
     written = 0
     exported: Exported | None = None
 
-    async def run(client: CoachingClient, user_ids: list[str], selected: AppointmentFilters) -> None:
+    target = sys.stdout.buffer if is_piped else out
+
+    async def run(
+        client: CoachingClient, user_ids: list[str], zone: tzinfo | None, selected: AppointmentFilters
+    ) -> None:
         async with client:
+            user_ids += await find_user_ids(client, user_emails, teams)
             with show_progress(console, client) as show:
 
                 def on_progress(progress: ExportProgress) -> None:
@@ -149,9 +189,13 @@ def export_(
                 exported = await export(
                     client,
                     user_ids,
-                    sys.stdout.buffer if is_piped else out,
+                    target,
                     form=form,
                     spreadsheet=spreadsheet,
+                    columns=columns,
+                    names=names,
+                    emails=emails,
+                    timezone=zone,
                     with_annotations=annotations,
                     with_statuses=history,
                     resume=resume,
@@ -167,11 +211,13 @@ def export_(
         return f"; {written} appointments are written{how_to_go_on}" if written else ""
 
     with reported("; nothing was written", kept=kept, file=None if is_piped else out):
+        zone = None if timezone is None else to_zone(timezone)
+        check_form(target, form=form, spreadsheet=spreadsheet, columns=columns, timezone=zone)
         user_ids = [*given_ids, *read_user_ids(id_files)]
-        anyio.run(run, CoachingClient.from_env(), user_ids, _selected(**filters))
+        anyio.run(run, CoachingClient.from_env(), user_ids, zone, _selected(zone, **filters))
     if exported is not None:
         _report(name, exported)
-        if exported.rows_left_out or not exported.items:
+        if exported.rows_left_out or exported.cut_texts or not exported.items:
             sys.exit(COMPLETE_WITH_A_WARNING)
 
 
@@ -193,21 +239,20 @@ def _report(name: str, exported: Exported) -> None:
         say(f"  {row}")
     if (more := exported.rows_left_out - LEFT_OUT_LINES) > 0:
         say(f"  and {more} more")
+    if exported.cut_texts:
+        say(f"coaching-async: cut {exported.cut_texts} texts, because Excel takes up to 32,767 characters in a cell")
 
 
 def _selected(
+    zone: tzinfo | None,
     interval: str | None,
     completion_interval: str | None,
-    timezone: str | None,
     statuses: tuple[str, ...],
     facilitator_ids: tuple[str, ...],
     relationships: tuple[str, ...],
     **others: Any,
 ) -> AppointmentFilters:
     """Return the filters that the options name."""
-    if timezone and not (interval or completion_interval):
-        fail("--timezone is that of --interval or --completion-interval: give one of them")
-    zone = None if timezone is None else to_zone(timezone)
     return {
         "interval": None if interval is None else to_interval("--interval", interval, zone),
         "completion_interval": (

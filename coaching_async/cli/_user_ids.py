@@ -5,8 +5,10 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
+
+from coaching_async import CoachingClient
 
 __all__ = ["find_user_ids", "read_user_ids"]
 
@@ -59,7 +61,7 @@ def _standard_input() -> bytes:
     return sys.stdin.buffer.read()
 
 
-async def find_user_ids(client: Any, emails: Sequence[str], teams: Sequence[str]) -> list[str]:
+async def find_user_ids(client: CoachingClient, emails: Sequence[str], teams: Sequence[str]) -> list[str]:
     """Return the ids of the users with these e-mail addresses, and of the members of teams, each of them once.
 
     A team is an id, or a name. Case does not matter. Raises `ValueError` for an address or a team that nobody has, or that
@@ -71,39 +73,36 @@ async def find_user_ids(client: Any, emails: Sequence[str], teams: Sequence[str]
     return list(dict.fromkeys(found))
 
 
-async def _user_with(client: Any, email: str, place: int) -> str:
+async def _user_with(client: CoachingClient, email: str, place: int) -> str:
     if "@" not in email:
         raise ValueError(f"--user-email, value {place}, is no e-mail address")
     wanted = email.strip().casefold()
-    users: list[Any] = [
-        user async for user in client.users.search(email=email.strip()) if (user.email or "").casefold() == wanted
-    ]
+    users = [user async for user in client.users.search(email=email.strip()) if (user.email or "").casefold() == wanted]
     if len({user.id for user in users}) != 1:
         raise ValueError(
             f"--user-email, value {place}: {len(users) or 'no'} users have that address; give the id of the one with --user-id"
         )
-    found: str = users[0].id
-    return found
+    return users[0].id
 
 
-async def _members_of(client: Any, team: str) -> list[str]:
+async def _members_of(client: CoachingClient, team: str) -> list[str]:
     team_id = team.strip() if _is_id(team) else await _team_named(client, team.strip())
-    members: list[str] = [member.id async for member in client.teams.list_members(team_id)]
+    members = [member.id async for member in client.teams.list_members(team_id)]
     if not members:
         raise ValueError(f"--team {team}: the team has no members")
     return members
 
 
-async def _team_named(client: Any, name: str) -> str:
+async def _team_named(client: CoachingClient, name: str) -> str:
     if not name:
         raise ValueError("--team is empty: give the name or the id of a team")
-    similar: dict[str, str] = {team.id: team.name or "" async for team in client.teams.list(name=name)}
+    similar = {team.id: team.name or "" async for team in client.teams.list(name=name)}
     found = [id_ for id_, each in similar.items() if each.casefold() == name.casefold()]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(f"--team {name}: {len(found)} teams have that name; give the id of the one")
-    begin = f"; {len(similar)} teams have a name that begins with it" if similar else ""
+    begin = f"; names that begin with it: {len(similar)}" if similar else ""
     raise ValueError(f"--team {name}: no team has that name{begin}")
 
 

@@ -30,6 +30,7 @@ class OutputStream:
 
     cursor = None
     is_complete = False
+    cut_texts = 0
     left_out = NO_ROWS
 
     def __init__(self, stream: Writable) -> None:

@@ -3,57 +3,38 @@
 The files `<name>.part` and `<name>.part.checkpoint` are beside the target. A checkpoint is replaced atomically, after the data
 that it describes were synced to the disk. Data after its offset are ignored. So there is a valid checkpoint whenever the
 process ends.
+
+Some forms can be written only as a whole. Then the unfinished file has rows, from which the complete file is rendered under the
+name `<name>.part.rendered`, with temporary files in the folder `<name>.part.files`.
 """
 
 import errno
-import json
+import io
 import os
+import shutil
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, Final, Literal, TypeAlias
 
 import attrs
-from attrs.validators import ge, instance_of
 
-from ._left_out import NO_ROWS, Tally, parse_tally
+from ._checkpoint import Checkpoint, ExportRefused, checkpoint_from_json, checkpoint_to_json
+from ._left_out import NO_ROWS, Tally
 
-__all__ = ["ExportRefused", "UnfinishedFile"]
+__all__ = ["UnfinishedFile"]
 
-
-VERSION: Final = 1
 
 NO_SYNC: Final = {errno.EINVAL, errno.EOPNOTSUPP}
 """Errors of file systems that cannot sync folders, such as some network file systems."""
 
+Render: TypeAlias = Callable[[Iterable[bytes], IO[bytes], Path], int]
+"""Writes the lines of the unfinished file as those of the complete one, with a folder for temporary files.
 
-class ExportRefused(ValueError):
-    """An export cannot be started or resumed with these arguments. The text says why, and what to do."""
-
-
-@attrs.frozen
-class Checkpoint:
-    """The valid part of the file, and the position in the list at which the export resumes.
-
-    It contains no ids but those of rows that were left out.
-    """
-
-    arguments: str
-    """Digest of the arguments of the export."""
-    cursor: str | None
-    offset: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
-    """Bytes of the file that are valid."""
-    items: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
-    gaps: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
-    """Suspected gaps so far. If there are any, the list is read again from its beginning."""
-    is_complete: bool = attrs.field(default=False, validator=instance_of(bool))
-    """Whether the file only has to be renamed."""
-    is_kept: bool = attrs.field(default=False, validator=instance_of(bool))
-    """Whether the checkpoint stays beside the complete file, to tell which export wrote it."""
-    left_out: Tally = NO_ROWS
-    """Rows that were left out so far."""
+Returns the number of texts that it had to cut.
+"""
 
 
 class UnfinishedFile:
@@ -62,18 +43,21 @@ class UnfinishedFile:
     Its methods may run in a thread. If a cancellation leaves one running there, `close` waits for it.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, render: Render | None = None) -> None:
         self._target = target
+        self._render = render
         if not target.name:
             self._refuse_other_than_file()
         self._part = target.with_name(f"{target.name}.part")
         self._checkpoint_path = target.with_name(f"{target.name}.part.checkpoint")
         self._new_checkpoint_path = target.with_name(f"{target.name}.part.checkpoint.new")
+        self._rendered_path = target.with_name(f"{target.name}.part.rendered")
+        self._temporary_folder = target.with_name(f"{target.name}.part.files")
         self._state = Checkpoint("", None)
         self._file: IO[bytes] | None = None
         self._may_delete = False
         """Whether `close` may delete the files if they have no items."""
-        self._is_closed = False
+        self._is_closed = self._is_closing = False
         self._mutex = threading.Lock()
 
     @property
@@ -92,6 +76,11 @@ class UnfinishedFile:
         return self._state.left_out
 
     @property
+    def cut_texts(self) -> int:
+        """Texts that the complete file has in part."""
+        return self._state.cut_texts
+
+    @property
     def is_complete(self) -> bool:
         """Whether all items are in the file."""
         return self._state.is_complete
@@ -106,6 +95,8 @@ class UnfinishedFile:
             self._open("a+b")
             self._may_delete = True
             self._write_checkpoint(Checkpoint(arguments, cursor))
+            if self._render is not None:
+                self._rendered_path.unlink(missing_ok=True)
             self._truncate(header)
 
     def resume(self, arguments: str, header: bytes) -> None:
@@ -157,12 +148,15 @@ class UnfinishedFile:
     def _checkpoint_of_target(self, arguments: str) -> Checkpoint:
         """Return the checkpoint of a complete export. Raises `ExportRefused` if the file has another origin."""
         state = self._read_checkpoint(arguments) if self._checkpoint_path.exists() else None
+        if state is not None and self._part.exists() and self._is_renamed(state):
+            self._open("r+b")
+            self._remove_part()
         if state is None or not state.is_complete or self._part.exists():
             raise ExportRefused(
                 f"{self._target} exists, and no complete export with resume 'auto' has written it: move it away, choose "
                 "another name, or export without 'auto', which replaces it"
             )
-        if self._target.stat().st_size != state.offset:
+        if self._target.stat().st_size != (state.offset if state.size is None else state.size):
             raise ExportRefused(f"{self._target} was changed after its export: move it away, or choose another name")
         return state
 
@@ -196,21 +190,64 @@ class UnfinishedFile:
             self._append(lines, items, cursor, gaps, left_out)
 
     def complete(self, left_out: Tally = NO_ROWS) -> None:
-        """Rename the file to its target. Raises `OSError`; then `complete` can be called again."""
+        """Rename the file, or the one that is rendered from it, to its target. Raises `OSError`; then it can be called again."""
         with self._working():
             if not self._state.is_complete:
                 self._write_checkpoint(attrs.evolve(self._state, is_complete=True, left_out=left_out))
-            if self._file is not None:
+            if self._file is not None and self._render is None:
                 if sys.platform == "win32":
                     self._file.close()  # Windows cannot rename an open file
                 self._part.replace(self._target)
                 self._sync_folder()
+            elif self._render is not None and self._file is not None:
+                if not self._is_renamed(self._state):
+                    self._write_rendered(self._render)
+                    self._rendered_path.replace(self._target)
+                    self._sync_folder()
+                self._remove_part()
             if not self._state.is_kept:
                 self._checkpoint_path.unlink(missing_ok=True)
                 self._sync_folder()
 
+    def _is_renamed(self, state: Checkpoint) -> bool:
+        """Whether the rendered file has its final name. It was on the disk before its size was written."""
+        return (
+            state.size is not None
+            and not self._rendered_path.exists()
+            and self._target.exists()
+            and self._target.stat().st_size == state.size
+        )
+
+    def _write_rendered(self, render: Render) -> None:
+        shutil.rmtree(self._temporary_folder, ignore_errors=True)
+        self._temporary_folder.mkdir()
+        try:
+            with io.BufferedWriter(self._rendered_path.open("wb", buffering=0)) as file:
+                cut_texts = render(self._lines_until_closing(), file, self._temporary_folder)
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            shutil.rmtree(self._temporary_folder, ignore_errors=True)
+        size = self._rendered_path.stat().st_size
+        self._write_checkpoint(attrs.evolve(self._state, size=size, cut_texts=cut_texts))
+
+    def _lines_until_closing(self) -> Iterator[bytes]:
+        """Return the lines of the file. End a thread that was abandoned by its task, because `close` waits for it."""
+        for line in self.lines():
+            if self._is_closing:
+                raise ValueError("this file is closed")
+            yield line
+
+    def _remove_part(self) -> None:
+        assert self._file is not None  # noqa: S101 # it is open
+        if sys.platform == "win32":
+            self._file.close()  # Windows cannot delete an open file
+        self._part.unlink(missing_ok=True)
+        self._sync_folder()
+
     def close(self) -> None:
         """Close the file, and delete it if it has no items."""
+        self._is_closing = True
         with self._mutex:
             self._is_closed = True
             if self._file is None:
@@ -261,7 +298,7 @@ class UnfinishedFile:
 
     def _read_checkpoint(self, arguments: str) -> Checkpoint:
         try:
-            state = _parse_checkpoint(json.loads(self._checkpoint_path.read_bytes()))
+            state = checkpoint_from_json(self._checkpoint_path.read_bytes())
         except FileNotFoundError:
             found = (
                 f"{self._target} is complete" if self._target.exists() else f"no unfinished export to {self._target}"
@@ -279,7 +316,7 @@ class UnfinishedFile:
                 )
             raise ExportRefused(
                 f"the unfinished export to {self._target} was begun with other arguments: resume it with the same users, "
-                "filters, form, extras, page size and consistency"
+                "filters, form, columns, names, time zone, extras, page size and consistency"
             )
         return state
 
@@ -300,8 +337,7 @@ class UnfinishedFile:
 
     def _write_checkpoint(self, state: Checkpoint) -> None:
         with self._new_checkpoint_path.open("wb", buffering=0) as file:
-            fields = attrs.asdict(state, filter=_is_written)
-            _write(file, json.dumps({"version": VERSION, **fields}).encode())
+            _write(file, checkpoint_to_json(state))
         self._new_checkpoint_path.replace(self._checkpoint_path)
         self._sync_folder()
         self._state = state
@@ -319,23 +355,9 @@ class UnfinishedFile:
                 os.close(folder)
 
 
-def _is_written(field: "attrs.Attribute[Any]", value: object) -> bool:
-    """Whether a field of a checkpoint is written: those that most exports do not need are left out."""
-    return field.name not in {"is_kept", "left_out"} or value != field.default
-
-
 def _write(file: IO[bytes], data: bytes) -> None:
     """Write all data, and sync them to the disk."""
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
     os.fsync(file.fileno())
-
-
-def _parse_checkpoint(data: Any) -> Checkpoint:
-    """Return the checkpoint in `data`. Raises `ValueError`, `TypeError` or `LookupError` if it is invalid."""
-    state: dict[str, Any] = dict(data)
-    if state.pop("version", None) != VERSION:
-        raise ValueError("of another version")
-    left_out = state.pop("left_out", None)
-    return Checkpoint(**state, left_out=NO_ROWS if left_out is None else parse_tally(left_out))

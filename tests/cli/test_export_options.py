@@ -1,6 +1,7 @@
 """What `coaching-async export` is told: users from files, filters, time zones, standard output, suffixes, --resume auto."""
 
 import codecs
+import csv
 import json
 import re
 import subprocess
@@ -148,7 +149,9 @@ def test_no_user_at_all_is_an_error(sandbox: Sandbox):
     done = run("--out", "x.jsonl")
 
     assert done.exit_code == 2
-    assert done.stderr.endswith("Error: name users with --user-id, or a file of them with --user-ids\n")
+    assert done.stderr.endswith(
+        "Error: name users with --user-id, --user-email or --team, or a file of ids with --user-ids\n"
+    )
 
 
 @pytest.mark.parametrize("odd", [f"{ME}\n", f" {ME}", f"\ufeff{ME}", ""], ids=ascii)
@@ -239,9 +242,11 @@ def test_a_zone_that_does_not_exist_is_reported_in_one_line(name: str, sandbox: 
     assert "no such time zone; names are like Europe/Berlin" in done.stderr
 
 
-def test_a_zone_without_an_interval_is_an_error(sandbox: Sandbox):
-    done = run("--user-id", ME, "--timezone", "UTC", "--out", "x.jsonl")
-    assert (done.exit_code, "--timezone is that of --interval" in done.stderr) == (2, True)
+def test_a_zone_is_that_of_times_in_a_table_too(sandbox: Sandbox):
+    assert run("--user-id", ME, "--timezone", "Asia/Tokyo", "--plain", "--out", "x.csv").exit_code == 0
+
+    with Path("x.csv").open(newline="") as file:
+        assert {row["date_start"][-6:] for row in csv.DictReader(file)} == {"+09:00"}
 
 
 @pytest.mark.parametrize(
@@ -318,17 +323,17 @@ def test_standard_output_that_cannot_be_written_ends_the_export(redirected: str,
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name, first", [("x.csv", "id,"), ("x.NDJSON", "{"), ("x.json", "{"), ("x", "{")])
+@pytest.mark.parametrize("name, first", [("x.csv", "\ufeffid,"), ("x.NDJSON", "{"), ("x.json", "{"), ("x", "{")])
 def test_the_form_follows_the_suffix(name: str, first: str, sandbox: Sandbox):
     assert run("--user-id", ME, "--out", name).exit_code == 0
-    assert Path(name).read_text().startswith(first)
+    assert Path(name).read_text(encoding="utf-8").startswith(first)
 
 
 def test_an_unknown_suffix_is_reported_and_format_overrides_it(sandbox: Sandbox):
-    done = run("--user-id", ME, "--out", "x.xlsx")
+    done = run("--user-id", ME, "--out", "x.xls")
     assert (done.exit_code, len(done.stderr.splitlines()), list(Path().iterdir())) == (2, 1, [])
-    assert "the suffix '.xlsx' names no form" in done.stderr
-    assert run("--user-id", ME, "--out", "x.xlsx", "--format", "csv").exit_code == 0
+    assert "the suffix '.xls' names no form" in done.stderr
+    assert run("--user-id", ME, "--out", "x.xls", "--format", "csv").exit_code == 0
 
 
 def test_a_file_for_spreadsheets(sandbox: Sandbox):
@@ -381,3 +386,91 @@ def test_resume_without_a_value_needs_something_to_resume(sandbox: Sandbox):
     done = run("--resume", "--user-id", ME, "--out", "x.jsonl")
 
     assert (done.exit_code, "there is nothing to resume" in done.stderr) == (2, True)
+
+
+# People, teams, and tables
+
+
+def someone(sandbox: Sandbox) -> dict[str, str]:
+    return next(user for user in sandbox.state.users.values() if user["id"] == ME)
+
+
+def test_users_are_found_by_their_address_in_any_case(sandbox: Sandbox):
+    done = run("--user-email", someone(sandbox)["email"].upper(), "--user-id", ME, "--out", "x.jsonl")
+
+    assert done.exit_code == 0, done.stderr
+    assert last_query(sandbox)["userIds"] == [ME]
+
+
+def test_a_team_is_its_members_by_name_in_any_case_or_by_id(sandbox: Sandbox):
+    team = next(iter(sandbox.state.teams.values()))
+    asked: list[list[str]] = []
+
+    for text in (team["name"].upper(), team["id"]):
+        assert run("--team", text, "--out", "x.jsonl").exit_code == 0
+        asked.append(last_query(sandbox)["userIds"])
+
+    assert asked[0] == asked[1]
+    assert set(asked[0]) <= sandbox.state.users.keys()
+    assert len(asked[0]) > 1
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--user-email", "nobody@example.com"], "--user-email, value 1: no users have that address"),
+        (["--user-email", "Ada"], "--user-email, value 1, is no e-mail address"),
+        (["--team", "No Such Team"], "--team No Such Team: no team has that name"),
+        (["--team", ""], "--team is empty"),
+        (
+            ["--user-id", ME, "--columns", "id,facilitator"],
+            "no column is called 'facilitator': did you mean facilitator_id?",
+        ),
+        (["--user-id", ME, "--columns", "id,,name"], "no column is called ''"),
+        (["--team", "No Such Team", "--format", "xlsx"], "--team No Such Team: no team has that name"),
+        (
+            ["--team", "No Such Team", "--out", "-", "--format", "xlsx"],
+            "xlsx is written as a whole, and not to a stream",
+        ),
+        (["--user-id", ME, "--plain"], "spreadsheet is about files of the form csv, not jsonl"),
+    ],
+)
+def test_what_nobody_is_or_has_is_an_error_of_one_line(options: list[str], says: str, sandbox: Sandbox):
+    done = run("--out", "x.jsonl", *options)
+
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+    assert says in done.stderr
+    assert "@" not in done.stderr
+    assert not list(Path().glob("x*"))
+
+
+def test_two_teams_of_one_name_are_ambiguous(sandbox: Sandbox):
+    team = next(iter(sandbox.state.teams.values()))
+    twin = sandbox.state.teams["twin"] = team | {"id": "22222222-2222-4222-8222-222222222222"}
+    try:
+        done = run("--team", team["name"], "--out", "x.jsonl")
+    finally:
+        del sandbox.state.teams["twin"]
+
+    assert (done.exit_code, "2 teams have that name; give the id of the one" in done.stderr) == (2, True), twin
+
+
+def test_names_addresses_and_columns_are_in_the_table(sandbox: Sandbox):
+    me = someone(sandbox)
+    assert run("--user-id", ME, "--names", "--emails", "--out", "x.csv").exit_code == 0
+    assert run("--user-id", ME, "--columns", "name, facilitator_name", "--out", "y.csv").exit_code == 0
+
+    with Path("x.csv").open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    mine = next(row for row in rows if row["facilitator_id"] == ME)
+    assert (mine["facilitator_name"], mine["facilitator_email"]) == (me["name"], me["email"])
+    assert Path("y.csv").read_text(encoding="utf-8-sig").startswith("name,facilitator_name\n")
+
+
+def test_a_text_that_was_cut_is_told_with_exit_code_3(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("coaching_async.export._xlsx.MAX_TEXT", 60)
+    monkeypatch.setattr("coaching_async.export._xlsx.CUT", " [cut]")
+
+    done = run("--user-id", ME, "--annotations", "--out", "x.xlsx")
+
+    assert (done.exit_code, "because Excel takes up to 32,767 characters" in done.stderr) == (3, True)

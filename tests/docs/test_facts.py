@@ -27,6 +27,7 @@ BESIDE = (
     "report",
     "doctor",
     "sandbox",
+    "tables",
     "testing",
     "integrations.fastapi",
     "integrations.aiohttp",

@@ -13,9 +13,18 @@ import httpx
 import pytest
 from rich.console import Console
 
-from coaching_async import CoachingError, Forbidden, ResponseError, Stats
+from coaching_async import (
+    Annotation,
+    AppointmentStatus,
+    CoachingError,
+    Forbidden,
+    ResponseError,
+    Stats,
+    StatusChange,
+    from_dict,
+)
 from coaching_async.cli._progress import progress_text, show_progress
-from coaching_async.export import Exported, ExportProgress, export
+from coaching_async.export import FORMS, Exported, ExportProgress, export
 from coaching_async.export._unfinished_file import UnfinishedFile
 from tests.support import export as exports
 from tests.support.doubles import answer, on, page
@@ -63,7 +72,7 @@ async def test_without_resume_an_unfinished_export_starts_again(tmp_path: Path):
     assert files(path) == {"x.jsonl"}
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "xlsx", "parquet"])
 async def test_annotations_and_status_history_are_on_the_line_of_their_appointment(form: str, tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / f"x.{form}"
     how: dict[str, Any] = {"form": form, "with_annotations": True, "with_statuses": True}
@@ -72,11 +81,16 @@ async def test_annotations_and_status_history_are_on_the_line_of_their_appointme
     await exported(org, path, resume=True, **how)
 
     assert sorted(org.asked) == sorted(2 * SEVEN), "asked for once"
-    read = json.loads if form == "csv" else lambda it: it
+    text = NASTY.replace("\r\n", "\n") if form == "xlsx" else NASTY
     for row in rows(path):
-        assert read(row["annotations"]) == [{"id": f"note-of-{row['id']}", "text": NASTY}]
-        assert read(row["statuses"]) == [{"status": "Scheduled"}]
-        assert row["name"] == NASTY
+        assert row["name"] == text
+        if form == "jsonl":
+            (note,), (change,) = row["annotations"], row["statuses"]
+            assert from_dict(Annotation, note) == Annotation(id=f"note-of-{row['id']}", text=NASTY)
+            assert from_dict(StatusChange, change) == StatusChange(status=AppointmentStatus.SCHEDULED)
+        else:
+            joined = (text, "Scheduled")
+            assert (row["annotations"], row["statuses"]) == (([text], ["Scheduled"]) if form == "parquet" else joined)
     assert list(rows(path)[0])[-2:] == ["annotations", "statuses"]
 
 
@@ -143,11 +157,11 @@ async def test_an_export_that_stops_before_its_first_page_leaves_nothing(tmp_pat
 
 
 async def test_an_empty_list_is_an_empty_file(tmp_path: Path):
-    for name, content in (("x.jsonl", ""), ("x.csv", "id,name,")):
-        path = tmp_path / name
-        assert await exported(Org(), path, form=name[2:]) == Exported(0, 1, None, 0)
-        assert path.read_text().startswith(content)
+    for form in FORMS:
+        path = tmp_path / f"x.{form}"
+        assert await exported(Org(), path) == Exported(0, 1, None, 0)
         assert not rows(path)
+        assert (path.stat().st_size > 0) == (form != "jsonl")
 
 
 async def test_the_checkpoint_contains_no_ids_and_no_names(tmp_path: Path):
@@ -207,7 +221,7 @@ async def test_users_in_a_set_are_the_same_list_for_an_export_resumed_in_another
     assert ids(path) == SEVEN
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("form", FORMS)
 async def test_a_lone_surrogate_in_a_text_does_not_end_an_export(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

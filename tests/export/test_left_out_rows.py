@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from coaching_async import DecodeError, LeftOutRow
-from coaching_async.export import Exported, LeftOut, export
+from coaching_async.export import FORMS, Exported, LeftOut, export
 from tests.support.doubles import answer
 from tests.support.export import SEVEN, USER, Org, exported, files, ids, rows, stopped
 from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
@@ -42,7 +42,7 @@ def places(done: Exported) -> list[tuple[str, str | None, int, int]]:
     return [(each.of, each.appointment_id, each.row.page, each.row.index) for each in done.left_out]
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", FORMS)
 async def test_an_export_goes_on_without_a_row_and_tells_it(form: str, tmp_path: Path):
     path = tmp_path / f"x.{form}"
 

@@ -45,7 +45,14 @@ async def test_an_export_is_resumed_with_the_same_arguments_only(other: dict[str
 @pytest.mark.parametrize(
     "how, kind, says",
     [
-        ({"form": "parquet"}, ValueError, "form is one of jsonl, csv, not 'parquet'"),
+        ({"form": "orc"}, ValueError, "form is one of jsonl, csv, xlsx, parquet, not 'orc'"),
+        ({"form": "csv", "columns": ["facilitator"]}, ValueError, "no column is called 'facilitator': did you mean"),
+        ({"form": "csv", "columns": ["zzz"]}, ValueError, "no column is called 'zzz': there are id, name, "),
+        ({"form": "csv", "columns": []}, ValueError, "columns has to name at least one"),
+        ({"form": "csv", "columns": ["id", "id"]}, ValueError, "each of them once"),
+        ({"form": "csv", "columns": "id"}, TypeError, "columns are several names, and not one text"),
+        ({"timezone": "Europe/Berlin"}, TypeError, "timezone is a tzinfo"),
+        ({"form": "xlsx", "spreadsheet": False}, ValueError, "spreadsheet is about files of the form csv, not xlsx"),
         ({"users": []}, ValueError, "user_ids is empty"),
         ({"page_size": 0}, ValueError, "page_size has to be"),
         ({"consistency": "maybe"}, ValueError, 'consistency is "default" or "verify"'),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
@@ -108,7 +109,10 @@ OTHERS: list[dict[str, Any]] = [
     {"statuses": "Completed"},
     {"page_size": 4},
     {"form": "csv"},
-    {"form": "csv", "spreadsheet": True},
+    {"form": "csv", "spreadsheet": False},
+    {"form": "xlsx"},
+    {"form": "csv", "timezone": ZoneInfo("Europe/Berlin")},
+    {"columns": ["name", "id"]},
     {"with_statuses": True},
     {"consistency": "verify"},
 ]

@@ -125,18 +125,20 @@ async def test_a_stream_of_text_is_refused(tmp_path: Path):
         ("x.ndjson", "{"),
         ("x.json", "{"),
         ("x", "{"),
-        ("x.csv", "id,"),
-        ("X.CSV", "id,"),
-        ("a.b.Csv", "id,"),
+        ("x.csv", "\ufeffid,"),
+        ("X.CSV", "\ufeffid,"),
+        ("a.b.Csv", "\ufeffid,"),
+        ("x.Xlsx", "PK"),
+        ("x.parquet", "PAR1"),
     ],
 )
 async def test_the_form_follows_the_suffix(name: str, first: str, tmp_path: Path):
     await exported(Org(*SEVEN), tmp_path / name)
 
-    assert (tmp_path / name).read_text().startswith(first)
+    assert (tmp_path / name).read_bytes().startswith(first.encode())
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.xlsx", "x.csv.gz", "x.txt", "x.2026-11", "x.c\nsv"])
+@pytest.mark.parametrize("name", ["x.orc", "x.xls", "x.csv.gz", "x.txt", "x.2026-11", "x.c\nsv"])
 async def test_an_unknown_suffix_is_refused_unless_the_form_is_named(name: str, tmp_path: Path):
     org = Org(*SEVEN)
     with pytest.raises(ValueError, match="names no form: use") as caught:
@@ -145,44 +147,64 @@ async def test_an_unknown_suffix_is_refused_unless_the_form_is_named(name: str, 
     assert "\n" not in str(caught.value)
     assert (org.pages, contents(tmp_path)) == ([], {})
     await exported(org, tmp_path / name, form="csv")
-    assert (tmp_path / name).read_text().startswith("id,")
+    assert (tmp_path / name).read_text().startswith("\ufeffid,")
 
 
-# Spreadsheets
+# CSV for spreadsheets, and plain CSV
 
-FORMULAS = ['=HYPERLINK("http://x.test","y")', "+1+cmd", "-2+3", "@SUM(1)", "\tx", "\rx", "\uff1d1"]
+FORMULAS = ['=HYPERLINK("http://x.test","y")', "+1+cmd", "-2+3", "@SUM(1)", "\tx", "\rx", "\uff1d1", "-", "- a list"]
+HARMLESS = ["Gespr\xe4ch", "a=b", "1-2", "a; b", "one\n- two\n- three", "\U0001f600", "\u05e9\u05dc\u05d5\u05dd"]
 
 
-async def test_a_file_for_spreadsheets_runs_no_text_and_keeps_umlauts(tmp_path: Path):
-    entities = [{"id": str(number), "name": name} for number, name in enumerate([*FORMULAS, "Gespräch", "a=b"])]
-    path = tmp_path / "x.csv"
-    async with Service(lambda _: answer({**page(total=9), "entities": entities})).client() as client:
-        await export(client, "u", path, spreadsheet=True)
-
-    assert path.read_bytes().startswith(b"\xef\xbb\xbfid,name,")
+async def names_in(path: Path, names: list[str], **how: Any) -> list[str]:
+    entities = [{"id": str(number), "name": name} for number, name in enumerate(names)]
+    async with Service(lambda _: answer({**page(total=len(names)), "entities": entities})).client() as client:
+        await export(client, "u", path, **how)
     with path.open(newline="", encoding="utf-8-sig") as file:
-        names = [row["name"] for row in csv.DictReader(file)]
-    assert names == [*(f"'{formula}" for formula in FORMULAS), "Gespräch", "a=b"]
+        return [row["name"] for row in csv.DictReader(file)]
 
 
-async def test_a_file_for_spreadsheets_is_resumed(tmp_path: Path):
-    org, path = Org("=1", "'=2", "3", "-4", "'", "''+6"), tmp_path / "x.csv"
-    await stopped(org, path, spreadsheet=True)
+async def test_csv_runs_no_text_as_a_formula_and_keeps_umlauts(tmp_path: Path):
+    path = tmp_path / "x.csv"
 
-    await exported(org, path, spreadsheet=True, resume=True)
+    assert await names_in(path, [*FORMULAS, *HARMLESS]) == [*(f"'{formula}" for formula in FORMULAS), *HARMLESS]
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfid,name,")
 
-    assert [row["name"] for row in rows(path)] == [NASTY] * 6
+
+@pytest.mark.parametrize("separator", [";", "\t", "\n", "\r\n", '; "', ";' "])
+async def test_no_text_runs_where_other_characters_separate_cells(separator: str, tmp_path: Path):
+    """Excel in German, for example, separates cells by semicolons, and does not see the quotes of such a cell."""
+    (written,) = await names_in(tmp_path / "x.csv", [f"a{separator}=1+1{separator}+2{separator}@x"])
+
+    assert written == f"a{separator}'=1+1{separator}'+2{separator}'@x"
+
+
+async def test_plain_csv_has_no_mark_and_all_texts_as_they_are(tmp_path: Path):
+    path = tmp_path / "x.csv"
+
+    assert await names_in(path, [*FORMULAS, *HARMLESS, "a;=1"], spreadsheet=False) == [*FORMULAS, *HARMLESS, "a;=1"]
+    assert path.read_bytes().startswith(b"id,name,")
+
+
+@pytest.mark.parametrize("spreadsheet", [None, True, False])
+async def test_csv_with_odd_ids_is_resumed(spreadsheet: bool | None, tmp_path: Path):
+    org, path = Org("=1", "'=2", "3", "-4", "'", "''+6", "a;=7"), tmp_path / "x.csv"
+    await stopped(org, path, spreadsheet=spreadsheet)
+
+    await exported(org, path, spreadsheet=spreadsheet, resume=True)
+
+    assert [row["name"] for row in rows(path)] == [NASTY] * 7
     assert files(path) == {"x.csv"}
 
 
-async def test_only_csv_is_for_spreadsheets(tmp_path: Path):
-    with pytest.raises(ValueError, match="a file for spreadsheets has the form csv, not jsonl"):
+async def test_only_csv_is_for_spreadsheets_or_not(tmp_path: Path):
+    with pytest.raises(ValueError, match="spreadsheet is about files of the form csv, not jsonl"):
         await exported(Org(*SEVEN), tmp_path / "x.jsonl", spreadsheet=True)
 
 
-async def test_a_file_for_spreadsheets_is_another_export_than_csv(tmp_path: Path):
+async def test_a_file_for_spreadsheets_is_another_export_than_plain_csv(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.csv"
-    await stopped(org, path, form="csv")
+    await stopped(org, path)
 
     with pytest.raises(ExportRefused, match="other arguments"):
-        await exported(org, path, spreadsheet=True, resume=True)
+        await exported(org, path, spreadsheet=False, resume=True)

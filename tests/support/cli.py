@@ -66,6 +66,17 @@ def of_all_users(sandbox: Sandbox) -> list[str]:
     return [option for user in sandbox.state.user_ids for option in ("--user-id", user)]
 
 
+def killed_while_rendering(moments: random.Random, out: Path, *arguments: str, cwd: Path) -> bool:
+    """Kill an export when it renders its file, or shortly after. Return whether it was still running."""
+    with started("export", *arguments, cwd=cwd) as process:
+        while not out.with_name(f"{out.name}.part.files").exists() and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
 def killed(sandbox: Sandbox, moments: random.Random, *arguments: str, cwd: Path) -> bool:
     """Kill an export after it requested some pages, or while it waits for one. Return whether it was still running."""
     pages, before = moments.randint(1, 4), len(sandbox.requests)

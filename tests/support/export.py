@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openpyxl
 import pytest
+from pyarrow import parquet
 
 from coaching_async import CoachingClient
 from coaching_async.export import Exported, ExportProgress, export
@@ -55,8 +57,15 @@ class Org:
 def rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of an exported file."""
     if ".csv" in path.suffixes:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             return list(csv.DictReader(file))
+    if path.suffix == ".xlsx":
+        book = openpyxl.load_workbook(path, read_only=True)
+        sheets = [list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets]
+        book.close()
+        return [dict(zip(map(str, header), row, strict=True)) for header, *cells in sheets for row in cells]
+    if path.suffix == ".parquet":
+        return parquet.read_table(path).to_pylist()
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
