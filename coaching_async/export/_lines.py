@@ -129,7 +129,8 @@ class RowLines(TableLines):
         """Return the rows as they were before they were written."""
         names = [column.name for column in self.table.columns]
         read = [
-            {Kind.TIMESTAMP: self._time, Kind.DATE: date.fromisoformat}.get(each.kind) for each in self.table.columns
+            {Kind.TIMESTAMP: datetime.fromisoformat, Kind.DATE: date.fromisoformat}.get(each.kind)
+            for each in self.table.columns
         ]
         for line in lines:
             _, *cells = json.loads(line)
@@ -137,9 +138,6 @@ class RowLines(TableLines):
                 name: cell if parse is None or cell is None else parse(cell)
                 for name, parse, cell in zip(names, read, cells, strict=True)
             }
-
-    def _time(self, text: str) -> datetime:
-        return datetime.fromisoformat(text).astimezone(self.table.timezone)
 
 
 @attrs.frozen(eq=False)

@@ -28,6 +28,8 @@ class Row:
 
 OF_APPOINTMENTS: Final = columns(Appointment, names=True, emails=True)
 
+CHANGED: Final = tuple(column for column in columns(StatusChange) if column.name == "date_created")
+
 ALL_COLUMNS: Final = (*(column.name for column in OF_APPOINTMENTS), *DETAILS)
 
 
@@ -100,7 +102,8 @@ class Table:
     def _change(self, change: StatusChange) -> str:
         if change.date_created is None:
             return str(change.status)
-        return f"{change.date_created.astimezone(self.timezone):%Y-%m-%d %H:%M} {change.status}"
+        ((_, moment),) = to_rows([change], CHANGED, timezone=self.timezone)[0].items()
+        return f"{moment:%Y-%m-%d %H:%M} {change.status}"
 
 
 def every_user_of(rows: Sequence[Row]) -> set[str]:

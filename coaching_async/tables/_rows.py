@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from ._columns import Cell, Column, columns
 
 __all__ = ["Table", "columns_of_table", "to_rows", "user_ids"]
+
+MIN_INTEGER: Final = -(2**63)
+MAX_INTEGER: Final = 2**63 - 1
 
 Table: TypeAlias = type[Any] | Iterable[Column]
 """A model, for all of its columns, or some columns."""
@@ -24,7 +27,8 @@ def to_rows(
 
     `table` is the model of the items, or the columns to read. `names` and `emails` are those of users, by id: with a model,
     they add columns. Where a user has no name, the id stands. Users without an address are left out of lists of them.
-    Times are in `timezone`. Half of a character (a lone surrogate), which no file in UTF-8 can contain, becomes U+FFFD.
+    Times are in `timezone`. Half of a character (a lone surrogate), which no file in UTF-8 can contain, becomes U+FFFD, and
+    an integer of more than 64 bits None.
 
         names = await client.users.names(user_ids(appointments))
         frame = pandas.DataFrame(to_rows(appointments, Appointment, names=names))
@@ -76,6 +80,8 @@ def _cell(
         value = _names(value, names or {})
     elif column.person == "email" and value is not None:
         value = _emails(value, emails or {})
+    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        return None
     if isinstance(value, datetime):
         return _in_zone(value, timezone)
     if isinstance(value, str):

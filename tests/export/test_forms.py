@@ -246,6 +246,25 @@ async def test_a_missing_library_is_refused_with_what_to_install(
     assert (org.service.requests, contents(tmp_path)) == ([], {})
 
 
+@pytest.mark.parametrize("form", TABLES)
+@pytest.mark.parametrize("zone", [ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Pacific/Niue"), None], ids=str)
+async def test_times_at_the_ends_of_the_calendar_and_huge_integers_end_no_export(
+    form: str, zone: ZoneInfo | None, tmp_path: Path
+):
+    org, path = Org(), tmp_path / f"x.{form}"
+    odd = {"a": "0001-01-01T00:00:00Z", "b": "9999-12-31T23:59:59.999Z", "c": "1899-12-31T23:00:00Z"}
+    entities = [{"id": id_, "dateStart": text, "lengthInMinutes": 10**25} for id_, text in odd.items()]
+    change = {"entities": [{"status": "Scheduled", "dateCreated": odd["b"]}], "total": 1}
+    org.refuse = lambda request: answer(
+        change if request.url.path.endswith("/statuses") else {"entities": entities, "total": 3, "pageCount": 1}
+    )
+
+    await exported(org, path, timezone=zone, with_statuses=True)
+
+    found = parquet.read_table(path)["id"].to_pylist() if form == "parquet" else ids(path)  # whose reader overflows
+    assert found == ["a", "b", "c"]
+
+
 # Excel
 
 

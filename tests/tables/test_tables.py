@@ -108,6 +108,14 @@ def test_a_time_at_the_end_of_the_calendar_is_kept_in_utc():
     assert to_rows([last], Appointment, timezone=BERLIN)[0]["date_start"] == last.date_start
 
 
+@pytest.mark.parametrize("value, shown", [(2**63, None), (-(2**63) - 1, None), (2**63 - 1, 2**63 - 1), (0, 0)])
+def test_an_integer_that_no_table_holds_is_null(value: int, shown: int | None):
+    odd = attrs.evolve(FULL, length_in_minutes=value)
+
+    assert to_rows([odd], Appointment)[0]["length_in_minutes"] == shown
+    assert to_arrow([odd], Appointment)["length_in_minutes"].to_pylist() == [shown]
+
+
 def test_half_of_an_emoji_is_replaced_and_a_whole_one_is_kept():
     cut = attrs.evolve(FULL, name="\ud83d and \U0001f600", external_links=("\udfff",))
 
