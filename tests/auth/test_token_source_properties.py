@@ -26,7 +26,7 @@ from coaching_async import (
 )
 from coaching_async._auth.grants import Grant
 from tests.support.doubles import Service, answer, on, pipeline_of
-from tests.support.effort import examples
+from tests.support.effort import calls, examples
 
 CANARY = "c4n4ry"
 FIRST = f"{CANARY}-refresh-0"
@@ -290,33 +290,35 @@ def refresh(**options: Any) -> RefreshToken:
     return RefreshToken("id", CANARY, FIRST, **options)
 
 
+MANY = calls(1000)
+
 both_token_sources = pytest.mark.parametrize("grant", ["client credentials", "refresh token"])
 
 
 @pytest.mark.anyio
 @both_token_sources
-async def test_a_thousand_concurrent_calls_request_one_token(grant: str):
+async def test_many_concurrent_calls_request_one_token(grant: str):
     platform = Platform()
     async with client_of(platform, GRANTS[grant]()) as client:
-        await all_of([partial(get, client)] * 1000)
+        await all_of([partial(get, client)] * MANY)
 
     assert len(platform.forms) == 1
-    assert platform.seen == [f"{CANARY}-token-1"] * 1000
+    assert platform.seen == [f"{CANARY}-token-1"] * MANY
 
 
 @pytest.mark.anyio
 @both_token_sources
 @pytest.mark.parametrize("stagger", [0.0, 0.01], ids=["at once", "one after the other"])
-async def test_a_thousand_401s_request_one_new_token(grant: str, stagger: float):
+async def test_many_401s_request_one_new_token(grant: str, stagger: float):
     platform = Platform()
     async with client_of(platform, GRANTS[grant]()) as client:
         await get(client)
         platform.revoke()
-        platform.delays = [1 + number * stagger for number in range(1000)]
-        await all_of([partial(get, client)] * 1000)
+        platform.delays = [1 + number * stagger for number in range(MANY)]
+        await all_of([partial(get, client)] * MANY)
 
     assert len(platform.forms) == 2
-    assert Counter(platform.seen) == {f"{CANARY}-token-1": 1001, f"{CANARY}-token-2": 1000}
+    assert Counter(platform.seen) == {f"{CANARY}-token-1": MANY + 1, f"{CANARY}-token-2": MANY}
 
 
 @pytest.mark.anyio

@@ -12,6 +12,7 @@ import pytest
 
 from coaching_async.sandbox import Sandbox
 from tests.support.cli import COMMAND, environment, line_with
+from tests.support.effort import combinations
 
 ROOT = Path(__file__).parent.parent
 ME = "11111111-1111-4111-8111-111111111111"
@@ -71,8 +72,7 @@ def ran(arguments: list[str], variables: dict[str, str], **streams: Any) -> subp
     return subprocess.run(arguments, cwd=ROOT, env=variables, check=False, text=True, **streams)
 
 
-@pytest.mark.parametrize("line", ON_STDOUT)
-@pytest.mark.parametrize("buffering", ["buffered", "unbuffered"])
+@pytest.mark.parametrize("line, buffering", combinations(ON_STDOUT, ["buffered", "unbuffered"]))
 def test_a_full_disk_is_reported_in_one_line(line: str, buffering: str, variables: dict[str, str], tmp_path: Path):
     if buffering == "unbuffered":
         variables = variables | {"PYTHONUNBUFFERED": "1"}
@@ -101,8 +101,7 @@ def test_a_pipe_without_a_reader_ends_the_command_silently(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("line", ON_STDERR)
-@pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", "gone"])
+@pytest.mark.parametrize("line, redirected", combinations(ON_STDERR, ["2>/dev/full", "2>&-", "gone"]))
 def test_a_standard_error_that_cannot_be_written_changes_nothing(
     line: str, redirected: str, gone: int, variables: dict[str, str], tmp_path: Path
 ):
@@ -118,8 +117,10 @@ def test_a_standard_error_that_cannot_be_written_changes_nothing(
     assert [file.name for file in tmp_path.iterdir()] == (["x.jsonl"] if code == 0 and "x.jsonl" in line else [])
 
 
-@pytest.mark.parametrize("redirected", [">/dev/full 2>/dev/full", ">/dev/full 2>&-", ">&- 2>&-"])
-@pytest.mark.parametrize("line", ["--help", "doctor --probe"])
+@pytest.mark.parametrize(
+    "redirected, line",
+    combinations([">/dev/full 2>/dev/full", ">/dev/full 2>&-", ">&- 2>&-"], ["--help", "doctor --probe"]),
+)
 def test_if_neither_stream_can_be_written_the_exit_code_alone_reports_the_failure(
     line: str, redirected: str, variables: dict[str, str], tmp_path: Path
 ):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from coaching_async.cli import main
 from coaching_async.sandbox import Sandbox
 from tests.support.cli import COMMAND, environment
+from tests.support.effort import combinations
 
 ME = "11111111-1111-4111-8111-111111111111"
 
@@ -77,26 +78,25 @@ def test_a_name_that_cannot_be_shown_is_escaped(name: bytes, shown: str, variabl
     assert Path(os.fsdecode(name)).exists()
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp437"])
-@pytest.mark.parametrize(
-    "command, code",
-    [
-        (["--help"], 0),
-        (["export", "--help"], 0),
-        (["doctor", "--help"], 0),
-        (["doctor"], 0),
-        (["export", "--user-id", ME, "--out", "ü→.csv"], 0),
-        (["export", "--user-id", ME, "--out", "ü→/x.csv"], 2),
-        (["export", "--user-id", "ü→\n", "--out", "x.csv"], 2),
-    ],
-    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
-)
-def test_every_locale_is_enough(encoding: str, command: list[str], code: int, variables: dict[str, str]):
+ENDS: dict[tuple[str, ...], int] = {
+    ("--help",): 0,
+    ("export", "--help"): 0,
+    ("doctor", "--help"): 0,
+    ("doctor",): 0,
+    ("export", "--user-id", ME, "--out", "ü→.csv"): 0,
+    ("export", "--user-id", ME, "--out", "ü→/x.csv"): 2,
+    ("export", "--user-id", "ü→\n", "--out", "x.csv"): 2,
+}
+"""Exit code of each command."""
+
+
+@pytest.mark.parametrize("command, encoding", combinations(ENDS, ["ascii", "cp437"]))
+def test_every_locale_is_enough(command: tuple[str, ...], encoding: str, variables: dict[str, str]):
     done = subprocess.run(
         [*COMMAND, *command], env=variables | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False
     )
 
-    assert done.returncode == code
+    assert done.returncode == ENDS[command]
     assert "Traceback" not in done.stderr.decode("latin-1")
 
 

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.anyio
 
 # 103
 
-CALLS = 2_000 if FULL else 400
+CALLS = 2_000 if FULL else 200
 WARM_UP = 200
 LEAK = 500
 """Bytes a call that are more than noise."""

@@ -15,7 +15,7 @@ from coaching_async import (
 from tests.faults.statuses import GET, service_of, throttled
 from tests.faults.support import APPOINTMENT
 from tests.support.doubles import answer
-from tests.support.effort import FULL
+from tests.support.effort import calls
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 NO_LIMIT: dict[str, Any] = {"rate_limit": RateLimit(1_000_000)}
 IN_FLIGHT = 10
-MANY = 500 if FULL else 150
+MANY = calls(500)
 
 
 class UnreliableService:

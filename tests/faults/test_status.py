@@ -20,6 +20,7 @@ from coaching_async import (
 from tests.faults.statuses import CALLS, GET, POST, Store, service_of
 from tests.faults.support import APPOINTMENT, COOKIE, client_to, failing
 from tests.support.doubles import answer
+from tests.support.effort import combinations
 from tests.support.fault_server import Conversation, FaultServer, answering, then
 
 pytestmark = pytest.mark.anyio
@@ -140,8 +141,7 @@ REDIRECTS = [301, 302, 303, 307, 308]
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("borrowed", [False, True], ids=["own", "borrowed, follows by default"])
-@pytest.mark.parametrize("method", CALLS)
-@pytest.mark.parametrize("status", REDIRECTS)
+@pytest.mark.parametrize("status, method", combinations(REDIRECTS, CALLS))
 async def test_row_38_a_redirect_to_another_origin_is_not_followed(status: int, method: str, borrowed: bool):
     lure = answering(APPOINTMENT)
     with FaultServer(then(lure, lure, lure)) as evil:

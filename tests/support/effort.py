@@ -1,9 +1,11 @@
 """How much the tests do: all of it in `make long`, a part in `make test`."""
 
 import os
-from typing import Final
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, Final
 
-__all__ = ["FULL", "examples"]
+__all__ = ["FULL", "calls", "combinations", "examples"]
 
 
 FULL: Final = "FULL" in os.environ
@@ -13,3 +15,16 @@ FULL: Final = "FULL" in os.environ
 def examples(number: int) -> int:
     """Return how many examples of a property Hypothesis tries: a quarter in `make test`."""
     return number if FULL else number // 4
+
+
+def calls(number: int) -> int:
+    """Return how many calls a test makes that makes many: a fifth in `make test`."""
+    return number if FULL else number // 5
+
+
+def combinations(*values: Iterable[Any]) -> list[tuple[Any, ...]]:
+    """Return all combinations of the values of parameters. In `make test` they are as few as have each value at least once."""
+    lists = [list(each) for each in values]
+    if FULL:
+        return list(product(*lists))
+    return [tuple(each[number % len(each)] for each in lists) for number in range(max(map(len, lists)))]

@@ -18,7 +18,7 @@ from coaching_async._transport.messages import Request, Response
 from coaching_async._transport.priority import Priority
 from coaching_async._transport.rate_limit import Permit, RateLimiter, RateLimitMiddleware
 from tests.support.doubles import Script, on, permit_of, request_of
-from tests.support.effort import examples
+from tests.support.effort import combinations, examples
 
 pytestmark = pytest.mark.anyio
 
@@ -294,8 +294,7 @@ async def test_an_interactive_request_goes_before_all_bulk_that_waits():
     assert order == [("BULK", 0), ("INTERACTIVE", 10), ("BULK", 20), ("BULK", 30)]
 
 
-@pytest.mark.parametrize("every", [0.3, 1.0, 5.0])
-@pytest.mark.parametrize("seconds", [0.02, 0.2])
+@pytest.mark.parametrize("every, seconds", combinations([0.3, 1.0, 5.0], [0.02, 0.2]))
 async def test_beside_a_bulk_of_2000_an_interactive_request_waits_for_one_permit_and_those_of_the_requests_before_it(
     every: float, seconds: float
 ):
