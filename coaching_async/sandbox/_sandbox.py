@@ -133,7 +133,7 @@ class Sandbox:
         `user` is the id or the e-mail address of one of `state.users`, a row of it, or an object with that `id`. The token
         allows what a participant of an appointment may do, and `permissions`.
 
-        Raises: `LookupError` if nobody has that id or address, or several have that address.
+        Raises: `LookupError` if no user has that id or address, or several users have that address.
         """
         given = user if isinstance(user, str) else user["id"] if isinstance(user, Mapping) else user.id
         found = self.state.users_named(given or "")
