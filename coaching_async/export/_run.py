@@ -91,7 +91,7 @@ class ExportRun:
         self.is_split = listing.plan().chunks > 1
         self._report_progress(None)
         if not self.file.is_complete:
-            await self.people.check(user_ids)
+            await self.people.check(self.client, user_ids)
             await self._write_pages(walk)
         report = walk.report
         left_out = self.left_out.with_walk(report)
@@ -128,7 +128,7 @@ class ExportRun:
 
     async def _append(self, appointments: Sequence[Appointment], cursor: str | None, walk: Walk[Appointment]) -> None:
         rows = await self._rows_of(appointments)
-        await self.people.look_up(self.users_of(rows))
+        await self.people.look_up(self.client, self.users_of(rows))
         self.left_out.forget_written({appointment.id for appointment in appointments})
         report = walk.report
         left_out = self.left_out.with_walk(report)

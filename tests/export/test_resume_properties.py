@@ -217,8 +217,7 @@ def test_items_that_stay_are_exported_once_however_the_list_changes_between_the_
 
 
 def csv_lines(*columns: str) -> CsvLines:
-    client: Any = None
-    return CsvLines(Table(columns, People(client), None), is_for_spreadsheets=False)
+    return CsvLines(Table(columns, People(), None), is_for_spreadsheets=False)
 
 
 words = st.text(st.characters(exclude_categories=["Cs"]))
