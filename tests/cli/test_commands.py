@@ -94,12 +94,12 @@ def test_an_export_can_be_filtered_and_written_as_csv(sandbox: Sandbox, tmp_path
 
     assert exported(*options, cwd=tmp_path)[0] == 0
 
-    with (tmp_path / "n.csv").open(newline="") as file:
+    with (tmp_path / "n.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows
     assert {row["status"] for row in rows} == {"Completed"}
     assert all(row["date_start"].startswith("2026-11-") for row in rows)
-    assert set(rows[0]["attendees"].split()) <= set(sandbox.state.user_ids)
+    assert set(rows[0]["attendee_ids"].split()) <= set(sandbox.state.user_ids)
 
 
 MY_EXPORT = ["--user-id", ME, "--out", "x.jsonl"]
