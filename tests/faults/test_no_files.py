@@ -53,7 +53,9 @@ def test_row_112_no_public_function_takes_a_file_name():
         assert not [word for word in FILES if word in name.rpartition(".")[2].lower()], name
         for each, parameter in parameters(function).items():
             assert not [word for word in FILES if word in each.lower()], (name, each)
-            assert each != "path" or name in {"CoachingClient.request", "CoachingClient.items"}, "that path is part of a URL"
+            assert each != "path" or name in {"CoachingClient.request", "CoachingClient.items"}, (
+                "that path is part of a URL"
+            )
             assert not [word for word in ("Path", "IO[") if word in str(parameter.annotation)], (name, each)
 
 
