@@ -134,7 +134,7 @@ class Users(Resource):
         states: OneOrMany[UserState] = (UserState.ACTIVE, UserState.INACTIVE),
         page_size: int = 100,
     ) -> Listing[User]:
-        """Return the users with this e-mail address, in any case, or with all words of `name` in their name.
+        """Return the users with this e-mail address, in any case, or with all words of `name` in their name, or with both.
 
         The service searches an index, which may lag behind by minutes, and returns up to 10,000 users. Beyond them the iteration
         raises `BadRequest`. A page may have fewer users than `page_size`, which is at most 100.

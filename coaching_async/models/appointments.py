@@ -200,7 +200,8 @@ class AppointmentCreate(Value):
         `date_start` moves it to another week, give the one of that week, too, or `UNSET`. A schedule without business unit
         or week, which a request needs, is left out.
 
-        Raises `ValueError` if `appointment` lacks a name, a start or a length, and `changes` does not have it.
+        Raises `ValueError` if `appointment` lacks a name, a start or a length, and `changes` does not have it, and
+        `TypeError` if it is no `Appointment`.
         """
         if not isinstance(appointment, Appointment):  # pyright: ignore[reportUnnecessaryIsInstance] # no type checker
             raise TypeError(f"an Appointment is needed, not {type(appointment).__name__}")
