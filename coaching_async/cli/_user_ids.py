@@ -10,6 +10,8 @@ from uuid import UUID
 
 from coaching_async import CoachingClient, User
 
+from ._failures import counted
+
 __all__ = ["find_user_ids", "is_email", "is_id", "problem_of", "read_user_ids", "search_emails", "without_invisible"]
 
 STANDARD_INPUT: Final = "-"
@@ -125,7 +127,11 @@ async def _users_with(client: CoachingClient, emails: Sequence[str]) -> list[str
 
 async def _members_of(client: CoachingClient, team: str) -> list[str]:
     team_id = team.strip() if is_id(team.strip()) else await _team_named(client, team.strip())
-    members = [member.id async for member in client.teams.list_members(team_id)]
+    walk = aiter(client.teams.list_members(team_id))
+    members = [member.id async for member in walk]
+    members += [row.id for row in walk.report.left_out if row.id is not None]  # known, though the rest cannot be read
+    if walk.report.rows_left_out > sum(row.id is not None for row in walk.report.left_out):
+        raise ValueError(f"--team {team}: not all of its members can be read; give their ids with --user-id")
     if not members:
         raise ValueError(f"--team {team}: the team has no members")
     return members
@@ -134,11 +140,14 @@ async def _members_of(client: CoachingClient, team: str) -> list[str]:
 async def _team_named(client: CoachingClient, name: str) -> str:
     if not name:
         raise ValueError("--team is empty: give the name or the id of a team")
-    similar = {team.id: team.name or "" async for team in client.teams.list(name=name)}
+    walk = aiter(client.teams.list(name=name))
+    similar = {team.id: team.name or "" async for team in walk}
     found = [id_ for id_, each in similar.items() if each.casefold() == name.casefold()]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(f"--team {name}: {len(found)} teams have that name; give the id of the one")
+    if left_out := walk.report.rows_left_out:
+        raise ValueError(f"--team {name}: {counted(left_out, 'team')} cannot be read; give the id of the team")
     begin = f"; names that begin with it: {len(similar)}" if similar else ""
     raise ValueError(f"--team {name}: no team has that name{begin}")

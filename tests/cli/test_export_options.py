@@ -457,6 +457,28 @@ def test_two_teams_of_one_name_are_ambiguous(sandbox: Sandbox):
     assert (done.exit_code, "2 teams have that name; give the id of the one" in done.stderr) == (2, True), twin
 
 
+def test_members_who_cannot_be_read_are_exported_all_the_same(sandbox: Sandbox):
+    team = next(iter(sandbox.state.teams.values()))
+    assert run("--team", team["name"], "--out", "x.jsonl").exit_code == 0
+    members = last_query(sandbox)["userIds"]
+    sandbox.faults.add(Fault("odd_row", path="/members"))
+
+    assert run("--team", team["name"], "--out", "x.jsonl").exit_code == 0
+
+    assert last_query(sandbox)["userIds"] == members
+    assert not sandbox.faults.pending
+
+
+def test_a_team_that_cannot_be_read_is_not_said_to_be_missing(sandbox: Sandbox):
+    team = next(iter(sandbox.state.teams.values()))
+    sandbox.faults.add(Fault("odd_row", path="/teams"))
+
+    done = run("--team", team["name"], "--out", "x.jsonl")
+
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert "1 team cannot be read; give the id of the team" in done.stderr
+
+
 def test_names_addresses_and_columns_are_in_the_table(sandbox: Sandbox):
     me = someone(sandbox)
     assert run("--user-id", ME, "--names", "--emails", "--out", "x.csv").exit_code == 0
