@@ -180,13 +180,8 @@ async def test_if_names_cannot_be_had_the_export_ends_before_its_first_page(tmp_
 async def test_a_reference_with_an_id_that_no_request_takes_is_no_error(tmp_path: Path):
     org = OrgWithPeople(*SEVEN)
     async with org.client() as client:
-<<<<<<< HEAD
         people = People(names={}, emails={})
-        await people.look_up(client, {"", ".", "..", " x", "y\n", "f"})
-=======
-        people = People(client, names={}, emails={})
-        await people.look_up({"", ".", "..", " x", "y\n", "a,b", "\u2800x", "\u3164", "f"})
->>>>>>> p17-G1
+        await people.look_up(client, {"", ".", "..", " x", "y\n", "a,b", "\u2800x", "\u3164", "f"})
 
     assert people.names == {"f": "Ada Lovelace"}
     assert org.looked_up == [{"f"}]
