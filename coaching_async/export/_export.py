@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Unpack
 from uuid import UUID
 
-from coaching_async import AppointmentFilters, CoachingClient
+from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing
 
 from ._checkpoint import ExportRefused
 from ._forms import Layout, Writer, layout_of
@@ -120,7 +120,7 @@ async def export(
         if cursor is None and not file.is_complete:
             run.left_out.forget_appointments()
         known = [users] if isinstance(users, str | UUID) else users
-        return await run.write(listing(cursor=cursor, consistency=consistency), seen, list(map(str, known)))
+        return await run.write(_resumed(listing, cursor, consistency), seen, list(map(str, known)))
     finally:
         file.close()
 
@@ -141,6 +141,15 @@ def check_form(
         path, form, spreadsheet=spreadsheet, columns=columns, names=False, emails=False, details=(), timezone=timezone
     )
     layout.writer(People(), is_stream(path))
+
+
+def _resumed(
+    listing: Callable[..., Listing[Appointment]], cursor: str | None, consistency: str
+) -> Listing[Appointment]:
+    try:
+        return listing(cursor=cursor, consistency=consistency)
+    except ValueError:  # the other arguments were taken before
+        raise ExportRefused("the checkpoint is none of this version's: export again, without resume") from None
 
 
 def _ignore_progress(_: ExportProgress) -> None:

@@ -98,6 +98,7 @@ def doubled(part: bytes) -> bytes:
         ("x.jsonl.part", doubled, "was changed by another program"),
         ("x.jsonl.part", None, "is gone"),
         ("x.jsonl.part.checkpoint", lambda data: data[:-1], "is none of this version's"),
+        ("x.jsonl.part.checkpoint", lambda data: data.replace(b'"cursor": "', b'"cursor": "?'), "is none of this"),
         ("x.jsonl.part.checkpoint", lambda _: b"[" * 200_000, "is none of this version's"),
         ("x.jsonl.part.checkpoint", lambda data: b"[]", "is none of this version's"),
         ("x.jsonl.part.checkpoint", lambda data: data.replace(b'"version": 1', b'"version": 2'), "this version's"),
