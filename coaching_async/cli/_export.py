@@ -13,7 +13,7 @@ from rich.console import Console
 from coaching_async import AppointmentFilters, CoachingClient
 from coaching_async.export import FORMS, Exported, ExportProgress, check_form, export
 
-from ._failures import reported, say
+from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left_out
 from ._intervals import to_interval, to_zone
 from ._progress import show_progress
 from ._user_ids import find_user_ids, read_user_ids
@@ -21,9 +21,6 @@ from ._user_ids import find_user_ids, read_user_ids
 __all__ = ["export_"]
 
 STANDARD_OUTPUT: Final = Path("-")
-
-LEFT_OUT_LINES: Final = 20
-"""Lines about rows that an export has left out."""
 
 
 def _to_columns(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
@@ -221,10 +218,6 @@ def export_(
             sys.exit(COMPLETE_WITH_A_WARNING)
 
 
-COMPLETE_WITH_A_WARNING: Final = 3
-"""Exit code of its own, because a scheduler that starts the export again would get the same result."""
-
-
 def _report(name: str, exported: Exported) -> None:
     if exported.suspected_gaps:
         say("the list changed, and some appointments may be missing: export again with --verify")
@@ -232,15 +225,12 @@ def _report(name: str, exported: Exported) -> None:
         say("no appointment was found: check the users and the filters")
     elif exported.resumed_from is not None and not exported.pages:
         say("there was nothing to do: an earlier export has completed the file")
-    say(f"{name}: {exported.items} appointments")
-    if exported.rows_left_out:
-        say(f"coaching-async: left out {exported.rows_left_out} rows, which cannot be read:")
-    for row in exported.left_out[:LEFT_OUT_LINES]:
-        say(f"  {row}")
-    if (more := exported.rows_left_out - LEFT_OUT_LINES) > 0:
-        say(f"  and {more} more")
+    say(f"{name}: {counted(exported.items, 'appointment')}")
+    say_left_out(exported.left_out, exported.rows_left_out)
     if exported.cut_texts:
-        say(f"coaching-async: cut {exported.cut_texts} texts, because Excel takes up to 32,767 characters in a cell")
+        say(
+            f"coaching-async: cut {counted(exported.cut_texts, 'text')}, because Excel takes up to 32,767 characters in a cell"
+        )
 
 
 def _selected(

@@ -1,10 +1,11 @@
-"""Failures and interruptions of a command: one line on standard error, and the exit code."""
+"""What a command reports on standard error, and its exit code: warnings, failures and interruptions."""
 
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -13,11 +14,27 @@ import click
 
 from coaching_async import CoachingError
 
-__all__ = ["fail", "interrupt_once", "reported", "say", "sigterm_interrupts", "visible"]
+__all__ = [
+    "COMPLETE_WITH_A_WARNING",
+    "counted",
+    "fail",
+    "interrupt_once",
+    "reported",
+    "say",
+    "say_left_out",
+    "say_list",
+    "sigterm_interrupts",
+    "visible",
+]
 
 FAILED: Final = 2
+COMPLETE_WITH_A_WARNING: Final = 3
+"""Exit code of its own, because a scheduler that starts the command again would get the same result."""
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+
+MAX_LISTED: Final = 20
+"""Lines of a list that are written."""
 
 
 class OnSigterm:
@@ -109,6 +126,26 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 def say(message: str) -> None:
     """Write a line to standard error. Line ends and control characters in it, of a file name for example, are escaped."""
     click.echo(visible(message), err=True)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, for example "1 row" or "2 rows"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def say_list(lines: Iterable[object], count: int) -> None:
+    """Write the first lines of a list to standard error, and how many more of `count` there are."""
+    for line in islice(lines, MAX_LISTED):
+        say(f"  {line}")
+    if count > MAX_LISTED:
+        say(f"  and {count - MAX_LISTED} more")
+
+
+def say_left_out(rows: Iterable[object], count: int) -> None:
+    """Write that `count` rows cannot be read, and the first of them."""
+    if count:
+        say(f"coaching-async: left out {counted(count, 'row')}, which cannot be read:")
+        say_list(rows, count)
 
 
 def visible(text: str) -> str:

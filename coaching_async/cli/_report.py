@@ -4,7 +4,6 @@ import logging
 import sys
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import anyio
 import click
@@ -13,19 +12,13 @@ from coaching_async import CoachingClient, Interval
 from coaching_async.export import LeftOut
 from coaching_async.report import Report, check_report, check_target, report
 
-from ._failures import reported, say
+from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left_out
 from ._intervals import to_interval, to_zone
-from ._user_ids import find_user_ids, read_user_ids
+from ._user_ids import find_user_ids, is_id, read_user_ids
 
 __all__ = ["report_"]
 
 STANDARD_OUTPUT: Final = Path("-")
-
-LEFT_OUT_LINES: Final = 20
-"""Lines about rows that a report has left out."""
-
-COMPLETE_WITH_A_WARNING: Final = 3
-"""Exit code of its own, as for an export."""
 
 
 @click.command(
@@ -94,7 +87,7 @@ def report_(
     async def fetch(client: CoachingClient, user_ids: list[str], span: Interval) -> Report:
         async with client:
             found = [*user_ids, *await find_user_ids(client, emails, teams)]
-            heading = title or (None if user_ids or emails or any(map(_is_id, teams)) else ", ".join(teams))
+            heading = title or (None if user_ids or emails or any(map(is_id, teams)) else ", ".join(teams))
             return await report(client, found, interval=span, tz=zone, title=heading)
 
     with reported("; nothing was written", file=None if is_piped else out):
@@ -112,23 +105,10 @@ def report_(
         sys.exit(COMPLETE_WITH_A_WARNING)
 
 
-def _is_id(team: str) -> bool:
-    try:
-        UUID(team)
-    except ValueError:
-        return False
-    return True
-
-
 def _say(made: Report, name: str) -> None:
     counts = made.figures.counts
     if not counts.total:
         say("no appointment was found: check the people and the interval")
     people = len(made.figures.people)
-    say(f"{name}: {counts.total} appointments of {people} {'person' if people == 1 else 'people'}")
-    if made.rows_left_out:
-        say(f"coaching-async: left out {made.rows_left_out} rows, which cannot be read:")
-    for row in made.left_out[:LEFT_OUT_LINES]:
-        say(f"  {LeftOut('appointments', row.id, row)}")
-    if (more := made.rows_left_out - LEFT_OUT_LINES) > 0:
-        say(f"  and {more} more")
+    say(f"{name}: {counted(counts.total, 'appointment')} of {people} {'person' if people == 1 else 'people'}")
+    say_left_out((LeftOut("appointments", row.id, row) for row in made.left_out), made.rows_left_out)

@@ -1,16 +1,18 @@
-"""Ids of users: from files, from standard input, and by e-mail address or team."""
+"""Ids of users: from files, from standard input, by e-mail address, and by team."""
 
 import codecs
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from coaching_async import CoachingClient
+from coaching_async import CoachingClient, User
 
-__all__ = ["find_user_ids", "read_user_ids"]
+from ._failures import counted
+
+__all__ = ["find_user_ids", "is_email", "is_id", "problem_of", "read_user_ids", "search_emails", "without_invisible"]
 
 STANDARD_INPUT: Final = "-"
 
@@ -19,6 +21,16 @@ ENCODING_BY_MARK: Final = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-1
 COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 
 ID: Final = re.compile(r"""[^\s,;"']+""")
+
+EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
+
+MAX_EMAIL: Final = 254
+"""Characters of the longest e-mail address (RFC 5321)."""
+
+
+def without_invisible(text: str) -> str:
+    """Return a text with a blank in place of each character that is not printable, such as a byte order mark."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def read_user_ids(files: Iterable[str]) -> list[str]:
@@ -33,13 +45,12 @@ def _ids_in(file: str) -> list[str]:
     name = "standard input" if file == STANDARD_INPUT else file
     found: list[str] = []
     for number, line in enumerate(_text(file, name).splitlines(), start=1):
-        # Marks and invisible characters count as blanks.
-        id_ = COMMENT.sub("", "".join(character if character.isprintable() else " " for character in line)).strip()
+        id_ = COMMENT.sub("", without_invisible(line)).strip()
         if id_ and not ID.fullmatch(id_):
             raise ValueError(f"{name}, line {number}: {id_[:80]!a} is no id; write one id a line")
         found += [id_] if id_ else []
     if not found:
-        raise ValueError(f"{name} contains no ids, so there is nothing to export")
+        raise ValueError(f"{name} contains no ids")
     return found
 
 
@@ -61,33 +72,66 @@ def _standard_input() -> bytes:
     return sys.stdin.buffer.read()
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text is an id of the platform, which are UUIDs."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def is_email(text: str) -> bool:
+    """Return whether a text can be an e-mail address."""
+    return len(text) <= MAX_EMAIL and EMAIL.fullmatch(text) is not None
+
+
+async def search_emails(client: CoachingClient, emails: Sequence[str]) -> Mapping[str, Sequence[User]]:
+    """Return the users who have each address, in any case, be they active or inactive. Raises `CoachingError`."""
+
+    async def search(email: str) -> Sequence[User]:
+        return list({user.id: user async for user in client.users.search(email=email)}.values())
+
+    searched = await client.bulk(search, emails)
+    return {outcome.item: outcome.result() for outcome in searched.outcomes}
+
+
+def problem_of(users: Sequence[User], what: str) -> str | None:
+    """Return why these users of an id or an address are not one user. Nothing is quoted, because it is personal data."""
+    if len(users) == 1:
+        return None
+    return f"{len(users)} users have this {what}: name one by id" if users else f"no user has this {what}"
+
+
 async def find_user_ids(client: CoachingClient, emails: Sequence[str], teams: Sequence[str]) -> list[str]:
     """Return the ids of the users with these e-mail addresses, and of the members of teams, each of them once.
 
     A team is an id, or a name. Case does not matter. Raises `ValueError` for an address or a team that nobody has, or that
-    several have; a message tells an address by its place, because it is personal data.
+    several have; a message tells an address by its place.
     """
-    found = [await _user_with(client, email, place) for place, email in enumerate(emails, start=1)]
+    found = await _users_with(client, [without_invisible(email).strip() for email in emails])
     for team in teams:
         found += await _members_of(client, team)
     return list(dict.fromkeys(found))
 
 
-async def _user_with(client: CoachingClient, email: str, place: int) -> str:
-    if "@" not in email:
-        raise ValueError(f"--user-email, value {place}, is no e-mail address")
-    wanted = email.strip().casefold()
-    users = [user async for user in client.users.search(email=email.strip()) if (user.email or "").casefold() == wanted]
-    if len({user.id for user in users}) != 1:
-        raise ValueError(
-            f"--user-email, value {place}: {len(users) or 'no'} users have that address; give the id of the one with --user-id"
-        )
-    return users[0].id
+async def _users_with(client: CoachingClient, emails: Sequence[str]) -> list[str]:
+    for place, email in enumerate(emails, start=1):
+        if not is_email(email):
+            raise ValueError(f"--user-email, value {place}: this is no e-mail address")
+    searched = await search_emails(client, emails)
+    for place, email in enumerate(emails, start=1):
+        if problem := problem_of(searched[email], "address"):
+            raise ValueError(f"--user-email, value {place}: {problem}")
+    return [searched[email][0].id for email in emails]
 
 
 async def _members_of(client: CoachingClient, team: str) -> list[str]:
-    team_id = team.strip() if _is_id(team) else await _team_named(client, team.strip())
-    members = [member.id async for member in client.teams.list_members(team_id)]
+    team_id = team.strip() if is_id(team.strip()) else await _team_named(client, team.strip())
+    walk = aiter(client.teams.list_members(team_id))
+    members = [member.id async for member in walk]
+    members += [row.id for row in walk.report.left_out if row.id is not None]  # known, though the rest cannot be read
+    if walk.report.rows_left_out > sum(row.id is not None for row in walk.report.left_out):
+        raise ValueError(f"--team {team}: not all of its members can be read; give their ids with --user-id")
     if not members:
         raise ValueError(f"--team {team}: the team has no members")
     return members
@@ -96,19 +140,14 @@ async def _members_of(client: CoachingClient, team: str) -> list[str]:
 async def _team_named(client: CoachingClient, name: str) -> str:
     if not name:
         raise ValueError("--team is empty: give the name or the id of a team")
-    similar = {team.id: team.name or "" async for team in client.teams.list(name=name)}
+    walk = aiter(client.teams.list(name=name))
+    similar = {team.id: team.name or "" async for team in walk}
     found = [id_ for id_, each in similar.items() if each.casefold() == name.casefold()]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(f"--team {name}: {len(found)} teams have that name; give the id of the one")
+    if left_out := walk.report.rows_left_out:
+        raise ValueError(f"--team {name}: {counted(left_out, 'team')} cannot be read; give the id of the team")
     begin = f"; names that begin with it: {len(similar)}" if similar else ""
     raise ValueError(f"--team {name}: no team has that name{begin}")
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text.strip())
-    except ValueError:
-        return False
-    return True

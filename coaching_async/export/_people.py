@@ -42,5 +42,6 @@ class People:
 
 
 def _is_id(text: str) -> bool:
-    """Return whether a request may name it: the id of a reference may be any text."""
-    return text.isprintable() and text == text.strip() and text not in {"", ".", ".."}
+    """Return whether a request may name it: the id of a reference may be any text, and those of users are in ASCII."""
+    is_plain = text.isascii() and text.isprintable() and text == text.strip() and "," not in text
+    return is_plain and text not in {"", ".", ".."}

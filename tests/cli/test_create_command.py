@@ -1,6 +1,8 @@
 """`coaching-async create`: what it creates, what it says, and what a second run creates after the first was stopped."""
 
 import csv
+import math
+import os
 import re
 import signal
 import subprocess
@@ -101,12 +103,54 @@ def test_every_fault_is_reported_with_its_line_and_nothing_is_created(sandbox: S
         "  line 2: attendees, entry 1: no user has this address",
         "  line 2: start: '2027-01-11 14:00' has no time zone: add one, like +01:00 or Z, or give --timezone",
         "  line 3: attendees, entry 1: the user with this address is inactive",
-        "  line 3: attendees, entry 2: no user has this id",
+        "  line 3: attendees, entry 2: this is neither an id nor an e-mail address",
         "  line 4: attendees, entry 2: the user with this id was deleted",
         "coaching-async: plan.csv: 5 faults; nothing was created",
     ]
     assert posts(sandbox) == 0
     assert [file.name for file in Path().iterdir()] == ["plan.csv"]
+
+
+def test_an_address_that_is_too_long_and_ids_in_odd_spelling_are_faults_of_their_lines(sandbox: Sandbox):
+    id_ = person(sandbox)["id"]
+    write(HEADER, f"n,d,2027-01-11 14:00Z,30,{'a' * 300}@example.com", f"n,d,2027-01-11 14:00Z,30,{{{id_}}} Ada@ @")
+
+    lines = run("--from", "plan.csv").stderr.splitlines()
+
+    problem = "this is neither an id nor an e-mail address"
+    assert lines[0] == f"  line 2: attendees, entry 1: {problem}"
+    assert lines[1:4] == [f"  line 3: attendees, entry {entry}: {problem}" for entry in (1, 2, 3)]
+
+
+def test_a_user_whose_data_cannot_be_read_can_attend(sandbox: Sandbox):
+    one, other = (user["id"] for user in list(sandbox.state.users.values())[:2])
+    sandbox.faults.add(Fault("odd_row", path="/api/v2/users", times=math.inf))
+    write(HEADER, f"n,d,2027-01-11 14:00Z,30,{one} {other}")
+
+    assert run("--from", "plan.csv").exit_code == 0
+
+    (created,) = sandbox.state.appointments.values()
+    assert {attendee["id"] for attendee in created["attendees"]} == {one, other}
+
+
+def test_an_id_in_two_spellings_attends_once(sandbox: Sandbox):
+    id_ = next(user["id"] for user in sandbox.state.users.values() if user["id"] != user["id"].upper())
+    write(HEADER, f"n,d,2027-01-11 14:00Z,30,{id_} {id_.upper()}")
+
+    assert run("--from", "plan.csv").exit_code == 0
+
+    (created,) = sandbox.state.appointments.values()
+    assert [attendee["id"] for attendee in created["attendees"]] == [id_]
+
+
+def test_results_are_written_beside_no_other_file(sandbox: Sandbox):
+    plan = plan_of(sandbox, "one").rename("result.csv.part")
+    text = plan.read_bytes()
+
+    assert run("--from", "result.csv.part", "--out", "result.csv").exit_code == 0
+
+    assert plan.read_bytes() == text
+    assert {file.name for file in Path().iterdir()} == {"result.csv", "result.csv.part", "result.csv.part.journal"}
 
 
 def test_up_to_twenty_faults_are_printed(sandbox: Sandbox):
@@ -261,7 +305,11 @@ def test_a_journal_of_another_org_or_version_is_refused(sandbox: Sandbox, monkey
     [
         ([], "name a plan with --from"),
         (["--from", "missing.csv"], "does not exist"),
-        (["--from", "plan.csv", "--out", "plan.csv"], "--out is the plan itself"),
+        (["--from", "plan.csv", "--out", "plan.csv"], "--out is the plan: choose another name"),
+        (["--from", "plan.csv", "--out", "link.csv"], "--out is the plan: choose another name"),
+        (["--from", "plan.csv", "--out", "plan.csv.journal"], "--out is its journal: choose another name"),
+        (["--from", "plan.csv", "--out", "pipe"], "--out is no file"),
+        (["--from", "plan.csv", "--out", "-"], "--out is no file"),
         (["--from", "plan.csv", "--out", "missing/result.csv"], "a folder that does not exist"),
         (["--from", "plan.csv", "--encoding", "nonsense"], "no text encoding"),
         (["--from", "plan.csv", "--encoding", "base64"], "no text encoding"),
@@ -271,10 +319,14 @@ def test_a_journal_of_another_org_or_version_is_refused(sandbox: Sandbox, monkey
     ],
 )
 def test_wrong_options_are_refused_in_words(options: list[str], says: str, sandbox: Sandbox):
-    plan_of(sandbox, "one")
+    plan = plan_of(sandbox, "one")
+    Path("link.csv").symlink_to(plan)
+    os.mkfifo("pipe")
+    text = plan.read_bytes()
 
     result = run(*options)
 
+    assert (plan.read_bytes(), Path("pipe").is_fifo(), Path("-").exists()) == (text, True, False)
     assert (result.exit_code, names(sandbox)) == (2, Counter())
     assert says in result.stderr
 

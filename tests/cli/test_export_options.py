@@ -106,7 +106,7 @@ def test_users_of_options_and_of_several_files_are_put_together(sandbox: Sandbox
 @pytest.mark.parametrize(
     "content, says",
     [
-        (b"", "users.txt contains no ids, so there is nothing to export"),
+        (b"", "users.txt contains no ids"),
         (b"\xef\xbb\xbf\r\n \n# nobody\n", "users.txt contains no ids"),
         (b"a\n\nb,c\n", "users.txt, line 3: 'b,c' is no id; write one id a line"),
         (b"id;name", "line 1: 'id;name' is no id"),
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_line(sandbox: Sandbox, tm
         done = run("--user-ids", name, "--out", "x.jsonl")
         assert (done.exit_code, done.stderr) == (2, f"coaching-async: {says}\n")
     empty = run("--user-ids", "-", "--out", "x.jsonl", stdin=b"\n")
-    assert (empty.exit_code, empty.stderr.split(",")[0]) == (2, "coaching-async: standard input contains no ids")
+    assert (empty.exit_code, empty.stderr) == (2, "coaching-async: standard input contains no ids\n")
 
 
 def test_a_closed_standard_input_is_an_error_of_one_line(sandbox: Sandbox):
@@ -418,8 +418,10 @@ def test_a_team_is_its_members_by_name_in_any_case_or_by_id(sandbox: Sandbox):
 @pytest.mark.parametrize(
     "options, says",
     [
-        (["--user-email", "nobody@example.com"], "--user-email, value 1: no users have that address"),
-        (["--user-email", "Ada"], "--user-email, value 1, is no e-mail address"),
+        (["--user-email", "nobody@example.com"], "--user-email, value 1: no user has this address"),
+        (["--user-email", "Ada"], "--user-email, value 1: this is no e-mail address"),
+        (["--user-email", f"{'a' * 300}@example.com"], "--user-email, value 1: this is no e-mail address"),
+        (["--user-email", "nobody@corp.example\u200b"], "--user-email, value 1: no user has this address"),
         (["--team", "No Such Team"], "--team No Such Team: no team has that name"),
         (["--team", ""], "--team is empty"),
         (
@@ -453,6 +455,28 @@ def test_two_teams_of_one_name_are_ambiguous(sandbox: Sandbox):
         del sandbox.state.teams["twin"]
 
     assert (done.exit_code, "2 teams have that name; give the id of the one" in done.stderr) == (2, True), twin
+
+
+def test_members_who_cannot_be_read_are_exported_all_the_same(sandbox: Sandbox):
+    team = next(iter(sandbox.state.teams.values()))
+    assert run("--team", team["name"], "--out", "x.jsonl").exit_code == 0
+    members = last_query(sandbox)["userIds"]
+    sandbox.faults.add(Fault("odd_row", path="/members"))
+
+    assert run("--team", team["name"], "--out", "x.jsonl").exit_code == 0
+
+    assert last_query(sandbox)["userIds"] == members
+    assert not sandbox.faults.pending
+
+
+def test_a_team_that_cannot_be_read_is_not_said_to_be_missing(sandbox: Sandbox):
+    team = next(iter(sandbox.state.teams.values()))
+    sandbox.faults.add(Fault("odd_row", path="/teams"))
+
+    done = run("--team", team["name"], "--out", "x.jsonl")
+
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert "1 team cannot be read; give the id of the team" in done.stderr
 
 
 def test_names_addresses_and_columns_are_in_the_table(sandbox: Sandbox):

@@ -79,7 +79,7 @@ def test_rows_that_cannot_be_read_are_one_line_each_and_exit_code_3(sandbox: San
     ran = run("--user-id", sandbox.state.user_ids[0], *NOVEMBER, "--out", "report.html")
 
     assert ran.exit_code == 3
-    assert "left out 1 rows, which cannot be read:\n  appointments, page 1, index 0" in ran.output
+    assert "left out 1 row, which cannot be read:\n  appointments, page 1, index 0" in ran.output
 
 
 def test_an_error_leaves_no_file(sandbox: Sandbox, tmp_path: Path):

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from codeop import CommandCompiler
 from collections.abc import Callable
 from configparser import ConfigParser
 from itertools import takewhile
@@ -95,6 +96,19 @@ def test_the_python_blocks_of_a_page_run_in_order(
                 if isinstance(made := names["client"], CoachingClient) and made is not client:
                     portal.call(made.aclose)  # a block that creates the client for the following ones leaves it open
     HTTPXClientInstrumentor().uninstrument()  # a block instruments it
+
+
+def test_the_tour_can_be_pasted_into_a_shell_that_reads_line_by_line():
+    compile_lines = CommandCompiler()
+    compile_lines.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    for block in PROGRAMS[ROOT / "docs" / "tour.md"]:
+        statement: list[str] = []
+        for line in [*block.text.splitlines(), ""]:
+            statement.append(line)
+            if compile_lines("\n".join(statement), block.place) is not None:  # SyntaxError without an empty line
+                statement.clear()
+        assert not statement, block.place
 
 
 def test_the_program_in_the_readme_runs_unchanged_and_prints_appointments(tmp_path: Path):

@@ -181,7 +181,7 @@ async def test_a_reference_with_an_id_that_no_request_takes_is_no_error(tmp_path
     org = OrgWithPeople(*SEVEN)
     async with org.client() as client:
         people = People(names={}, emails={})
-        await people.look_up(client, {"", ".", "..", " x", "y\n", "f"})
+        await people.look_up(client, {"", ".", "..", " x", "y\n", "a,b", "\u2800x", "\u3164", "f"})
 
     assert people.names == {"f": "Ada Lovelace"}
     assert org.looked_up == [{"f"}]

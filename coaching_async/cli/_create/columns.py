@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from coaching_async.cli._user_ids import without_invisible
+
 __all__ = ["COLUMNS", "REQUIRED", "Column", "column_of", "parse_start", "parse_time", "suggestion"]
 
 Parse: TypeAlias = Callable[[str, tzinfo | None], Any]
@@ -87,8 +89,7 @@ YES_OR_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": 
 
 def _entries(text: str, _: object) -> tuple[str, ...]:
     """Return the entries of a cell: ids, addresses or links. Characters that are not printable separate them, too."""
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    entries = dict.fromkeys(entry for entry in re.split(r"[\s,;|]+", visible) if entry)
+    entries = dict.fromkeys(entry for entry in re.split(r"[\s,;|]+", without_invisible(text)) if entry)
     if not entries:
         raise ValueError("there are separators, and nothing between them")
     return tuple(entries)

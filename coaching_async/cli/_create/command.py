@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
@@ -11,23 +10,21 @@ import anyio
 import click
 from rich.console import Console
 
-from coaching_async.cli._failures import fail, reported, say, visible
+from coaching_async.cli._failures import COMPLETE_WITH_A_WARNING, counted, fail, reported, say, say_list, visible
 from coaching_async.cli._intervals import to_zone
 from coaching_async.cli._progress import show_count
 
 from .columns import parse_time
+from .journal import journal_of
 from .plan import TEMPLATE, read_plan
 from .results import WORDS, summary, write_results
 from .run import Run
 
 __all__ = ["create_"]
 
-LINES: Final = 20
-"""Faults, or rows that failed, that are printed."""
-
-
 SOME_FAILED: Final = 1
-AMBIGUOUS: Final = 3
+
+STANDARD_OUTPUT: Final = Path("-")
 
 
 def _check_encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -86,8 +83,8 @@ def create_(
         return
     if plan is None:
         raise click.UsageError("name a plan with --from, or print one with --template")
-    if out is not None and (not out.parent.is_dir() or (out.exists() and out.samefile(plan))):
-        raise click.UsageError("--out is the plan itself, or in a folder that does not exist")
+    if out is not None:
+        _check_out(out, plan)
     zone = None if timezone is None else to_zone(timezone)
     logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are reported at the end
     with reported("; nothing was created"):
@@ -97,10 +94,19 @@ def create_(
         run = Run(plan, rows, started, is_dry=dry_run, show_progress=show)
         _execute(run, out, rows.delimiter)
     if run.faults:
-        _list(map(str, sorted(run.faults)))
-        count = len(run.faults)
-        fail(f"{plan}: {count} fault{'s' * (count > 1)}; nothing was created")
+        say_list(sorted(run.faults), len(run.faults))
+        fail(f"{plan}: {counted(len(run.faults), 'fault')}; nothing was created")
     _report(plan, run, is_dry=dry_run)
+
+
+def _check_out(out: Path, plan: Path) -> None:
+    for file, what in ((plan, "the plan"), (journal_of(plan), "its journal")):
+        if out.resolve() == file.resolve() or (out.exists() and file.exists() and out.samefile(file)):
+            raise click.UsageError(f"--out is {what}: choose another name")
+    if not out.parent.is_dir():
+        raise click.UsageError("--out is in a folder that does not exist")
+    if not out.name or out == STANDARD_OUTPUT or (out.exists() and not out.is_file()):
+        raise click.UsageError("--out is no file that results could be written to: choose another name")
 
 
 def _execute(run: Run, out: Path | None, delimiter: str) -> None:
@@ -127,19 +133,12 @@ def _report(plan: Path, run: Run, *, is_dry: bool) -> None:
         for result, body in zip(results, run.bodies, strict=True):
             what = "would be created" if result.status == "missing" else WORDS[result.status]
             click.echo(visible(f"line {result.line}: {what}: {body.date_start.isoformat(' ', 'minutes')} {body.name}"))
-    _list(f"line {result.line}: {result.message}" for result in results if result.status in {"failed", "ambiguous"})
+    told = [result for result in results if result.status in {"failed", "ambiguous"}]
+    say_list((f"line {result.line}: {result.message}" for result in told), len(told))
     say(f"{plan}: {summary(results, is_dry=is_dry)}")
     statuses = {result.status for result in results}
     if not is_dry and statuses & {"failed", "missing"}:
         say("coaching-async: run it again to create the rest")
         sys.exit(SOME_FAILED)
     if "ambiguous" in statuses:
-        sys.exit(AMBIGUOUS)
-
-
-def _list(lines: Iterable[str]) -> None:
-    lines = list(lines)
-    for line in lines[:LINES]:
-        say(f"  {line}")
-    if len(lines) > LINES:
-        say(f"  and {len(lines) - LINES} more")
+        sys.exit(COMPLETE_WITH_A_WARNING)

@@ -16,7 +16,7 @@ from typing import IO, Any, Final, Self
 
 from coaching_async import AppointmentCreate, to_dict
 
-__all__ = ["Journal", "JournalRefused"]
+__all__ = ["Journal", "JournalRefused", "journal_of"]
 
 VERSION: Final = 1
 
@@ -24,6 +24,11 @@ HEADER: Final = ("version", "org", "since")
 """Names of the first line."""
 
 IDENTITY_VARIABLES: Final = ("GENESYSCLOUD_REGION", "GENESYSCLOUD_OAUTHCLIENT_ID")
+
+
+def journal_of(plan: Path) -> Path:
+    """Return the file of a plan's journal, which is beside it."""
+    return plan.with_name(f"{plan.name}.journal")
 
 
 class JournalRefused(ValueError):
@@ -34,7 +39,7 @@ class Journal:
     """Entries of what was created. Each is written at once, so a process that is killed loses none that it was told of."""
 
     def __init__(self, plan: Path, since: datetime | None, environ: Mapping[str, str] = os.environ) -> None:
-        self.path: Final = plan.with_name(f"{plan.name}.journal")
+        self.path: Final = journal_of(plan)
         self._org: Final = _digest(*(environ.get(name, "").strip() for name in IDENTITY_VARIABLES))
         self._file: IO[bytes] | None = None
         self._ids: dict[str, list[str]] = {}

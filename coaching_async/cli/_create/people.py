@@ -6,6 +6,7 @@ from typing import Any, Final
 import attrs
 
 from coaching_async import AppointmentCreate, CoachingClient, User, UserState
+from coaching_async.cli._user_ids import is_email, is_id, problem_of, search_emails
 
 from .plan import Fault, Row
 
@@ -27,22 +28,18 @@ class People:
 async def find_people(client: CoachingClient, rows: Iterable[Row]) -> People:
     """Look up every entry once: ids by the hundred, addresses one by one. Raises `CoachingError`."""
     entries = dict.fromkeys(entry for row in rows for of_column in row.people.values() for entry in of_column)
-    addresses = [entry for entry in entries if "@" in entry]
-    given_ids = [entry for entry in entries if "@" not in entry]
-
-    async def search(address: str) -> Sequence[User]:
-        return [user async for user in client.users.search(email=address)]
-
-    found: dict[str, Sequence[User]] = {}
-    if given_ids:
-        users = await client.users.get_many(given_ids)
-        found |= {id_: [users[id_]] if id_ in users else [] for id_ in given_ids}
-    searched = await client.bulk(search, addresses)
-    found |= {outcome.item: outcome.result() for outcome in searched.outcomes}
+    given_ids, addresses = list(filter(is_id, entries)), list(filter(is_email, entries))
+    users = await client.users.get_many(given_ids)
+    found: dict[str, Sequence[User]] = {id_: (user,) for id_, user in users.items()}
+    found |= await search_emails(client, addresses)
+    unreadable = {row.id.lower() for row in users.left_out if row.id is not None}
     ids: dict[str, str] = {}
     problems: dict[str, str] = {}
-    for entry, matches in found.items():
-        if problem := _problem(entry, matches):
+    for entry in entries:
+        matches = found.get(entry, ())
+        if entry.lower() in unreadable:
+            ids[entry] = entry  # the service has this user, though its answer cannot be read
+        elif problem := _problem(entry, matches):
             problems[entry] = problem
         else:
             ids[entry] = matches[0].id
@@ -50,11 +47,11 @@ async def find_people(client: CoachingClient, rows: Iterable[Row]) -> People:
 
 
 def _problem(entry: str, matches: Sequence[User]) -> str | None:
-    what = "address" if "@" in entry else "id"
-    if not matches:
-        return f"no user has this {what}"
-    if len(matches) > 1:
-        return f"{len(matches)} users have this address: name one by id"
+    if not (is_id(entry) or is_email(entry)):
+        return "this is neither an id nor an e-mail address"
+    what = "id" if is_id(entry) else "address"
+    if problem := problem_of(matches, what):
+        return problem
     refused = STATES_REFUSED.get(matches[0].state) if isinstance(matches[0].state, UserState) else None
     return refused and f"the user with this {what} {refused}"
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,6 +63,9 @@ def write_results(file: Path, results: Sequence[RowResult], delimiter: str) -> N
     writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(field.name for field in attrs.fields(RowResult))
     writer.writerows(attrs.astuple(result) for result in sorted(results, key=lambda each: each.line))
-    unfinished = file.with_name(f"{file.name}.part")
-    unfinished.write_text(text.getvalue(), encoding="utf-8-sig", newline="")  # without a mark spreadsheets guess
-    unfinished.replace(file)
+    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    try:
+        unfinished.write_text(text.getvalue(), encoding="utf-8-sig", newline="")  # without a mark spreadsheets guess
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
