@@ -10,10 +10,18 @@ from ._output import checked_output
 
 __all__ = ["main"]
 
-COMMANDS: Final = ("create", "demo", "doctor", "export", "report", "sandbox")
-"""Each has a module of its name, with an underscore before it, and there a function with an underscore behind it.
+COMMANDS: Final = {
+    "create": "Create the appointments of a CSV file, each of them once.",
+    "demo": "Export 5,000 appointments from a sandbox.",
+    "doctor": "Find out why this machine cannot use the API.",
+    "export": "Write the appointments of users to a file.",
+    "report": "Write a page about the coaching of people.",
+    "sandbox": "Run a sandbox of Genesys Cloud until Ctrl-C.",
+}
+"""The commands, and the beginning of the help of each.
 
-A module is imported when its command runs, because that of the sandbox alone takes as long as all else.
+Each has a module of its name, with an underscore before it, and there a function with an underscore behind it. The module is
+imported when its command runs, because that of the sandbox alone takes as long as all else.
 """
 
 
@@ -26,6 +34,10 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click names it
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click names it
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 # click names it
         if cmd_name not in COMMANDS:
