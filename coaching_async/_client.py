@@ -132,7 +132,7 @@ class CoachingClient(NotCopyable):
                 signed = BearerAuthMiddleware(api_host, tokens, state.rejected_tokens)
                 limited = RateLimitMiddleware(signed, state.rate_limiter)
                 send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
-                return Pipeline(send, tokens, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
+                return Pipeline(send, tokens, state.names, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
             return Session(new_pipeline, background, http)
 

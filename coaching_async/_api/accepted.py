@@ -15,7 +15,7 @@ from coaching_async.models.common import AppointmentReference
 
 from .responses import decode_response
 
-__all__ = ["AcceptedJob", "AcceptedWrite", "HasId", "ResolveAccepted", "poll_intervals"]
+__all__ = ["AcceptedJob", "AcceptedWrite", "HasId", "ResolveAccepted", "read_until_found"]
 
 
 class HasId(Protocol):
@@ -86,7 +86,7 @@ class AcceptedJob(Generic[JobT]):
     async def resolve(self, call: CallContext, response: Response) -> JobT:
         """Return the job, once it is finished. A captured call does not wait."""
         job = self.latest = await decode_response(partial(decode, self.cls), response, call, {202})
-        intervals = poll_intervals()
+        intervals = _poll_intervals()
         while not (call.is_captured or self.is_finished(job)):
             await anyio.sleep(next(intervals))
             with suppress(NotFound):  # an accepted job may not be readable yet
@@ -94,7 +94,17 @@ class AcceptedJob(Generic[JobT]):
         return job
 
 
-def poll_intervals() -> Iterator[float]:
+async def read_until_found(read: Callable[[str], Awaitable[T]], id_: str) -> T:
+    """Poll a new resource until it can be read. The deadline of the call ends the loop."""
+    intervals = _poll_intervals()
+    while True:
+        try:
+            return await read(id_)
+        except NotFound:
+            await anyio.sleep(next(intervals))
+
+
+def _poll_intervals() -> Iterator[float]:
     """Yield the seconds to wait between polls: 0.25, doubling up to 4."""
     interval = 0.25
     while True:

@@ -97,9 +97,7 @@ class ApiClient:
         """The names that this identity has read. Raises `ClientMisuse`."""
         session = self.get_session()
         session.raise_if_closed()
-        session.pipeline(self.identity)
-        assert self.identity.state is not None  # noqa: S101 # the pipeline was made with it
-        return self.identity.state.names
+        return session.pipeline(self.identity).names
 
     async def get(
         self, cls: type[T], operation: str, *segments: IdLike, filters: Filters = NO_FILTERS, body: object = None

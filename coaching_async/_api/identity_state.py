@@ -50,13 +50,12 @@ class Identity:
 
     auth: Grant | TokenSource
     rate_limit: RateLimit
-    state: IdentityState | None = attrs.field(default=None, init=False)
-    """None until the first use."""
+    _state: IdentityState | None = attrs.field(default=None, init=False)
 
     def enter_event_loop(self) -> IdentityState:
         """Return the state for the running event loop. It is made at the first use, because most views are short-lived."""
-        if self.state is None:
-            self.state = IdentityState(RateLimiter(self.rate_limit))
+        if self._state is None:
+            self._state = IdentityState(RateLimiter(self.rate_limit))
         else:
-            self.state.enter_event_loop()
-        return self.state
+            self._state.enter_event_loop()
+        return self._state

@@ -18,6 +18,7 @@ from coaching_async._transport.http_client import LazyHttpClient
 from coaching_async._transport.messages import Request, Response, Send
 
 from .identity_state import Identity, IdentityState
+from .name_cache import NameCache
 
 __all__ = ["CLIENT_CLOSED", "AcceptAnyStatus", "Pipeline", "Session"]
 
@@ -31,10 +32,11 @@ CLOSE_GRACE_PERIOD: Final = 2.0
 
 @attrs.frozen(eq=False, repr=False)
 class Pipeline:
-    """The middleware and the transport of one identity's requests."""
+    """The middleware and the transport of one identity's requests, and what was read with them."""
 
     send: Send
     tokens: TokenSource
+    names: NameCache
     ping: Send
     """Sends without token and rate limit, and accepts any status."""
 

@@ -40,13 +40,12 @@ class CursorPager(Generic[T]):
     def report(self) -> WalkReport:
         """Counts of the walk over this list so far."""
         return WalkReport(
-            self._pages,
-            self._duplicates,
-            0,
-            self._suspected_gaps,
-            self._seen.passes,
-            self._left_out.count,
-            self._left_out.first,
+            pages=self._pages,
+            duplicates=self._duplicates,
+            suspected_gaps=self._suspected_gaps,
+            passes=self._seen.passes,
+            rows_left_out=self._left_out.count,
+            left_out=self._left_out.first,
         )
 
     def run(self) -> PagerSteps[T]:
@@ -76,8 +75,7 @@ class CursorPager(Generic[T]):
         items = [row for row in new if not isinstance(row, UnreadableRow)]
         self._left_out.add(left_out)
         self._duplicates += len(rows) - len(new)
-        # Our cursors are of lists with page numbers only, so the rows have no numbers.
-        return NewItems(page, items, left_out, (), 0, 0, (), (), 0, self._seen.passes, 0)
+        return NewItems(page, items, left_out, self._seen.passes)
 
 
 class DetectingPager(Generic[T]):

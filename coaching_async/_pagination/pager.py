@@ -69,13 +69,13 @@ class Pager(Generic[T]):
     def report(self) -> WalkReport:
         """Counts of the walk over this list so far."""
         return WalkReport(
-            self.pages,
-            self.duplicates,
-            self.re_reads,
-            self.suspected_gaps,
-            self.passes,
-            self._left_out.count,
-            self._left_out.first,
+            pages=self.pages,
+            duplicates=self.duplicates,
+            re_reads=self.re_reads,
+            suspected_gaps=self.suspected_gaps,
+            passes=self.passes,
+            rows_left_out=self._left_out.count,
+            left_out=self._left_out.first,
         )
 
     def run(self) -> PagerSteps[T]:

@@ -65,21 +65,21 @@ class NewItems(Generic[T]):
     items: Sequence[T]
     left_out: Sequence[LeftOutRow]
     """Rows that were not seen before, and cannot be read."""
-    rows: Sequence[int]
-    """Row of each of `items` in the whole list."""
-    end: int
-    """The row after the page."""
-    size: int
-    """Rows per page."""
-    previous_ids: Sequence[str | None]
-    """Ids of the rows before the page."""
-    digests: Sequence[str]
-    """Digests of the rows before the page, where their ids are not known."""
-    digest_count: int
-    """Maximum number of digests in a cursor."""
     passes: int
     """Number of the pass, from 1."""
-    gaps: int
+    rows: Sequence[int] = ()
+    """Row of each of `items` in the whole list. This and what follows is for a cursor, and empty if the list has none."""
+    end: int = 0
+    """The row after the page."""
+    size: int = 0
+    """Rows per page."""
+    previous_ids: Sequence[str | None] = ()
+    """Ids of the rows before the page."""
+    digests: Sequence[str] = ()
+    """Digests of the rows before the page, where their ids are not known."""
+    digest_count: int = 0
+    """Maximum number of digests in a cursor."""
+    gaps: int = 0
     """Unexplained changes so far in this pass."""
 
     def position(self, returned: int) -> Position:

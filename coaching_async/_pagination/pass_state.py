@@ -251,13 +251,13 @@ class PassState(Generic[T]):
             page,
             page.entities if len(new) == len(page.entities) else cast("list[T]", [rows[index] for index in new]),
             left_out,
+            self.seen.passes,
             [first_row + index for index in new],
             number * self.size,
             self.size,
             self.previous_ids if is_beyond_frontier else [*self.frontier_ids, *self.previous_ids],
             self.digests,
             self.size if is_beyond_frontier else 3 * self.size,
-            self.seen.passes,
             self.unexplained_changes,
         )
         if is_beyond_frontier and ids:

@@ -1,18 +1,16 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TypeVar, Unpack
 
-import anyio
 import attrs
 
-from coaching_async._api.accepted import poll_intervals
+from coaching_async._api.accepted import read_until_found
 from coaching_async._api.client import API_ROOT
 from coaching_async._bulk.results import BulkResult
 from coaching_async._bulk.runner import Items, OnProgress, bulk
-from coaching_async._exceptions import NotFound
 from coaching_async._pagination.listing import Consistency, Listing
 from coaching_async._serialization.urls import encode_path
 from coaching_async.models.aggregates import (
@@ -45,16 +43,6 @@ from .filters import AppointmentFilters, aggregate_filter, split_queries
 __all__ = ["Appointments"]
 
 IdT = TypeVar("IdT", bound=IdLike)
-
-
-async def _read_until_found(read: Callable[[str], Awaitable[Appointment]], appointment_id: str) -> Appointment:
-    """Poll a new appointment until it can be read. The deadline of the call ends the loop."""
-    intervals = poll_intervals()
-    while True:
-        try:
-            return await read(appointment_id)
-        except NotFound:
-            await anyio.sleep(next(intervals))
 
 
 def _check_listed_ids(ids: Items[IdLike]) -> None:
@@ -179,7 +167,7 @@ class Appointments(Resource):
             "POST",
             "appointments",
             body=appointment,
-            resolve_accepted=_read_until_found,
+            resolve_accepted=read_until_found,
         )
 
     async def find_created(self, appointment: AppointmentCreate, *, since: datetime) -> tuple[Appointment, ...]:
@@ -295,6 +283,7 @@ class Appointments(Resource):
         Permission: coaching:appointment:edit, or being its creator or facilitator
         Raises: `BadRequest`, `NotFound`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been changed.
         """
+        # An update with a status is not repeated: the service keeps a history of it, and notifies of its changes.
         return await self._api.write(
             Appointment,
             "appointments.update",
@@ -302,8 +291,7 @@ class Appointments(Resource):
             "appointments",
             appointment_id,
             body=changes,
-            sets_values=changes.status
-            is UNSET,  # the service keeps a history of the status, and notifies of its changes
+            sets_values=changes.status is UNSET,
             resolve_accepted=lambda read, _: read(to_id(appointment_id)),
         )
 

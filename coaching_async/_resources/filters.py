@@ -1,4 +1,4 @@
-"""Filters of appointments as query parameters; long lists of ids are split over several requests."""
+"""Filters of appointments: of lists, whose long lists of ids are split over several requests, and of aggregates."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product

@@ -1,4 +1,4 @@
-"""Users by their ids: many ids in few requests, which find the users that there are and tell which ids match nobody."""
+"""Users by their ids: many ids in few requests, and which ids match no user."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -12,7 +12,7 @@ from coaching_async._value import Value
 from coaching_async.models.coercion import FrozenDict
 from coaching_async.models.users import User
 
-__all__ = ["Batch", "FoundUsers", "Narrowing", "collect_users"]
+__all__ = ["Batch", "BatchReader", "FoundUsers", "collect_users"]
 
 TOO_MANY_IDS: Final = "max.user.ids"
 """The error code for more ids than a request may have."""
@@ -30,7 +30,7 @@ class FoundUsers(Value, Mapping[str, User]):
 
     _users: Mapping[str, User] = attrs.field(converter=FrozenDict)
     missing: tuple[str, ...] = ()
-    """The ids that match nobody."""
+    """The ids that match no user."""
     left_out: tuple[LeftOutRow, ...] = ()
     """Users that the service sent and that cannot be read. Their ids are not `missing`."""
 
@@ -59,11 +59,11 @@ ReadBatch: TypeAlias = Callable[[Sequence[str]], Awaitable[Batch]]
 
 
 @attrs.define(eq=False, repr=False)
-class Narrowing:
-    """Reads batches, and halves one that the service refuses, until the ids are single that it refuses.
+class BatchReader:
+    """Reads batches. It halves a batch that the service refuses, down to the single ids that it refuses.
 
-    A single id that is refused matches nobody. After many of them, and no success, the ids are not what is wrong: then the error
-    is raised, because halving every batch would take hours.
+    A single id that is refused matches no user. If `MAX_REFUSED` ids were refused and no request has succeeded, the ids are not
+    the cause. Then the error is raised, because halving every batch would take hours.
     """
 
     _read: ReadBatch
@@ -79,7 +79,7 @@ class Narrowing:
         else:
             self._has_succeeded = True
             return batch
-        if self._is_hopeless():
+        if not self._has_succeeded and self._refused >= MAX_REFUSED:
             raise refusal
         if len(ids) > 1:
             middle = len(ids) // 2
@@ -93,9 +93,6 @@ class Narrowing:
             raise refusal
         self._refused += 1
         return Batch(refusals=(refusal,) if isinstance(refusal, BadRequest) else ())
-
-    def _is_hopeless(self) -> bool:
-        return not self._has_succeeded and self._refused >= MAX_REFUSED
 
 
 def collect_users(ids: Sequence[str], batches: BulkResult[Sequence[str], Batch]) -> FoundUsers:

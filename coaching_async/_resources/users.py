@@ -12,7 +12,7 @@ from coaching_async.models.users import User, UserState
 
 from .base import Resource, build_listing
 from .filters import split_ids
-from .found_users import Batch, FoundUsers, Narrowing, collect_users
+from .found_users import Batch, BatchReader, FoundUsers, collect_users
 from .user_search import UserSearch, explain_limit
 
 __all__ = ["Users"]
@@ -53,7 +53,7 @@ class Users(Resource):
         return await self._api.get(User, "users.me", "users", "me")
 
     async def get_many(self, ids: IdsLike) -> FoundUsers:
-        """Return the users with these ids, whatever their `state`: a mapping by id, whose `missing` has the ids that match nobody.
+        """Return the users with these ids, whatever their `state`: a mapping by id, whose `missing` has the ids that match no user.
 
         One request takes up to 100 ids. The requests are concurrent, and paced like those of a bulk.
 
@@ -66,7 +66,7 @@ class Users(Resource):
         batches = [part["id"] for part in split_ids(id=asked)] if asked else []
         for batch in batches:
             self._listing(batch)  # invalid ids are refused before anything is sent
-        read = Narrowing(self._read_batch).read
+        read = BatchReader(self._read_batch).read
         return collect_users(asked, await bulk(read, batches, None, None, default_concurrency=self._api.concurrency))
 
     async def _read_batch(self, ids: Sequence[str]) -> Batch:
@@ -134,7 +134,7 @@ class Users(Resource):
         states: OneOrMany[UserState] = (UserState.ACTIVE, UserState.INACTIVE),
         page_size: int = 100,
     ) -> Listing[User]:
-        """Return the users with this e-mail address, in any case, or with all words of `name` in their name.
+        """Return the users with this e-mail address, in any case, or with all words of `name` in their name, or with both.
 
         The service searches an index, which may lag behind by minutes, and returns up to 10,000 users. Beyond them the iteration
         raises `BadRequest`. A page may have fewer users than `page_size`, which is at most 100.

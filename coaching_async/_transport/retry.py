@@ -143,7 +143,7 @@ def _raise_if_uncertain(request: Request, outcome: Response) -> None:
 def _outcome_unknown(request: Request, problem: str) -> OutcomeUnknown:
     operation = request.call.operation
     return OutcomeUnknown(
-        f"{operation}: {problem}. {check_before_retrying(operation)}", processed=request.call.processed
+        f"{operation}: {problem.rstrip('.')}. {check_before_retrying(operation)}", processed=request.call.processed
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack, cast
+from typing import Any, Final, Literal, Unpack
 from uuid import UUID
 
 from coaching_async import AppointmentFilters, CoachingClient
@@ -104,7 +104,7 @@ async def export(
         raise ExportRefused("an export to a stream cannot be resumed: give the name of a file")
     if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
         raise TypeError("on_progress is a plain function: it is called after every page, and not awaited")
-    people = People(client, {} if layout.names else None, {} if layout.emails else None)
+    people = People({} if layout.names else None, {} if layout.emails else None)
     file, writer = await _opened(path, layout, people)
     reusable: Any = {name: _in_any_order(value) if name in SETS else value for name, value in filters.items()}
     users = _in_any_order(user_ids)
@@ -140,7 +140,7 @@ def check_form(
     layout = layout_of(
         path, form, spreadsheet=spreadsheet, columns=columns, names=False, emails=False, details=(), timezone=timezone
     )
-    layout.writer(cast("Any", None), is_stream(path))
+    layout.writer(People(), is_stream(path))
 
 
 def _ignore_progress(_: ExportProgress) -> None:

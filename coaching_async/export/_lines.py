@@ -110,8 +110,15 @@ class JsonLines(TableLines):
         return f"{json.dumps(row, default=_iso)}\n"
 
 
-class RowLines(TableLines):
+@attrs.frozen(eq=False)
+class RowLines:
     """Rows of a file that is rendered when it is complete: the id, and the cells, as a JSON array."""
+
+    table: Table
+
+    def header(self) -> str:
+        """Return nothing."""
+        return ""
 
     def text(self, rows: Sequence[Row]) -> str:
         """Return each appointment as a line."""

@@ -35,7 +35,7 @@ class OutputStream:
 
     def __init__(self, stream: Writable) -> None:
         self._stream = stream
-        self.items = 0
+        self.items = self.suspected_gaps = 0
 
     def begin(self, _arguments: str, _cursor: str | None, header: bytes) -> None:
         """Write the header. Raises what the stream raises."""
@@ -46,8 +46,9 @@ class OutputStream:
         self._write(lines)
         self.items += items
 
-    def complete(self, _left_out: Tally) -> None:
-        """Do nothing, because each append was flushed."""
+    def complete(self, gaps: int, _left_out: Tally) -> None:
+        """Keep the number of gaps. Nothing is written, because each append was flushed."""
+        self.suspected_gaps = gaps
 
     def close(self) -> None:
         """Do nothing, because the stream is the caller's."""

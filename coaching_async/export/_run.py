@@ -45,7 +45,7 @@ class Exported:
     resumed_from: int | None
     """Items that earlier runs had written; None if the export was not resumed."""
     suspected_gaps: int
-    """Changes of the list after which an item may be missing: see `WalkReport`."""
+    """Changes of the list after which an item may be missing: see `WalkReport`. Those of an earlier run, if it completed the file."""
     rows_left_out: int = 0
     """Rows that are not in the file, because they cannot be read; those of earlier runs included."""
     left_out: tuple[LeftOut, ...] = ()
@@ -91,16 +91,16 @@ class ExportRun:
         self.is_split = listing.plan().chunks > 1
         self._report_progress(None)
         if not self.file.is_complete:
-            await self.people.check(user_ids)
+            await self.people.check(self.client, user_ids)
             await self._write_pages(walk)
         report = walk.report
         left_out = self.left_out.with_walk(report)
-        await in_thread(self.file.complete, left_out)
+        await in_thread(self.file.complete, report.suspected_gaps, left_out)
         return Exported(
             self.file.items,
             report.pages,
             self.resumed_from,
-            report.suspected_gaps,
+            self.file.suspected_gaps,
             left_out.count,
             left_out.rows,
             self.file.cut_texts,
@@ -128,7 +128,7 @@ class ExportRun:
 
     async def _append(self, appointments: Sequence[Appointment], cursor: str | None, walk: Walk[Appointment]) -> None:
         rows = await self._rows_of(appointments)
-        await self.people.look_up(self.users_of(rows))
+        await self.people.look_up(self.client, self.users_of(rows))
         self.left_out.forget_written({appointment.id for appointment in appointments})
         report = walk.report
         left_out = self.left_out.with_walk(report)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 from typing import Any, Final, Literal
 
 import attrs
 
 from coaching_async import Annotation, Appointment, StatusChange
 from coaching_async.tables import Cell, Column, Kind, columns, to_rows, user_ids
+from coaching_async.tables._columns import chosen_names
 
 from ._people import People
 
@@ -38,21 +38,11 @@ def chosen_columns(
 ) -> tuple[str, ...]:
     """Return the names of the columns that a caller has chosen, or else those that the options ask for.
 
-    Raises `ValueError` for a column that does not exist, and for one that is there twice.
+    Raises what `chosen_names` raises.
     """
     if chosen is None:
         return (*(column.name for column in columns(Appointment, names=names, emails=emails)), *details)
-    if isinstance(chosen, str):
-        raise TypeError("columns are several names, and not one text")
-    found = tuple(chosen)
-    for name in found:
-        if name not in ALL_COLUMNS:
-            near = get_close_matches(str(name), ALL_COLUMNS, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(ALL_COLUMNS)}"
-            raise ValueError(f"no column is called {name!r}: {advice}")
-    if not found or len(set(found)) != len(found):
-        raise ValueError("columns has to name at least one column, and each of them once")
-    return found
+    return chosen_names(chosen, ALL_COLUMNS)
 
 
 def columns_of_people(shown: Literal["name", "email"]) -> set[str]:

@@ -76,6 +76,11 @@ class UnfinishedFile:
         return self._state.left_out
 
     @property
+    def suspected_gaps(self) -> int:
+        """Changes of the list that may have hidden items."""
+        return self._state.gaps
+
+    @property
     def cut_texts(self) -> int:
         """Texts that the complete file has in part."""
         return self._state.cut_texts
@@ -189,11 +194,11 @@ class UnfinishedFile:
         with self._working():
             self._append(lines, items, cursor, gaps, left_out)
 
-    def complete(self, left_out: Tally = NO_ROWS) -> None:
+    def complete(self, gaps: int = 0, left_out: Tally = NO_ROWS) -> None:
         """Rename the file, or the one that is rendered from it, to its target. Raises `OSError`; then it can be called again."""
         with self._working():
             if not self._state.is_complete:
-                self._write_checkpoint(attrs.evolve(self._state, is_complete=True, left_out=left_out))
+                self._write_checkpoint(attrs.evolve(self._state, is_complete=True, gaps=gaps, left_out=left_out))
             if self._file is not None and self._render is None:
                 if sys.platform == "win32":
                     self._file.close()  # Windows cannot rename an open file

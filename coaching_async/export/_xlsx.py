@@ -1,14 +1,14 @@
 """Excel files, rendered from the rows of an export."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final
 
-from coaching_async.tables import Cell, Kind
+from coaching_async.tables import Cell, Column, Kind
 
 from ._checkpoint import ExportRefused
 from ._lines import separator_of
@@ -126,7 +126,7 @@ class Output:
 class Sheet:
     """A sheet of an Excel file, written row by row."""
 
-    def __init__(self, book: Any, columns: Any, number: int) -> None:
+    def __init__(self, book: Any, columns: Sequence[Column], number: int) -> None:
         self.rows = 1
         self.cut = 0
         self._sheet = book.add_worksheet("appointments" if number == 1 else f"appointments {number}")

@@ -4,7 +4,7 @@ A field of a response is `T | None` if the service may omit it, and a tuple for 
 is omitted. If a field of a request accepts `None`, null is sent, and the service clears the field.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Self, TypedDict, Unpack
 
@@ -144,6 +144,17 @@ def _validate_start(_: object, __: object, value: Any) -> None:
         require_aware(value)
 
 
+def _text_or(*others: object) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
+    """Return a validator that takes a text or one of the others, and refuses the NaN of an empty cell, for example."""
+    wanted = " or ".join(["a str", *map(repr, others)])
+
+    def validate(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
+        if not (isinstance(value, str) or any(value is each for each in others)):
+            raise TypeError(f"{field.name} is {wanted}, not a value of type {type(value).__name__}")
+
+    return validate
+
+
 def _validate_minutes(_: object, __: object, value: Any) -> None:
     if value is not UNSET and (type(value) is not int or value < 1):
         raise ValueError("length_in_minutes has to be a whole number, at least 1")
@@ -174,8 +185,8 @@ class AppointmentCreateFields(TypedDict, total=False):
 class AppointmentCreate(Value):
     """A new appointment. `date_start` has a time zone; the service truncates it to the minute."""
 
-    name: str
-    description: str
+    name: str = attrs.field(validator=_text_or())
+    description: str = attrs.field(validator=_text_or())
     date_start: datetime = attrs.field(validator=_validate_start)
     length_in_minutes: int = attrs.field(validator=_validate_minutes)
     attendee_ids: tuple[str, ...] = attrs.field(converter=to_ids)
@@ -184,7 +195,7 @@ class AppointmentCreate(Value):
     document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
     wfm_schedule: WfmScheduleReference | Unset = attrs.field(default=UNSET, converter=_with_ids)
     external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_links_or_unset)
-    location: str | Unset = UNSET
+    location: str | Unset = attrs.field(default=UNSET, validator=_text_or(UNSET))
     share_insights_data: bool | Unset = UNSET
     add_to_schedule: bool | Unset = UNSET
 
@@ -200,7 +211,8 @@ class AppointmentCreate(Value):
         `date_start` moves it to another week, give the one of that week, too, or `UNSET`. A schedule without business unit
         or week, which a request needs, is left out.
 
-        Raises `ValueError` if `appointment` lacks a name, a start or a length, and `changes` does not have it.
+        Raises `ValueError` if `appointment` lacks a name, a start or a length, and `changes` does not have it, and
+        `TypeError` if it is no `Appointment`.
         """
         if not isinstance(appointment, Appointment):  # pyright: ignore[reportUnnecessaryIsInstance] # no type checker
             raise TypeError(f"an Appointment is needed, not {type(appointment).__name__}")
@@ -233,8 +245,8 @@ class AppointmentUpdate(Value):
     Attendees and facilitator of an appointment cannot be changed.
     """
 
-    name: str | Unset = UNSET
-    description: str | Unset | None = UNSET
+    name: str | Unset = attrs.field(default=UNSET, validator=_text_or(UNSET))
+    description: str | Unset | None = attrs.field(default=UNSET, validator=_text_or(UNSET, None))
     date_start: datetime | Unset = attrs.field(default=UNSET, validator=_validate_start)
     length_in_minutes: int | Unset = attrs.field(default=UNSET, validator=_validate_minutes)
     conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
@@ -242,6 +254,6 @@ class AppointmentUpdate(Value):
     status: AppointmentStatus | Unset = attrs.field(default=UNSET, converter=_to_settable_or_unset)
     wfm_schedule: WfmScheduleReference | Unset | None = attrs.field(default=UNSET, converter=_with_ids)
     external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_links_or_unset)
-    location: str | Unset | None = UNSET
+    location: str | Unset | None = attrs.field(default=UNSET, validator=_text_or(UNSET, None))
     share_insights_data: bool | Unset = UNSET
     add_to_schedule: bool | Unset = UNSET

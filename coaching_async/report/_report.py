@@ -1,4 +1,4 @@
-"""A report of the coaching of people: what it says, and the HTML page that says it."""
+"""`Report`, the result of `report`."""
 
 from collections.abc import Mapping
 from os import PathLike

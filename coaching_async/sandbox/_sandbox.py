@@ -133,8 +133,8 @@ class Sandbox:
         `user` is the id or the e-mail address of one of `state.users`, a row of it, or an object with that `id`. The token
         allows what a participant of an appointment may do, and `permissions`.
 
-        Raises: `LookupError` if nobody has that id or address, or several have that address; `TypeError` if `permissions` is
-        one text.
+        Raises: `LookupError` if no user has that id or address, or several users have that address; `TypeError` if
+        `permissions` is one text.
         """
         if isinstance(permissions, str):
             raise TypeError(f"permissions is a list, for example [{permissions!r}], not one text")

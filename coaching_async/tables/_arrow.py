@@ -1,12 +1,12 @@
 """Tables of Apache Arrow, which pandas, polars and DuckDB take without copying."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, timedelta, tzinfo
 from importlib import import_module
 from typing import Any
 
 from ._columns import Column, Kind
-from ._rows import Table, columns_of_table, to_rows
+from ._rows import People, Table, check_zone, columns_of_table, to_rows
 
 __all__ = ["arrow_schema", "to_arrow"]
 
@@ -15,8 +15,8 @@ def to_arrow(
     items: Iterable[Any],
     table: Table,
     *,
-    names: Mapping[str, str] | None = None,
-    emails: Mapping[str, str] | None = None,
+    names: People | None = None,
+    emails: People | None = None,
     timezone: tzinfo = UTC,
 ) -> Any:
     """Return items as a `pyarrow.Table`, with typed columns. Without items, it has the same columns of the same types.
@@ -26,8 +26,8 @@ def to_arrow(
         frame = to_arrow(await client.appointments.list(user_id).collect(), Appointment).to_pandas()
         frame = polars.from_arrow(to_arrow(appointments, Appointment))
 
-    Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `timezone` without a name, and `TypeError` if
-    `table` is no model and no columns.
+    Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `timezone` without a name, and `TypeError` as
+    `to_rows`.
     """
     read = columns_of_table(table, names, emails)
     rows = to_rows(items, read, names=names, emails=emails, timezone=timezone)
@@ -37,7 +37,8 @@ def to_arrow(
 def arrow_schema(columns: Iterable[Column], *, timezone: tzinfo = UTC) -> Any:
     """Return the `pyarrow.Schema` of columns. Times have microseconds, and the time zone.
 
-    Raises `ModuleNotFoundError` without the extra `parquet`, and `ValueError` for a `timezone` without a name.
+    Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `timezone` without a name, and `TypeError` for
+    what is no time zone.
     """
     arrow = _pyarrow()
     types = {
@@ -60,6 +61,7 @@ def _pyarrow() -> Any:
 
 
 def _zone_name(zone: tzinfo) -> str:
+    check_zone(zone)
     if name := getattr(zone, "key", None):
         return str(name)
     offset = zone.utcoffset(None)

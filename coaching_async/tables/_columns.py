@@ -1,8 +1,9 @@
 """The columns of a model: each of its fields, nested ones flat, with a name and a kind."""
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -10,7 +11,7 @@ import attrs
 
 from coaching_async import Interval, OpenEnum, UserReference
 
-__all__ = ["Cell", "Column", "Kind", "columns"]
+__all__ = ["Cell", "Column", "Kind", "chosen_names", "columns"]
 
 Cell: TypeAlias = str | int | float | bool | date | datetime | list[str] | None
 """A value in a table."""
@@ -55,15 +56,22 @@ IDENTITY: Final = {"id", "self_uri"}
 """The fields of a reference. Its id identifies it; the URI of a reference is in no table."""
 
 
-def columns(model: type[Any], *, names: bool = False, emails: bool = False) -> tuple[Column, ...]:
+def columns(
+    model: type[Any], *, names: bool = False, emails: bool = False, only: Iterable[str] | None = None
+) -> tuple[Column, ...]:
     """Return the columns of a model, for example of `Appointment`: one for each field.
 
     A reference is the column of its id (`facilitator_id`), a list of references that of a list of ids (`attendee_ids`), and
     other nested objects have a column for each of their fields. With `names` and `emails`, each column of users is followed
-    by that of their names (`facilitator_name`, `attendee_names`) and e-mail addresses.
+    by that of their names (`facilitator_name`, `attendee_names`) and e-mail addresses. `only` names the columns to return, in
+    its order, those of names and addresses included.
 
-    Raises `TypeError` for a class that is no model, or that is no row because it has a list of objects.
+    Raises `TypeError` for a class that is no model, or that is no row because it has a list of objects, and `ValueError` if
+    `only` names no column, one that does not exist, or one twice.
     """
+    if only is not None:
+        known = {column.name: column for column in columns(model, names=True, emails=True)}
+        return tuple(known[name] for name in chosen_names(only, tuple(known)))
     if not (isinstance(model, type) and attrs.has(model)):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
         raise TypeError(f"a model is needed, for example Appointment, not {model!r}")
     found: list[Column] = []
@@ -74,6 +82,25 @@ def columns(model: type[Any], *, names: bool = False, emails: bool = False) -> t
         if column.person and emails:
             found.append(_of_person(column, "email"))
     return tuple(found)
+
+
+def chosen_names(chosen: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of columns that a caller has chosen of the `known` ones.
+
+    Raises `TypeError` for a single text, and `ValueError` for no column, for one that does not exist, and for one that is there
+    twice.
+    """
+    if isinstance(chosen, str):
+        raise TypeError("columns are several names, and not one text")
+    found = tuple(chosen)
+    for name in found:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"no column is called {name!r}: {advice}")
+    if not found or len(set(found)) != len(found):
+        raise ValueError("columns has to name at least one column, and each of them once")
+    return found
 
 
 def _of_person(column: Column, shown: Literal["name", "email"]) -> Column:

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from ._columns import Cell, Column, columns
 
-__all__ = ["Table", "columns_of_table", "to_rows", "user_ids"]
+__all__ = ["People", "Table", "check_zone", "columns_of_table", "to_rows", "user_ids"]
 
 MIN_INTEGER: Final = -(2**63)
 MAX_INTEGER: Final = 2**63 - 1
@@ -14,40 +14,49 @@ MAX_INTEGER: Final = 2**63 - 1
 Table: TypeAlias = type[Any] | Iterable[Column]
 """A model, for all of its columns, or some columns."""
 
+People: TypeAlias = Mapping[str, str | None]
+"""The names or the addresses of users, by id. None, or no entry, is a user without one."""
+
 
 def to_rows(
     items: Iterable[Any],
     table: Table,
     *,
-    names: Mapping[str, str] | None = None,
-    emails: Mapping[str, str] | None = None,
+    names: People | None = None,
+    emails: People | None = None,
     timezone: tzinfo = UTC,
 ) -> list[dict[str, Cell]]:
     """Return items as flat dicts. Every column is in every dict, with None where the item has no value.
 
     `table` is the model of the items, or the columns to read. `names` and `emails` are those of users, by id: with a model,
-    they add columns. Where a user has no name, the id stands. Users without an address are left out of lists of them.
+    they add columns. Where a user has no name, the id stands. Users without an address (None) are left out of lists of them.
     Times are in `timezone`. Half of a character (a lone surrogate), which no file in UTF-8 can contain, becomes U+FFFD, and
     an integer of more than 64 bits None.
 
         names = await client.users.names(user_ids(appointments))
         frame = pandas.DataFrame(to_rows(appointments, Appointment, names=names))
 
-    Raises `TypeError` if `table` is no model and no columns.
+    Raises `TypeError` if `table` is no model and no columns, and for items, names or a `timezone` of another type.
     """
     read = columns_of_table(table, names, emails)
+    check_zone(timezone)
+    items = _checked(items, table)
     return [{column.name: _cell(column, item, names, emails, timezone) for column in read} for item in items]
 
 
-def columns_of_table(
-    table: Table, names: Mapping[str, str] | None, emails: Mapping[str, str] | None
-) -> Sequence[Column]:
-    """Return the columns of a table. Raises `TypeError` for what is none."""
+def columns_of_table(table: Table, names: People | None, emails: People | None) -> Sequence[Column]:
+    """Return the columns of a table. Raises `TypeError` for what is none, and for names or addresses that are no mapping."""
+    for argument, people in {"names": names, "emails": emails}.items():
+        if not (people is None or isinstance(people, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+            raise TypeError(f"{argument} is a mapping of texts by the id of the user, not a {type(people).__name__}")
     if isinstance(table, type):
         return columns(table, names=names is not None, emails=emails is not None)
     several = tuple(table) if isinstance(table, Iterable) else None  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
     if several is None or not all(isinstance(each, Column) for each in several):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"a model is needed, for example Appointment, or columns of it, not {table!r}")
+        shown = table.__class__.__name__  # its text may have the names of people
+        raise TypeError(
+            f"a model is needed, for example Appointment, or columns(Appointment, only=[...]), not a {shown}"
+        )
     return several
 
 
@@ -56,6 +65,7 @@ def user_ids(items: Iterable[Any]) -> set[str]:
 
     Raises `TypeError` for an item that is no row of a table.
     """
+    items = _checked(items)
     found: set[str] = set()
     readers: dict[type[Any], list[Column]] = {}
     for item in items:
@@ -71,8 +81,8 @@ def user_ids(items: Iterable[Any]) -> set[str]:
 def _cell(
     column: Column,
     item: Any,
-    names: Mapping[str, str] | None,
-    emails: Mapping[str, str] | None,
+    names: People | None,
+    emails: People | None,
     timezone: tzinfo,
 ) -> Cell:
     value: Any = column.read(item)
@@ -89,12 +99,47 @@ def _cell(
     return [_valid(text) for text in cast("list[str]", value)] if isinstance(value, list) else value
 
 
-def _names(ids: str | list[str], names: Mapping[str, str]) -> str | list[str]:
-    return names.get(ids, ids) if isinstance(ids, str) else [names.get(id_, id_) for id_ in ids]
+def _names(ids: str | list[str], names: People) -> str | list[str]:
+    if isinstance(ids, str):
+        return _of(ids, names) or ids
+    return [_of(id_, names) or id_ for id_ in ids]
 
 
-def _emails(ids: str | list[str], emails: Mapping[str, str]) -> str | list[str] | None:
-    return emails.get(ids) if isinstance(ids, str) else [emails[id_] for id_ in ids if id_ in emails]
+def _emails(ids: str | list[str], emails: People) -> str | list[str] | None:
+    if isinstance(ids, str):
+        return _of(ids, emails)
+    return [email for id_ in ids if (email := _of(id_, emails))]
+
+
+def _of(id_: str, people: People) -> str | None:
+    text = people.get(id_)
+    if not (text is None or isinstance(text, str)):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+        raise TypeError(
+            f"names and emails are texts by the id of the user, not objects of type {type(text).__name__}: for example "
+            "{id_: user.name for id_, user in found.items()}"
+        )
+    return text or None
+
+
+def _checked(items: Iterable[Any], table: Table | None = None) -> Iterable[Any]:
+    """Return items. Raises `TypeError` for a list of the client that was not read, and for objects of another model."""
+    if not isinstance(items, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+        raise TypeError(
+            f"items are several objects, not a {type(items).__name__}: `await listing.collect()` reads a list"
+        )
+    if not isinstance(table, type):
+        return items
+    several = tuple(items)
+    for item in several:
+        if not isinstance(item, table):
+            raise TypeError(f"items are of the model {table.__name__}, and one of them is a {type(item).__name__}")
+    return several
+
+
+def check_zone(timezone: tzinfo) -> None:
+    """Raise `TypeError` for what is no time zone."""
+    if not isinstance(timezone, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+        raise TypeError('timezone is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
 
 
 def _in_zone(moment: datetime, timezone: tzinfo) -> datetime:

@@ -15,8 +15,10 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from coaching_async.cli import main
 from coaching_async.cli._demo import export_all
 from coaching_async.sandbox import Fault, Sandbox
 from tests.support.cli import environment, exported, line_with, of_all_users, started
@@ -94,12 +96,12 @@ def test_an_export_can_be_filtered_and_written_as_csv(sandbox: Sandbox, tmp_path
 
     assert exported(*options, cwd=tmp_path)[0] == 0
 
-    with (tmp_path / "n.csv").open(newline="") as file:
+    with (tmp_path / "n.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows
     assert {row["status"] for row in rows} == {"Completed"}
     assert all(row["date_start"].startswith("2026-11-") for row in rows)
-    assert set(rows[0]["attendees"].split()) <= set(sandbox.state.user_ids)
+    assert set(rows[0]["attendee_ids"].split()) <= set(sandbox.state.user_ids)
 
 
 MY_EXPORT = ["--user-id", ME, "--out", "x.jsonl"]
@@ -131,12 +133,15 @@ def test_an_error_of_an_export_is_reported_in_one_line(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    code, said = exported(*arguments, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
 
-    assert code == 2
-    assert said.startswith("coaching-async: ")
-    assert says in said
-    assert said.count("\n") == 1
+    done = CliRunner().invoke(main, ["export", *arguments])
+
+    assert done.exit_code == 2
+    assert done.output == done.stderr
+    assert done.stderr.startswith("coaching-async: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -197,11 +202,10 @@ def test_the_commands_that_the_sandbox_prints_work_as_printed(tool: str, tmp_pat
         ("--today=0001-01-01", "today must be in one of the years 3 to 9998, not 1"),
     ],
 )
-def test_an_invalid_option_is_reported_in_one_line(option: str, says: str, tmp_path: Path):
-    with started("sandbox", option, cwd=tmp_path) as process:
-        _, errors = process.communicate()
+def test_an_invalid_option_is_reported_in_one_line(option: str, says: str):
+    done = CliRunner().invoke(main, ["sandbox", option])
 
-    assert (process.returncode, errors) == (2, f"coaching-async: {says}\n")
+    assert (done.exit_code, done.stderr) == (2, f"coaching-async: {says}\n")
 
 
 def test_a_sandbox_keeps_its_data_in_a_file(tmp_path: Path):

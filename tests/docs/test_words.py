@@ -25,7 +25,7 @@ WORDS = {
         "token refresh",
     ],
     "bulk.md": ["backpressure", "bulk", "concurrency limit", "concurrently", "retry failed", "streaming"],
-    "cli.md": ["command line", "export", "sandbox"],
+    "cli.md": ["command line", "create", "export", "report", "sandbox"],
     "creating.md": [
         "bulk create",
         "create many",
@@ -98,7 +98,7 @@ WORDS = {
         "who",
     ],
     "report.md": ["chart", "completion rate", "dashboard", "HTML", "overdue", "report"],
-    "requests.md": ["headers", "notification", "raw response", "webhook", "WebSocket"],
+    "requests.md": ["headers", "notification", "other endpoints", "pagination", "raw response", "webhook", "WebSocket"],
     "slots.md": ["aggregates", "count", "free time", "schedule slots"],
     "testing.md": [
         "docker",

@@ -180,8 +180,8 @@ async def test_if_names_cannot_be_had_the_export_ends_before_its_first_page(tmp_
 async def test_a_reference_with_an_id_that_no_request_takes_is_no_error(tmp_path: Path):
     org = OrgWithPeople(*SEVEN)
     async with org.client() as client:
-        people = People(client, names={}, emails={})
-        await people.look_up({"", ".", "..", " x", "y\n", "f"})
+        people = People(names={}, emails={})
+        await people.look_up(client, {"", ".", "..", " x", "y\n", "a,b", "\u2800x", "\u3164", "f"})
 
     assert people.names == {"f": "Ada Lovelace"}
     assert org.looked_up == [{"f"}]
@@ -320,7 +320,6 @@ async def test_an_excel_file_has_no_formulas_and_no_links(tmp_path: Path):
 
 def write(path: Path, names: list[str], **how: Any) -> None:
     """Write a file with one column, as an export does."""
-    client: Any = None
     layout = layout_of(
         path,
         None,
@@ -331,7 +330,7 @@ def write(path: Path, names: list[str], **how: Any) -> None:
         timezone=None,
         **{"spreadsheet": None, **how},
     )
-    writer = layout.writer(People(client), to_stream=False)
+    writer = layout.writer(People(), to_stream=False)
     assert writer.render
     text = writer.lines.text([Row(Appointment(id="a", name=name), {}) for name in names])
     with path.open("wb") as file:

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
+import httpx
 import pytest
 
 from coaching_async.export import Exported, ExportProgress, ExportRefused
@@ -67,6 +68,21 @@ def test_started_again_after_every_kill_it_ends(backend: str, tmp_path: Path):
                 done = anyio.run(lambda: exported(org, path, resume="auto"), **on(backend))  # noqa: B023
                 break
         assert (done.items, ids(path)) == (7, SEVEN)
+
+
+async def test_a_suspected_gap_is_told_by_each_later_run_too(tmp_path: Path):
+    org, path = Org(*SEVEN), tmp_path / "x.jsonl"
+    moved = [SEVEN[5], *SEVEN[1:4], SEVEN[0], SEVEN[4], SEVEN[6]]
+
+    def move(request: httpx.Request) -> None:
+        org.ids = SEVEN if request.url.params["pageNumber"] == "1" else moved
+
+    org.refuse = move
+
+    first = await exported(org, path, resume="auto")
+
+    assert first.suspected_gaps
+    assert (await exported(org, path, resume="auto")).suspected_gaps == first.suspected_gaps
 
 
 async def test_an_export_without_appointments_is_done_too(tmp_path: Path):

@@ -19,7 +19,7 @@ from coaching_async.export._lines import CsvLines
 from coaching_async.export._people import People
 from coaching_async.export._table import Row, Table
 from tests.support.doubles import on
-from tests.support.effort import examples
+from tests.support.effort import combinations, examples
 from tests.support.export import SEVEN, USER, Disk, Killed, Org, ids
 from tests.support.export import no_waiting_for_the_disk as no_waiting_for_the_disk
 
@@ -65,11 +65,11 @@ def steps_of_an_export(suffix: str) -> int:
     return disk.steps
 
 
-@pytest.mark.parametrize("suffix, backend", [("jsonl", "asyncio"), ("csv", "trio"), (RENDERED, "asyncio")])
-@pytest.mark.parametrize("end", END)
+@pytest.mark.parametrize("form, end", combinations([("jsonl", "asyncio"), ("csv", "trio"), (RENDERED, "asyncio")], END))
 def test_an_export_killed_between_any_two_file_operations_can_be_resumed_or_is_complete(
-    suffix: str, end: str, backend: str, tmp_path: Path
+    form: tuple[str, str], end: str, tmp_path: Path
 ):
+    suffix, backend = form
     steps = steps_of_an_export(suffix)
     assert steps > 20
     for at in range(1, steps + 1):
@@ -217,8 +217,7 @@ def test_items_that_stay_are_exported_once_however_the_list_changes_between_the_
 
 
 def csv_lines(*columns: str) -> CsvLines:
-    client: Any = None
-    return CsvLines(Table(columns, People(client), None), is_for_spreadsheets=False)
+    return CsvLines(Table(columns, People(), None), is_for_spreadsheets=False)
 
 
 words = st.text(st.characters(exclude_categories=["Cs"]))

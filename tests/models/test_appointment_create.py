@@ -1,6 +1,7 @@
 """`AppointmentCreate.of`: a new appointment that is like another one."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ from coaching_async import (
     Appointment,
     AppointmentCreate,
     AppointmentReference,
+    AppointmentUpdate,
     BusinessUnitReference,
     UserReference,
     WfmScheduleReference,
@@ -37,6 +39,23 @@ def test_everything_that_a_create_takes_is_carried_over():
         "conversationIds": [each["id"] for each in shown["conversations"]],
         "documentIds": [each["id"] for each in shown["documents"]],
     }
+
+
+@pytest.mark.parametrize("name", ["name", "description", "location"])
+@pytest.mark.parametrize("odd", [float("nan"), 7, b"x"], ids=["empty cell", "number", "bytes"])
+def test_a_text_that_is_none_is_refused_before_it_is_sent(name: str, odd: Any):
+    for make in (partial(AppointmentCreate.of, build(Appointment)), AppointmentUpdate):
+        with pytest.raises(TypeError, match=f"{name} is a str"):
+            make(**{name: odd})
+
+
+def test_a_new_appointment_has_a_name_and_a_description_and_an_update_may_clear_the_description_and_the_location():
+    for odd in ({"name": None}, {"name": UNSET}, {"description": None}, {"location": None}):
+        with pytest.raises(TypeError, match="is a str"):
+            AppointmentCreate.of(build(Appointment), **odd)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="name is a str or UNSET"):
+        AppointmentUpdate(name=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert to_dict(AppointmentUpdate(description=None, location=None)) == {"description": None, "location": None}
 
 
 def test_changes_replace_fields_and_unset_leaves_them_out():

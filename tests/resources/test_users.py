@@ -466,6 +466,15 @@ async def test_an_address_is_searched_as_given_and_in_lower_case_and_compared_wi
     assert state == {"type": "EXACT", "fields": ["state"], "values": ["active", "inactive"]}
 
 
+async def test_a_word_that_an_index_may_divide_is_searched_as_a_part_of_the_name():
+    service = Service([search_page(1, 1)])
+    async with service.client() as client:
+        await client.users.search(name="Aoife O'Neill Anne-Marie गुप्ता Großmann 佐藤").collect()
+
+    *words, _ = json.loads(service.requests[0].content)["query"]
+    assert [each["type"] for each in words] == ["TERM", "CONTAINS", "CONTAINS", "CONTAINS", "TERM", "TERM"]
+
+
 async def test_a_user_of_a_search_who_cannot_be_read_is_left_out_and_reported():
     service = Service([search_page(1, 1, person(ANN, email=7), person(BOB, email="b@x.example"))])
     async with service.client() as client:

@@ -18,7 +18,7 @@ import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, UserGrant
 from tests.support.contract import DOCUMENT, Answer, operation, resolved, witnessing
-from tests.support.effort import examples
+from tests.support.effort import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,8 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
 )
+# `make test` sends the requests at the limits of each parameter only.
+PHASES = "coverage,fuzzing --max-examples 36" if FULL else "coverage"
 # The command line of schemathesis, with a strategy for the format "interval".
 PROGRAM = """
     from datetime import datetime, timedelta
@@ -148,7 +150,7 @@ def with_ids(parameter: Json, known: dict[str, list[str]]) -> Json:
 def schemathesis(url: str, document: Json, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "contract.json").write_text(json.dumps(document))
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), "run", "contract.json", "--url", url, "--no-color"]
-    settings = f"--checks {','.join(CHECKS)} --phases coverage,fuzzing --max-examples {examples(36)} --generation-deterministic"
+    settings = f"--checks {','.join(CHECKS)} --phases {PHASES} --generation-deterministic"
     environment = os.environ | {"NO_PROXY": "127.0.0.1", "PYTHONUTF8": "1"}
     return subprocess.run(
         [*command, *settings.split(), *options],

@@ -1,7 +1,9 @@
 """Tables: flat columns of models, rows, and data frames."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,15 +17,18 @@ import pytest
 
 import coaching_async
 from coaching_async import (
+    AccessToken,
     Annotation,
     Appointment,
     AppointmentStatus,
+    CoachingClient,
     CoachingSlot,
     CoachingSlots,
     Interval,
     Notification,
     ScheduleSlotsJobResult,
     StatusChange,
+    User,
     UserReference,
     WfmScheduleReference,
     from_dict,
@@ -82,6 +87,47 @@ def test_names_and_addresses_stand_beside_the_ids_and_an_id_where_there_is_no_na
     order = list(row)
     assert order[order.index("facilitator_id") :][:3] == ["facilitator_id", "facilitator_name", "facilitator_email"]
     assert to_rows([EMPTY], Appointment, names=names)[0]["facilitator_name"] is None
+
+
+def test_a_user_whose_name_or_address_is_none_has_none():
+    (row,) = to_rows(
+        [FULL], Appointment, names={"f": None, "u": None}, emails={"f": None, "u": None, "v": "v@example.com"}
+    )
+
+    assert (row["facilitator_name"], row["attendee_names"]) == ("f", ["u", "v"])
+    assert (row["facilitator_email"], row["attendee_emails"]) == (None, ["v@example.com"])
+
+
+@pytest.mark.parametrize("argument", ["names", "emails"])
+@pytest.mark.parametrize("odd", [True, {"f": User(id="f", name="Ada")}, ["Ada"]], ids=["flag", "users", "list"])
+def test_names_that_are_no_texts_by_id_are_refused_and_not_shown(argument: str, odd: Any):
+    with pytest.raises(TypeError, match="texts by the id of the user") as caught:
+        to_rows([FULL], Appointment, **{argument: odd})
+
+    assert "Ada" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [to_rows, to_arrow])
+def test_a_list_that_was_not_read_is_refused_with_what_to_do(make: Callable[..., object]):
+    listing: Any = CoachingClient(AccessToken("t")).appointments.list("u")
+
+    with pytest.raises(TypeError, match=r"not a Listing: `await listing.collect\(\)`"):
+        make(listing, Appointment)
+    with pytest.raises(TypeError, match=r"not a Listing: `await listing.collect\(\)`"):
+        user_ids(listing)
+
+
+@pytest.mark.parametrize("odd", [{"id": "a"}, "a", UserReference(id="a")], ids=["dict", "text", "another model"])
+def test_an_object_of_another_model_is_refused(odd: Any):
+    with pytest.raises(TypeError, match="items are of the model Appointment, and one of them is a"):
+        to_rows([FULL, odd], Appointment)
+
+
+@pytest.mark.parametrize("make", [to_rows, to_arrow])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", None])
+def test_what_is_no_time_zone_is_refused_also_without_items(make: Callable[..., object], zone: Any):
+    with pytest.raises(TypeError, match="timezone is a tzinfo"):
+        make([], Appointment, timezone=zone)
 
 
 def test_the_users_that_items_refer_to_are_those_of_every_model():
@@ -191,6 +237,38 @@ def test_columns_that_were_chosen_are_the_table():
     chosen = [column for column in columns(Appointment, names=True) if column.name in {"id", "facilitator_name"}]
 
     assert to_arrow([FULL], chosen, names={"f": "Ada"}).to_pylist() == [{"id": "a", "facilitator_name": "Ada"}]
+
+
+def test_columns_are_chosen_by_their_names_in_any_order_with_those_of_people():
+    chosen = columns(Appointment, only=["facilitator_name", "id", "attendee_emails"])
+
+    assert [each.name for each in chosen] == ["facilitator_name", "id", "attendee_emails"]
+    assert to_rows([FULL], chosen, names={"f": "Ada"}) == [
+        {"facilitator_name": "Ada", "id": "a", "attendee_emails": []}
+    ]
+
+
+@pytest.mark.parametrize(
+    "only, error, says",
+    [
+        (["id", "facilitater_id"], ValueError, "did you mean facilitator_id?"),
+        (["zzz"], ValueError, "there are id, name"),
+        ([], ValueError, "at least one column"),
+        (["id", "id"], ValueError, "each of them once"),
+        ("id", TypeError, "several names"),
+    ],
+)
+def test_columns_that_cannot_be_chosen_are_refused(only: Any, error: type[Exception], says: str):
+    with pytest.raises(error, match=re.escape(says)):
+        columns(Appointment, only=only)
+
+
+def test_an_error_about_the_arguments_shows_no_appointment():
+    odd: Any = FULL
+    with pytest.raises(TypeError, match=r"columns\(Appointment, only=") as caught:
+        to_rows([], odd)
+
+    assert "Kickoff" not in str(caught.value)
 
 
 @pytest.mark.parametrize("items", [[FULL, EMPTY], []], ids=["full", "empty"])

@@ -97,6 +97,13 @@ async def test_the_policy_bounds_the_number_of_attempts():
     assert len(script.sent) == 2
 
 
+async def test_a_reason_that_ends_with_a_full_stop_gets_no_second_one():
+    disconnected = SendError(Fault.CONNECTION_LOST, httpx.RemoteProtocolError("Server disconnected."))
+
+    with pytest.raises(OutcomeUnknown, match=r"Server disconnected\. Look before"):
+        await retrying(Script(disconnected))(request_of(Safety.WRITE))
+
+
 async def test_each_wait_between_attempts_is_an_event():
     events: list[object] = []
     start = anyio.current_time()

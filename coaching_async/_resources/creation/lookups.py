@@ -36,7 +36,7 @@ def plan_lookups(bodies: Mapping[int, AppointmentCreate]) -> Sequence[Lookup]:
 
     A day is read from its first start to its last one, so a lookup of one body reads one minute.
 
-    Raises `ValueError` for a body that cannot be searched for: it names nobody, or starts at an end of the calendar.
+    Raises `ValueError` for a body that cannot be searched for: it names no participant, or starts at an end of the calendar.
     """
     indexes_by_day: dict[date, list[int]] = {}
     try:

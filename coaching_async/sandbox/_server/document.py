@@ -51,8 +51,8 @@ def contract() -> JsonObject:
     people = _with_references(people, new_names)
     for kind, components in people["components"].items():
         for name, component in components.items():
-            is_known = f"#/components/{kind}/{name}" in new_names
-            known[kind][f"{name}OfPeople" if is_known else name] = component
+            reference = f"#/components/{kind}/{name}"
+            known[kind][new_names.get(reference, reference).rpartition("/")[2]] = component
     document["paths"] |= people["paths"]
     document["tags"] += people["tags"]
     return document
