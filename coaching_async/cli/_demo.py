@@ -19,6 +19,7 @@ from coaching_async.export import export
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 
 from ._failures import reported
+from ._output import STANDARD_OUTPUT
 from ._progress import show_progress, summary_table
 
 __all__ = ["demo_", "export_all"]
@@ -49,7 +50,7 @@ def demo_(out: Path) -> None:
 
 def run(out: Path, console: Console) -> bool:
     """Export all appointments to `out`; return whether none is lost, doubled or altered."""
-    if out.exists() and not out.is_file():  # a device, for example
+    if out == STANDARD_OUTPUT or (out.exists() and not out.is_file()):  # a device, for example
         raise ValueError(f"{out} is no file that the demo could take the place of")
     # The client expects 300 requests a minute, more than the 50 pages of this export. A lower limit causes 429s.
     with Sandbox(appointments=APPOINTMENTS, users=USERS, rate_limit=15, rate_window=2.0, token_life=3) as sandbox:

@@ -15,6 +15,7 @@ from coaching_async import CoachingClient
 from coaching_async.doctor import REQUESTS, Check, Report, examine, probe
 
 from ._failures import reported
+from ._output import STANDARD_OUTPUT
 
 __all__ = ["doctor_"]
 
@@ -31,7 +32,11 @@ COLORS: Final = {"ok": "green", "problem": "bold red", "not allowed": "yellow", 
 @click.option(
     "--foreign-appointment-id", help="For --probe: an appointment of a division that the token has no access to."
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="For --probe: the file to write.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="For --probe: the file to write. [default: standard output]",
+)
 def doctor_(
     needs: tuple[str, ...],
     user_ids: tuple[str, ...],
@@ -89,7 +94,7 @@ def run_probe(user_ids: tuple[str, ...], foreign_appointment_id: str | None, out
 
     click.echo(f"asking up to {REQUESTS} times, without changing anything", err=True)
     report = anyio.run(run)
-    if out is None:
+    if out is None or out == STANDARD_OUTPUT:
         click.echo(report.text, nl=False)
         return report.is_complete
     try:

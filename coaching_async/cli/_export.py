@@ -15,12 +15,11 @@ from coaching_async.export import FORMS, Exported, ExportProgress, check_form, e
 
 from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left_out
 from ._intervals import to_interval, to_zone
+from ._output import STANDARD_OUTPUT
 from ._progress import show_progress
 from ._user_ids import find_user_ids, read_user_ids
 
 __all__ = ["export_"]
-
-STANDARD_OUTPUT: Final = Path("-")
 
 
 def _to_columns(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:

@@ -6,9 +6,13 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TextIO
 
-__all__ = ["checked_output"]
+__all__ = ["STANDARD_OUTPUT", "checked_output"]
+
+STANDARD_OUTPUT: Final = Path("-")
+"""The value of --out that stands for standard output."""
 
 BROKEN_PIPE: Final = 141
 """The exit code that a shell reports for a program that was ended by SIGPIPE: 128 + 13."""

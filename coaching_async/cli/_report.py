@@ -3,7 +3,6 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Final
 
 import anyio
 import click
@@ -14,11 +13,10 @@ from coaching_async.report import Report, check_report, check_target, report
 
 from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left_out
 from ._intervals import to_interval, to_zone
+from ._output import STANDARD_OUTPUT
 from ._user_ids import find_user_ids, is_id, read_user_ids
 
 __all__ = ["report_"]
-
-STANDARD_OUTPUT: Final = Path("-")
 
 
 @click.command(

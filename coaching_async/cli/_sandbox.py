@@ -40,6 +40,8 @@ def sandbox_(state: Path | None, today: datetime | None, **options: Any) -> None
 
     With --state the data are loaded from that file, if it exists, and saved to it at the end.
     """
+    if state is not None and not state.parent.is_dir():  # the end would be too late to tell
+        fail(f"cannot write {state}: its folder does not exist")
     interrupt_once()
     try:
         day = today.date() if today else None

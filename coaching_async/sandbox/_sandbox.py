@@ -133,8 +133,11 @@ class Sandbox:
         `user` is the id or the e-mail address of one of `state.users`, a row of it, or an object with that `id`. The token
         allows what a participant of an appointment may do, and `permissions`.
 
-        Raises: `LookupError` if no user has that id or address, or several users have that address.
+        Raises: `LookupError` if no user has that id or address, or several users have that address; `TypeError` if
+        `permissions` is one text.
         """
+        if isinstance(permissions, str):
+            raise TypeError(f"permissions is a list, for example [{permissions!r}], not one text")
         given = user if isinstance(user, str) else user["id"] if isinstance(user, Mapping) else user.id
         found = self.state.users_named(given or "")
         if len(found) != 1:

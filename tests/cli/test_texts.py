@@ -136,9 +136,12 @@ def test_a_port_that_cannot_be_used_is_reported_in_one_line(port: str):
     assert done.stderr.startswith(("coaching-async: cannot run at 192.0.2.1:8080: ", "coaching-async: port must be"))
 
 
-def test_a_state_that_cannot_be_saved_is_reported_as_that(variables: dict[str, str]):
+def test_a_state_that_cannot_be_saved_is_reported_as_that(variables: dict[str, str], tmp_path: Path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
     with subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0", "--state", "no/such/state.json"],
+        [*COMMAND, "sandbox", "--port", "0", "--state", "kept/state.json"],
+        cwd=tmp_path,
         env=variables | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -146,10 +149,27 @@ def test_a_state_that_cannot_be_saved_is_reported_as_that(variables: dict[str, s
     ) as process:
         assert process.stdout is not None
         next(line for line in process.stdout if "connect to it after" in line)
+        folder.rmdir()
         process.terminate()
         said = process.communicate()[1]
 
     assert (process.returncode, said) == (
         2,
-        "coaching-async: cannot write no/such/state.json: No such file or directory\n",
+        "coaching-async: cannot write kept/state.json: No such file or directory\n",
     )
+
+
+def test_a_state_without_a_folder_is_refused_before_there_is_data_to_lose():
+    done = CliRunner().invoke(main, ["sandbox", "--port", "0", "--state", "no/such/state.json"])
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "coaching-async: cannot write no/such/state.json: its folder does not exist\n"
+
+
+def test_the_demo_makes_no_file_that_is_named_like_standard_output(tmp_path: Path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        done = CliRunner().invoke(main, ["demo", "--out", "-"])
+
+    assert (done.exit_code, done.stderr) == (2, "coaching-async: - is no file that the demo could take the place of\n")
+    assert not list(tmp_path.iterdir())

@@ -262,7 +262,7 @@ def test_the_command_writes_the_report_and_announces_its_number_of_requests(sand
     run = CliRunner().invoke
 
     written = run(main, ["doctor", "--probe", "--out", f"{tmp_path}/report.md"], env=environment(sandbox))
-    shown = run(main, ["doctor", "--probe", "--user-id", ME], env=environment(sandbox))
+    shown = run(main, ["doctor", "--probe", "--user-id", ME, "--out", "-"], env=environment(sandbox))
     nowhere = run(main, ["doctor", "--probe", "--out", f"{tmp_path}/no/report.md"], env=environment(sandbox))
 
     assert (written.exit_code, written.stdout) == (0, "")

@@ -133,3 +133,5 @@ async def test_what_a_token_lacks_is_said(client: CoachingClient, sandbox: Sandb
         await client.users.me()
     me = next(iter(sandbox.state.users))
     assert (await client.with_auth(AccessToken(sandbox.user_token(me))).users.me()).id == me
+    with pytest.raises(TypeError, match=r"for example \['directory:user:view'\], not one text"):
+        sandbox.user_token(me, "directory:user:view")

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from coaching_async.cli._failures import COMPLETE_WITH_A_WARNING, counted, fail, reported, say, say_list, visible
 from coaching_async.cli._intervals import to_zone
+from coaching_async.cli._output import STANDARD_OUTPUT
 from coaching_async.cli._progress import show_count
 
 from .columns import parse_time
@@ -23,8 +24,6 @@ from .run import Run
 __all__ = ["create_"]
 
 SOME_FAILED: Final = 1
-
-STANDARD_OUTPUT: Final = Path("-")
 
 
 def _check_encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
