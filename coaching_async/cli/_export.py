@@ -191,7 +191,7 @@ def export_(
                     columns=columns,
                     names=names,
                     emails=emails,
-                    timezone=zone,
+                    tz=zone,
                     with_annotations=annotations,
                     with_statuses=history,
                     resume=resume,
@@ -208,7 +208,7 @@ def export_(
 
     with reported("; nothing was written", kept=kept, file=None if is_piped else out):
         zone = None if timezone is None else to_zone(timezone)
-        check_form(target, form=form, spreadsheet=spreadsheet, columns=columns, timezone=zone)
+        check_form(target, form=form, spreadsheet=spreadsheet, columns=columns, tz=zone)
         user_ids = [*given_ids, *read_user_ids(id_files)]
         anyio.run(run, CoachingClient.from_env(), user_ids, zone, _selected(zone, **filters))
     if exported is not None:

@@ -34,7 +34,7 @@ async def export(
     columns: Iterable[str] | None = None,
     names: bool = False,
     emails: bool = False,
-    timezone: tzinfo | None = None,
+    tz: tzinfo | None = None,
     with_annotations: bool = False,
     with_statuses: bool = False,
     resume: bool | Literal["auto"] = False,
@@ -52,7 +52,7 @@ async def export(
 
     `names` and `emails` add the names and addresses of facilitator, attendees, creator and modifier: a request for each hundred
     new users of a page. Where a user is gone, the id stands. `columns` names the columns of a table, in place of those that
-    the other options would give it, and requests what they need. `timezone` is that of times in a table (default: UTC).
+    the other options would give it, and requests what they need. `tz` is that of times in a table (default: UTC).
 
     The export writes to `<name>.part` beside `path`, with a checkpoint in `<name>.part.checkpoint`, and gives the file its
     name when it is complete; Excel and Parquet are rendered then. Each page is on the disk before the next one is requested.
@@ -96,7 +96,7 @@ async def export(
         details=[
             name for name, is_wanted in (("annotations", with_annotations), ("statuses", with_statuses)) if is_wanted
         ],
-        timezone=timezone,
+        tz=tz,
     )
     if resume not in (True, False, "auto"):
         raise ValueError('resume is True, False or "auto"')
@@ -131,14 +131,14 @@ def check_form(
     form: str | None = None,
     spreadsheet: bool | None = None,
     columns: Iterable[str] | None = None,
-    timezone: tzinfo | None = None,
+    tz: tzinfo | None = None,
 ) -> None:
     """Raise what `export` would raise for these arguments, for a program that has requests to send before it.
 
     Raises: `ValueError` or `TypeError` for invalid arguments, `ExportRefused` (a `ValueError`) if a library is missing.
     """
     layout = layout_of(
-        path, form, spreadsheet=spreadsheet, columns=columns, names=False, emails=False, details=(), timezone=timezone
+        path, form, spreadsheet=spreadsheet, columns=columns, names=False, emails=False, details=(), tz=tz
     )
     layout.writer(People(), is_stream(path))
 

@@ -61,11 +61,11 @@ class Layout:
     details: tuple[str, ...]
     names: bool
     emails: bool
-    timezone: tzinfo | None
+    tz: tzinfo | None
 
     def digest(self) -> Sequence[Any]:
         """Return what the file depends on, for a comparison with other layouts."""
-        zone = None if self.timezone is None else str(self.timezone)
+        zone = None if self.tz is None else str(self.tz)
         return [self.form, self.is_plain, self.columns, self.details, self.names, self.emails, zone]
 
     def writer(self, people: People, to_stream: bool) -> Writer:  # called in a thread
@@ -76,7 +76,7 @@ class Layout:
         """
         if not self.columns:
             return Writer(ApiLines(people), None, every_user_of)
-        table = Table(self.columns, people, self.timezone)
+        table = Table(self.columns, people, self.tz)
         if self.form in {"csv", "jsonl"}:
             lines = JsonLines(table) if self.form == "jsonl" else CsvLines(table, not self.is_plain)
             if to_stream or (isinstance(lines, CsvLines) and self.columns[0] == "id"):
@@ -105,7 +105,7 @@ def layout_of(
     names: bool,
     emails: bool,
     details: Sequence[str],
-    timezone: tzinfo | None,
+    tz: tzinfo | None,
 ) -> Layout:
     """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid ones."""
     form = form or ("jsonl" if is_stream(path) else form_of(Path(path)))
@@ -113,8 +113,8 @@ def layout_of(
         raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
     if spreadsheet is not None and form != "csv":
         raise ValueError(f"spreadsheet is about files of the form csv, not {form}")
-    if timezone is not None and not isinstance(timezone, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError('timezone is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
+    if tz is not None and not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+        raise TypeError('tz is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
     is_plain = spreadsheet is False
     if form == "jsonl" and columns is None:
         return Layout(form, is_plain, (), tuple(details), names, emails, None)
@@ -126,5 +126,5 @@ def layout_of(
         tuple(name for name in DETAILS if name in shown),
         names or not columns_of_people("name").isdisjoint(shown),
         emails or not columns_of_people("email").isdisjoint(shown),
-        timezone,
+        tz,
     )

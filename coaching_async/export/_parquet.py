@@ -27,7 +27,7 @@ class ParquetRenderer:
             self._parquet: Any = import_module("pyarrow.parquet")
         except ImportError:
             raise ExportRefused("Parquet files need pyarrow: pip install 'coaching_async[parquet]'") from None
-        self._schema = arrow_schema(table.columns, timezone=table.timezone)
+        self._schema = arrow_schema(table.columns, tz=table.tz)
 
     def render(self, rows: Iterable[Mapping[str, Cell]], file: IO[bytes], _folder: Path) -> int:
         """Write the rows. Return 0, because no text is cut."""

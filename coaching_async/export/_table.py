@@ -53,16 +53,16 @@ def columns_of_people(shown: Literal["name", "email"]) -> set[str]:
 class Table:
     """Reads the rows of a table."""
 
-    def __init__(self, names: Sequence[str], people: People, timezone: tzinfo | None) -> None:
+    def __init__(self, names: Sequence[str], people: People, tz: tzinfo | None) -> None:
         known = {column.name: column for column in (*map(_of_row, OF_APPOINTMENTS), *self._columns_of_details())}
         self.columns = tuple(known[name] for name in names)
-        self.timezone = timezone or UTC
+        self.tz = tz or UTC
         self._people = people
 
     def rows(self, rows: Sequence[Row]) -> list[dict[str, Cell]]:
         """Return the cells of rows, by column."""
         people = self._people
-        return to_rows(rows, self.columns, names=people.names or {}, emails=people.emails or {}, timezone=self.timezone)
+        return to_rows(rows, self.columns, names=people.names or {}, emails=people.emails or {}, tz=self.tz)
 
     def user_ids(self, rows: Sequence[Row]) -> set[str]:
         """Return the users whose names or addresses the rows show."""
@@ -92,7 +92,7 @@ class Table:
     def _change(self, change: StatusChange) -> str:
         if change.date_created is None:
             return str(change.status)
-        ((_, moment),) = to_rows([change], CHANGED, timezone=self.timezone)[0].items()
+        ((_, moment),) = to_rows([change], CHANGED, tz=self.tz)[0].items()
         return f"{moment:%Y-%m-%d %H:%M} {change.status}"
 
 

@@ -17,7 +17,7 @@ def to_arrow(
     *,
     names: People | None = None,
     emails: People | None = None,
-    timezone: tzinfo = UTC,
+    tz: tzinfo = UTC,
 ) -> Any:
     """Return items as a `pyarrow.Table`, with typed columns. Without items, it has the same columns of the same types.
 
@@ -26,18 +26,18 @@ def to_arrow(
         frame = to_arrow(await client.appointments.list(user_id).collect(), Appointment).to_pandas()
         frame = polars.from_arrow(to_arrow(appointments, Appointment))
 
-    Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `timezone` without a name, and `TypeError` as
+    Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `tz` without a name, and `TypeError` as
     `to_rows`.
     """
     read = columns_of_table(table, names, emails)
-    rows = to_rows(items, read, names=names, emails=emails, timezone=timezone)
-    return _pyarrow().Table.from_pylist(rows, schema=arrow_schema(read, timezone=timezone))
+    rows = to_rows(items, read, names=names, emails=emails, tz=tz)
+    return _pyarrow().Table.from_pylist(rows, schema=arrow_schema(read, tz=tz))
 
 
-def arrow_schema(columns: Iterable[Column], *, timezone: tzinfo = UTC) -> Any:
+def arrow_schema(columns: Iterable[Column], *, tz: tzinfo = UTC) -> Any:
     """Return the `pyarrow.Schema` of columns. Times have microseconds, and the time zone.
 
-    Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `timezone` without a name, and `TypeError` for
+    Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `tz` without a name, and `TypeError` for
     what is no time zone.
     """
     arrow = _pyarrow()
@@ -47,7 +47,7 @@ def arrow_schema(columns: Iterable[Column], *, timezone: tzinfo = UTC) -> Any:
         Kind.NUMBER: arrow.float64(),
         Kind.BOOLEAN: arrow.bool_(),
         Kind.DATE: arrow.date32(),
-        Kind.TIMESTAMP: arrow.timestamp("us", _zone_name(timezone)),
+        Kind.TIMESTAMP: arrow.timestamp("us", _zone_name(tz)),
         Kind.TEXTS: arrow.list_(arrow.string()),
     }
     return arrow.schema([(column.name, types[column.kind]) for column in columns])

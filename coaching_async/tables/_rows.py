@@ -24,24 +24,24 @@ def to_rows(
     *,
     names: People | None = None,
     emails: People | None = None,
-    timezone: tzinfo = UTC,
+    tz: tzinfo = UTC,
 ) -> list[dict[str, Cell]]:
     """Return items as flat dicts. Every column is in every dict, with None where the item has no value.
 
     `table` is the model of the items, or the columns to read. `names` and `emails` are those of users, by id: with a model,
     they add columns. Where a user has no name, the id stands. Users without an address (None) are left out of lists of them.
-    Times are in `timezone`. Half of a character (a lone surrogate), which no file in UTF-8 can contain, becomes U+FFFD, and
+    Times are in `tz`. Half of a character (a lone surrogate), which no file in UTF-8 can contain, becomes U+FFFD, and
     an integer of more than 64 bits None.
 
         names = await client.users.names(user_ids(appointments))
         frame = pandas.DataFrame(to_rows(appointments, Appointment, names=names))
 
-    Raises `TypeError` if `table` is no model and no columns, and for items, names or a `timezone` of another type.
+    Raises `TypeError` if `table` is no model and no columns, and for items, names or a `tz` of another type.
     """
     read = columns_of_table(table, names, emails)
-    check_zone(timezone)
+    check_zone(tz)
     items = _checked(items, table)
-    return [{column.name: _cell(column, item, names, emails, timezone) for column in read} for item in items]
+    return [{column.name: _cell(column, item, names, emails, tz) for column in read} for item in items]
 
 
 def columns_of_table(table: Table, names: People | None, emails: People | None) -> Sequence[Column]:
@@ -83,7 +83,7 @@ def _cell(
     item: Any,
     names: People | None,
     emails: People | None,
-    timezone: tzinfo,
+    tz: tzinfo,
 ) -> Cell:
     value: Any = column.read(item)
     if column.person == "name" and value is not None:
@@ -93,7 +93,7 @@ def _cell(
     if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         return None
     if isinstance(value, datetime):
-        return _in_zone(value, timezone)
+        return _in_zone(value, tz)
     if isinstance(value, str):
         return _valid(value)
     return [_valid(text) for text in cast("list[str]", value)] if isinstance(value, list) else value
@@ -136,15 +136,15 @@ def _checked(items: Iterable[Any], table: Table | None = None) -> Iterable[Any]:
     return several
 
 
-def check_zone(timezone: tzinfo) -> None:
+def check_zone(tz: tzinfo) -> None:
     """Raise `TypeError` for what is no time zone."""
-    if not isinstance(timezone, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError('timezone is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
+    if not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+        raise TypeError('tz is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
 
 
-def _in_zone(moment: datetime, timezone: tzinfo) -> datetime:
+def _in_zone(moment: datetime, tz: tzinfo) -> datetime:
     try:
-        return moment.astimezone(timezone)
+        return moment.astimezone(tz)
     except OverflowError:  # in the first or the last hours of the calendar
         return moment
 

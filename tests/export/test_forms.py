@@ -96,7 +96,7 @@ def columns_in(path: Path) -> Any:
 async def test_times_are_in_the_zone_and_typed_where_the_form_has_types(form: str, tmp_path: Path):
     path = tmp_path / f"x.{form}"
 
-    await exported(OrgWithPeople(*SEVEN), path, timezone=BERLIN)
+    await exported(OrgWithPeople(*SEVEN), path, tz=BERLIN)
 
     (found,) = {row["date_start"] for row in rows(path)}
     local = datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 # Excel has no zones
@@ -107,13 +107,13 @@ async def test_times_are_in_the_zone_and_typed_where_the_form_has_types(form: st
 
 
 async def test_plain_csv_has_times_with_their_offset(tmp_path: Path):
-    await exported(OrgWithPeople("a"), tmp_path / "x.csv", timezone=BERLIN, spreadsheet=False)
+    await exported(OrgWithPeople("a"), tmp_path / "x.csv", tz=BERLIN, spreadsheet=False)
 
     assert rows(tmp_path / "x.csv")[0]["date_start"] == "2026-10-25T02:30:00+02:00"
 
 
 async def test_json_lines_have_every_field_and_times_in_utc(tmp_path: Path):
-    await exported(OrgWithPeople("a"), tmp_path / "x.jsonl", timezone=BERLIN)
+    await exported(OrgWithPeople("a"), tmp_path / "x.jsonl", tz=BERLIN)
 
     (row,) = rows(tmp_path / "x.jsonl")
     assert (row["dateStart"], row["dateCompleted"], row["documents"]) == ("2026-10-25T00:30:00.000Z", None, [])
@@ -259,7 +259,7 @@ async def test_times_at_the_ends_of_the_calendar_and_huge_integers_end_no_export
         change if request.url.path.endswith("/statuses") else {"entities": entities, "total": 3, "pageCount": 1}
     )
 
-    await exported(org, path, timezone=zone, with_statuses=True)
+    await exported(org, path, tz=zone, with_statuses=True)
 
     found = parquet.read_table(path)["id"].to_pylist() if form == "parquet" else ids(path)  # whose reader overflows
     assert found == ["a", "b", "c"]
@@ -327,7 +327,7 @@ def write(path: Path, names: list[str], **how: Any) -> None:
         names=False,
         emails=False,
         details=(),
-        timezone=None,
+        tz=None,
         **{"spreadsheet": None, **how},
     )
     writer = layout.writer(People(), to_stream=False)

@@ -126,8 +126,8 @@ def test_an_object_of_another_model_is_refused(odd: Any):
 @pytest.mark.parametrize("make", [to_rows, to_arrow])
 @pytest.mark.parametrize("zone", ["Europe/Berlin", None])
 def test_what_is_no_time_zone_is_refused_also_without_items(make: Callable[..., object], zone: Any):
-    with pytest.raises(TypeError, match="timezone is a tzinfo"):
-        make([], Appointment, timezone=zone)
+    with pytest.raises(TypeError, match="tz is a tzinfo"):
+        make([], Appointment, tz=zone)
 
 
 def test_the_users_that_items_refer_to_are_those_of_every_model():
@@ -141,7 +141,7 @@ def test_the_users_that_items_refer_to_are_those_of_every_model():
 
 @pytest.mark.parametrize("zone, offset", [(UTC, 0), (BERLIN, 1), (timezone(timedelta(hours=-3)), -3)])
 def test_times_are_in_the_zone(zone: tzinfo, offset: int):
-    (row,) = to_rows([FULL], Appointment, timezone=zone)
+    (row,) = to_rows([FULL], Appointment, tz=zone)
 
     moment = row["date_start"]
     assert isinstance(moment, datetime)
@@ -151,7 +151,7 @@ def test_times_are_in_the_zone(zone: tzinfo, offset: int):
 def test_a_time_at_the_end_of_the_calendar_is_kept_in_utc():
     last = attrs.evolve(FULL, date_start=datetime.max.replace(tzinfo=UTC))
 
-    assert to_rows([last], Appointment, timezone=BERLIN)[0]["date_start"] == last.date_start
+    assert to_rows([last], Appointment, tz=BERLIN)[0]["date_start"] == last.date_start
 
 
 @pytest.mark.parametrize("value, shown", [(2**63, None), (-(2**63) - 1, None), (2**63 - 1, 2**63 - 1), (0, 0)])
@@ -273,7 +273,7 @@ def test_an_error_about_the_arguments_shows_no_appointment():
 
 @pytest.mark.parametrize("items", [[FULL, EMPTY], []], ids=["full", "empty"])
 def test_pandas_polars_and_duckdb_take_the_table(items: list[Appointment]):
-    found = to_arrow(items, Appointment, timezone=BERLIN)
+    found = to_arrow(items, Appointment, tz=BERLIN)
 
     frame = found.to_pandas()
     assert str(frame["date_start"].dtype) == "datetime64[us, Europe/Berlin]"
@@ -295,11 +295,11 @@ def test_a_zone_without_a_name_is_refused():
             return None
 
     with pytest.raises(ValueError, match="the time zone has no name"):
-        to_arrow([], Appointment, timezone=Unnamed())
+        to_arrow([], Appointment, tz=Unnamed())
 
 
 def test_a_fixed_offset_is_a_zone():
-    assert arrow_schema(columns(Appointment), timezone=timezone(timedelta(hours=-3, minutes=-30))).field(
+    assert arrow_schema(columns(Appointment), tz=timezone(timedelta(hours=-3, minutes=-30))).field(
         "date_start"
     ).type == pa.timestamp("us", "-03:30")
 
