@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import json
 import selectors
 import signal
@@ -10,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
@@ -45,6 +47,11 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
     if config.get_verbosity() >= 0 or report.failed or (report.when != "call" and not report.skipped):
         return None
     return report.outcome, "", report.outcome.upper()
+
+
+# httpx waits for 5 s unless it is told otherwise. On a busy machine a server of the tests may take longer.
+PATIENT = inspect.signature(httpx.Client).parameters["timeout"].default
+PATIENT.connect = PATIENT.read = PATIENT.write = PATIENT.pool = 120.0
 
 
 class JumpingSelector(selectors.DefaultSelector):

@@ -716,4 +716,4 @@ def test_a_complete_dict_has_every_field_at_every_depth_and_is_read_back():
 
 
 def test_a_complete_request_has_no_more_fields_than_it_sends():
-    assert to_dict(AppointmentUpdate(name=None), complete=True) == {"name": None}
+    assert to_dict(AppointmentUpdate(location=None), complete=True) == {"location": None}
