@@ -110,16 +110,20 @@ class ExportRun:
         """Append the new items of each page to the file, with a checkpoint, before the next page is requested.
 
         If a page ends with items that are not new, its new items are appended after the next page was read. The cursor of
-        the checkpoint points into the page, because a resumed walk reads that page again and compares its items, to find
-        whether the list has changed.
+        the checkpoint points into a page, because a resumed walk reads that page again and compares its items, to find
+        whether the list has changed. After the only new item of a page a cursor points behind the page, so the one before
+        stays in use.
         """
         pages, cursor, new = 0, walk.cursor, list[Appointment]()
+        after_first = cursor
         async for appointment in walk:
             new.append(appointment)
             is_due = appointment is walk.page.entities[-1]
             if walk.report.pages != pages:
                 is_due |= len(new) > 1
-                pages, cursor = walk.report.pages, walk.cursor
+                pages, after_first = walk.report.pages, walk.cursor
+            else:
+                cursor = after_first
             if is_due:
                 await self._append(new, cursor, walk)
                 new = []

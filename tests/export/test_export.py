@@ -402,3 +402,17 @@ async def test_on_a_pipe_progress_is_a_line_for_each_thousand_items_and_one_at_t
         "2000 of 2345 items",
         "2345 of 2345 items",
     ]
+
+
+async def test_an_export_stopped_behind_the_only_new_row_of_a_page_loses_none_although_the_total_stays(tmp_path: Path):
+    org, path = Org(*"abcdefghi"), tmp_path / "x.jsonl"
+    await stopped(org, path, after=3)
+    org.ids.insert(2, "new")  # the last row of the first page
+    await stopped(org, path, after=4, resume=True)
+    org.ids = ["new", *"cdefghi", "y", "z"]  # c and d are on the first page, and the total is as before
+
+    async with org.client() as client:
+        await export(client, USER, path, page_size=3, resume=True)
+
+    assert set(ids(path)) >= {"new", *"cdefghi"}
+    assert len(ids(path)) == len(set(ids(path)))

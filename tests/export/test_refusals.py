@@ -51,7 +51,7 @@ async def test_an_export_is_resumed_with_the_same_arguments_only(other: dict[str
         ({"form": "csv", "columns": []}, ValueError, "columns has to name at least one"),
         ({"form": "csv", "columns": ["id", "id"]}, ValueError, "each of them once"),
         ({"form": "csv", "columns": "id"}, TypeError, "columns are several names, and not one text"),
-        ({"timezone": "Europe/Berlin"}, TypeError, "timezone is a tzinfo"),
+        ({"tz": "Europe/Berlin"}, TypeError, "tz is a tzinfo"),
         ({"form": "xlsx", "spreadsheet": False}, ValueError, "spreadsheet is about files of the form csv, not xlsx"),
         ({"users": []}, ValueError, "user_ids is empty"),
         ({"page_size": 0}, ValueError, "page_size has to be"),

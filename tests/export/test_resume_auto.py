@@ -127,7 +127,7 @@ OTHERS: list[dict[str, Any]] = [
     {"form": "csv"},
     {"form": "csv", "spreadsheet": False},
     {"form": "xlsx"},
-    {"form": "csv", "timezone": ZoneInfo("Europe/Berlin")},
+    {"form": "csv", "tz": ZoneInfo("Europe/Berlin")},
     {"columns": ["name", "id"]},
     {"with_statuses": True},
     {"consistency": "verify"},
