@@ -12,7 +12,7 @@ from coaching_async.models.coercion import FrozenDict
 from coaching_async.models.notifications import Notification
 from coaching_async.models.schedule_slots import ScheduleSlotsJob
 
-__all__ = ["PING", "RESERVED_TOPICS", "Frame", "FrameKind", "notification_topic", "read_frame"]
+__all__ = ["PING", "Frame", "FrameKind", "notification_topic", "read_frame"]
 
 
 class FrameKind(Enum):
@@ -35,10 +35,6 @@ Frame: TypeAlias = ChannelEvent[Any] | FrameKind
 
 PING: Final = '{"message":"ping"}'
 """The question that the service answers with a frame of the topic `channel.metadata`."""
-
-
-RESERVED_TOPICS: Final = ("channel.metadata", "v2.system.")
-"""Beginnings of topics that the service sends without a subscription."""
 
 
 SYSTEM_MESSAGES: Final[Mapping[str, FrameKind]] = {
