@@ -14,6 +14,8 @@ from ._auth.grants import (
 from ._auth.token_source import TokenSource
 from ._bulk.results import BulkResult, Outcome, Progress
 from ._bulk.runner import BulkStream
+from ._channels.reports import Gap, ListenReport
+from ._channels.streams import NotificationStream, TopicStream
 from ._client import CoachingClient
 from ._events import (
     CallFinished,

@@ -114,7 +114,10 @@ def _message(event: Event) -> tuple[str, *tuple[object, ...]]:
                 event.reason,
             )
         case FramesDropped():
-            return "listening: the buffer was full, so %d events were dropped: read faster, or give it more room", event.count
+            return (
+                "listening: the buffer was full, so %d events were dropped: read faster, or give it more room",
+                event.count,
+            )
         case FrameUnreadable():
             return ("listening: a message cannot be read",)
         case TokenIssued():

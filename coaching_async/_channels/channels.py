@@ -9,7 +9,7 @@ import attrs
 from coaching_async._api.client import PLATFORM_ROOT, ApiClient
 from coaching_async._auth.secret import Secret
 from coaching_async._auth.token_source import TokenSource
-from coaching_async._exceptions import DecodeError, Forbidden, redact
+from coaching_async._exceptions import Forbidden, redact
 from coaching_async._transport.httpcore_hooks import hiding_urls
 from coaching_async._value import Value
 from coaching_async.models.channels import ChannelTopic, ChannelTopicState
@@ -79,7 +79,9 @@ class Channels:
 
         Raises `DecodeError` if its address leads to another host.
         """
-        token = await self._tokens.token()  # before the request, so that a token which came meanwhile is noticed as another
+        token = (
+            await self._tokens.token()
+        )  # before the request, so that a token which came meanwhile is noticed as another
         created = await self._api.send_safely(CreatedChannel, CREATE, "POST", "notifications", "channels")
         check_connect_uri(created.connect_uri, self._api.base_url)
         self._channels[number] = OwnChannel(Secret(created.id), Secret(created.connect_uri), Secret(token))

@@ -301,7 +301,7 @@ class Listener:
             result = await self._receiver.catch_up()
         except CoachingError as error:
             self._receiver.counts.failures += 1
-            is_fatal = not will_pass(error, strict=self._api.strict)
+            is_fatal = not will_pass(error, is_strict=self._api.strict)
             self.put(CatchUpFailed(error, is_fatal=is_fatal, retry_after=getattr(error, "retry_after", None)))
             return
         self._api.emit(GapFilled(reason, len(result.found), result.pages, anyio.current_time() - started))
@@ -337,7 +337,7 @@ class Listener:
 def _failure_kind(error: CoachingError, *, existed: bool) -> Literal["passing", "channel gone", "fatal"]:
     if isinstance(error, NotFound):  # a new channel may not be known everywhere yet
         return "channel gone" if existed else "passing"
-    return "passing" if will_pass(error, strict=False) else "fatal"
+    return "passing" if will_pass(error) else "fatal"
 
 
 def _channel_taken() -> ChannelTaken:

@@ -254,12 +254,14 @@ class NotificationStream(ListenerStream[Notification]):
 
     def _check_start(self, owner: str | None) -> None:
         if owner is None and (self._begin != "new" or self._resume_from is not None):
-            raise ValueError("start and cursor need a list, and that has only the notifications of the token's own user")
+            raise ValueError(
+                "start and cursor need a list, and that has only the notifications of the token's own user"
+            )
         if owner is not None and self._resume_from is not None:
             self._resume_from.check_owner(owner)
 
 
-class TopicStream(ListenerStream["ChannelEvent[object] | Gap"]):
+class TopicStream(ListenerStream[ChannelEvent[object] | Gap]):
     """Async iterator over the events of any topics: `async with` it, then `async for` over it.
 
     The body of an event is a `Notification`, a `ScheduleSlotsJob`, or else a mapping with the names of the JSON. The service

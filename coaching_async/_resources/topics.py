@@ -26,11 +26,11 @@ RESERVED: Final = ("channel.metadata", "v2.system.")
 
 EXPAND: Final = (
     "description",
-    "requiresPermissions",
-    "permissionDetails",
     "enforced",
     "visibility",
     "transports",
+    "requiresPermissions",
+    "permissionDetails",
     "topicParameters",
 )
 """What the service says of a topic only if it is asked."""
@@ -79,15 +79,17 @@ class Topics(Resource):
         `rejected` has them. A stream has a channel of its own, of the 20 that a user and OAuth client can have. It needs the
         extra `live`.
 
-        HTTP: POST /api/v2/notifications/channels, then PUT /api/v2/notifications/channels/{channelId}/subscriptions, then
-        the WebSocket at the `connectUri` of the channel; the first two again whenever the WebSocket is replaced
-        Permission: those of the topics: `available` tells them
+        HTTP: POST /api/v2/notifications/channels, PUT /api/v2/notifications/channels/{channelId}/subscriptions
+        and a WebSocket; again whenever that is replaced
+        Permission: none, but that of each topic, which `available` tells
         Raises: `ValueError` and `TypeError` now for invalid arguments: no topic, more than 1,000, one of more than 200
         characters, or one that the service sends without a subscription. When the block is entered: `ConfigurationError` without
         the extra, and what follows, which later is raised by the step of the loop: `Forbidden`, which names the missing
         permissions, `ChannelTaken`.
         """
-        return TopicStream(self._api, checked_topics(topics), checked_buffer(buffer), is_partial=checked_flag("partial", partial))
+        return TopicStream(
+            self._api, checked_topics(topics), checked_buffer(buffer), is_partial=checked_flag("partial", partial)
+        )
 
 
 def checked_topics(topics: Iterable[str]) -> tuple[str, ...]:
@@ -96,7 +98,9 @@ def checked_topics(topics: Iterable[str]) -> tuple[str, ...]:
     if not unique:
         raise ValueError("no topic is given: client.topics.available() returns those that exist")
     if len(unique) > MAX_TOPICS:
-        raise ValueError(f"a channel has up to {MAX_TOPICS:,} topics, and {len(unique):,} are given: use several streams")
+        raise ValueError(
+            f"a channel has up to {MAX_TOPICS:,} topics, and {len(unique):,} are given: use several streams"
+        )
     for topic in unique:
         if not isinstance(topic, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
             raise TypeError(f"a topic is a str, not {type(topic).__name__}")
@@ -105,7 +109,9 @@ def checked_topics(topics: Iterable[str]) -> tuple[str, ...]:
         if len(topic) > MAX_TOPIC_LENGTH:
             raise ValueError(f"a topic has up to {MAX_TOPIC_LENGTH} characters, and one of {len(topic)} is given")
         if topic.startswith(RESERVED):
-            raise ValueError("the service sends channel.metadata and v2.system.* without a subscription: leave them out")
+            raise ValueError(
+                "the service sends channel.metadata and v2.system.* without a subscription: leave them out"
+            )
     return unique
 
 
