@@ -30,7 +30,6 @@ EXPAND: Final = (
     "visibility",
     "transports",
     "requiresPermissions",
-    "permissionDetails",
     "topicParameters",
 )
 """What the service says of a topic only if it is asked."""

@@ -120,7 +120,9 @@ def check_operation(operation: str, answer: Answer | None, grants: Grants | None
         case NotFound() if operation in WITHOUT_PERMISSION:
             return Check(operation, "ok", "it needs no permission, and it was answered")
         case None if operation in WITHOUT_PERMISSION - READS.keys():
-            return Check(operation, "not known", "nothing may be changed to find out, and each topic has its own permission")
+            return Check(
+                operation, "not known", "nothing may be changed to find out, and each topic has its own permission"
+            )
         case NotFound():
             why = "nothing has a made-up id, and the permission may be checked after that"
             return Check(operation, "not known", why)

@@ -266,9 +266,7 @@ def _add_event(
     """Add an event to the span of its call."""
     if isinstance(event, RowsLeftOut):
         place: Attributes = {"coaching.page": event.page, "coaching.rows.indexes": event.indexes}
-        call.span.add_event(
-            "coaching.rows.left_out", {OPERATION: event.operation, **place, REASON: event.reason}
-        )
+        call.span.add_event("coaching.rows.left_out", {OPERATION: event.operation, **place, REASON: event.reason})
         return
     if isinstance(event, TokenIssued):
         call.span.add_event("coaching.token.issued", {"coaching.token.lifetime": event.expires_in})

@@ -402,7 +402,6 @@ ROWS = {
             ("expand", "visibility"),
             ("expand", "transports"),
             ("expand", "requiresPermissions"),
-            ("expand", "permissionDetails"),
             ("expand", "topicParameters"),
         ],
     ),
