@@ -49,10 +49,10 @@ START: Final = Position()
 LATER_PASS: Final = Position(is_later_pass=True)
 
 
-def id_digest(id_: str) -> str:
-    """Return a short digest of an id."""
+def id_digest(id_: str, size: int = DIGEST_SIZE) -> str:
+    """Return a short digest of an id. The size is a multiple of 3 bytes, so that the text needs no padding."""
     digest = hashlib.sha256(id_.encode(errors="surrogatepass")).digest()
-    return base64.urlsafe_b64encode(digest[:DIGEST_SIZE]).decode()
+    return base64.urlsafe_b64encode(digest[:size]).decode()
 
 
 def list_fingerprint(*texts: str) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "ReportLost",
     "ReportMoved",
     "ReportOpened",
+    "SlotInput",
     "SocketClosing",
     "SocketLost",
     "SocketOpened",
@@ -204,9 +205,8 @@ class Leave:
     """The block of the listener is left."""
 
 
-Input: TypeAlias = (
-    Start
-    | ChannelCreated
+SlotInput: TypeAlias = (
+    ChannelCreated
     | Subscribed
     | SubscribeFailed
     | SocketOpened
@@ -219,12 +219,9 @@ Input: TypeAlias = (
     | TokenRevoked
     | TokenChanged
     | SocketLost
-    | BufferFilled
-    | BufferDrained
-    | CaughtUp
-    | CatchUpFailed
-    | Leave
 )
+
+Input: TypeAlias = Start | SlotInput | BufferFilled | BufferDrained | CaughtUp | CatchUpFailed | Leave
 
 
 # Actions

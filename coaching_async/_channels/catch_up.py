@@ -1,0 +1,367 @@
+"""Catching up: finding what is new in the list of notifications with few requests. `CatchUpPager` does no I/O.
+
+The list has no dates, no filter and no documented order, but a total. A look at it reads its first page, and its last one if it
+has several. If a page has unknown rows only, and the total promises more of them, the look goes on inwards from that page. What
+stood between the rows at the ends is expected to be there still. If the list then has as many rows as the total says, nothing
+else is new. Otherwise all of the list is read, by the pager of all lists. This is also done now and then, because an
+insert and a delete in the middle of the list leave the total as it was.
+
+A reading of the whole list that fails goes on at the same page in the next catch-up, after a look. What was inserted before
+that page in the meantime is found by another look at the end. New rows are handed out page by page, so that none waits for a page that
+may fail.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Final, Literal, TypeAlias
+
+import anyio
+import attrs
+
+from coaching_async._api.client import ApiClient
+from coaching_async._exceptions import (
+    AuthError,
+    CoachingError,
+    DeadlineExceeded,
+    DecodeError,
+    RateLimited,
+    ServerError,
+    TransportError,
+)
+from coaching_async._pagination.deduplication import SeenIds
+from coaching_async._pagination.pager import Pager
+from coaching_async._pagination.pages import NewItems, PageRequest, PageResult, last_page_of, total_of
+from coaching_async._pagination.report import MAX_LEFT_OUT
+from coaching_async._serialization.rows import LeftOutRow, UnreadableRow, rows_of
+from coaching_async._transport.priority import bulk_priority
+from coaching_async.models.common import Page
+from coaching_async.models.notifications import Notification
+
+from .known import KnownNotifications, notification_digest
+
+__all__ = [
+    "CatchUpPager",
+    "CatchUpResult",
+    "ReadPage",
+    "Start",
+    "catch_up",
+    "notification_page_reader",
+    "will_pass",
+]
+
+ReadPage: TypeAlias = Callable[[int], Awaitable[Page[Notification]]]
+"""Reads a page of the list of notifications, by its number."""
+
+
+Start: TypeAlias = Literal["new", "unread", "all"]
+"""Which notifications of the list are handed out at first: none, those that are not marked as read, or all."""
+
+
+Step: TypeAlias = int | Sequence[Notification]
+"""The number of a page to read, or rows of a page that were unknown when it was read, to hand out."""
+
+
+Steps: TypeAlias = Generator[Step, Page[Notification] | None]
+
+
+PAGE_SIZE: Final = 100
+
+
+MAX_READINGS: Final = 3
+"""Readings of the whole list in one catch-up. More are needed only if a previous one was cut, or if the list keeps changing."""
+
+
+CATCH_UPS_BETWEEN_READINGS: Final = 10
+SECONDS_BETWEEN_READINGS: Final = 900.0
+"""The whole list is read when this many catch-ups, and this time, have passed since it was read last."""
+
+
+class WholeReading:
+    """One reading of the whole list, which may be continued after a failure."""
+
+    def __init__(self) -> None:
+        self.pager = Pager[Notification](SeenIds())
+        self.digests: dict[str, None] = {}
+        """The rows so far, in their order."""
+        self._steps = self.pager.run()
+        self.step: PageRequest | NewItems[Notification] | None = next(self._steps)
+
+    def advance(self, page: Page[Notification] | None) -> None:
+        """Receive the page that was requested, or None after the new items were handed out."""
+        try:
+            self.step = self._steps.send(None if page is None else PageResult(page))
+        except StopIteration:
+            self.step = None
+
+
+class CatchUpPager:
+    """Decides which pages of the list of notifications are read, and which of their rows are new.
+
+    It is used for one catch-up after the other. Each takes the steps from `begin` until `step` is None. A catch-up that fails is
+    left where it is, and the next one goes on with what it had found.
+    """
+
+    def __init__(self, known: KnownNotifications, start: Start = "all", *, owner: str | None = None) -> None:
+        self.known = known
+        self.step: Step | None = None
+        """What to do next; None when the catch-up has ended."""
+        self.pages = 0
+        """Pages read."""
+        self.found = 0
+        """Notifications handed out."""
+        self.is_started = False
+        """Whether the first catch-up has ended, so that what is unknown from now on is new."""
+        self._start = start
+        self._owner = owner
+        """Id of the user whose notifications are handed out; None if all are the user's."""
+        self._steps: Steps = self._run(is_whole=True)
+        self._reading: WholeReading | None = None
+        """The reading that has begun, and has not ended."""
+        self._left_out: dict[str, LeftOutRow] = {}
+        self._catch_ups = 0
+        """Catch-ups since the whole list was read."""
+        self._read_at = 0.0
+        """When the whole list was read."""
+        self._now = 0.0
+
+    @property
+    def rows_left_out(self) -> int:
+        """Number of rows that cannot be read at present. One that becomes readable is new when it is next read."""
+        return len(self._left_out)
+
+    @property
+    def left_out(self) -> tuple[LeftOutRow, ...]:
+        """The first 1,000 of them."""
+        return tuple(self._left_out.values())[:MAX_LEFT_OUT]
+
+    def begin(self, now: float, *, is_whole: bool = False) -> None:
+        """Begin a catch-up. It reads all of the list if `is_whole`, if that is due by the time in seconds, and at first."""
+        self._now = now
+        self._catch_ups += 1
+        is_due = self._catch_ups > CATCH_UPS_BETWEEN_READINGS and now - self._read_at >= SECONDS_BETWEEN_READINGS
+        self._steps = self._run(is_whole=is_whole or is_due or not self.is_started)
+        self._advance(None)
+
+    def receive(self, page: Page[Notification] | None = None) -> None:
+        """Receive the page that `step` requested, or None when its rows were taken."""
+        self.pages += page is not None
+        self._advance(page)
+
+    def take(self, notification: Notification) -> bool:
+        """Take a row that is handed out now. Return False if its notification has become known since the page was read."""
+        is_new = self.known.add(notification.id)
+        self.found += is_new
+        return is_new
+
+    def _advance(self, page: Page[Notification] | None) -> None:
+        try:
+            self.step = self._steps.send(page)
+        except StopIteration:
+            self.step = None
+            self.is_started = True
+
+    def _run(self, *, is_whole: bool) -> Steps:
+        for _ in range(MAX_READINGS):
+            was_cut = self._reading is not None
+            if was_cut or not is_whole:
+                is_complete = yield from self._look()
+                if is_complete and not was_cut:
+                    return
+            suspected_gaps = yield from self._read_all()
+            if not was_cut and not suspected_gaps:
+                return
+            is_whole = False
+
+    def _look(self) -> Generator[Step, Page[Notification] | None, bool]:
+        """Read the ends of the list. Return whether nothing else can be new."""
+        look = Look(self.known)
+        is_new = True
+        while is_new and look.first_unread <= look.last_unread and not look.is_complete():
+            page = yield from self._read(look.first_unread)
+            look.add_first(page)
+            is_new = yield from self._hand_out(page)
+        is_new = look.first_unread <= look.last_unread
+        while is_new:
+            page = yield from self._read(look.last_unread)
+            look.add_last(page)
+            is_new = yield from self._hand_out(page)
+            is_new = is_new and look.first_unread <= look.last_unread and not look.is_complete()
+        if look.is_complete():
+            self._set_list(look.digests(), is_whole=look.is_whole)
+        return look.is_complete()
+
+    def _read_all(self) -> Generator[Step, Page[Notification] | None, bool]:
+        """Read all of the list, from where the last reading was cut. Return whether rows may be missing."""
+        reading = self._reading = self._reading or WholeReading()
+        while reading.step is not None:
+            if isinstance(reading.step, PageRequest):
+                reading.advance((yield from self._read(reading.step.number)))
+            else:
+                page = reading.step.page
+                yield from self._hand_out(page)
+                reading.digests.update(dict.fromkeys(_digests_of(page)))
+                reading.advance(None)
+        self._reading = None
+        self._set_list(list(reading.digests), is_whole=True)
+        return bool(reading.pager.suspected_gaps)
+
+    def _read(self, number: int) -> Generator[Step, Page[Notification] | None, Page[Notification]]:
+        page = yield number
+        assert page is not None  # noqa: S101 # a number is answered by a page
+        return page
+
+    def _hand_out(self, page: Page[Notification]) -> Generator[Step, Page[Notification] | None, bool]:
+        """Hand out the unknown rows of a page. Return whether all of its rows were never seen before."""
+        rows, are_unseen = rows_of(page), not self.known.has_seen_any(_digests_of(page))
+        new: list[Notification] = []
+        for row in rows:
+            if isinstance(row, UnreadableRow):
+                self._left_out.setdefault(row.id or "", row.left_out_row)
+                if self._is_unwanted(None):
+                    self.known.add(row.id or "")
+                continue
+            self._left_out.pop(row.id, None)
+            if row.id in self.known or self._is_of_another(row):
+                continue
+            if self._is_unwanted(row):
+                self.known.add(row.id)
+            else:
+                new.append(row)
+        if new:
+            yield new
+        return are_unseen and bool(rows)
+
+    def _is_unwanted(self, row: Notification | None) -> bool:
+        """Return whether a row was in the list at the beginning and is not handed out. None is one that cannot be read."""
+        if self.is_started or self._start == "all":
+            return False
+        return self._start == "new" or bool(row and row.marked_as_read)
+
+    def _is_of_another(self, row: Notification) -> bool:
+        if self._owner is None or row.user is None:
+            return False
+        return row.user.id.casefold() != self._owner.casefold()
+
+    def _set_list(self, digests: Sequence[str], *, is_whole: bool) -> None:
+        self.known.set_list(digests, is_whole=is_whole)
+        if self._left_out:
+            listed = set(digests)
+            self._left_out = {id_: row for id_, row in self._left_out.items() if notification_digest(id_) in listed}
+        if is_whole:
+            self._catch_ups, self._read_at = 0, self._now
+
+
+class Look:
+    """What one look at the ends of the list has shown so far."""
+
+    def __init__(self, known: KnownNotifications) -> None:
+        self.first_unread = 1
+        """Number of the first page that was not read."""
+        self.last_unread = 1
+        """Number of the last page that was not read, as the first page tells it."""
+        self._known = known
+        self._first_rows: list[str] = []
+        self._last_rows: list[str] = []
+        self._totals: list[int | None] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all pages were read."""
+        return self.first_unread > self.last_unread
+
+    def add_first(self, page: Page[Notification]) -> None:
+        """Add the page `first_unread`."""
+        if not self._totals:
+            self.last_unread = last_page_of(page, page.page_size or max(1, len(rows_of(page)))) or 1
+        self.first_unread += 1
+        self._first_rows += _digests_of(page)
+        self._totals.append(total_of(page))
+
+    def add_last(self, page: Page[Notification]) -> None:
+        """Add the page `last_unread`."""
+        self.last_unread -= 1
+        self._last_rows = _digests_of(page) + self._last_rows
+        self._totals.append(total_of(page))
+
+    def digests(self) -> list[str]:
+        """Return the digests of the rows that the list has, if nothing but its ends has changed."""
+        if self.is_whole:
+            return list(dict.fromkeys(self._first_rows + self._last_rows))
+        return self._known.expected_list(self._first_rows, self._last_rows)
+
+    def is_complete(self) -> bool:
+        """Return whether the list has as many rows as its total says, so that no other row of it is new.
+
+        The total may grow during the look, by rows that the next one finds. If it shrinks, rows may have moved between pages.
+        """
+        totals = [total for total in self._totals if total is not None]
+        if not totals or len(totals) < len(self._totals) or totals != sorted(totals):
+            return False
+        digests = self.digests()
+        count = len(digests) + (0 if self.is_whole else self._known.count_added(digests))
+        return count in (totals[0], totals[-1])
+
+
+@attrs.frozen
+class CatchUpResult:
+    """What a catch-up has done."""
+
+    found: tuple[str, ...]
+    """Ids of the notifications that it handed out."""
+    pages: int
+    """Pages that it read."""
+
+
+async def catch_up(
+    pager: CatchUpPager,
+    read_page: ReadPage,
+    wait_for_room: Callable[[], Awaitable[object]],
+    put: Callable[[Notification], object],
+    *,
+    is_whole: bool = False,
+) -> CatchUpResult:
+    """Read what is needed of the list, and `put` each new notification as soon as there is room for it.
+
+    An error of `read_page` is raised, and the next catch-up goes on.
+    """
+    found: list[str] = []
+    pages_before = pager.pages
+    pager.begin(anyio.current_time(), is_whole=is_whole)
+    while (step := pager.step) is not None:
+        if isinstance(step, int):
+            pager.receive(await read_page(step))
+            continue
+        for notification in step:
+            await wait_for_room()
+            if pager.take(notification):
+                put(notification)
+                found.append(notification.id)
+        pager.receive()
+    return CatchUpResult(tuple(found), pager.pages - pages_before)
+
+
+def notification_page_reader(api: ApiClient, *, expand_appointment: bool = False) -> ReadPage:
+    """Return a function that reads a page of the caller's notifications, with bulk priority."""
+    expand = {"expand": ["appointment"]} if expand_appointment else {}
+
+    async def read_page(number: int) -> Page[Notification]:
+        url = api.url("notifications", filters={**expand, "page_size": PAGE_SIZE, "page_number": number})
+        with bulk_priority():
+            return await api.get_page(Page[Notification], "notifications.list", url, number)
+
+    return read_page
+
+
+def will_pass(error: CoachingError, *, is_strict: bool = False) -> bool:
+    """Return whether an error is one that may be gone at the next attempt, so that a listener or a watch waits it out.
+
+    A client that `is_strict` raises a `DecodeError` for a row that cannot be read, which will not change by waiting.
+    """
+    if error.is_from_gateway or isinstance(error, TransportError | DeadlineExceeded | RateLimited | ServerError):
+        return True
+    if isinstance(error, AuthError):
+        return error.status is not None and (error.status >= 500 or error.status == 429)
+    return isinstance(error, DecodeError) and not is_strict
+
+
+def _digests_of(page: Page[Notification]) -> list[str]:
+    return [notification_digest(row.id or "") for row in rows_of(page)]
