@@ -7,9 +7,9 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from coaching_async import HttpClient
-from coaching_async._channels import websocket as module
-from coaching_async._channels.websocket import WebSocketClosed
+from coaching_async._channels import connection
+from coaching_async._channels.connection import WebSocketClosed
+from coaching_async._channels.websocket import WebSocket
 from tests.channels.websockets import LIBRARIES, collect, opened, quickly
 from tests.support.fault_server import HANG, FaultServer, hung_up
 from tests.support.websocket_server import (
@@ -118,7 +118,9 @@ async def test_binary_messages_are_dropped_whole_or_in_fragments():
 
 
 async def test_5000_small_messages_are_received_in_order():
-    with FaultServer(upgrading(sending(*(frame(TEXT, str(number)) for number in range(5000)), close_frame()))) as server:
+    with FaultServer(
+        upgrading(sending(*(frame(TEXT, str(number)) for number in range(5000)), close_frame()))
+    ) as server:
         async with opened(server) as websocket:
             messages, closed = await collect(websocket)
 
@@ -188,7 +190,9 @@ async def test_a_silent_peer_is_not_heard_and_a_task_that_receives_ends_when_the
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 4000])
 async def test_the_peer_closes_with_a_code_which_is_answered(code: int):
     received = list[Frame | None]()
-    with FaultServer(upgrading(recording(received, frame(TEXT, "last"), close_frame(code, "bye €".encode())))) as server:
+    with FaultServer(
+        upgrading(recording(received, frame(TEXT, "last"), close_frame(code, "bye €".encode())))
+    ) as server:
         async with opened(server) as websocket:
             messages, closed = await collect(websocket)
             assert (messages, closed.reason, closed.code) == (["last"], "closed", code)
@@ -365,8 +369,13 @@ async def test_a_reader_that_stands_still_stops_the_peer():
     assert sent[0] < 20 * MEBIBYTE
 
 
+async def send_for_ever(websocket: WebSocket) -> None:
+    while True:
+        await websocket.send("x" * MEBIBYTE)
+
+
 async def test_a_peer_that_does_not_read_ends_a_send_and_the_task_that_receives(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "WRITE_TIMEOUT", 0.1)
+    monkeypatch.setattr(connection, "WRITE_TIMEOUT", 0.1)
     with FaultServer(upgrading(lambda peer: peer.conversation.pause())) as server:
         async with opened(server) as websocket, anyio.create_task_group() as tasks:
             ends = list[WebSocketClosed]()
@@ -376,8 +385,7 @@ async def test_a_peer_that_does_not_read_ends_a_send_and_the_task_that_receives(
 
             tasks.start_soon(receive)
             with quickly(), pytest.raises(WebSocketClosed, match="lost"):
-                while True:
-                    await websocket.send("x" * MEBIBYTE)
+                await send_for_ever(websocket)
         assert [end.reason for end in ends] == ["lost"]
 
 
@@ -387,8 +395,7 @@ async def test_a_peer_that_does_not_read_delays_the_close_by_half_a_second_at_mo
 
             async def fill() -> None:
                 with pytest.raises(WebSocketClosed, match="1000"):
-                    while True:
-                        await websocket.send("x" * MEBIBYTE)
+                    await send_for_ever(websocket)
 
             tasks.start_soon(fill)
             await anyio.sleep(0.05)
