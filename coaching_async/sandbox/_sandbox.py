@@ -12,6 +12,7 @@ import anyio
 
 from ._auth.oauth import OAuth
 from ._channels.channels import ChannelOptions, Channels
+from ._channels.connections import Connections
 from ._channels.sockets import Sockets
 from ._faults.registry import Faults
 from ._server.control import Control
@@ -108,7 +109,8 @@ class Sandbox:
         self.faults = Faults()
         options = ChannelOptions(heartbeat, channel_life, closing_notice, channel_limit, topic_limit)
         channels = Channels(options, self.state.lock, time.monotonic, self.oauth.seconds_left)
-        self.sockets = Sockets(channels)
+        connections = Connections(channels)
+        self.sockets = Sockets(connections)
         self.state.on_notification = channels.notify
         self.oauth.on_revoked = channels.revoke
         self._log = RequestLog(requests_kept)
@@ -116,8 +118,7 @@ class Sandbox:
             self.state,
             self.oauth,
             self.faults,
-            channels,
-            self.sockets,
+            connections,
             self._log,
             _sliding_window(rate_limit, rate_window),
             _sliding_window(login_rate_limit, rate_window),
