@@ -1,6 +1,7 @@
 """Events as records of the standard library's `logging`, in the logger "coaching_async"."""
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from ._events import (
@@ -29,8 +30,21 @@ __all__ = ["isolated", "log_event"]
 logger: Final = logging.getLogger("coaching_async")
 
 
+LEVELS: Final[Mapping[type, int]] = {
+    RowsLeftOut: logging.WARNING,
+    ChannelLost: logging.WARNING,
+    FramesDropped: logging.WARNING,
+    FrameUnreadable: logging.WARNING,
+    RetryScheduled: logging.INFO,
+    ChannelOpened: logging.INFO,
+    ChannelMoved: logging.INFO,
+    GapFilled: logging.INFO,
+}
+"""Level of each event that is not DEBUG."""
+
+
 def log_event(event: Event) -> None:
-    """Log an event.
+    """Log an event at its level.
 
     The level is WARNING for a write that was cancelled in flight, for rows that were left out, and for what a listener may have
     missed; INFO for a retry, and for what a listener does about that; and DEBUG for all others.
@@ -42,14 +56,19 @@ def log_event(event: Event) -> None:
                 "(a timeout of the client's own would have told you: with_options(timeout=...))",
                 event.operation,
             )
-        case RowsLeftOut() | ChannelLost() | ChannelMoved(reason="deaf") | FramesDropped() | FrameUnreadable():
-            _log_at(logging.WARNING, event)
-        case RetryScheduled() | ChannelOpened() | ChannelMoved():
-            _log_at(logging.INFO, event)
-        case GapFilled(found=found) if found:
-            _log_at(logging.INFO, event)
         case _:
-            _log_at(logging.DEBUG, event)
+            level = LEVELS.get(type(event))
+            _log_at(logging.DEBUG if level is None else _level(event, level), event)
+
+
+def _level(event: Event, usual_level: int) -> int:
+    match event:
+        case ChannelMoved(reason="deaf"):
+            return logging.WARNING
+        case GapFilled(found=0):
+            return logging.DEBUG
+        case _:
+            return usual_level
 
 
 def isolated(handler: Emit | None) -> Emit:
