@@ -5,6 +5,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final
+
 import anyio
 
 from coaching_async._api.client import ApiClient

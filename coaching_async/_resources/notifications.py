@@ -1,7 +1,7 @@
 """Notifications: the operations below `/api/v2/coaching/notifications`."""
 
 from coaching_async._bulk.results import BulkResult
-from coaching_async._bulk.runner import bulk
+from coaching_async._bulk.runner import bulk, check_concurrency
 from coaching_async._channels.catch_up import Start
 from coaching_async._channels.watch import NotificationWatch
 from coaching_async._pagination.listing import Listing
@@ -111,10 +111,12 @@ class Notifications(Resource):
         The list is read first, so a notification that comes meanwhile may stay unread. See `CoachingClient.bulk` for
         `concurrency`, and for errors: that of one notification is its outcome. One that was deleted meanwhile is a `NotFound`.
 
-        HTTP: GET /api/v2/coaching/notifications, PATCH /api/v2/coaching/notifications/{notificationId} for each
+        HTTP: GET /api/v2/coaching/notifications, PATCH /api/v2/coaching/notifications/{notificationId}
         Permission: none, but a user's token
         Raises: `ValueError` for an invalid `concurrency`; `BadRequest` with code `not.a.user` with a token of client credentials.
         """
+        if concurrency is not None:
+            check_concurrency(concurrency)
         unread = [notification for notification in await self.list().collect() if not notification.marked_as_read]
         return await bulk(
             lambda notification: self.mark_read(notification.id),

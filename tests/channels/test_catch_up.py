@@ -25,7 +25,8 @@ from tests.support.notification_lists import (
     catch_up_with,
 )
 
-MANY = settings(max_examples=examples(400), deadline=None)
+FEW = settings(max_examples=examples(100), deadline=None)
+MANY = settings(max_examples=examples(200), deadline=None)
 
 Change = float | None
 """A delete at a place, as a fraction of the list, or None for a new notification."""
@@ -165,6 +166,7 @@ def test_a_quiet_list_costs_a_request_or_two_whatever_its_length(order: str, len
     assert service.take_reads() == requests
 
 
+@FEW
 @given(st.sampled_from(ENDS), sizes, st.integers(1, 40), st.integers(30, 60))
 @example(NEWEST_FIRST, 5, 5, 30)
 @example(OLDEST_FIRST, 5, 5, 32)
@@ -177,6 +179,7 @@ def test_new_ones_at_an_end_cost_their_pages_and_two_more(order: str, size: int,
     assert len(service.take_reads()) <= -(-count // size) + 2
 
 
+@FEW
 @given(st.sampled_from(ENDS), sizes, st.integers(1, 20), st.integers(0, 20), st.integers(0, 3))
 def test_what_is_deleted_at_the_ends_costs_no_more(order: str, size: int, at_start: int, at_end: int, new: int):
     service = NotificationList(order, size, 60)
