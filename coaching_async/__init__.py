@@ -16,6 +16,7 @@ from ._bulk.results import BulkResult, Outcome, Progress
 from ._bulk.runner import BulkStream
 from ._channels.reports import Gap, ListenReport
 from ._channels.streams import NotificationStream, TopicStream
+from ._channels.watch import NotificationWatch
 from ._client import CoachingClient
 from ._events import (
     CallFinished,
@@ -233,6 +234,7 @@ __all__ = [
     "Notification",
     "NotificationAction",
     "NotificationStream",
+    "NotificationWatch",
     "OpenEnum",
     "Outcome",
     "OutcomeUnknown",

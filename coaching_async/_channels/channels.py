@@ -15,7 +15,7 @@ from coaching_async._value import Value
 from coaching_async.models.channels import ChannelTopic, ChannelTopicState
 from coaching_async.models.common import Page
 
-from .connect_uri import check_connect_uri
+from .socket.connect_uri import check_connect_uri
 
 __all__ = ["CREATE", "SUBSCRIBE", "Channels"]
 

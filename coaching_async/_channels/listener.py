@@ -27,7 +27,6 @@ from coaching_async.models.channels import ChannelEvent
 
 from .catch_up import CatchUpResult, will_pass
 from .channels import Channels
-from .connect_uri import http_origin
 from .frames import PING, Frame, FrameKind, read_frame
 from .machine.messages import (
     Action,
@@ -64,7 +63,8 @@ from .machine.messages import (
 )
 from .machine.state_machine import State, StateMachine
 from .reports import CHANNEL_LIMIT, Counts, GapReason
-from .websocket import HandshakeRefused, WebSocket, WebSocketClosed
+from .socket.connect_uri import http_origin
+from .socket.websocket import HandshakeRefused, WebSocket, WebSocketClosed
 
 __all__ = ["Listener", "Receiver"]
 

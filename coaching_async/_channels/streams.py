@@ -18,14 +18,15 @@ from coaching_async.models.channels import ChannelEvent, ChannelTopic
 from coaching_async.models.notifications import Notification
 from coaching_async.models.users import User
 
+from .catch_up import CatchUpPager, Start
+from .frames import notification_topic
+from .known import KnownNotifications
+from .notification_cursor import encode_cursor
 from .reports import Gap, ListenReport
 
 if TYPE_CHECKING:  # what only listeners need is imported when the first one is entered
-    from .catch_up import CatchUpPager, Start
     from .channels import Channels
-    from .known import KnownNotifications
     from .listener import Listener
-    from .notification_cursor import NotificationCursor
     from .receivers import Buffer, EventReceiver, NotificationReceiver
 
 __all__ = ["ListenerState", "NotificationStream", "TopicStream"]
@@ -96,7 +97,7 @@ class ListenerStream(NotCopyable, AsyncIterator[T], Generic[T]):
         from .listener import Listener
         from .machine.messages import BufferDrained, BufferFilled
         from .receivers import Buffer
-        from .websocket import require_websockets
+        from .socket.websocket import require_websockets
 
         require_websockets()
         self._session = self._api.get_session()
@@ -184,8 +185,8 @@ class NotificationStream(ListenerStream[Notification]):
         self,
         api: ApiClient,
         user_ids: Sequence[str] | None,
-        start: "Start",
-        cursor: "NotificationCursor | None",
+        known: KnownNotifications,
+        start: Start,
         buffer: int,
         *,
         is_partial: bool,
@@ -198,9 +199,8 @@ class NotificationStream(ListenerStream[Notification]):
         What it raises ends the stream, and is raised there. It may be set until the block is entered.
         """
         self._user_ids = user_ids
+        self._known = known
         self._begin: Start = start
-        self._resume_from = cursor
-        self._known: KnownNotifications | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -209,30 +209,26 @@ class NotificationStream(ListenerStream[Notification]):
         It has 12 characters for each notification that is known. It is None for notifications of others, and until the first
         reading of the list has ended.
         """
-        if self._known is None or self._pager is None or not self._pager.is_started:
+        if self._pager is None or not self._pager.is_started:
             return None
-        from .notification_cursor import encode_cursor
-
-        waiting = [notification.id for notification in self._buffer.items]
-        return encode_cursor(self._known, self._owner, waiting)
+        return encode_cursor(self._known, [notification.id for notification in self._buffer.items])
 
     async def _prepare(self) -> "tuple[Sequence[str], NotificationReceiver]":
-        from .catch_up import CatchUpPager
-        from .frames import notification_topic
-        from .known import KnownNotifications
         from .receivers import NotificationReceiver
 
-        owner = self._owner = await self._find_owner()
+        owner = await self._find_owner()
         user_ids = self._user_ids or (owner or "",)
-        is_resumed = self._resume_from is not None
-        self._check_start(owner)
-        self._known = KnownNotifications(self._resume_from.digests if self._resume_from is not None else ())
         if owner is not None:
-            self._pager = CatchUpPager(self._known, "all" if is_resumed else self._begin, owner=owner)
+            self._known.set_owner(owner)
+            self._pager = CatchUpPager(self._known, self._begin, owner=owner)
+        elif self._begin != "new":
+            raise ValueError(
+                "start and cursor need a list, and that has only the notifications of the token's own user"
+            )
         receiver = NotificationReceiver(
             self._api, self._buffer, user_ids, self._known, self._pager, lambda gap: self.on_gap and self.on_gap(gap)
         )
-        if owner is not None and self._begin == "new" and not is_resumed:
+        if owner is not None and self._begin == "new":
             await receiver.catch_up()  # without this a notification whose event is late would be taken for an old one
         return tuple(map(notification_topic, user_ids)), receiver
 
@@ -251,14 +247,6 @@ class NotificationStream(ListenerStream[Notification]):
             return None
         is_own = self._user_ids is None or self._user_ids[0].casefold() == me.id.casefold()
         return me.id if is_own else None
-
-    def _check_start(self, owner: str | None) -> None:
-        if owner is None and (self._begin != "new" or self._resume_from is not None):
-            raise ValueError(
-                "start and cursor need a list, and that has only the notifications of the token's own user"
-            )
-        if owner is not None and self._resume_from is not None:
-            self._resume_from.check_owner(owner)
 
 
 class TopicStream(ListenerStream[ChannelEvent[object] | Gap]):
