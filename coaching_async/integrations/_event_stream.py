@@ -34,7 +34,10 @@ def last_event_id(headers: Mapping[str, str], query: Mapping[str, str]) -> str |
 
 
 class EventTexts(AsyncIterator[str]):
-    """The events of a subscription, and `alive` where there is none for 15 s.
+    """The events of a subscription, and `alive` at the start and where there is none for 15 s.
+
+    Its id says where the browser is, even before the first notification. A page that has heard nothing for longer than that
+    knows that its connection is dead, which comments would not tell it.
 
     After an error of the hub's stream comes `unavailable`, and then the end. A browser gives up for good if its request is
     refused, but reconnects after an end.
@@ -48,7 +51,7 @@ class EventTexts(AsyncIterator[str]):
     async def __anext__(self) -> str:
         if not self._is_begun:
             self._is_begun = True
-            return f"retry: {random.randint(1000, 3000)}\n{self._event_id()}\n"  # noqa: S311 # spreads reconnects
+            return f"retry: {random.randint(1000, 3000)}\n{self._event('alive', {})}"  # noqa: S311 # spreads reconnects
         if self._has_failed:
             raise StopAsyncIteration
         try:
@@ -65,7 +68,4 @@ class EventTexts(AsyncIterator[str]):
         return self._event("alive", {})
 
     def _event(self, name: str, data: object) -> str:
-        return f"{self._event_id()}event: {name}\ndata: {json.dumps(data)}\n\n"
-
-    def _event_id(self) -> str:
-        return f"id: {self._subscription.last_event_id}\n"
+        return f"id: {self._subscription.last_event_id}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
