@@ -54,18 +54,20 @@ class EventTexts(AsyncIterator[str]):
             return f"retry: {random.randint(1000, 3000)}\n{self._event('alive', {})}"  # noqa: S311 # spreads reconnects
         if self._has_failed:
             raise StopAsyncIteration
+        item = None
         try:
             with anyio.move_on_after(ALIVE_EVERY):
                 item = await anext(self._subscription)
-                if isinstance(item, Missed):
-                    return self._event("missed", {"count": item.count})
-                return self._event("notification", to_dict(item))
         except StopAsyncIteration:
             raise
         except Exception:  # noqa: BLE001 # the hub has logged it
             self._has_failed = True
             return f"retry: {random.randint(10_000, 30_000)}\n{self._event('unavailable', {})}"  # noqa: S311
-        return self._event("alive", {})
+        if item is None:
+            return self._event("alive", {})
+        if isinstance(item, Missed):
+            return self._event("missed", {"count": item.count})
+        return self._event("notification", to_dict(item))
 
     def _event(self, name: str, data: object) -> str:
         return f"id: {self._subscription.last_event_id}\nevent: {name}\ndata: {json.dumps(data)}\n\n"

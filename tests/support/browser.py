@@ -84,6 +84,8 @@ class Tab:
         self._session: str | None = None
         self.complaints: list[str] = []
         """Errors in its console: exceptions, and what its content security policy has refused."""
+        self.received: list[str] = []
+        """Names of the events that its EventSource has received."""
 
     def attach(self, target: str) -> None:
         self._session = self.browser("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -114,6 +116,8 @@ class Tab:
                 self.complaints.append(json.dumps(event["params"]["exceptionDetails"]))
             case "Log.entryAdded" if event["params"]["entry"]["level"] == "error":
                 self.complaints.append(event["params"]["entry"]["text"])
+            case "Network.eventSourceMessageReceived":
+                self.received.append(event["params"]["eventName"])
             case _:
                 pass
 
@@ -143,6 +147,13 @@ class Tab:
         """Return the text of an element as it is shown."""
         found: str = self.value(f"document.querySelector({json.dumps(selector)}).innerText")
         return found
+
+    def press(self, key: str) -> None:
+        """Press a key of the keyboard."""
+        text = {"text": "\r"} if key == "Enter" else {}
+        code = {"Tab": 9, "Enter": 13}[key]
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))

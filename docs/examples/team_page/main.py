@@ -40,11 +40,17 @@ people: dict[str, str] = {}
 """Names of the members of the team, by user id."""
 
 
+async def read_team(client: CoachingClient) -> None:
+    """Read who belongs to the team."""
+    name = os.environ["COACHING_TEAM"]
+    async for team in client.teams.list(name=name):  # those whose names begin with it
+        if team.name == name:
+            people.update({member.id: member.name or member.id async for member in client.teams.list_members(team.id)})
+
+
 async def listen(client: CoachingClient) -> AsyncIterator[Notification]:
     """Return the stream of the notifications of the whole team. One stream serves all browsers."""
-    teams = [team async for team in client.teams.list(name=os.environ["COACHING_TEAM"])]
-    for team in teams:
-        people.update({member.id: member.name or member.id async for member in client.teams.list_members(team.id)})
+    await read_team(client)
     return client.notifications.listen(people)
 
 

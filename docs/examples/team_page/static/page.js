@@ -109,9 +109,12 @@ function notification(about) {
   refresh();
 }
 
+let lost = 0; // notifications that this page has missed; NaN if the number is not known
+
 function missed({ count }) {
   show("live");
-  const what = count === null ? "Some notifications" : count === 1 ? "One notification" : `${count} notifications`;
+  lost += count ?? NaN;
+  const what = Number.isNaN(lost) ? "Some notifications" : lost === 1 ? "One notification" : `${lost} notifications`;
   $("missed").querySelector("p").textContent = `${what} did not reach this page. The next appointments are up to date.`;
   $("missed").hidden = false;
   refresh();
@@ -119,6 +122,7 @@ function missed({ count }) {
 
 $("missed").querySelector("button").addEventListener("click", () => {
   $("missed").hidden = true;
+  lost = 0;
 });
 
 function title(count) {
