@@ -12,6 +12,7 @@ import anyio
 
 from ._auth.oauth import OAuth
 from ._channels.channels import ChannelOptions, Channels
+from ._channels.connections import Connections
 from ._channels.sockets import Sockets
 from ._faults.registry import Faults
 from ._server.control import Control
@@ -22,10 +23,11 @@ from ._server.rate_limit import SlidingWindow
 from ._server.request_log import Arrival, RequestLog
 from ._server.server import Server
 from ._server.service import Service
-from ._state.appointment import related_users
+from ._server.socket_orders import SocketOrders
 from ._state.persistence import load, save
 from ._state.seed import seeded_state
 from ._state.state import State
+from ._wire.errors import ApiError
 
 
 class Identified(Protocol):
@@ -108,7 +110,8 @@ class Sandbox:
         self.faults = Faults()
         options = ChannelOptions(heartbeat, channel_life, closing_notice, channel_limit, topic_limit)
         channels = Channels(options, self.state.lock, time.monotonic, self.oauth.seconds_left)
-        self.sockets = Sockets(channels)
+        connections = Connections(channels)
+        self.sockets = Sockets(connections)
         self.state.on_notification = channels.notify
         self.oauth.on_revoked = channels.revoke
         self._log = RequestLog(requests_kept)
@@ -116,8 +119,7 @@ class Sandbox:
             self.state,
             self.oauth,
             self.faults,
-            channels,
-            self.sockets,
+            connections,
             self._log,
             _sliding_window(rate_limit, rate_window),
             _sliding_window(login_rate_limit, rate_window),
@@ -128,6 +130,7 @@ class Sandbox:
             {
                 **Control(self.faults, self._log).endpoints(),
                 **Data(self.state).endpoints(),
+                **SocketOrders(self.sockets).endpoints(),
                 **PAGES,
                 "/openapi.json": {"GET": openapi},
             },
@@ -170,20 +173,16 @@ class Sandbox:
     ) -> dict[str, Any]:
         """Make a notification of a user, without a change of an appointment, and return its row.
 
-        `user` is as in `user_token`. The notification is about the appointment of this id, or about the first one of the
-        user, or else about the first one of all. Its frame is sent to the channels that have the topic of the user.
+        `user` is as in `user_token`. `action` is the `actionType`. The notification is about the appointment of this id, by
+        default about the user's first one, or else about the first one of all. It is published to the channels that have
+        the user's topic.
 
         Raises: `LookupError` if there is no such user or appointment.
         """
-        user_id, state = self._user_id(user), self.state
-        with state.lock:
-            rows = list(state.appointments.values())
-            if appointment_id is not None:
-                rows = [row for row in rows if row["id"] == appointment_id]
-            if not rows:
-                raise LookupError("the sandbox has no such appointment")
-            about = next((row for row in rows if user_id in related_users(row)), rows[0])
-            return state.notify(user_id, about, action, related_users(about).get(user_id, "Attendee"))
+        try:
+            return self.state.notify(self._user_id(user), action, appointment_id)
+        except ApiError as error:
+            raise LookupError("the sandbox has no such appointment") from error
 
     def _user_id(self, user: str | Mapping[str, Any] | Identified) -> str:
         given = user if isinstance(user, str) else user["id"] if isinstance(user, Mapping) else user.id

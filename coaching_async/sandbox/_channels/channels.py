@@ -22,8 +22,8 @@ EVICTED = 1000
 EXPIRED = 1001
 
 
-class Connection(Protocol):
-    """The open WebSocket of a channel. `tell` sends an event, or returns False if it is lost."""
+class Outlet(Protocol):
+    """The connection of a channel, as far as its channel knows it. `tell` sends an event, or returns False if it is lost."""
 
     def tell(self, event: str, /) -> bool: ...
     def say(self, text: str, /) -> None: ...
@@ -40,7 +40,7 @@ class Channel:
     ends_at: float
     used: int
     topics: dict[str, Sequence[str]] = attrs.field(factory=dict)
-    socket: Connection | None = None
+    connection: Outlet | None = None
 
     def listens_to(self, topic: str) -> bool:
         return any(topic in names for names in self.topics.values())
@@ -80,7 +80,7 @@ class Channels:
             owner = (caller.user_id, caller.client_id)
             own = [channel for channel in self._existing() if channel.owner == owner]
             if len(own) >= self.options.limit:
-                self.evict(min(own, key=lambda channel: (channel.socket is not None, channel.used)))
+                self.evict(min(own, key=lambda channel: (channel.connection is not None, channel.used)))
             channel = Channel(str(uuid.uuid4()), caller.token, owner, self.now() + self.options.life, next(self._uses))
             self._by_id[channel.id] = channel
             return channel
@@ -116,18 +116,18 @@ class Channels:
         with self.lock:
             return next((channel for channel in self._existing() if channel.id == channel_id), None)
 
-    def attach(self, channel: Channel, socket: Connection) -> None:
-        """Make a socket the one of its channel, and disconnect the one before."""
+    def attach(self, channel: Channel, connection: Outlet) -> None:
+        """Make a connection the one of its channel, and close the one before."""
         with self.lock:
-            if channel.socket is not None:
-                channel.socket.close(EVICTED)
-            channel.socket, channel.used = socket, next(self._uses)
+            if channel.connection is not None:
+                channel.connection.close(EVICTED)
+            channel.connection, channel.used = connection, next(self._uses)
 
-    def detach(self, socket: Connection) -> None:
+    def detach(self, connection: Outlet) -> None:
         with self.lock:
             for channel in self._by_id.values():
-                if channel.socket is socket:
-                    channel.socket, channel.used = None, next(self._uses)
+                if channel.connection is connection:
+                    channel.connection, channel.used = None, next(self._uses)
 
     def seconds_left(self, channel: Channel) -> float:
         """Return how long the channel exists yet, as far as its own end is concerned."""
@@ -150,11 +150,11 @@ class Channels:
     def _end(self, channel: Channel, code: int, frame: str | None) -> None:
         with self.lock:
             self._by_id.pop(channel.id, None)
-            if (socket := channel.socket) is not None:
+            if (connection := channel.connection) is not None:
                 if frame is not None:
-                    socket.say(frame)
-                socket.close(code)
-                channel.socket = None
+                    connection.say(frame)
+                channel.connection = None
+                connection.close(code)
 
     def _existing(self) -> Iterator[Channel]:
         """Yield the channels that exist, and forget those whose time is over."""
@@ -171,7 +171,8 @@ class Channels:
         self.publish(coaching_topic(row["user"]["id"]), frames.notification_body(row))
 
     def tell_of_job(self, job: JsonObject) -> None:
-        self.publish(job_topic(job["id"]), job)
+        """Publish the state of a job that has changed."""
+        self.publish(job_topic(job["id"]), frames.job_body(job))
 
     def publish(self, topic: str, body: Mapping[str, object]) -> int:
         """Send an event to all channels with this topic, and return how many sockets it is sent on."""
@@ -181,7 +182,7 @@ class Channels:
             for channel in self._existing():
                 if channel.listens_to(topic):
                     text = text or frames.event(topic, dict(body))
-                    if channel.socket is not None and channel.socket.tell(text):
+                    if channel.connection is not None and channel.connection.tell(text):
                         sent += 1
                     else:
                         self.lost += 1

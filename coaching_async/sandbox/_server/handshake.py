@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from coaching_async.sandbox._channels.channels import Channel, Channels
-from coaching_async.sandbox._channels.sockets import Socket, Sockets
+from coaching_async.sandbox._channels.channels import Channel
+from coaching_async.sandbox._channels.connections import Connection, Connections
 from coaching_async.sandbox._wire import errors
 from coaching_async.sandbox._wire.responses import status_response
 
@@ -18,15 +18,15 @@ PREFIX = "/channels/"
 
 @attrs.define(eq=False)
 class Handshake:
-    """A request for a WebSocket. A response with status 101 accepts it; `socket` is then open."""
+    """A request for a WebSocket. A response with status 101 accepts it."""
 
-    channels: Channels
-    sockets: Sockets
+    connections: Connections
     scope: Scope
     _receive: Receive
     _send: Send
     request: Request = attrs.field(init=False)
-    socket: Socket | None = attrs.field(default=None, init=False)
+    _connection: Connection | None = attrs.field(default=None, init=False)
+    _has_left: bool = attrs.field(default=False, init=False)
     _channel: Channel | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -34,12 +34,12 @@ class Handshake:
 
     async def answer(self, path: str, context_id: str) -> Response:
         """Look up the channel, and return the response, unsent."""
-        if refusal := self.sockets.take_refusal():
+        if refusal := self.connections.take_refusal():
             response = status_response(refusal.status, None, context_id, oauth=False)
             if refusal.retry_after is not None:
                 response.headers["Retry-After"] = f"{refusal.retry_after:g}"
             return response
-        self._channel = self.channels.find(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else None
+        self._channel = self.connections.channels.find(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else None
         if self._channel is None:
             raise errors.path_not_found()
         return Response(status_code=101)
@@ -47,21 +47,29 @@ class Handshake:
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
+            self._has_left = True
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(self, message: Message) -> None:
         if message.get("status") == 101 and self._channel is not None:
             # Open before the client learns of it: what happens after that is sent.
-            self.socket = self.sockets.open(self._channel, self.scope["state"]["transport"])
+            self._connection = self.connections.open(self._channel, self.scope["state"]["transport"])
             await self._send({"type": "websocket.accept"})
-        elif self.socket is None:
-            await self._send({**message, "type": f"websocket.{message['type']}"})
+        elif self._connection is None:
+            refused = {**message, "type": f"websocket.{message['type']}"}
+            if "headers" in refused:  # uvicorn adds the length; older versions do so although it is there
+                refused["headers"] = [each for each in refused["headers"] if each[0] != b"content-length"]
+            await self._send(refused)
 
     async def serve(self) -> None:
         """Serve the WebSocket, if it was accepted."""
-        if self.socket is not None:
-            await self.socket.serve(self._receive, self._send, self._start)
+        if self._connection is None:
+            return
+        if self._has_left:  # a fault has closed the connection
+            self._connection.drop()
+        else:
+            await self._connection.serve(self._receive, self._send, self._start)
 
     def _start(self, coroutine: Any) -> "asyncio.Task[None]":
         """Start a task that the server knows, and cancels when it stops."""

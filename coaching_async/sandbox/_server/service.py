@@ -13,8 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from coaching_async.sandbox._auth.oauth import OAuth
-from coaching_async.sandbox._channels.channels import Channels
-from coaching_async.sandbox._channels.sockets import Sockets
+from coaching_async.sandbox._channels.connections import Connections
 from coaching_async.sandbox._faults.effects import Effects
 from coaching_async.sandbox._faults.exchange import Exchange
 from coaching_async.sandbox._faults.handlers import HANDLERS
@@ -46,8 +45,7 @@ class Service:
     state: State
     oauth: OAuth
     faults: Faults
-    channels: Channels
-    sockets: Sockets
+    connections: Connections
     requests: RequestLog
     rate_limit: SlidingWindow | None
     login_rate_limit: SlidingWindow | None
@@ -60,7 +58,7 @@ class Service:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("ascii")
         if scope["type"] == "websocket":
-            await self._open_socket(path, Handshake(self.channels, self.sockets, scope, receive, send))
+            await self._open_socket(path, Handshake(self.connections, scope, receive, send))
             return
         request = Request(scope, receive)
         if (endpoints := self.control.get(path)) and (path != "/" or _is_browser(request)):
@@ -138,7 +136,7 @@ class Service:
             ids,
             caller,
             self.state,
-            self.channels,
+            self.connections.channels,
             self.page_cap,
             self.job_reads,
             self.newest_first,

@@ -210,12 +210,16 @@ class State:
 
     @_atomic
     def mark(self, notification_id: str, *, read: bool) -> JsonObject:
-        return self._keep({**self.notification(notification_id), "markedAsRead": read})
+        return self._published({**self.notification(notification_id), "markedAsRead": read})
 
     @_atomic
-    def notify(self, user_id: str, appointment: JsonObject, action: str, relationship: str) -> JsonObject:
-        """Make a notification, whatever has happened to the appointment."""
-        return self._keep(notification(self.new_id(), appointment, action, user_id, relationship))
+    def notify(self, user_id: str, action: str, appointment_id: str | None = None) -> JsonObject:
+        """Make a notification about an appointment: the given one, or the user's first one, or the first one of all."""
+        rows = [self.appointment(appointment_id)] if appointment_id is not None else list(self.appointments.values())
+        about = next((row for row in rows if user_id in related_users(row)), rows[0] if rows else None)
+        if about is None:
+            raise errors.bad_request("There is no appointment that a notification could be about.")
+        return self._add_notification(about, action, user_id, related_users(about).get(user_id, "Attendee"))
 
     # schedule slot jobs
 
@@ -277,9 +281,12 @@ class State:
     def _notify(self, appointment: JsonObject, action: str, by: str | None) -> None:
         for user_id, relationship in related_users(appointment).items():
             if user_id != by:
-                self.notify(user_id, appointment, action, relationship)
+                self._add_notification(appointment, action, user_id, relationship)
 
-    def _keep(self, row: JsonObject) -> JsonObject:
+    def _add_notification(self, about: JsonObject, action: str, user_id: str, relationship: str) -> JsonObject:
+        return self._published(notification(self.new_id(), about, action, user_id, relationship))
+
+    def _published(self, row: JsonObject) -> JsonObject:
         self.notifications[row["id"]] = row
         self.on_notification(row)
         return row
