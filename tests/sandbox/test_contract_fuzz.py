@@ -166,7 +166,9 @@ def schemathesis(url: str, document: Json, folder: Path, *options: str) -> subpr
 
 def test_every_response_of_the_api_follows_the_contract(sandbox: Sandbox, token: str, tmp_path: Path):
     header = f"Authorization: Bearer {token}"
-    found = schemathesis(sandbox.base_url, document(sandbox, token), tmp_path, "--exclude-path", LOGIN, "--header", header)
+    found = schemathesis(
+        sandbox.base_url, document(sandbox, token), tmp_path, "--exclude-path", LOGIN, "--header", header
+    )
     assert found.returncode == 0, found.stdout + found.stderr
     answered = answers(sandbox)
     assert {name for name, status in answered if status < 300} == {each["operationId"] for *_, each in OPERATIONS}
@@ -175,7 +177,9 @@ def test_every_response_of_the_api_follows_the_contract(sandbox: Sandbox, token:
 
 def test_every_response_of_the_token_endpoint_follows_the_contract(sandbox: Sandbox, token: str, tmp_path: Path):
     credentials = f"{CLIENT_ID}:{CLIENT_SECRET}"
-    found = schemathesis(sandbox.login_url, document(sandbox, token), tmp_path, "--include-path", LOGIN, "--auth", credentials)
+    found = schemathesis(
+        sandbox.login_url, document(sandbox, token), tmp_path, "--include-path", LOGIN, "--auth", credentials
+    )
     assert found.returncode == 0, found.stdout + found.stderr
     assert {status for _, status in answers(sandbox)} == {200, 400}
 
