@@ -11,8 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from coaching_async._channels.connection import WebSocketClosed
-from coaching_async._channels.websocket import HandshakeRefused, WebSocket
+from coaching_async._channels.socket.websocket import HandshakeRefused, WebSocket, WebSocketClosed
 from coaching_async._transport.httpcore_hooks import hiding_urls
 from tests.channels.websockets import LIBRARIES, PATH, TLS, asynchronous, collect, opened, quickly
 from tests.faults.support import chain, frames
