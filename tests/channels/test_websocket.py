@@ -8,8 +8,7 @@ import anyio
 import pytest
 
 from coaching_async._channels.socket import connection
-from coaching_async._channels.socket.connection import WebSocketClosed
-from coaching_async._channels.socket.websocket import WebSocket
+from coaching_async._channels.socket.websocket import WebSocket, WebSocketClosed
 from tests.channels.websockets import LIBRARIES, collect, opened, quickly
 from tests.support.fault_server import HANG, FaultServer, hung_up
 from tests.support.websocket_server import (
