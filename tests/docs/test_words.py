@@ -129,7 +129,18 @@ WORDS = {
         "update",
     ],
     "users.md": ["OAuth", "PKCE", "refresh token", "SAML", "sign-in", "user token"],
-    "web.md": ["aiohttp", "FastAPI", "lifespan", "pydantic", "streaming", "trio", "web application"],
+    "web.md": [
+        "aiohttp",
+        "FastAPI",
+        "fan out",
+        "lifespan",
+        "pydantic",
+        "server-sent events",
+        "SSE",
+        "streaming",
+        "trio",
+        "web application",
+    ],
 }
 """The terms that readers search for, by page."""
 
