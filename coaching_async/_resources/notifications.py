@@ -1,12 +1,24 @@
 """Notifications: the operations below `/api/v2/coaching/notifications`."""
 
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+
+from coaching_async._bulk.results import BulkResult
+from coaching_async._bulk.runner import bulk, check_concurrency
+from coaching_async._channels.catch_up import Start
+from coaching_async._channels.frames import notification_topic
+from coaching_async._channels.notification_cursor import known_at_start
+from coaching_async._channels.reports import Gap
+from coaching_async._channels.streams import NotificationStream
+from coaching_async._channels.watch import NotificationWatch
 from coaching_async._pagination.listing import Listing
 from coaching_async._serialization.urls import QueryValue
-from coaching_async.models.coercion import IdLike
+from coaching_async.models.coercion import IdLike, IdsLike, to_ids
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
 from .base import Resource, build_listing
+from .topics import checked_buffer, checked_flag, checked_topics
 
 __all__ = ["Notifications"]
 
@@ -37,6 +49,40 @@ class Notifications(Resource):
             chunks=(_expand(expand_appointment),),
         )
 
+    def watch(
+        self,
+        *,
+        every: float = 30.0,
+        start: Start = "new",
+        cursor: str | None = None,
+        expand_appointment: bool = False,
+    ) -> NotificationWatch:
+        """Return an iterator over the notifications of the user of the token as they come, by reading the list again and again.
+
+            async for notification in client.notifications.watch(): ...
+
+        It reads the list every `every` seconds, give or take a tenth. A look takes one request for up to 100 notifications in the
+        list, and two for more, if the new ones are at its ends. Requests have the priority of lists, so others go first.
+
+        - `start="new"` hands out what comes after the first look has ended, which the first step takes. `start="unread"` first
+          hands out those in the list that are not marked as read, and `start="all"` all of them.
+        - With a `cursor`, it goes on after what the watch or stream had handed out that the cursor is from.
+
+        Each notification is handed out once, as long as the process or its cursor lives. It is known by its id, so another change
+        of it, such as being marked as read, is not handed out. One that comes and goes between two looks is not seen. After the
+        first page was read, errors that may pass are waited out: `TransportError`, `DeadlineExceeded`, `RateLimited`,
+        `ServerError`, and a `DecodeError` unless the client is `strict`. The pause doubles each time, up to a minute. Others are
+        raised, and the next step goes on after the pause. The appointment of a notification is as it was when the list was read.
+
+        HTTP: GET /api/v2/coaching/notifications
+        Permission: none, but a user's token
+        Raises: `ValueError` or `TypeError` now for invalid arguments; when iterated, `ValueError` if the cursor belongs to another
+        user, and `BadRequest` with code `not.a.user` with a token of client credentials.
+        """
+        return NotificationWatch(
+            self._api, every=every, start=start, cursor=cursor, expand_appointment=expand_appointment
+        )
+
     async def get(self, notification_id: IdLike, *, expand_appointment: bool = False) -> Notification:
         """Return one notification. `expand_appointment` includes its whole appointment.
 
@@ -65,6 +111,72 @@ class Notifications(Resource):
             notification_id,
             body={"marked_as_read": read},
             sets_values=True,
+        )
+
+    def listen(
+        self,
+        user_ids: IdsLike | None = None,
+        *,
+        start: Start = "new",
+        cursor: str | None = None,
+        buffer: int = 1000,
+        partial: bool = False,
+        on_gap: Callable[[Gap], None] | None = None,
+    ) -> NotificationStream:
+        """Return a stream of notifications as they happen: those of the user of the token, or of the users with these ids.
+
+            async with client.notifications.listen() as notifications:
+                async for notification in notifications: ...
+
+        `start` is "new", "unread" (first those that are not marked as read) or "all" (first those of the list). With a `cursor`
+        of an earlier stream it goes on after that. Both need the list, which has the notifications of the token's own user
+        only. `buffer` notifications wait for a reader that is slow. With `partial` the stream does without users whose
+        notifications the service refuses; `rejected` has their topics. `on_gap`, a plain function, is called with each gap when it
+        is over. A stream has a channel of its own, of the 20 that a user and OAuth client can have. It needs the extra `live`.
+
+        HTTP: POST /api/v2/notifications/channels, PUT /api/v2/notifications/channels/{channelId}/subscriptions
+        and a WebSocket, again whenever that is replaced; before it GET /api/v2/users/me unless there are several ids; for the
+        notifications of the user of the token also GET /api/v2/coaching/notifications, before and after it, and every ten minutes
+        Permission: none, but that of the topic `v2.users.{id}.wem.coaching.notification`, which `client.topics.available` tells
+        Raises: `ValueError` and `TypeError` now for invalid arguments. When the block is entered: `ConfigurationError` without
+        the extra, `ValueError` for `start` or `cursor` without a list, and what follows, which later is raised by the step
+        of the loop: `BadRequest`, `Forbidden`, which names the missing permissions, `ChannelTaken`.
+        """
+        ids = None if user_ids is None else tuple(dict.fromkeys(to_ids(user_ids)))
+        if ids is not None:
+            checked_topics(map(notification_topic, ids))
+        known, begin = known_at_start(start, cursor)
+        if on_gap is not None and (not callable(on_gap) or iscoroutinefunction(on_gap)):
+            raise TypeError("on_gap is a plain function: it is called in the middle of a step, and not awaited")
+        return NotificationStream(
+            self._api,
+            ids,
+            known,
+            begin,
+            checked_buffer(buffer),
+            is_partial=checked_flag("partial", partial),
+            on_gap=on_gap,
+        )
+
+    async def mark_all_read(self, *, concurrency: int | None = None) -> BulkResult[Notification, Notification]:
+        """Mark all notifications of the user of the token as read, up to `concurrency` at once. Return an outcome for each unread one.
+
+        The list is read first, so a notification that comes meanwhile may stay unread. See `CoachingClient.bulk` for
+        `concurrency`, and for errors: that of one notification is its outcome. One that was deleted meanwhile is a `NotFound`.
+
+        HTTP: GET /api/v2/coaching/notifications, PATCH /api/v2/coaching/notifications/{notificationId}
+        Permission: none, but a user's token
+        Raises: `ValueError` for an invalid `concurrency`; `BadRequest` with code `not.a.user` with a token of client credentials.
+        """
+        if concurrency is not None:
+            check_concurrency(concurrency)
+        unread = [notification for notification in await self.list().collect() if not notification.marked_as_read]
+        return await bulk(
+            lambda notification: self.mark_read(notification.id),
+            unread,
+            concurrency,
+            None,
+            default_concurrency=self._api.concurrency,
         )
 
 

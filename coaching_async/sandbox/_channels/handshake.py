@@ -1,17 +1,18 @@
 """The handshake of a WebSocket, in the form of an HTTP request: faults and errors are the same as for any other."""
 
-import asyncio
-from typing import Any
+from functools import partial
 
 import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from coaching_async.sandbox._channels.channels import Channel
-from coaching_async.sandbox._channels.connections import Connection, Connections
 from coaching_async.sandbox._wire import errors
 from coaching_async.sandbox._wire.responses import status_response
+
+from .channels import Channel
+from .connections import Connection, Connections
+from .tasks import start_task
 
 PREFIX = "/channels/"
 
@@ -26,6 +27,7 @@ class Handshake:
     _send: Send
     request: Request = attrs.field(init=False)
     _connection: Connection | None = attrs.field(default=None, init=False)
+    _has_left: bool = attrs.field(default=False, init=False)
     _channel: Channel | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -46,6 +48,7 @@ class Handshake:
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
+            self._has_left = True
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -55,17 +58,16 @@ class Handshake:
             self._connection = self.connections.open(self._channel, self.scope["state"]["transport"])
             await self._send({"type": "websocket.accept"})
         elif self._connection is None:
-            await self._send({**message, "type": f"websocket.{message['type']}"})
+            refused = {**message, "type": f"websocket.{message['type']}"}
+            if "headers" in refused:  # uvicorn adds the length; older versions do so although it is there
+                refused["headers"] = [each for each in refused["headers"] if each[0] != b"content-length"]
+            await self._send(refused)
 
     async def serve(self) -> None:
         """Serve the WebSocket, if it was accepted."""
-        if self._connection is not None:
-            await self._connection.serve(self._receive, self._send, self._start)
-
-    def _start(self, coroutine: Any) -> "asyncio.Task[None]":
-        """Start a task that the server knows, and cancels when it stops."""
-        tasks: set[asyncio.Task[None]] = self.scope["state"]["tasks"]
-        task = asyncio.create_task(coroutine)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return task
+        if self._connection is None:
+            return
+        if self._has_left:  # a fault has closed the connection
+            self._connection.drop()
+        else:
+            await self._connection.serve(self._receive, self._send, partial(start_task, self.scope))
