@@ -7,7 +7,7 @@ import pytest
 
 from coaching_async import AccessToken, CoachingClient, Notification
 from coaching_async.fanout import Hub, Subscription
-from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
+from coaching_async.sandbox import Sandbox
 from tests.support.fault_server import HANG
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
