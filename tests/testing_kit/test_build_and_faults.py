@@ -175,6 +175,8 @@ def test_every_operation_of_the_client_can_be_made_to_fail():
         "appointments.find_created_many",
         "appointments.get_many",
         "notifications.listen",
+        "notifications.mark_all_read",
+        "notifications.watch",
         "schedule_slots.find",
         "users.get_many",
         "users.names",
