@@ -74,9 +74,9 @@ async def test_when_asked_it_opens_one_and_leaves_it(sandbox: Sandbox, is_user: 
 async def test_if_all_channels_are_in_use_it_is_a_problem_and_none_is_removed(sandbox: Sandbox):
     variables = with_user(sandbox)
     headers = {"Authorization": f"Bearer {variables['GENESYSCLOUD_ACCESS_TOKEN']}"}
-    with httpx.Client(base_url=sandbox.base_url, headers=headers) as http:
+    async with httpx.AsyncClient(base_url=sandbox.base_url, headers=headers) as http:
         for _ in range(20):
-            http.post("/api/v2/notifications/channels").raise_for_status()
+            (await http.post("/api/v2/notifications/channels")).raise_for_status()
     before = made(sandbox)
 
     checks = await checks_of(sandbox, "topics.subscribe", **variables)
