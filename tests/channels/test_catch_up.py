@@ -171,6 +171,15 @@ def test_an_event_whose_row_is_not_in_the_list_yet_does_not_stand_for_one_that_i
     assert found(pager, service) == ["hidden"]
 
 
+def test_a_row_that_moves_to_a_page_that_was_read_is_not_missed():
+    service = NotificationList(OLDEST_FIRST, 3, 5)
+    pager = new_pager(service)
+    service.ids.insert(3, "moving")
+    service.before_read = lambda: service.ids.remove("n0") if len(service.reads) == 1 else None
+
+    assert found(pager, service) == ["moving"], "as many rows as the last total were seen, one of them deleted"
+
+
 # Few requests
 
 
@@ -282,6 +291,19 @@ def test_what_is_inserted_before_the_page_where_a_reading_goes_on_is_found_in_th
     service.ids.insert(5, "behind")
 
     assert found(pager, service) == ["behind"]
+
+
+def test_a_reading_that_was_cut_is_ended_though_the_list_looks_complete():
+    service = NotificationList(ANYWHERE, 3, 12)
+    pager = new_pager(service)
+    del service.ids[5]
+    service.ids.insert(6, "hidden")
+    service.failing = {2}
+    with pytest.raises(ServerError):
+        found(pager, service, is_whole=True)
+    service.failing = ()
+
+    assert found(pager, service) == ["hidden"]
 
 
 def test_notifications_stay_known_while_the_whole_list_is_read_again():
