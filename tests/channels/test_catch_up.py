@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import anyio
+import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -238,6 +239,32 @@ def test_events_cost_no_reading_of_the_list_where_new_ones_stand_at_an_end():
 
         assert found(pager, service) == []
         assert len(service.take_reads()) <= 5
+
+
+class Miscounting(NotificationList):
+    """Its total counts rows that are on no page."""
+
+    surplus = 0
+
+    def page(self, number: int) -> Page[Notification]:
+        page = super().page(number)
+        assert page.total is not None
+        total = page.total + self.surplus
+        return attrs.evolve(page, total=total, page_count=-(-total // self.size))
+
+
+@pytest.mark.parametrize("surplus", [1, 2, 5, 700])
+@pytest.mark.parametrize("order", ENDS)
+def test_a_total_that_is_always_wrong_costs_no_reading_of_the_list_each_time(order: str, surplus: int):
+    service = Miscounting(order, 3, 30)
+    service.surplus = surplus
+    pager = new_pager(service)
+    for _ in range(3):
+        assert found(pager, service) == []
+    assert len(service.take_reads()) <= 3 * 3
+    for _ in range(3):
+        new = service.create()
+        assert found(pager, service) == [new]
 
 
 # Failures
