@@ -192,14 +192,14 @@ class CatchUpPager:
     def _look(self) -> Generator[Step, Page[Notification] | None, bool]:
         """Read the ends of the list. Return whether nothing else can be new.
 
-        If a reading goes on after the look, it reads the other pages, so the look takes no more than one of each end.
+        Before the list was read once, all rows look new, so the look takes no more than a page of each end.
         """
         look = Look(self.known, self._surplus)
         for at_end in (False, True):
             is_new = True
             while is_new and (number := look.next_page(at_end=at_end)) is not None:
                 page = yield from self._read(number)
-                is_new = look.add(page, at_end=at_end) and self._reading is None
+                is_new = look.add(page, at_end=at_end) and self.is_started
                 yield from self._hand_out(page)
         if look.is_complete():
             self._set_list(look.digests(), is_whole=look.is_whole)

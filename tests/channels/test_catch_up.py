@@ -309,6 +309,21 @@ def test_new_ones_at_the_ends_come_though_a_page_fails_for_ever():
         assert id_ in handed_out
 
 
+def test_many_new_ones_at_an_end_come_though_a_page_fails_for_ever():
+    for order in ENDS:
+        service = NotificationList(order, 2, 20)
+        pager = new_pager(service)
+        service.failing = {5}
+        for _ in range(3):
+            new = [service.create() for _ in range(7)]
+            handed_out: list[str] = []
+            with pytest.raises(ServerError):
+                catch_up_with(pager, service, handed_out, is_whole=True)
+            with pytest.raises(ServerError):
+                catch_up_with(pager, service, handed_out)
+            assert set(new) <= set(handed_out)
+
+
 def test_what_is_inserted_before_the_page_where_a_reading_goes_on_is_found_in_the_same_catch_up():
     service = NotificationList(ANYWHERE, 2, 12)
     pager = new_pager(service)
