@@ -180,17 +180,17 @@ class CatchUpPager:
     def _run(self, *, is_whole: bool) -> Steps:
         for _ in range(MAX_READINGS):
             was_cut = self._reading is not None
-            if was_cut or not is_whole:
-                is_complete = yield from self._look()
-                if is_complete and not was_cut:
+            if was_cut or self.known.has_list:
+                look = yield from self._look()
+                if look and not was_cut and (look.is_whole or not is_whole):
                     return
             suspected_gaps = yield from self._read_all()
             if not was_cut and not suspected_gaps:
                 return
             is_whole = False
 
-    def _look(self) -> Generator[Step, Page[Notification] | None, bool]:
-        """Read the ends of the list. Return whether nothing else can be new.
+    def _look(self) -> Generator[Step, Page[Notification] | None, Look | None]:
+        """Read the ends of the list. Return the look if nothing else can be new, else None.
 
         Before the list was read once, all rows look new, so the look takes no more than a page of each end.
         """
@@ -199,11 +199,12 @@ class CatchUpPager:
             is_new = True
             while is_new and (number := look.next_page(at_end=at_end)) is not None:
                 page = yield from self._read(number)
-                is_new = look.add(page, at_end=at_end) and self.is_started
+                is_new = look.add(page, at_end=at_end) and self.known.has_list
                 yield from self._hand_out(page)
-        if look.is_complete():
-            self._set_list(look.digests(), is_whole=look.is_whole)
-        return look.is_complete()
+        if not look.is_complete():
+            return None
+        self._set_list(look.digests(), is_whole=look.is_whole)
+        return look
 
     def _read_all(self) -> Generator[Step, Page[Notification] | None, bool]:
         """Read all of the list, from where the last reading was cut. Return whether rows may be missing."""
