@@ -64,7 +64,7 @@ def with_fastapi(application: Application) -> Iterator[str]:
     @app.get("/events")
     async def events(hub: fastapi.NotificationHub, request: Request) -> fastapi.EventStream:
         application.hubs = [hub]
-        return fastapi.EventStream(hub, request.query_params.getlist("user"))
+        return fastapi.EventStream(hub, request.query_params.getlist("user"), room=100)
 
     with in_thread(app) as url:
         yield url
@@ -74,7 +74,7 @@ def with_fastapi(application: Application) -> Iterator[str]:
 def with_aiohttp(application: Application) -> Iterator[str]:
     async def events(request: web.Request) -> web.StreamResponse:
         application.hubs = [aiohttp.hub(request)]
-        return await aiohttp.event_stream(request, aiohttp.hub(request), request.query.getall("user"))
+        return await aiohttp.event_stream(request, aiohttp.hub(request), request.query.getall("user"), room=100)
 
     app = web.Application()
     app.cleanup_ctx.append(aiohttp.cleanup_ctx(make_client, listen=application.listen))
