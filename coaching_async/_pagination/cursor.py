@@ -42,6 +42,11 @@ class Position:
     gaps: int = 0
     """Changes seen so far after which items may be missing."""
 
+    @property
+    def pages_before(self) -> int:
+        """Pages before the one where a walk resumes: that of the last row that was returned, which shows whether rows have moved."""
+        return (self.row - 1) // self.size if self.row else 0
+
 
 START: Final = Position()
 

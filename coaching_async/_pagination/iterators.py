@@ -46,8 +46,9 @@ class BaseWalk(Generic[T]):
         A cursor is short (if the list is split and sorted, that holds for each part) and safe in a URL. It contains no
         ids, only digests of the last page's ids. So a walk that resumes from it drops the items of that page, but does
         not know earlier ones. It may return an item again if more rows than a page were inserted in the meantime, if
-        all rows of the last page were deleted, or if two parts of a split list contain the item. If the first pass has
-        ended and another one looks for missed items, the cursor is at the end.
+        all rows of the last page were deleted, or if two parts of a split list contain the item. It may miss an item if
+        as many rows were deleted before it as were inserted behind it. `Listing.walk(seen=...)` excludes both. If the
+        first pass has ended and another one looks for missed items, the cursor is at the end.
         """
         return None if self._fingerprint is None else encode_cursor(self._fingerprint, *self._reader.positions())
 

@@ -107,7 +107,7 @@ class Pager(Generic[T]):
 
     def _run_pass(self) -> PagerSteps[T]:
         state = self._pass
-        number, must_be_fresh = state.next_page(), self.passes > 1
+        number, must_be_fresh = state.start.pages_before + 1, self.passes > 1
         while True:
             result = yield from self._read(number, must_be_fresh)
             page, must_be_fresh = result.page, False

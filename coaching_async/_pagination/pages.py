@@ -84,10 +84,15 @@ class NewItems(Generic[T]):
 
     def position(self, returned: int) -> Position:
         """Return the position of the walk after the first `returned` of the items."""
-        row = self.rows[returned] if returned < len(self.items) else self.end
-        ids = [*self.previous_ids, *ids_of(self.page)[: row - self.end + self.size]]
+        next_row = self.rows[returned] if returned < len(self.items) else self.end
+        # A row that was left out is not known to a walk that resumes: it may be readable then.
+        rows = rows_of(self.page)
+        known = [
+            None if isinstance(row, UnreadableRow) else id_ for row, id_ in zip(rows, ids_of(self.page), strict=True)
+        ]
+        ids = [*self.previous_ids, *known[: next_row - self.end + self.size]]
         digests = dict.fromkeys([*self.digests, *(id_digest(id_) for id_ in ids if id_ is not None)])
-        return Position(row, self.size, total_of(self.page), tuple(digests)[-self.digest_count :], gaps=self.gaps)
+        return Position(next_row, self.size, total_of(self.page), tuple(digests)[-self.digest_count :], gaps=self.gaps)
 
 
 PagerSteps: TypeAlias = Generator[PageRequest | NewItems[T], PageResult[T] | None, None]

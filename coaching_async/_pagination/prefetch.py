@@ -186,5 +186,5 @@ async def _wait_for_page(prefetched: PrefetchedPage[T]) -> Page[T]:
 def _prefetch_queue(read_page: ReadPage[T], start: Position | None) -> PrefetchQueue[T]:
     if start is None:
         return PrefetchQueue(read_page, requested=0, last_page=0)
-    pages_before = start.row // start.size if start.size else 0
-    return PrefetchQueue(read_page, requested=pages_before, last_page=pages_before + 1, last_requested=pages_before)
+    before = start.pages_before
+    return PrefetchQueue(read_page, requested=before, last_page=before + 1, last_requested=before)

@@ -45,10 +45,14 @@ class Cooldown:
 
     async def wait(self) -> None:
         """Wait until a request may start. Raises `RateLimited` at once if the cooldown ends after the deadline."""
-        while not self.allows_request():
-            raise_if_too_late(self._ends_at)
+        while True:
+            # The clock is read once. A cooldown that ended between two readings would look like a probe in flight, and a
+            # request would wait for the end of a request that does not exist.
             if anyio.current_time() < self._ends_at:
+                raise_if_too_late(self._ends_at)
                 await anyio.sleep_until(self._ends_at)
+            elif self._in_flight < self._ramp_limit:
+                return
             else:
                 await self._changed.wait()
 

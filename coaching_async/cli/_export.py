@@ -17,7 +17,7 @@ from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left
 from ._intervals import to_interval, to_zone
 from ._output import STANDARD_OUTPUT
 from ._progress import show_progress
-from ._user_ids import find_user_ids, read_user_ids
+from ._user_ids import SelectedUsers, users_options
 
 __all__ = ["export_"]
 
@@ -40,25 +40,7 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
     name="export",
     epilog="For example: coaching-async export --user-id 1111... --user-id 2222... --interval 2026-11 --out november.jsonl",
 )
-@click.option(
-    "--user-id", "given_ids", multiple=True, help="User whose appointments to export; repeat it for more users."
-)
-@click.option(
-    "--user-ids",
-    "--user-ids-file",
-    "id_files",
-    multiple=True,
-    metavar="FILE",
-    help="File with the ids of users, one a line; - is standard input.",
-)
-@click.option("--user-email", "user_emails", multiple=True, help="E-mail address of a user; repeat it for more users.")
-@click.option(
-    "--team",
-    "teams",
-    multiple=True,
-    metavar="NAME",
-    help="Members of the team with this name or id; repeat it for more.",
-)
+@users_options
 @click.option(
     "--interval",
     help="Only appointments in it: start/end in ISO 8601, or a day, a week or a month such as 2026-11.",
@@ -124,10 +106,7 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
     "--verify", is_flag=True, help="Read the list until two passes agree, because it may change during the export."
 )
 def export_(
-    given_ids: tuple[str, ...],
-    id_files: tuple[str, ...],
-    user_emails: tuple[str, ...],
-    teams: tuple[str, ...],
+    users: SelectedUsers,
     out: Path,
     *,
     names: bool,
@@ -156,8 +135,6 @@ def export_(
     Exit code 2 if it fails, 3 if it is complete but found nothing, left out rows that cannot be read, or cut texts, 130 after Ctrl-C,
     and 143 after SIGTERM.
     """
-    if not (given_ids or id_files or user_emails or teams):
-        raise click.UsageError("name users with --user-id, --user-email or --team, or a file of ids with --user-ids")
     is_piped = out == STANDARD_OUTPUT
     if is_piped and resume:
         raise click.UsageError("standard output cannot be resumed: leave out --resume, or name a file with --out")
@@ -173,7 +150,7 @@ def export_(
         client: CoachingClient, user_ids: list[str], zone: tzinfo | None, selected: AppointmentFilters
     ) -> None:
         async with client:
-            user_ids += await find_user_ids(client, user_emails, teams)
+            user_ids += await users.find_ids(client)
             with show_progress(console, client) as show:
 
                 def on_progress(progress: ExportProgress) -> None:
@@ -209,8 +186,7 @@ def export_(
     with reported("; nothing was written", kept=kept, file=None if is_piped else out):
         zone = None if timezone is None else to_zone(timezone)
         check_form(target, form=form, spreadsheet=spreadsheet, columns=columns, tz=zone)
-        user_ids = [*given_ids, *read_user_ids(id_files)]
-        anyio.run(run, CoachingClient.from_env(), user_ids, zone, _selected(zone, **filters))
+        anyio.run(run, CoachingClient.from_env(), users.read_ids(), zone, _selected(zone, **filters))
     if exported is not None:
         _report(name, exported)
         if exported.rows_left_out or exported.cut_texts or not exported.items:

@@ -14,7 +14,7 @@ from coaching_async.report import Report, check_report, check_target, report
 from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left_out
 from ._intervals import to_interval, to_zone
 from ._output import STANDARD_OUTPUT
-from ._user_ids import find_user_ids, is_id, read_user_ids
+from ._user_ids import SelectedUsers, is_id, users_options
 
 __all__ = ["report_"]
 
@@ -23,19 +23,7 @@ __all__ = ["report_"]
     name="report",
     epilog="For example: coaching-async report --team Billing --interval 2026-11 --timezone Europe/Berlin --out billing.html",
 )
-@click.option(
-    "--team", "teams", multiple=True, help="Team whose members to report on, by name or id; repeat it for more."
-)
-@click.option("--user-id", "given_ids", multiple=True, help="User to report on; repeat it for more users.")
-@click.option("--user-email", "emails", multiple=True, help="User to report on, by e-mail address; repeat it for more.")
-@click.option(
-    "--user-ids",
-    "--user-ids-file",
-    "id_files",
-    multiple=True,
-    metavar="FILE",
-    help="File with the ids of users, one a line; - is standard input.",
-)
+@users_options
 @click.option(
     "--interval",
     required=True,
@@ -57,10 +45,7 @@ __all__ = ["report_"]
 )
 @click.option("--force", is_flag=True, help="Replace the file even if it is not a report.")
 def report_(
-    teams: tuple[str, ...],
-    given_ids: tuple[str, ...],
-    emails: tuple[str, ...],
-    id_files: tuple[str, ...],
+    users: SelectedUsers,
     interval: str,
     timezone: str,
     title: str | None,
@@ -75,8 +60,6 @@ def report_(
 
     Exit code 2 if it fails, 3 if it is written but there was no appointment, or rows that cannot be read were left out.
     """
-    if not (teams or given_ids or emails or id_files):
-        raise click.UsageError("name people with --team, --user-id or --user-email, or a file of ids with --user-ids")
     is_piped = out == STANDARD_OUTPUT
     logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # its warnings are reported at the end
     zone = to_zone(timezone)
@@ -84,16 +67,16 @@ def report_(
 
     async def fetch(client: CoachingClient, user_ids: list[str], span: Interval) -> Report:
         async with client:
-            found = [*user_ids, *await find_user_ids(client, emails, teams)]
-            heading = title or (None if user_ids or emails or any(map(is_id, teams)) else ", ".join(teams))
+            found = [*user_ids, *await users.find_ids(client)]
+            is_only_teams = not (user_ids or users.emails or any(map(is_id, users.teams)))
+            heading = title or (", ".join(users.teams) if is_only_teams else None)
             return await report(client, found, interval=span, tz=zone, title=heading)
 
     with reported("; nothing was written", file=None if is_piped else out):
         check_report(span, zone)
         if not is_piped:
             check_target(out, replace=force)
-        user_ids = [*given_ids, *read_user_ids(id_files)]
-        made = anyio.run(fetch, CoachingClient.from_env(), user_ids, span)
+        made = anyio.run(fetch, CoachingClient.from_env(), users.read_ids(), span)
         if is_piped:
             sys.stdout.buffer.write(made.html().encode(errors="replace"))
         else:

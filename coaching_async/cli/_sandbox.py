@@ -34,6 +34,12 @@ SHOWN_PEOPLE: Final = 5
 @click.option("--token-life", default=86400, show_default=True, help="Lifetime of a token in seconds.")
 @click.option("--login-rate-limit", type=int, help="Requests for a token per window. [default: unlimited]")
 @click.option("--latency", default=0.0, show_default=True, help="Delay of each response of the API in seconds.")
+@click.option("--newest-first", is_flag=True, help="List the newest notification first.")
+@click.option("--heartbeat", default=30.0, show_default=True, help="Seconds between two heartbeats of a WebSocket.")
+@click.option("--channel-life", default=86400.0, show_default=True, help="Lifetime of a channel in seconds.")
+@click.option("--closing-notice", default=60.0, show_default=True, help="Seconds from the warning to that end.")
+@click.option("--channel-limit", default=20, show_default=True, help="Channels of a user and OAuth client.")
+@click.option("--topic-limit", default=1000, show_default=True, help="Topics of a channel.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the data in this JSON file.")
 def sandbox_(state: Path | None, today: datetime | None, **options: Any) -> None:
     """Run a sandbox of Genesys Cloud until Ctrl-C: the API and /oauth/token on one port.

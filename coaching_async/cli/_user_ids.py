@@ -1,18 +1,22 @@
-"""Ids of users: from files, from standard input, by e-mail address, and by team."""
+"""The options that name users: by id, in files of ids, by e-mail address, and by team."""
 
 import codecs
+import functools
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
+
+import attrs
+import click
 
 from coaching_async import CoachingClient, User
 
 from ._failures import counted
 
-__all__ = ["find_user_ids", "is_email", "is_id", "problem_of", "read_user_ids", "search_emails", "without_invisible"]
+__all__ = ["SelectedUsers", "is_email", "is_id", "problem_of", "search_emails", "users_options", "without_invisible"]
 
 STANDARD_INPUT: Final = "-"
 
@@ -28,12 +32,73 @@ MAX_EMAIL: Final = 254
 """Characters of the longest e-mail address (RFC 5321)."""
 
 
+@attrs.frozen
+class SelectedUsers:
+    """The users that the options name."""
+
+    given_ids: Sequence[str]
+    id_files: Sequence[str]
+    emails: Sequence[str]
+    teams: Sequence[str]
+
+    def read_ids(self) -> list[str]:
+        """Return the ids that were given, and those in files. Raises `ValueError` for what is no file of ids."""
+        return [*self.given_ids, *_read_user_ids(self.id_files)]
+
+    async def find_ids(self, client: CoachingClient) -> list[str]:
+        """Return the ids of the users that are named by address or team, each of them once. Case does not matter.
+
+        Raises `ValueError` for an address or a team that nobody has, or that several have; a message tells an address by
+        its place.
+        """
+        return await _find_user_ids(client, self.emails, self.teams)
+
+
+def users_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name users to a command, which gets them as `users`. One of them is required."""
+
+    @click.option("--user-id", "given_ids", multiple=True, help="Id of a user; repeat it for more users.")
+    @click.option(
+        "--user-ids",
+        "--user-ids-file",
+        "id_files",
+        multiple=True,
+        metavar="FILE",
+        help="File with the ids of users, one a line; - is standard input.",
+    )
+    @click.option(
+        "--user-email", "user_emails", multiple=True, help="E-mail address of a user; repeat it for more users."
+    )
+    @click.option(
+        "--team",
+        "teams",
+        multiple=True,
+        metavar="NAME",
+        help="Members of the team with this name or id; repeat it for more.",
+    )
+    @functools.wraps(command)
+    def with_users(
+        given_ids: tuple[str, ...],
+        id_files: tuple[str, ...],
+        user_emails: tuple[str, ...],
+        teams: tuple[str, ...],
+        **options: Any,
+    ) -> None:
+        if not (given_ids or id_files or user_emails or teams):
+            raise click.UsageError(
+                "name users with --user-id, --user-email or --team, or a file of ids with --user-ids"
+            )
+        command(users=SelectedUsers(given_ids, id_files, user_emails, teams), **options)
+
+    return with_users
+
+
 def without_invisible(text: str) -> str:
     """Return a text with a blank in place of each character that is not printable, such as a byte order mark."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def read_user_ids(files: Iterable[str]) -> list[str]:
+def _read_user_ids(files: Iterable[str]) -> list[str]:
     """Return the ids in files, each of them once. Blanks around an id, empty lines and comments after a # do not count.
 
     Raises `ValueError` for a line that is no id, or a file without ids, and `OSError`.
@@ -102,12 +167,7 @@ def problem_of(users: Sequence[User], what: str) -> str | None:
     return f"{len(users)} users have this {what}: name one by id" if users else f"no user has this {what}"
 
 
-async def find_user_ids(client: CoachingClient, emails: Sequence[str], teams: Sequence[str]) -> list[str]:
-    """Return the ids of the users with these e-mail addresses, and of the members of teams, each of them once.
-
-    A team is an id, or a name. Case does not matter. Raises `ValueError` for an address or a team that nobody has, or that
-    several have; a message tells an address by its place.
-    """
+async def _find_user_ids(client: CoachingClient, emails: Sequence[str], teams: Sequence[str]) -> list[str]:
     found = await _users_with(client, [without_invisible(email).strip() for email in emails])
     for team in teams:
         found += await _members_of(client, team)

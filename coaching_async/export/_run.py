@@ -109,32 +109,24 @@ class ExportRun:
     async def _write_pages(self, walk: Walk[Appointment]) -> None:
         """Append the new items of each page to the file, with a checkpoint, before the next page is requested.
 
-        If a page ends with items that are not new, its new items are appended after the next page was read. The cursor of
-        the checkpoint points into a page, because a resumed walk reads that page again and compares its items, to find
-        whether the list has changed. After the only new item of a page a cursor points behind the page, so the one before
-        stays in use.
+        If a page ends with items that are not new, its new items are appended after the next page was read.
         """
-        pages, cursor, new = 0, walk.cursor, list[Appointment]()
-        after_first = cursor
+        pages, new = 0, list[Appointment]()
         async for appointment in walk:
             new.append(appointment)
-            is_due = appointment is walk.page.entities[-1]
-            if walk.report.pages != pages:
-                is_due |= len(new) > 1
-                pages, after_first = walk.report.pages, walk.cursor
-            else:
-                cursor = after_first
-            if is_due:
-                await self._append(new, cursor, walk)
+            has_next_page_begun = walk.report.pages != pages and len(new) > 1
+            pages = walk.report.pages
+            if has_next_page_begun or appointment is walk.page.entities[-1]:
+                await self._append(new, walk)
                 new = []
         if new:
-            await self._append(new, cursor, walk)
+            await self._append(new, walk)
 
-    async def _append(self, appointments: Sequence[Appointment], cursor: str | None, walk: Walk[Appointment]) -> None:
+    async def _append(self, appointments: Sequence[Appointment], walk: Walk[Appointment]) -> None:
         rows = await self._rows_of(appointments)
         await self.people.look_up(self.client, self.users_of(rows))
         self.left_out.forget_written({appointment.id for appointment in appointments})
-        report = walk.report
+        report, cursor = walk.report, walk.cursor
         left_out = self.left_out.with_walk(report)
 
         def append() -> None:

@@ -21,6 +21,8 @@ from typing import IO, Final, Literal, TypeAlias
 
 import attrs
 
+from coaching_async._files import lock_file
+
 from ._checkpoint import Checkpoint, ExportRefused, checkpoint_from_json, checkpoint_to_json
 from ._left_out import NO_ROWS, Tally
 
@@ -288,18 +290,12 @@ class UnfinishedFile:
         self._file = file
 
     def _lock(self, file: IO[bytes]) -> None:
-        """Lock the file until it is closed or the process ends."""
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ExportRefused(f"another export is at work on {self._target}: wait for its end") from None
-            except OSError:
-                return  # the file system has no locks
-            if not (self._part.exists() and os.path.samestat(self._part.stat(), os.fstat(file.fileno()))):
-                raise ExportRefused(f"another export has just ended its work on {self._target}: try again")
+        try:
+            lock_file(file, self._part)
+        except BlockingIOError:
+            raise ExportRefused(f"another export is at work on {self._target}: wait for its end") from None
+        except FileNotFoundError:
+            raise ExportRefused(f"another export has just ended its work on {self._target}: try again") from None
 
     def _read_checkpoint(self, arguments: str) -> Checkpoint:
         try:

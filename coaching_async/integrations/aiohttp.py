@@ -7,34 +7,72 @@ async def appointment(request: web.Request) -> web.Response:
     return web.json_response(to_dict(await client(request).appointments.get(request.match_info["id"])))
 
 web.run_app(app, handler_cancellation=True)  # a disconnect of the browser cancels the handler
+
+Notifications as server-sent events:
+
+async def of_the_team(client: CoachingClient) -> AsyncIterator[Notification]:
+    return client.notifications.listen(TEAM)
+
+app.cleanup_ctx.append(cleanup_ctx(listen=of_the_team))
+app.on_shutdown.append(close_event_streams)
+
+async def events(request: web.Request) -> web.StreamResponse:
+    return await event_stream(request, hub(request), signed_in(request))
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeAlias
+from uuid import UUID
 
+import anyio
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from coaching_async import CoachingClient, CoachingError
+from coaching_async import CoachingClient, CoachingError, Notification
+from coaching_async.fanout import Hub
 
 from ._client_views import ClientViews
+from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
 from ._ndjson import NDJSON_TYPE, ndjson_lines
 from ._problems import PROBLEM_TYPE, problem
 
-__all__ = ["cleanup_ctx", "client", "json_lines", "problems", "user_client"]
+__all__ = [
+    "cleanup_ctx",
+    "client",
+    "close_event_streams",
+    "event_stream",
+    "hub",
+    "json_lines",
+    "problems",
+    "user_client",
+]
 
 CleanupContext: TypeAlias = Callable[[web.Application], AsyncGenerator[None]]
 
 VIEWS = web.AppKey("coaching_users", ClientViews)
+HUB = web.AppKey("coaching_hub", Hub)
 
 
-def cleanup_ctx(make: Callable[[], CoachingClient] = CoachingClient.from_env) -> CleanupContext:
-    """Return a context for `app.cleanup_ctx` with a client from `make`, which is open while the application runs."""
+def cleanup_ctx(
+    make: Callable[[], CoachingClient] = CoachingClient.from_env,
+    *,
+    listen: Callable[[CoachingClient], Awaitable[AsyncIterator[Notification]]] | None = None,
+) -> CleanupContext:
+    """Return a context for `app.cleanup_ctx` with a client from `make`, which is open while the application runs.
+
+    With `listen` the application has a `Hub`, too, which `hub` returns. `listen` is an async function that returns its stream,
+    without entering it. Add `close_event_streams` to `app.on_shutdown`, because aiohttp waits up to a minute for open
+    responses.
+    """
 
     async def client_context(app: web.Application) -> AsyncGenerator[None]:
         async with make() as client:
             app[VIEWS] = ClientViews(client)
-            yield
+            if listen is None:
+                yield
+                return
+            async with Hub(await listen(client)) as app[HUB]:
+                yield
 
     return client_context
 
@@ -53,6 +91,17 @@ def user_client(request: web.Request) -> CoachingClient:
     if scheme.lower() != "bearer" or not token.strip():
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
     return request.config_dict[VIEWS].view(token.strip())
+
+
+def hub(request: web.Request) -> Hub:
+    """Return the application's hub, which reads the stream of `cleanup_ctx(listen=...)`."""
+    return request.config_dict[HUB]
+
+
+async def close_event_streams(app: web.Application) -> None:
+    """End the event streams, for `app.on_shutdown`."""
+    if HUB in app:  # its stream could be entered
+        app[HUB].close()
 
 
 @web.middleware
@@ -83,4 +132,37 @@ async def json_lines(request: web.Request, models: AsyncIterable[object]) -> web
     await response.prepare(request)
     async for line in lines:
         await response.write(line.encode())
+    return response
+
+
+async def event_stream(
+    request: web.Request,
+    hub: Hub,
+    user_ids: str | UUID | Iterable[str | UUID],
+    *,
+    room: int = ROOM,
+    max_age: float = MAX_AGE,
+) -> web.StreamResponse:
+    """Return the notifications of some users as server-sent events, for an `EventSource` in the browser.
+
+    The events are those of `coaching_async.integrations.fastapi.EventStream`. A browser that reconnects sends the id of the
+    last one, in the header `Last-Event-ID` or in the parameter `last_event_id` of the query, and gets what came since. The
+    handler decides whose notifications the browser may see. The response ends after `max_age` seconds, and the browser
+    reconnects, so the handler decides again. `room` notifications may wait for a slow browser. Beyond that it gets `missed` in
+    place of the oldest ones.
+
+    The subscription ends with the response. With `handler_cancellation` that is when the browser disconnects, and without it
+    up to 15 s later.
+    """
+    place = last_event_id(request.headers, request.query)
+    response = web.StreamResponse(headers=EVENT_STREAM_HEADERS)
+    with hub.subscribe(user_ids, last_event_id=place, room=room) as subscription:
+        try:
+            await response.prepare(request)
+            with anyio.move_on_after(max_age):
+                async for text in EventTexts(subscription):
+                    await response.write(text.encode())
+            await response.write_eof()
+        except ConnectionResetError:  # the browser has disconnected
+            pass
     return response

@@ -9,11 +9,23 @@
         return await client.appointments.get(str(appointment_id))
 
 The models can be used as response types and request bodies without further steps.
+
+Notifications as server-sent events:
+
+    async def of_the_team(client: CoachingClient) -> AsyncIterator[Notification]:
+        return client.notifications.listen(TEAM)
+
+    app = FastAPI(lifespan=lifespan(listen=of_the_team))
+
+    @app.get("/events")
+    async def events(hub: NotificationHub, user_id: SignedIn) -> EventStream:
+        return EventStream(hub, user_id)
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
+from uuid import UUID
 
 import anyio
 from fastapi import Depends, FastAPI, Request
@@ -21,33 +33,60 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coaching_async import CoachingClient, CoachingError
+from coaching_async import CoachingClient, CoachingError, Notification
+from coaching_async.fanout import Hub
 
 from ._client_views import ClientViews
+from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
 from ._ndjson import NDJSON_TYPE, ndjson_lines
 from ._problems import PROBLEM_TYPE, problem
+from ._signals import closed_on_signals
 
-__all__ = ["CancelOnDisconnect", "Client", "UserClient", "add_problem_responses", "json_lines", "lifespan"]
+__all__ = [
+    "CancelOnDisconnect",
+    "Client",
+    "EventStream",
+    "NotificationHub",
+    "UserClient",
+    "add_problem_responses",
+    "json_lines",
+    "lifespan",
+]
 
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]
 
 
-def lifespan(make: Callable[[], CoachingClient] = CoachingClient.from_env) -> Lifespan:
+def lifespan(
+    make: Callable[[], CoachingClient] = CoachingClient.from_env,
+    *,
+    listen: Callable[[CoachingClient], Awaitable[AsyncIterator[Notification]]] | None = None,
+) -> Lifespan:
     """Return the `lifespan` of an application with a client from `make`, which is open while the application runs.
 
-    To open more than the client, use it in a lifespan of your own, and yield its state with yours:
+    With `listen` the application has a `Hub`, too, which `NotificationHub` is. `listen` is an async function that returns its
+    stream, without entering it. The hub's subscriptions end as soon as the process is told to stop (SIGINT, SIGTERM), because
+    uvicorn waits for open responses before it ends the lifespan.
+
+    To open more than these, use it in a lifespan of your own, and yield its state with yours:
     `async with lifespan()(app) as state: yield {**state, "mine": ...}`.
     """
 
     @asynccontextmanager
     async def client_lifespan(_: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
         async with make() as client:
-            yield {STATE: ClientViews(client)}
+            state = {STATE: ClientViews(client)}
+            if listen is None:
+                yield state
+                return
+            async with Hub(await listen(client)) as hub:
+                with closed_on_signals(hub):
+                    yield {**state, HUB: hub}
 
     return client_lifespan
 
 
-STATE = "coaching_users"
+STATE: Final = "coaching_users"
+HUB: Final = "coaching_hub"
 
 
 def _client(request: Request) -> CoachingClient:
@@ -74,6 +113,17 @@ UserClient: TypeAlias = Annotated[CoachingClient, Depends(_user_client)]
 """Parameter of a handler: the same client with the token of the web request (`Authorization: Bearer`), else a 401."""
 
 
+def _hub(request: Request) -> Hub:
+    hub: Hub | None = getattr(request.state, HUB, None)
+    if hub is None:
+        raise RuntimeError("the application has no hub: FastAPI(lifespan=lifespan(listen=...))")
+    return hub
+
+
+NotificationHub: TypeAlias = Annotated[Hub, Depends(_hub)]
+"""Parameter of a handler: the application's `Hub`, which reads the stream of `lifespan(listen=...)`."""
+
+
 def add_problem_responses(app: FastAPI) -> None:
     """Respond to an error of the client that no handler catches with a problem response, RFC 9457.
 
@@ -98,6 +148,74 @@ async def json_lines(models: AsyncIterable[object]) -> StreamingResponse:
     cuts the response off, which the browser can detect.
     """
     return StreamingResponse(await ndjson_lines(models), media_type=NDJSON_TYPE)
+
+
+class EventStream(Response):
+    """The notifications of some users as server-sent events, for an `EventSource` in the browser.
+
+    | event | data |
+    |---|---|
+    | `notification` | a `Notification`, as JSON |
+    | `missed` | `{"count": 3}`, or null if the number is not known: notifications that this browser does not get |
+    | `alive` | `{}`, 15 s after the last event |
+    | `unavailable` | `{}`: the hub's stream has failed. The browser asks again after 10 to 30 s. |
+
+    Each event has an id. A browser that reconnects sends the last one, in the header `Last-Event-ID` or in the parameter
+    `last_event_id` of the query, and gets what came since. The handler decides whose notifications the browser may see. The
+    response ends after `max_age` seconds, and the browser reconnects, so the handler decides again. `room` notifications may
+    wait for a slow browser. Beyond that it gets `missed` in place of the oldest ones.
+
+    The subscription ends with the response: when the browser disconnects, when the response is cancelled, or when the hub
+    ends.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        user_ids: str | UUID | Iterable[str | UUID],
+        *,
+        room: int = ROOM,
+        max_age: float = MAX_AGE,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**EVENT_STREAM_HEADERS, **(headers or {})})
+        self._hub, self._user_ids, self._room, self._max_age = hub, user_ids, room, max_age
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one web request (ASGI)."""
+        request = Request(scope)
+        place = last_event_id(request.headers, request.query_params)
+        with self._hub.subscribe(self._user_ids, last_event_id=place, room=self._room) as subscription:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if request.method != "HEAD":
+                await self._write(EventTexts(subscription), receive, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _write(self, texts: EventTexts, receive: Receive, send: Send) -> None:
+        error: BaseException | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_on_disconnect, tasks.cancel_scope, receive)
+            try:
+                with anyio.move_on_after(self._max_age):
+                    async for text in texts:
+                        await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            except anyio.get_cancelled_exc_class():
+                raise
+            except OSError:  # some servers raise it when the browser has disconnected
+                pass
+            except BaseException as raised:  # noqa: BLE001 # raised below, because the task group would wrap it
+                error = raised
+            tasks.cancel_scope.cancel()
+        if error is not None:
+            raise error
+
+
+async def _cancel_on_disconnect(scope: anyio.CancelScope, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
 
 
 class CancelOnDisconnect:

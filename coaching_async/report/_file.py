@@ -1,9 +1,9 @@
 """The file of a report: written beside its target and renamed, so that there is never half a report."""
 
-import os
-import secrets
 from pathlib import Path
 from typing import Final
+
+from coaching_async._files import replace_file
 
 __all__ = ["GENERATOR", "ReportRefused", "check_target", "write_page"]
 
@@ -36,13 +36,4 @@ def check_target(path: Path, *, replace: bool = False) -> None:
 def write_page(path: Path, page: bytes, *, replace: bool) -> None:
     """Write a page to a file. Raises `ReportRefused` and `OSError`; then there is what was there before."""
     check_target(path, replace=replace)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with unfinished.open("xb") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    replace_file(path, page)

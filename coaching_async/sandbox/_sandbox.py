@@ -11,6 +11,9 @@ from typing import Any, Protocol, Self
 import anyio
 
 from ._auth.oauth import OAuth
+from ._channels.channels import ChannelOptions, Channels
+from ._channels.connections import Connections
+from ._channels.sockets import Sockets
 from ._faults.registry import Faults
 from ._server.control import Control
 from ._server.data import Data
@@ -20,9 +23,11 @@ from ._server.rate_limit import SlidingWindow
 from ._server.request_log import Arrival, RequestLog
 from ._server.server import Server
 from ._server.service import Service
+from ._server.socket_orders import SocketOrders
 from ._state.persistence import load, save
 from ._state.seed import seeded_state
 from ._state.state import State
+from ._wire.errors import ApiError
 
 
 class Identified(Protocol):
@@ -44,6 +49,11 @@ class Sandbox:
     first `job_reads` reads. Each token may make `rate_limit` requests in any `rate_window` seconds, and is valid for
     `token_life` seconds; the token endpoint accepts `login_rate_limit` requests in such a window. Each response of the API
     is delayed by `latency` seconds. `requests` keeps the newest `requests_kept`.
+
+    Notifications are listed oldest first, or `newest_first`. A notification channel exists for `channel_life` seconds, or
+    until its token ends; `closing_notice` seconds before its end its WebSocket is told so (at most half of its life
+    before, and not if it is 0). Every `heartbeat` seconds each WebSocket gets a heartbeat. A user and OAuth client have up to
+    `channel_limit` channels, and a channel up to `topic_limit` topics.
     """
 
     state: State
@@ -52,6 +62,8 @@ class Sandbox:
     """OAuth clients, refresh tokens, and the access tokens that were issued."""
     faults: Faults
     """The ordered faults: `faults.add(Fault(...))`."""
+    sockets: Sockets
+    """The WebSockets that are open: `sockets.drop()`, or `sockets[0].close(1001)`."""
 
     def __init__(
         self,
@@ -70,15 +82,22 @@ class Sandbox:
         rate_window: float = 60.0,
         token_life: int = 86400,
         latency: float = 0.0,
+        newest_first: bool = False,
+        heartbeat: float = 30.0,
+        channel_life: float = 86400.0,
+        closing_notice: float = 60.0,
+        channel_limit: int = 20,
+        topic_limit: int = 1000,
         requests_kept: int = 10_000,
     ) -> None:
         _require_at_least(0, appointments=appointments, port=port, job_reads=job_reads, latency=latency)
         _require_at_least(1, users=users, page_cap=page_cap, token_life=token_life, requests_kept=requests_kept)
+        _require_at_least(1, channel_limit=channel_limit, topic_limit=topic_limit)
+        _require_at_least(0, closing_notice=closing_notice)
         for name, limit in (("rate_limit", rate_limit), ("login_rate_limit", login_rate_limit)):
             if limit is not None:
                 _require_at_least(1, **{name: limit})
-        if not rate_window > 0:
-            raise ValueError(f"rate_window must be more than 0, not {rate_window!r}")
+        _require_positive(rate_window=rate_window, heartbeat=heartbeat, channel_life=channel_life)
         if port > 65535:
             raise ValueError(f"port must be 65535 at most, not {port!r}")
         midnight = _midnight_of(_today() if today is None else today)
@@ -89,20 +108,29 @@ class Sandbox:
         )
         self.oauth = OAuth(self.state.user_ids[0], token_life, time.monotonic)
         self.faults = Faults()
+        options = ChannelOptions(heartbeat, channel_life, closing_notice, channel_limit, topic_limit)
+        channels = Channels(options, self.state.lock, time.monotonic, self.oauth.seconds_left)
+        connections = Connections(channels)
+        self.sockets = Sockets(connections)
+        self.state.on_notification = channels.notify
+        self.oauth.on_revoked = channels.revoke
         self._log = RequestLog(requests_kept)
         self._service = Service(
             self.state,
             self.oauth,
             self.faults,
+            connections,
             self._log,
             _sliding_window(rate_limit, rate_window),
             _sliding_window(login_rate_limit, rate_window),
             page_cap,
             job_reads,
+            newest_first,
             latency,
             {
                 **Control(self.faults, self._log).endpoints(),
                 **Data(self.state).endpoints(),
+                **SocketOrders(self.sockets).endpoints(),
                 **PAGES,
                 "/openapi.json": {"GET": openapi},
             },
@@ -138,11 +166,30 @@ class Sandbox:
         """
         if isinstance(permissions, str):
             raise TypeError(f"permissions is a list, for example [{permissions!r}], not one text")
+        return self.oauth.user_token(self._user_id(user), frozenset(permissions))
+
+    def notify(
+        self, user: str | Mapping[str, Any] | Identified, action: str = "Update", *, appointment_id: str | None = None
+    ) -> dict[str, Any]:
+        """Make a notification of a user, without a change of an appointment, and return its row.
+
+        `user` is as in `user_token`. `action` is the `actionType`. The notification is about the appointment of this id, by
+        default about the user's first one, or else about the first one of all. It is published to the channels that have
+        the user's topic.
+
+        Raises: `LookupError` if there is no such user or appointment.
+        """
+        try:
+            return self.state.notify(self._user_id(user), action, appointment_id)
+        except ApiError as error:
+            raise LookupError("the sandbox has no such appointment") from error
+
+    def _user_id(self, user: str | Mapping[str, Any] | Identified) -> str:
         given = user if isinstance(user, str) else user["id"] if isinstance(user, Mapping) else user.id
         found = self.state.users_named(given or "")
         if len(found) != 1:
             raise LookupError(f"the sandbox has {'several users' if found else 'no user'} of that id or e-mail address")
-        return self.oauth.user_token(found[0], frozenset(permissions))
+        return found[0]
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the whole state to a file for `Sandbox(state=path)`, without tokens, faults and requests."""
@@ -194,6 +241,12 @@ def _midnight_of(day: date) -> datetime:
 
 def _sliding_window(requests: int | None, window: float) -> SlidingWindow | None:
     return SlidingWindow(requests, window, time.monotonic) if requests is not None else None
+
+
+def _require_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be more than 0, not {value!r}")
 
 
 def _require_at_least(minimum: int, **values: float) -> None:

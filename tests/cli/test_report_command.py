@@ -95,7 +95,7 @@ def test_an_error_leaves_no_file(sandbox: Sandbox, tmp_path: Path):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ([*NOVEMBER, "--out", "x.html"], "name people with --team"),
+        ([*NOVEMBER, "--out", "x.html"], "name users with --user-id"),
         (["--user-id", "u", "--out", "x.html"], "Missing option '--interval'"),
         (["--user-id", "u", *NOVEMBER], "Missing option '--out'"),
         (["--user-id", "u", "--interval", "2020-01/2026-12", "--out", "x.html"], "covers up to 106 weeks"),

@@ -26,6 +26,7 @@ BESIDE = (
     "export",
     "report",
     "doctor",
+    "fanout",
     "sandbox",
     "tables",
     "testing",

@@ -63,7 +63,8 @@ def test_row_112_no_module_of_the_client_opens_a_file():
     package = Path(coaching_async.__file__).parent
     openers = {"open", "fdopen", "write_text", "write_bytes", "NamedTemporaryFile", "mkstemp", "makedirs", "mkdir"}
     read = 0
-    around = {"cli", "doctor", "export", "integrations", "report", "sandbox", "testing"}
+    # What stands beside the client. `_files` is in a layer above it, so the client cannot import it.
+    around = {"_files.py", "cli", "doctor", "export", "integrations", "report", "sandbox", "testing"}
     for source in package.rglob("*.py"):
         if source.relative_to(package).parts[0] in around:
             continue

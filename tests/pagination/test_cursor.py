@@ -38,6 +38,28 @@ async def test_item_walks_and_page_walks_resume_from_each_others_cursors(order: 
     assert sorted(found) == sorted(item["id"] for item in appointments.appointments)
 
 
+@pytest.mark.parametrize("after", range(2, 9))
+@pytest.mark.parametrize("deleted", [1, 2])
+async def test_a_resumed_walk_that_knows_the_ids_misses_none_if_rows_before_were_deleted_and_the_total_stayed(
+    deleted: int, after: int
+):
+    appointments = Appointments(*[(number,) for number in range(9)])
+    async with Service(appointments).client() as client:
+        walk = aiter(client.appointments.list(USERS[:100], page_size=3))
+        found = [(await anext(walk)).id for _ in range(after)]
+        rows = appointments.appointments
+        rows[:] = [
+            *rows[min(deleted, after - 1) :],
+            *({"id": f"new-{number}", "users": (0,)} for number in range(deleted)),
+        ]
+        rows[-1]["dateStart"] = rows[-2]["dateStart"] = rows[0]["dateStart"]
+        listing = client.appointments.list(USERS[:100], page_size=3, cursor=walk.cursor)
+        found += [item.id async for item in listing.walk(seen=found)]
+
+    assert {row["id"] for row in rows if row["id"].startswith("a")} <= set(found)
+    assert len(found) == len(set(found))
+
+
 async def test_a_cursor_is_accepted_in_another_process_where_the_same_sets_have_another_order():
     """The order of strings in a set differs between processes. Two orders of a dict stand for two processes."""
     forward, backward = dict.fromkeys(USERS[:10]), dict.fromkeys(reversed(USERS[:10]))

@@ -17,6 +17,7 @@ from tests.sandbox.api import (
     led_appointment,
 )
 
+CHANNELS = "/api/v2/notifications/channels"
 SLOTS = "/api/v2/coaching/scheduleslots"
 DAY = "2026-12-01T00:00:00.000Z/2026-12-02T00:00:00.000Z"
 
@@ -65,6 +66,15 @@ def test_every_operation_and_every_error_responds_as_in_the_contract(sandbox: Sa
     recorded(api.get("/api/v2/teams"))
     recorded(api.get(f"/api/v2/teams/{team_id}/members"))
     recorded(api.post("/api/v2/teams/search", json={"query": []}))
+    channel = recorded(api.post(CHANNELS)).json()
+    recorded(api.get(CHANNELS))
+    recorded(api.head(f"{CHANNELS}/{channel['id']}"))
+    subscriptions = f"{CHANNELS}/{channel['id']}/subscriptions"
+    for method in (api.post, api.put):
+        recorded(method(subscriptions, json=[{"id": f"v2.users.{me}.wem.coaching.notification"}]))
+    recorded(api.get(subscriptions))
+    recorded(api.delete(subscriptions))
+    recorded(api.get("/api/v2/notifications/availabletopics", params={"expand": "transports,schema"}))
     recorded(api.patch(one, json={"name": "too late"}))
     recorded(api.delete(one))
     recorded(api.get(one))

@@ -25,7 +25,10 @@ def shown(sandbox: Sandbox) -> Any:
     return httpx.get(f"{sandbox.base_url}/openapi.json").json()
 
 
-@pytest.mark.parametrize("packaged, name", [("openapi.json", "coaching.openapi.json"), ("people.openapi.json",) * 2])
+@pytest.mark.parametrize(
+    "packaged, name",
+    [("openapi.json", "coaching.openapi.json"), ("people.openapi.json",) * 2, ("channels.openapi.json",) * 2],
+)
 def test_the_documents_in_the_package_are_the_contracts(packaged: str, name: str):
     assert (PACKAGE / "_server" / packaged).read_bytes() == (DATA / name).read_bytes()
 
@@ -45,7 +48,7 @@ def without_references(part: Any, document: Any, depth: int = 0) -> Any:
             return part
 
 
-@pytest.mark.parametrize("name", ["coaching.openapi.json", "people.openapi.json"])
+@pytest.mark.parametrize("name", ["coaching.openapi.json", "people.openapi.json", "channels.openapi.json"])
 def test_the_served_document_has_every_operation_of_the_contracts_unchanged(sandbox: Sandbox, name: str):
     contract, served = json.loads((DATA / name).read_text(encoding="utf-8")), shown(sandbox)
     for path, operations in contract["paths"].items():

@@ -47,6 +47,7 @@ def send(http: httpx.Client, sandbox: Sandbox, name: str, token: str | None = No
     state = sandbox.state
     appointment_id, annotations = next((id_, found) for id_, found in state.annotations.items() if found)
     ids = {"annotationId": next(iter(annotations)), "notificationId": next(iter(state.notifications)), "jobId": "x"}
+    ids["channelId"] = "x"
     ids |= {"userId": state.user_ids[0], "teamId": next(iter(state.teams)), "groupId": next(iter(state.groups))}
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return http.request(method, path.format(appointmentId=appointment_id, **ids), headers=headers)
@@ -55,7 +56,9 @@ def send(http: httpx.Client, sandbox: Sandbox, name: str, token: str | None = No
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_of_the_contract_is_served(http: httpx.Client, sandbox: Sandbox, name: str):
     response = send(http, sandbox, name)
-    if OPERATIONS[name][1] == TOKEN_PATH:
+    if OPERATIONS[name][0] == "HEAD":
+        assert (response.status_code, response.content) == (401, b"")
+    elif OPERATIONS[name][1] == TOKEN_PATH:
         assert response.json()["error"] == "invalid_client"
     else:
         assert response.json()["code"] == "authentication.required"

@@ -178,7 +178,10 @@ def answer_of(scope: Scope, start: Message, body: bytes) -> Answer:
     headers = tuple(
         sorted((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in start["headers"])
     )
-    return Answer(scope["method"], scope["raw_path"].decode("ascii"), start["status"], headers, body)
+    method = scope["method"]
+    return Answer(
+        method, scope["raw_path"].decode("ascii"), start["status"], headers, b"" if method == "HEAD" else body
+    )  # the server leaves the body of a HEAD out
 
 
 @contextmanager

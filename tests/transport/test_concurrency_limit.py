@@ -143,3 +143,15 @@ async def test_a_cancelled_probe_allows_another():
         await exchanges.run()
     with anyio.fail_after(2):
         await exchanges.run()
+
+
+async def test_a_cooldown_that_ends_while_the_clock_is_read_stops_no_request(monkeypatch: pytest.MonkeyPatch):
+    cooldown, now = Cooldown(), anyio.current_time()
+    cooldown.start(1)
+    readings = iter([now + 0.999999])  # and the next reading is the end or later
+    monkeypatch.setattr("coaching_async._transport.cooldown.anyio.current_time", lambda: next(readings, now + 1))
+
+    with anyio.move_on_after(10) as too_long:
+        await cooldown.wait()
+
+    assert not too_long.cancelled_caught

@@ -7,7 +7,6 @@ but not those that were renamed, rescheduled or deleted since.
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from coaching_async import AppointmentCreate, to_dict
+from coaching_async._files import lock_file
 
 __all__ = ["Journal", "JournalRefused", "journal_of"]
 
@@ -119,17 +119,12 @@ class Journal:
             left = left[self._file.write(left) :]
 
     def _lock(self, file: IO[bytes]) -> None:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise JournalRefused(f"another run is at work on {self.path}: wait for its end") from None
-            except OSError:
-                return  # the file system has no locks
-            if not (self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(file.fileno()))):
-                raise JournalRefused(f"another run has just ended its work on {self.path}: try again")
+        try:
+            lock_file(file, self.path)
+        except BlockingIOError:
+            raise JournalRefused(f"another run is at work on {self.path}: wait for its end") from None
+        except FileNotFoundError:
+            raise JournalRefused(f"another run has just ended its work on {self.path}: try again") from None
 
 
 def _parse(lines: Sequence[bytes]) -> tuple[str, datetime | None, Sequence[tuple[str, str]]]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from coaching_async import CreateOutcome
+from coaching_async._files import replace_file
 
 __all__ = ["WORDS", "RowResult", "Status", "result_of", "summary", "write_results"]
 
@@ -63,9 +63,4 @@ def write_results(file: Path, results: Sequence[RowResult], delimiter: str) -> N
     writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(field.name for field in attrs.fields(RowResult))
     writer.writerows(attrs.astuple(result) for result in sorted(results, key=lambda each: each.line))
-    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-    try:
-        unfinished.write_text(text.getvalue(), encoding="utf-8-sig", newline="")  # without a mark spreadsheets guess
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    replace_file(file, text.getvalue().encode("utf-8-sig"))  # without a mark spreadsheets guess

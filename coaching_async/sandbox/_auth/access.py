@@ -14,6 +14,7 @@ class Caller:
 
     token: str = attrs.field(repr=False)
     permissions: frozenset[str]
+    client_id: str
     user_id: str | None = None
 
 

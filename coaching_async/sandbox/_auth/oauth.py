@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import unquote_plus
 
 import attrs
@@ -62,7 +62,8 @@ class _IssuedToken:
 class OAuth:
     """The token endpoint. Clients and refresh tokens may be added at any time, from any thread.
 
-    No lock is needed, because each change is one operation on a dictionary.
+    No lock is needed, because each change is one operation on a dictionary. `on_revoked` is called with the access
+    tokens that were revoked.
     """
 
     first_user_id: str
@@ -70,6 +71,7 @@ class OAuth:
     now: Callable[[], float]
     clients: dict[str, Client] = attrs.field(factory=lambda: {CLIENT_ID: Client(CLIENT_SECRET)}, init=False)
     refresh_tokens: dict[str, UserGrant] = attrs.field(init=False)
+    on_revoked: Callable[[Collection[str]], None] = attrs.field(default=lambda _: None, init=False, repr=False)
     _used: dict[str, UserGrant] = attrs.field(factory=dict, init=False, repr=False)
     _issued: dict[str, _IssuedToken] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -78,11 +80,16 @@ class OAuth:
 
     def revoke_all(self) -> None:
         """Revoke all access tokens issued so far; refresh tokens stay valid."""
-        self._issued.clear()
+        self._revoke(lambda _: True)
 
     def user_token(self, user_id: str, permissions: frozenset[str]) -> str:
-        token: str = self._issue(permissions, user_id)["access_token"]
+        token: str = self._issue(CLIENT_ID, permissions, user_id)["access_token"]
         return token
+
+    def seconds_left(self, token: str) -> float:
+        """Return how long an access token is still valid; for one that is not, 0 or less."""
+        issued = self._issued.get(token)
+        return issued.expires_at - self.now() if issued else 0
 
     def caller(self, authorization: str | None) -> Caller:
         if authorization is None:
@@ -106,9 +113,9 @@ class OAuth:
             case "client_credentials" | "urn:ietf:params:oauth:grant-type:saml2-bearer" if public:
                 raise OAuthError("invalid_client", "client credentials are missing")
             case "client_credentials":
-                return self._issue(self.clients[client_id].permissions)
+                return self._issue(client_id, self.clients[client_id].permissions)
             case "urn:ietf:params:oauth:grant-type:saml2-bearer":
-                return self._saml_assertion(form)
+                return self._saml_assertion(client_id, form)
             case other:
                 raise OAuthError("unsupported_grant_type", f"unsupported grant type {other}")
 
@@ -133,10 +140,10 @@ class OAuth:
             raise OAuthError("invalid_request", "code_verifier must be 43 to 128 unreserved characters")
         return self._sign_in(UserGrant(client_id, self.first_user_id, public=public))
 
-    def _saml_assertion(self, form: Mapping[str, str]) -> JsonObject:
+    def _saml_assertion(self, client_id: str, form: Mapping[str, str]) -> JsonObject:
         if (form.get("orgName"), form.get("assertion")) != (ORG_NAME, ASSERTION):
             raise OAuthError("invalid_grant", "unknown organisation or assertion")
-        return self._issue(frozenset(), self.first_user_id)
+        return self._issue(client_id, frozenset(), self.first_user_id)
 
     def _refresh(self, client_id: str, token: str, public: bool) -> JsonObject:
         grant = self.refresh_tokens.get(token)
@@ -154,23 +161,33 @@ class OAuth:
         refresh_token = secrets.token_urlsafe(32)
         grant = attrs.evolve(grant, standing=False, family=grant.family or refresh_token)
         self.refresh_tokens[refresh_token] = grant
-        return self._issue(grant.permissions, grant.user_id, grant.family) | {"refresh_token": refresh_token}
+        return self._issue(grant.client_id, grant.permissions, grant.user_id, grant.family) | {
+            "refresh_token": refresh_token
+        }
 
     def _revoke_family(self, family: str | None) -> None:
         for refresh_token in [token for token, grant in list(self.refresh_tokens.items()) if grant.family == family]:
             del self.refresh_tokens[refresh_token]
         self._revoke(lambda issued: issued.family == family)
 
-    def _issue(self, permissions: frozenset[str], user_id: str | None = None, family: str | None = None) -> JsonObject:
+    def _issue(
+        self, client_id: str, permissions: frozenset[str], user_id: str | None = None, family: str | None = None
+    ) -> JsonObject:
         now = self.now()
-        self._revoke(lambda issued: issued.expires_at <= now)
+        self._remove(lambda issued: issued.expires_at <= now)
         token = secrets.token_urlsafe(48)
-        self._issued[token] = _IssuedToken(Caller(token, permissions, user_id), now + self.token_life, family)
+        caller = Caller(token, permissions, client_id, user_id)
+        self._issued[token] = _IssuedToken(caller, now + self.token_life, family)
         return {"access_token": token, "token_type": "bearer", "expires_in": self.token_life}
 
     def _revoke(self, matches: Callable[[_IssuedToken], bool]) -> None:
-        for token in [token for token, issued in list(self._issued.items()) if matches(issued)]:
+        self.on_revoked(self._remove(matches))
+
+    def _remove(self, matches: Callable[[_IssuedToken], bool]) -> Collection[str]:
+        found = [token for token, issued in list(self._issued.items()) if matches(issued)]
+        for token in found:
             self._issued.pop(token, None)
+        return found
 
 
 def _basic_credentials(authorization: str) -> tuple[str, str]:

@@ -24,7 +24,9 @@ def _owns(context: RequestContext, notification: JsonObject) -> bool:
 
 async def list_notifications(context: RequestContext) -> Response:
     own = context.state.notifications_of(require_user(context.caller))
-    return context.page(own, context.state.expanded if _expands(context) else unchanged)
+    return context.page(
+        own[::-1] if context.newest_first else own, context.state.expanded if _expands(context) else unchanged
+    )
 
 
 async def get_notification(context: RequestContext) -> Response:

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from coaching_async.sandbox._auth.access import Caller
+from coaching_async.sandbox._channels.channels import Channels
 from coaching_async.sandbox._faults.effects import Effects
 from coaching_async.sandbox._state.state import State
 from coaching_async.sandbox._wire import errors
 from coaching_async.sandbox._wire.formats import JsonObject
 from coaching_async.sandbox._wire.paging import envelope, links, read_page_request
 from coaching_async.sandbox._wire.responses import JsonResponse
-from coaching_async.sandbox._wire.validation import parse_body
+from coaching_async.sandbox._wire.validation import parse_body, parse_list
 
 T = TypeVar("T")
 
@@ -31,8 +32,10 @@ class RequestContext:
     ids: Mapping[str, str]
     caller: Caller
     state: State
+    channels: Channels
     page_cap: int
     job_reads: int
+    newest_first: bool
     effects: Effects
 
     @property
@@ -44,12 +47,15 @@ class RequestContext:
         return self.caller.user_id
 
     async def body(self) -> JsonObject:
+        return parse_body(await self._raw_body())
+
+    async def list_body(self) -> Sequence[JsonObject]:
+        return parse_list(await self._raw_body())
+
+    async def _raw_body(self) -> bytes:
         media_type, _, _ = self.request.headers.get("content-type", "").partition(";")
         if media_type.strip().lower() != "application/json":
             raise errors.unsupported_media_type()
-        return parse_body(await self._raw_body())
-
-    async def _raw_body(self) -> bytes:
         raw = bytearray()
         # Read to its end even when it is too large, because a client that is still sending does not read the response.
         async for chunk in self.request.stream():

@@ -8,7 +8,7 @@ from starlette.routing import compile_path
 
 from coaching_async.sandbox._wire import errors
 
-from . import aggregates, annotations, appointments, notifications, platform, schedule_slots, teams, users
+from . import aggregates, annotations, appointments, channels, notifications, platform, schedule_slots, teams, users
 from .request_context import Operation, Routes
 
 T = TypeVar("T")
@@ -18,6 +18,7 @@ CONTRACT: Routes = {
     **aggregates.ROUTES,
     **annotations.ROUTES,
     **notifications.ROUTES,
+    **channels.ROUTES,
     **schedule_slots.ROUTES,
     **users.ROUTES,
     **teams.ROUTES,

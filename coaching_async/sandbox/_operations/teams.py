@@ -9,9 +9,9 @@ from coaching_async.sandbox._wire.cursors import cursor_page
 from coaching_async.sandbox._wire.formats import JsonObject
 from coaching_async.sandbox._wire.references import TEAMS, user_reference
 from coaching_async.sandbox._wire.responses import JsonResponse
+from coaching_async.sandbox._wire.search import TEAM_TYPES, name_and_id, read_search
 
 from .request_context import RequestContext, Routes
-from .search import TEAM_TYPES, name_and_id, read_search
 
 
 def _shown(context: RequestContext, team: JsonObject, *, with_division_name: bool = False) -> JsonObject:

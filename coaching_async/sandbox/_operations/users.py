@@ -14,9 +14,7 @@ from coaching_async.sandbox._wire.formats import JsonObject, format_timestamp
 from coaching_async.sandbox._wire.paging import read_page_request
 from coaching_async.sandbox._wire.references import GROUPS, USERS
 from coaching_async.sandbox._wire.responses import JsonResponse
-
-from .request_context import RequestContext, Routes
-from .search import (
+from coaching_async.sandbox._wire.search import (
     MAX_RESULTS,
     PRESENCE_SOURCES,
     USER_TYPES,
@@ -25,6 +23,8 @@ from .search import (
     name_and_id,
     read_search,
 )
+
+from .request_context import RequestContext, Routes
 
 MAX_IDS = 100
 

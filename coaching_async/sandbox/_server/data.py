@@ -13,6 +13,7 @@ from coaching_async.sandbox._wire import query as read
 from coaching_async.sandbox._wire.formats import JsonObject
 from coaching_async.sandbox._wire.paging import PageRequest, envelope
 from coaching_async.sandbox._wire.responses import JsonResponse
+from coaching_async.sandbox._wire.validation import Fields, is_string, parse_body, read_fields
 
 from .control import Endpoint
 
@@ -31,7 +32,7 @@ class Data:
         return {
             "/_sandbox/people": {"GET": self.list_people},
             "/_sandbox/appointments": {"GET": self.list_appointments},
-            "/_sandbox/notifications": {"GET": self.list_notifications},
+            "/_sandbox/notifications": {"GET": self.list_notifications, "POST": self.notify},
         }
 
     async def list_people(self, _: Request) -> Response:
@@ -66,6 +67,16 @@ class Data:
         user_id = request.query_params.get("userId")
         rows = list(self.state.notifications_of(user_id) if user_id else self.state.notifications.values())
         return _page(request, rows[::-1], lambda row: row)
+
+    async def notify(self, request: Request) -> Response:
+        """Make a notification of a user."""
+        given = read_fields(parse_body(await request.body()), _NOTIFICATION, required=("user_id",))
+        self.state.user(given["user_id"])
+        row = self.state.notify(given["user_id"], given.get("action", "Update"), given.get("appointment_id"))
+        return JsonResponse(row, 201)
+
+
+_NOTIFICATION: Fields = {"user_id": is_string, "action": is_string, "appointment_id": is_string}
 
 
 def _page(request: Request, rows: Sequence[T], show: Callable[[T], JsonObject], next_index: int = 0) -> Response:

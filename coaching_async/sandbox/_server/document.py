@@ -32,30 +32,32 @@ def document_served_at(url: str) -> JsonObject:
 
 
 def contract() -> JsonObject:
-    """Join the documents of the Coaching API and of people.
-
-    A component of people gets another name if the Coaching API has a different one of the same name.
-    """
+    """Join the documents of the Coaching API, of people, and of notification channels."""
     document: JsonObject = json.loads(_text_of("openapi.json"))
-    people: JsonObject = json.loads(_text_of("people.openapi.json"))
-    known, added = document["components"], people["components"]
+    for name, suffix in (("people", "OfPeople"), ("channels", "OfChannels")):
+        _join(document, json.loads(_text_of(f"{name}.openapi.json")), suffix)
+    return document
+
+
+def _join(document: JsonObject, other: JsonObject, suffix: str) -> None:
+    """Add another document. A component of it gets the suffix if there is a different one of the same name."""
+    known, added = document["components"], other["components"]
     schemes = added.pop("securitySchemes")["GenesysOAuth"]["flows"]
     for name, flow in known["securitySchemes"]["GenesysOAuth"]["flows"].items():
         flow["scopes"] |= schemes[name]["scopes"]
     new_names = {
-        f"#/components/{kind}/{name}": f"#/components/{kind}/{name}OfPeople"
+        f"#/components/{kind}/{name}": f"#/components/{kind}/{name}{suffix}"
         for kind, components in added.items()
         for name, component in components.items()
         if known[kind].get(name, component) != component
     }
-    people = _with_references(people, new_names)
-    for kind, components in people["components"].items():
+    other = _with_references(other, new_names)
+    for kind, components in other["components"].items():
         for name, component in components.items():
             reference = f"#/components/{kind}/{name}"
             known[kind][new_names.get(reference, reference).rpartition("/")[2]] = component
-    document["paths"] |= people["paths"]
-    document["tags"] += people["tags"]
-    return document
+    document["paths"] |= other["paths"]
+    document["tags"] += other["tags"]
 
 
 def _with_references(part: Any, new_names: Mapping[str, str]) -> Any:

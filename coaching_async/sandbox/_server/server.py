@@ -2,24 +2,42 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from concurrent.futures import Future
+from typing import Any
 
 import attrs
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+
+log = logging.getLogger("coaching_async.sandbox.websocket")
+log.setLevel(logging.WARNING)  # uvicorn logs the path of each WebSocket, which is a secret
 
 
 class _Protocol(H11Protocol):
-    """Gives the application access to the connection, so that a fault can abort it."""
+    """Gives the application access to the connection, so that a fault can abort it, and to the tasks of requests."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
         self.access_log = False
-        self.app_state = {"transport": transport}
+        self.app_state = {"transport": transport, "tasks": self.server_state.tasks}
+
+
+class _WebSocketProtocol(WebSocketsSansIOProtocol):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.logger = self.conn.logger = log
+        self.conn.debug = False
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # a refusal completes it, too; uvicorn would log an error
 
 
 @attrs.frozen
@@ -76,7 +94,9 @@ async def _serve(app: ASGIApp, listener: socket.socket, started: threading.Event
         config = uvicorn.Config(
             _cancellable(app),
             lifespan="off",
-            ws="none",
+            ws=_WebSocketProtocol,
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
             log_config=None,
             proxy_headers=False,
             timeout_keep_alive=60,

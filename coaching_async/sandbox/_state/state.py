@@ -42,7 +42,8 @@ class State:
     """All records, by kind. Annotations and statuses are kept by appointment id, members by the id of a team or group.
 
     `by` is the id of the user who makes a change, or None for client credentials. A job holds all its results from the
-    start, and the number of times that it was read.
+    start, and the number of times that it was read. `on_notification` is called with each notification that is made or
+    marked, with the lock held.
     """
 
     user_ids: tuple[str, ...]
@@ -58,6 +59,7 @@ class State:
     groups: dict[str, JsonObject] = attrs.field(factory=dict)
     members: dict[str, list[str]] = attrs.field(factory=dict)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
+    on_notification: Callable[[JsonObject], None] = attrs.field(default=lambda _: None, init=False, repr=False)
 
     def tables(self) -> dict[str, dict[str, Any]]:
         people = ("users", "teams", "groups", "members")
@@ -208,9 +210,16 @@ class State:
 
     @_atomic
     def mark(self, notification_id: str, *, read: bool) -> JsonObject:
-        notification = {**self.notification(notification_id), "markedAsRead": read}
-        self.notifications[notification_id] = notification
-        return notification
+        return self._published({**self.notification(notification_id), "markedAsRead": read})
+
+    @_atomic
+    def notify(self, user_id: str, action: str, appointment_id: str | None = None) -> JsonObject:
+        """Make a notification about an appointment: the given one, or the user's first one, or the first one of all."""
+        rows = [self.appointment(appointment_id)] if appointment_id is not None else list(self.appointments.values())
+        about = next((row for row in rows if user_id in related_users(row)), rows[0] if rows else None)
+        if about is None:
+            raise errors.bad_request("There is no appointment that a notification could be about.")
+        return self._add_notification(about, action, user_id, related_users(about).get(user_id, "Attendee"))
 
     # schedule slot jobs
 
@@ -272,8 +281,15 @@ class State:
     def _notify(self, appointment: JsonObject, action: str, by: str | None) -> None:
         for user_id, relationship in related_users(appointment).items():
             if user_id != by:
-                row = notification(self.new_id(), appointment, action, user_id, relationship)
-                self.notifications[row["id"]] = row
+                self._add_notification(appointment, action, user_id, relationship)
+
+    def _add_notification(self, about: JsonObject, action: str, user_id: str, relationship: str) -> JsonObject:
+        return self._published(notification(self.new_id(), about, action, user_id, relationship))
+
+    def _published(self, row: JsonObject) -> JsonObject:
+        self.notifications[row["id"]] = row
+        self.on_notification(row)
+        return row
 
 
 def _get(table: Mapping[str, JsonObject], name: str, entity_id: str) -> JsonObject:

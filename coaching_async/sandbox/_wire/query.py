@@ -32,6 +32,10 @@ def choice(query: QueryParams, name: str, allowed: Collection[str], default: str
     return chosen
 
 
+def boolean(query: QueryParams, name: str, default: bool) -> bool:
+    return choice(query, name, ("true", "false"), str(default).lower()) == "true"
+
+
 def interval(query: QueryParams, name: str) -> Interval | None:
     text = query.get(name)
     if text is None:

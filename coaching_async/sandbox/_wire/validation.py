@@ -13,13 +13,24 @@ Fields: TypeAlias = Mapping[str, Check]
 
 
 def parse_body(raw: bytes) -> JsonObject:
-    try:
-        body: object = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise errors.bad_request("The body is not JSON.") from error
+    body = _parse(raw)
     if not isinstance(body, dict):
         raise errors.bad_request("The body is not a JSON object.")
     return cast("JsonObject", body)
+
+
+def parse_list(raw: bytes) -> Sequence[JsonObject]:
+    body = _parse(raw)
+    if not list_of(lambda item: isinstance(item, dict))(body):
+        raise errors.bad_request("The body is not a list of JSON objects.")
+    return cast("list[JsonObject]", body)
+
+
+def _parse(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise errors.bad_request("The body is not JSON.") from error
 
 
 def read_fields(body: JsonObject, fields: Fields, required: Sequence[str] = ()) -> JsonObject:

@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import attrs
 
-from coaching_async.sandbox._wire import errors
-from coaching_async.sandbox._wire.formats import JsonObject
-from coaching_async.sandbox._wire.validation import (
+from . import errors
+from .formats import JsonObject
+from .validation import (
     Fields,
     is_boolean,
     is_positive_int32,

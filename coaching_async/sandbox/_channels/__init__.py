@@ -1,0 +1,1 @@
+"""Notification channels: their topics, their frames, and the WebSockets that are open."""
