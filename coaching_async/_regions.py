@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from ._exceptions import ConfigurationError
 
-__all__ = ["REGIONS", "Hosts", "resolve_hosts"]
+__all__ = ["HOST_CHARACTERS", "REGIONS", "Hosts", "resolve_hosts"]
 
 
 REGIONS: Final = {

@@ -2,7 +2,8 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ __all__ = [
     "address_of",
     "close_after_event_loop",
     "close_iterators",
+    "hiding_urls",
     "is_host_of",
     "new_admission",
     "remove_client_defaults",
@@ -45,6 +47,36 @@ def silence_hpack() -> None:
 
 def _is_foreign(_: logging.LogRecord) -> bool:
     return not _in_an_exchange.get()
+
+
+HTTP_LOGGERS: Final = (
+    *("httpx", "httpx2"),
+    *(
+        f"{library}.{part}"
+        for library in ("httpcore", "httpcore2")
+        for part in ("connection", "http11", "http2", "proxy", "socks")
+    ),
+)
+"""Loggers of the HTTP libraries. httpx writes the URL of every request, and httpcore the headers of every response."""
+
+
+_has_secret_url: Final = ContextVar("has_secret_url", default=False)
+
+
+@contextmanager
+def hiding_urls() -> Generator[None]:
+    """Silence the HTTP libraries' loggers for the requests of this block, because their URLs are secrets."""
+    for name in HTTP_LOGGERS:
+        logging.getLogger(name).addFilter(_has_public_url)
+    token = _has_secret_url.set(True)
+    try:
+        yield
+    finally:
+        _has_secret_url.reset(token)
+
+
+def _has_public_url(_: logging.LogRecord) -> bool:
+    return not _has_secret_url.get()
 
 
 def new_admission() -> anyio.Semaphore:

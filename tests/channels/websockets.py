@@ -1,0 +1,70 @@
+"""What the tests of the WebSocket share: a client's side of it to a hostile server."""
+
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx
+import httpx2
+
+from coaching_async import HttpClient
+from coaching_async._channels.connection import WebSocketClosed
+from coaching_async._channels.websocket import WebSocket
+from coaching_async._transport.http_client import new_http_client
+from tests.support.fault_server import HANG, FaultServer
+
+__all__ = ["LIBRARIES", "PATH", "RUSH", "collect", "opened", "quickly", "uri_of"]
+
+PATH = "/channels/streaming-5-canary"
+"""The path of a WebSocket, which is a secret."""
+
+RUSH = 5.0
+"""Seconds that count as at once on a busy machine, where the alternative is to hang."""
+
+
+def own_client() -> HttpClient:
+    return new_http_client(connections=1, tls=ssl.create_default_context)
+
+
+LIBRARIES: dict[str, Callable[[], HttpClient]] = {
+    "own": own_client,
+    "httpx": lambda: httpx.AsyncClient(trust_env=False),
+    "httpx2": lambda: httpx2.AsyncClient(trust_env=False),
+}
+
+
+def uri_of(server: FaultServer) -> str:
+    return f"ws{server.url[4:]}{PATH}"
+
+
+@asynccontextmanager
+async def opened(
+    server: FaultServer, new_client: Callable[[], HttpClient] = own_client, **options: Any
+) -> AsyncIterator[WebSocket]:
+    async def client() -> HttpClient:
+        return new_client()
+
+    async with WebSocket(uri_of(server), client, **options) as websocket:
+        yield websocket
+
+
+async def collect(websocket: WebSocket) -> tuple[list[str], WebSocketClosed]:
+    """Receive all messages. Return them, and why the WebSocket ended."""
+    messages = list[str]()
+    while True:
+        try:
+            messages.append(await websocket.receive())
+        except WebSocketClosed as closed:
+            return messages, closed
+
+
+@contextmanager
+def quickly(seconds: float = RUSH) -> Generator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+assert RUSH < HANG
