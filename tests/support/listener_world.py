@@ -94,7 +94,6 @@ class World:
             at = min(math.inf if tick_at is None else tick_at, event_at)
             if at > end:
                 break
-            assert at >= self.now - 1e-9
             self.now = max(self.now, at)
             if tick_at is not None and tick_at <= event_at:
                 self._tick()
