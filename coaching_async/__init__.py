@@ -14,6 +14,8 @@ from ._auth.grants import (
 from ._auth.token_source import TokenSource
 from ._bulk.results import BulkResult, Outcome, Progress
 from ._bulk.runner import BulkStream
+from ._channels.reports import ListenReport
+from ._channels.watch import NotificationWatch
 from ._client import CoachingClient
 from ._events import (
     CallFinished,
@@ -205,11 +207,13 @@ __all__ = [
     "Interval",
     "IntervalCondition",
     "LeftOutRow",
+    "ListenReport",
     "Listing",
     "MemoryTokenStore",
     "NotFound",
     "Notification",
     "NotificationAction",
+    "NotificationWatch",
     "OpenEnum",
     "Outcome",
     "OutcomeUnknown",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.other_pythons import VERSIONS
+from tests.support.other_pythons import LOWEST, VERSIONS
 
 ROOT = Path(__file__).parent.parent
 # What the four dependencies themselves bring; typing_extensions only on older Pythons.
@@ -47,3 +47,10 @@ def test_the_classifiers_name_the_pythons_that_are_tested():
     prefix = "Programming Language :: Python :: 3."
     assert tuple(classifier[-4:] for classifier in project["classifiers"] if classifier.startswith(prefix)) == VERSIONS
     assert f"tested on {VERSIONS[0]} to {VERSIONS[-1]}" in (ROOT / "README.md").read_text()
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_the_extras_allow():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+    allowed = {requirement for requirements in extras.values() for requirement in requirements}
+    assert {each.replace("==", ">=") for each in LOWEST} <= allowed

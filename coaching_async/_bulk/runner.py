@@ -16,7 +16,7 @@ from coaching_async._transport.priority import bulk_priority
 
 from .results import BulkResult, Outcome, Progress
 
-__all__ = ["BulkStream", "Items", "OnProgress", "bulk", "check_progress"]
+__all__ = ["BulkStream", "Items", "OnProgress", "bulk", "check_concurrency", "check_progress"]
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -64,6 +64,12 @@ async def bulk(
         return await bulk(function, items, concurrency, on_progress, default_concurrency=default_concurrency)
 
     return BulkResult(tuple(outcome for outcome in outcomes if outcome is not None), rerun)
+
+
+def check_concurrency(concurrency: object) -> None:
+    """Raise `ValueError` unless it is a whole number of at least 1."""
+    if not isinstance(concurrency, int) or concurrency < 1:
+        raise ValueError("concurrency has to be a whole number, at least 1")
 
 
 def check_progress(on_progress: object) -> None:
@@ -126,8 +132,7 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
             raise TypeError("function is an async function of one item, and is given without being called")
         if isinstance(items, str | bytes) or not isinstance(items, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"items is a list, or any other iterable, of items, and not one {type(items).__name__}")
-        if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError("concurrency has to be a whole number, at least 1")
+        check_concurrency(limit)
         self.capacity = anyio.Semaphore(limit, fast_acquire=True)
         self._function = function
         self._source = aiter(items) if isinstance(items, AsyncIterable) else SyncItems(items)

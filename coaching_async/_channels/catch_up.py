@@ -141,6 +141,10 @@ class CatchUpPager:
         self._steps = self._run(is_whole=is_whole or is_due or not self.is_started)
         self._advance(None)
 
+    def interrupt(self) -> None:
+        """End the catch-up where it is. The next one goes on with what this one has found."""
+        self.step = None
+
     def receive(self, page: Page[Notification] | None = None) -> None:
         """Receive the page that `step` requested, or None when its rows were taken."""
         self.pages += page is not None
@@ -172,19 +176,17 @@ class CatchUpPager:
             is_whole = False
 
     def _look(self) -> Generator[Step, Page[Notification] | None, bool]:
-        """Read the ends of the list. Return whether nothing else can be new."""
+        """Read the ends of the list. Return whether nothing else can be new.
+
+        If a reading goes on after the look, it reads the other pages, so the look takes no more than one of each end.
+        """
         look = Look(self.known)
-        is_new = True
-        while is_new and look.first_unread <= look.last_unread and not look.is_complete():
-            page = yield from self._read(look.first_unread)
-            look.add_first(page)
-            is_new = yield from self._hand_out(page)
-        is_new = look.first_unread <= look.last_unread
-        while is_new:
-            page = yield from self._read(look.last_unread)
-            look.add_last(page)
-            is_new = yield from self._hand_out(page)
-            is_new = is_new and look.first_unread <= look.last_unread and not look.is_complete()
+        for at_end in (False, True):
+            is_new = True
+            while is_new and (number := look.next_page(at_end=at_end)) is not None:
+                page = yield from self._read(number)
+                is_new = look.add(page, at_end=at_end) and self._reading is None
+                yield from self._hand_out(page)
         if look.is_complete():
             self._set_list(look.digests(), is_whole=look.is_whole)
         return look.is_complete()
@@ -209,11 +211,10 @@ class CatchUpPager:
         assert page is not None  # noqa: S101 # a number is answered by a page
         return page
 
-    def _hand_out(self, page: Page[Notification]) -> Generator[Step, Page[Notification] | None, bool]:
-        """Hand out the unknown rows of a page. Return whether all of its rows were never seen before."""
-        rows, are_unseen = rows_of(page), not self.known.has_seen_any(_digests_of(page))
+    def _hand_out(self, page: Page[Notification]) -> Steps:
+        """Hand out the unknown rows of a page."""
         new: list[Notification] = []
-        for row in rows:
+        for row in rows_of(page):
             if isinstance(row, UnreadableRow):
                 self._left_out.setdefault(row.id or "", row.left_out_row)
                 if self._is_unwanted(None):
@@ -228,7 +229,6 @@ class CatchUpPager:
                 new.append(row)
         if new:
             yield new
-        return are_unseen and bool(rows)
 
     def _is_unwanted(self, row: Notification | None) -> bool:
         """Return whether a row was in the list at the beginning and is not handed out. None is one that cannot be read."""
@@ -242,7 +242,7 @@ class CatchUpPager:
         return row.user.id.casefold() != self._owner.casefold()
 
     def _set_list(self, digests: Sequence[str], *, is_whole: bool) -> None:
-        self.known.set_list(digests, is_whole=is_whole)
+        self.known.set_list(digests)
         if self._left_out:
             listed = set(digests)
             self._left_out = {id_: row for id_, row in self._left_out.items() if notification_digest(id_) in listed}
@@ -254,51 +254,66 @@ class Look:
     """What one look at the ends of the list has shown so far."""
 
     def __init__(self, known: KnownNotifications) -> None:
-        self.first_unread = 1
-        """Number of the first page that was not read."""
-        self.last_unread = 1
-        """Number of the last page that was not read, as the first page tells it."""
         self._known = known
+        self._first_page = 1
+        """The first page that was not read."""
+        self._last_page = 1
+        """The last page that was not read, as the first page of the list tells it."""
         self._first_rows: list[str] = []
         self._last_rows: list[str] = []
         self._totals: list[int | None] = []
+        self._has_later_news = False
+        """Whether a page after the first one has rows that the list lacked."""
+        self._has_end = False
+        """Whether the list ends with the last page, which it does not if it has grown since the first page was read."""
 
     @property
     def is_whole(self) -> bool:
         """Whether all pages were read."""
-        return self.first_unread > self.last_unread
+        return self._first_page > self._last_page and self._has_end
 
-    def add_first(self, page: Page[Notification]) -> None:
-        """Add the page `first_unread`."""
+    def next_page(self, *, at_end: bool) -> int | None:
+        """Return the number of the next page inwards from the start or the end; None if they have met."""
+        if self._first_page > self._last_page:
+            return None
+        return self._last_page if at_end else self._first_page
+
+    def add(self, page: Page[Notification], *, at_end: bool) -> bool:
+        """Add that page. Return whether it has rows, and the list lacked all of them."""
+        digests, number = _digests_of(page), self._last_page if at_end else self._first_page
+        last_page = last_page_of(page, page.page_size or max(1, len(digests))) or 1
         if not self._totals:
-            self.last_unread = last_page_of(page, page.page_size or max(1, len(rows_of(page)))) or 1
-        self.first_unread += 1
-        self._first_rows += _digests_of(page)
+            self._last_page = last_page
+        elif not self._known.are_listed(digests):
+            self._has_later_news = True
+        if number == self._last_page and not self._last_rows:
+            self._has_end = last_page <= number
         self._totals.append(total_of(page))
-
-    def add_last(self, page: Page[Notification]) -> None:
-        """Add the page `last_unread`."""
-        self.last_unread -= 1
-        self._last_rows = _digests_of(page) + self._last_rows
-        self._totals.append(total_of(page))
+        if at_end:
+            self._last_page -= 1
+            self._last_rows = digests + self._last_rows
+        else:
+            self._first_page += 1
+            self._first_rows += digests
+        return bool(digests) and self._known.are_unlisted(digests)
 
     def digests(self) -> list[str]:
         """Return the digests of the rows that the list has, if nothing but its ends has changed."""
         if self.is_whole:
             return list(dict.fromkeys(self._first_rows + self._last_rows))
-        return self._known.expected_list(self._first_rows, self._last_rows)
+        return self._known.expected_list(self._first_rows, self._last_rows, has_end=self._has_end)
 
     def is_complete(self) -> bool:
         """Return whether the list has as many rows as its total says, so that no other row of it is new.
 
-        The total may grow during the look, by rows that the next one finds. If it shrinks, rows may have moved between pages.
+        If the total has grown during the look, and the rows are those of the first total, the next look finds the others. If it
+        has shrunk, rows may have moved to pages that were read.
         """
         totals = [total for total in self._totals if total is not None]
-        if not totals or len(totals) < len(self._totals) or totals != sorted(totals):
+        if len(totals) < len(self._totals) or totals != sorted(totals):
             return False
-        digests = self.digests()
-        count = len(digests) + (0 if self.is_whole else self._known.count_added(digests))
-        return count in (totals[0], totals[-1])
+        count = len(self.digests())
+        return count == totals[-1] or (count == totals[0] and not self._has_later_news)
 
 
 @attrs.frozen

@@ -1,6 +1,6 @@
 """The notifications that are known, so that each is handed out once. Does no I/O."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
@@ -17,7 +17,7 @@ DIGEST_LENGTH: Final = DIGEST_SIZE * 4 // 3
 """Characters."""
 
 
-MAX_RECENT: Final = 10_000
+MAX_UNLISTED: Final = 10_000
 """Notifications that stay known although the list lacks them."""
 
 
@@ -27,67 +27,69 @@ def notification_digest(id_: str) -> str:
 
 
 class KnownNotifications:
-    """Notifications that were handed out, or that the caller did not want, and what the list consisted of when it was last read.
+    """Notifications that were handed out or are not wanted, and what the list consisted of when it was last read.
 
-    It consists of three parts: the rows of the list, in its order; those that were added since, whose place in the list is
-    not known yet; and the newest 10,000 that are no longer in the list, because the service may still send one of them. Ids are
-    kept as digests, so a cursor is a copy of them.
+    Known are the rows of that list; what was added since; and the newest 10,000 that the list lacked, because the service may
+    still send one of them. Ids are kept as digests, so a cursor is a copy of them.
     """
 
-    def __init__(self, digests: Iterable[str] = ()) -> None:
+    def __init__(self, digests: Iterable[str] = (), owner: str | None = None) -> None:
+        self.owner = owner
+        """Digest of the id of the user whose notifications they are; None if it is not known."""
         self._listed: dict[str, bool] = dict.fromkeys(digests, True)
-        """Whether each row of the list is known. A row that cannot be read is not."""
-        self._added: dict[str, None] = {}
-        self._recent: dict[str, None] = {}
+        """The rows of the list, in its order, and whether each is known. A row that cannot be read is not."""
+        self._others: dict[str, None] = {}
+        """Those that were added since, and those that the list lacked, the oldest first."""
+
+    def set_owner(self, user_id: str) -> None:
+        """Set the user whose notifications they are. Raises `ValueError` if the cursor that they come from is of another one."""
+        owner = id_digest(user_id.casefold())
+        if self.owner not in {None, owner}:
+            raise ValueError("cursor belongs to another user: go on with a token of the same user as before")
+        self.owner = owner
 
     def __contains__(self, id_: str) -> bool:
-        return self.has_digest(notification_digest(id_))
+        return self._is_known(notification_digest(id_))
 
-    def has_digest(self, digest: str) -> bool:
-        """Return whether the notification with this digest is known."""
-        return self._listed.get(digest, False) or digest in self._added or digest in self._recent
-
-    def has_seen_any(self, digests: Iterable[str]) -> bool:
-        """Return whether any of these is known, or was a row of the list that cannot be read."""
-        return any(digest in self._listed or self.has_digest(digest) for digest in digests)
+    def _is_known(self, digest: str) -> bool:
+        return self._listed.get(digest, False) or digest in self._others
 
     def add(self, id_: str) -> bool:
         """Add a notification that is handed out now. Return whether it was unknown."""
         digest = notification_digest(id_)
-        if self.has_digest(digest):
+        if self._is_known(digest):
             return False
-        self._added[digest] = None
+        self._others[digest] = None
         return True
 
     def digests(self) -> Iterable[str]:
-        """Return the digests of the known notifications. Those that the list lacked come first, the oldest of them first."""
-        return chain(self._recent, (digest for digest, is_known in self._listed.items() if is_known), self._added)
+        """Return the digests of all known notifications."""
+        return chain(self._others, (digest for digest, is_known in self._listed.items() if is_known))
 
-    def expected_list(self, first_rows: Sequence[str], last_rows: Sequence[str]) -> list[str]:
+    def are_unlisted(self, digests: Iterable[str]) -> bool:
+        """Return whether the list lacked all of these when it was last read."""
+        return self._listed.keys().isdisjoint(digests)
+
+    def are_listed(self, digests: Iterable[str]) -> bool:
+        """Return whether the list had all of these when it was last read."""
+        return all(digest in self._listed for digest in digests)
+
+    def expected_list(self, first_rows: Sequence[str], last_rows: Sequence[str], *, has_end: bool) -> list[str]:
         """Return the digests of the list as it is if nothing but its ends has changed since it was last read.
 
-        `first_rows` and `last_rows` are the digests of the rows that were read at its ends. What stood between the old rows in
-        them is expected to be there still.
+        `first_rows` and `last_rows` are the digests of the rows that were read at its ends, `has_end` whether none come after
+        them. What stood between the old rows in them is expected to be there still.
         """
         order = list(self._listed)
         place = {digest: index for index, digest in enumerate(order)}
         start = next((place[digest] + 1 for digest in reversed(first_rows) if digest in place), 0)
         end = next((place[digest] for digest in last_rows if digest in place), len(order))
-        return list(dict.fromkeys(chain(first_rows, order[start:end], last_rows)))
+        after = len(order) if has_end else next((place[row] + 1 for row in reversed(last_rows) if row in place), end)
+        return list(dict.fromkeys(chain(first_rows, order[start:end], last_rows, order[after:])))
 
-    def count_added(self, digests: Collection[str]) -> int:
-        """Return how many notifications were added since the list was last read that are not among the digests."""
-        return len(self._added.keys() - digests)
-
-    def set_list(self, digests: Sequence[str], *, is_whole: bool) -> None:
-        """Record what the list consists of. Known notifications that it lacks become recent ones.
-
-        Unless the list `is_whole`, those that were added may be in it at a place that was not read.
-        """
-        if not self._added and digests == list(self._listed):
-            return
-        known = list(self.digests())
-        self._listed = {digest: self.has_digest(digest) for digest in digests}
-        self._added = {} if is_whole else {digest: None for digest in self._added if digest not in self._listed}
-        missing = [digest for digest in known if digest not in self._listed and digest not in self._added]
-        self._recent = dict.fromkeys(missing[-MAX_RECENT:])
+    def set_list(self, digests: Iterable[str]) -> None:
+        """Record what the list consists of now."""
+        listed = {digest: self._is_known(digest) for digest in digests}
+        known = self.digests()
+        self._others = dict.fromkeys([digest for digest in known if digest not in listed][-MAX_UNLISTED:])
+        self._listed = listed

@@ -5,53 +5,44 @@ A cursor contains no ids. It has digests of the notifications that are known, an
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, get_args
 
-import attrs
-
-from coaching_async._pagination.cursor import id_digest
-
+from .catch_up import Start
 from .known import DIGEST_LENGTH, KnownNotifications, notification_digest
 
-__all__ = ["NotificationCursor", "decode_cursor", "encode_cursor"]
+__all__ = ["decode_cursor", "encode_cursor", "known_at_start"]
 
 
 CURSOR: Final = re.compile(rf"notifications-1\.([\w-]{{8}})?\.((?:[\w-]{{{DIGEST_LENGTH}}})*)", re.ASCII)
 """The version, the digest of the user, and the digests of the notifications."""
 
 
-@attrs.frozen(repr=False)
-class NotificationCursor:
-    """What a cursor says."""
+def known_at_start(start: Start, cursor: object) -> tuple[KnownNotifications, Start]:
+    """Return what is known at the start, and which of the other notifications in the list are handed out.
 
-    owner: str | None
-    """Digest of the id of the user whose notifications these are; None if it was not known."""
-    digests: tuple[str, ...]
-    """Digests of the notifications that are known."""
+    Raises `ValueError` if `start` is none, if the cursor is none of notifications, or if there are both.
+    """
+    if start not in get_args(Start):
+        raise ValueError('start is "new", "unread" or "all"')
+    if cursor is None:
+        return KnownNotifications(), start
+    if start != "new":
+        raise ValueError("start and cursor exclude each other: a cursor says what was handed out")
+    return decode_cursor(cursor), "all"
 
-    def check_owner(self, user_id: str) -> None:
-        """Raise `ValueError` if it belongs to another user."""
-        if self.owner not in {None, _owner_digest(user_id)}:
-            raise ValueError("cursor belongs to another user: go on with a token of the same user as before")
 
-
-def encode_cursor(known: KnownNotifications, owner: str | None, waiting: Iterable[str] = ()) -> str:
-    """Return the cursor of the known notifications of a user, without those that are `waiting` to be handed out, by their ids."""
+def encode_cursor(known: KnownNotifications, waiting: Iterable[str] = ()) -> str:
+    """Return the cursor of what is known, without the notifications that are `waiting` to be handed out, by their ids."""
     left_out = frozenset(map(notification_digest, waiting))
     digests = "".join(digest for digest in known.digests() if digest not in left_out)
-    return f"notifications-1.{'' if owner is None else _owner_digest(owner)}.{digests}"
+    return f"notifications-1.{known.owner or ''}.{digests}"
 
 
-def decode_cursor(cursor: object) -> NotificationCursor:
-    """Return what a cursor says. Raises `ValueError` if it is none of notifications."""
+def decode_cursor(cursor: object) -> KnownNotifications:
+    """Return what was known. Raises `ValueError` if the text is no cursor of notifications."""
     match = CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
     if match is None:
         raise ValueError(
             "cursor is not one of notifications: give the text that the `.cursor` of a watch or stream was"
         )
-    owner, digests = match[1], match[2]
-    return NotificationCursor(owner, tuple(re.findall(f".{{{DIGEST_LENGTH}}}", digests)))
-
-
-def _owner_digest(user_id: str) -> str:
-    return id_digest(user_id.casefold())
+    return KnownNotifications(re.findall(f".{{{DIGEST_LENGTH}}}", match[2]), match[1])

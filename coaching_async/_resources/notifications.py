@@ -1,5 +1,9 @@
 """Notifications: the operations below `/api/v2/coaching/notifications`."""
 
+from coaching_async._bulk.results import BulkResult
+from coaching_async._bulk.runner import bulk, check_concurrency
+from coaching_async._channels.catch_up import Start
+from coaching_async._channels.watch import NotificationWatch
 from coaching_async._pagination.listing import Listing
 from coaching_async._serialization.urls import QueryValue
 from coaching_async.models.coercion import IdLike
@@ -37,6 +41,40 @@ class Notifications(Resource):
             chunks=(_expand(expand_appointment),),
         )
 
+    def watch(
+        self,
+        *,
+        every: float = 30.0,
+        start: Start = "new",
+        cursor: str | None = None,
+        expand_appointment: bool = False,
+    ) -> NotificationWatch:
+        """Return an iterator over the notifications of the user of the token as they come, by reading the list again and again.
+
+            async for notification in client.notifications.watch(): ...
+
+        It reads the list every `every` seconds, give or take a tenth. A look takes one request for up to 100 notifications in the
+        list, and two for more, if the new ones are at its ends. Requests have the priority of lists, so others go first.
+
+        - `start="new"` hands out what comes after the first look has ended, which the first step takes. `start="unread"` first
+          hands out those in the list that are not marked as read, and `start="all"` all of them.
+        - With a `cursor`, it goes on after what the watch or stream had handed out that the cursor is from.
+
+        Each notification is handed out once, as long as the process or its cursor lives. It is known by its id, so another change
+        of it, such as being marked as read, is not handed out. One that comes and goes between two looks is not seen. After the
+        first page was read, errors that may pass are waited out: `TransportError`, `DeadlineExceeded`, `RateLimited`,
+        `ServerError`, and a `DecodeError` unless the client is `strict`. The pause doubles each time, up to a minute. Others are
+        raised, and the next step goes on after the pause. The appointment of a notification is as it was when the list was read.
+
+        HTTP: GET /api/v2/coaching/notifications
+        Permission: none, but a user's token
+        Raises: `ValueError` or `TypeError` now for invalid arguments; when iterated, `ValueError` if the cursor belongs to another
+        user, and `BadRequest` with code `not.a.user` with a token of client credentials.
+        """
+        return NotificationWatch(
+            self._api, every=every, start=start, cursor=cursor, expand_appointment=expand_appointment
+        )
+
     async def get(self, notification_id: IdLike, *, expand_appointment: bool = False) -> Notification:
         """Return one notification. `expand_appointment` includes its whole appointment.
 
@@ -65,6 +103,27 @@ class Notifications(Resource):
             notification_id,
             body={"marked_as_read": read},
             sets_values=True,
+        )
+
+    async def mark_all_read(self, *, concurrency: int | None = None) -> BulkResult[Notification, Notification]:
+        """Mark all notifications of the user of the token as read, up to `concurrency` at once. Return an outcome for each unread one.
+
+        The list is read first, so a notification that comes meanwhile may stay unread. See `CoachingClient.bulk` for
+        `concurrency`, and for errors: that of one notification is its outcome. One that was deleted meanwhile is a `NotFound`.
+
+        HTTP: GET /api/v2/coaching/notifications, PATCH /api/v2/coaching/notifications/{notificationId}
+        Permission: none, but a user's token
+        Raises: `ValueError` for an invalid `concurrency`; `BadRequest` with code `not.a.user` with a token of client credentials.
+        """
+        if concurrency is not None:
+            check_concurrency(concurrency)
+        unread = [notification for notification in await self.list().collect() if not notification.marked_as_read]
+        return await bulk(
+            lambda notification: self.mark_read(notification.id),
+            unread,
+            concurrency,
+            None,
+            default_concurrency=self._api.concurrency,
         )
 
 

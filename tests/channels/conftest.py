@@ -1,11 +1,18 @@
 """Fixtures of the tests of channels."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 
 from coaching_async.testing import assert_no_leaks
 from tests.support.fault_server import HANG
+from tests.support.secrets_logged import logging_everything
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    with logging_everything():
+        return (yield)
 
 
 @pytest.fixture

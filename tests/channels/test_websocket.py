@@ -7,9 +7,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from coaching_async._channels import connection
-from coaching_async._channels.connection import WebSocketClosed
-from coaching_async._channels.websocket import WebSocket
+from coaching_async._channels.websocket import WebSocket, WebSocketClosed, connection
 from tests.channels.websockets import LIBRARIES, collect, opened, quickly
 from tests.support.fault_server import HANG, FaultServer, hung_up
 from tests.support.websocket_server import (

@@ -2,20 +2,18 @@
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import httpx
 import httpx2
 
 from coaching_async import HttpClient
-from coaching_async._channels.connection import WebSocketClosed
-from coaching_async._channels.websocket import WebSocket
+from coaching_async._channels.websocket import WebSocket, WebSocketClosed
 from coaching_async._transport.http_client import new_http_client
 from tests.support.fault_server import HANG, FaultServer
 
-__all__ = ["LIBRARIES", "PATH", "RUSH", "collect", "opened", "quickly", "uri_of"]
+__all__ = ["LIBRARIES", "PATH", "RUSH", "TLS", "asynchronous", "collect", "opened", "quickly", "uri_of"]
 
 PATH = "/channels/streaming-5-canary"
 """The path of a WebSocket, which is a secret."""
@@ -24,15 +22,26 @@ RUSH = 5.0
 """Seconds that count as at once on a busy machine, where the alternative is to hang."""
 
 
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""A context that trusts no authority, because reading the certificates takes 20 ms."""
+
+
 def own_client() -> HttpClient:
-    return new_http_client(connections=1, tls=ssl.create_default_context)
+    return new_http_client(connections=1, tls=lambda: TLS)
 
 
 LIBRARIES: dict[str, Callable[[], HttpClient]] = {
     "own": own_client,
-    "httpx": lambda: httpx.AsyncClient(trust_env=False),
-    "httpx2": lambda: httpx2.AsyncClient(trust_env=False),
+    "httpx2": lambda: httpx2.AsyncClient(verify=TLS, trust_env=False),
 }
+"""HTTP clients that open WebSockets. The client's own is httpx's."""
+
+
+def asynchronous(new_client: Callable[[], HttpClient]) -> Callable[[], Awaitable[HttpClient]]:
+    async def call() -> HttpClient:
+        return new_client()
+
+    return call
 
 
 def uri_of(server: FaultServer) -> str:
@@ -43,10 +52,7 @@ def uri_of(server: FaultServer) -> str:
 async def opened(
     server: FaultServer, new_client: Callable[[], HttpClient] = own_client, **options: Any
 ) -> AsyncIterator[WebSocket]:
-    async def client() -> HttpClient:
-        return new_client()
-
-    async with WebSocket(uri_of(server), client, **options) as websocket:
+    async with WebSocket(uri_of(server), asynchronous(new_client), **options) as websocket:
         yield websocket
 
 

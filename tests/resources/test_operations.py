@@ -543,6 +543,7 @@ def sources(method: Callable[..., Any]) -> list[str]:
 
 UNDER_ANOTHERS_NAME = {
     *(f"Appointments.{name}" for name in ("create_many", "find_created", "find_created_many", "get_many")),
+    *(f"Notifications.{name}" for name in ("mark_all_read", "watch")),
     *(f"Users.{name}" for name in ("get_many", "names")),
 }
 """Methods that make the calls of other methods, and so have their errors."""

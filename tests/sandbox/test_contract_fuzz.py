@@ -96,7 +96,7 @@ def token(sandbox: Sandbox) -> str:
     return answer.json()["access_token"]
 
 
-def document(sandbox: Sandbox) -> Json:
+def document(sandbox: Sandbox, token: str) -> Json:
     """Return the part of the contract that Schemathesis tests.
 
     Its ids exist (but for one), and each operation has appointments of its own, so that none deletes another's.
@@ -107,6 +107,7 @@ def document(sandbox: Sandbox) -> Json:
     jobs = [f"job-{number}" for number in range(EACH)]
     for each in jobs:
         state.add_job({"id": each, "results": [], "reads": 0})
+    channels = [sandbox._service.connections.channels.create(sandbox.oauth.caller(f"Bearer {token}")) for _ in notes]
     told = [each["id"] for each in state.notifications_of(state.user_ids[0])[:EACH]]
     appointments = iter(state.appointments)
     narrowed = copy.deepcopy(DOCUMENT)
@@ -123,6 +124,7 @@ def document(sandbox: Sandbox) -> Json:
             "annotationId": notes,
             "notificationId": told,
             "jobId": jobs,
+            "channelId": [each.id for each in channels],
             "userId": list(state.user_ids),
             "id": list(state.user_ids),
             "teamId": list(state.teams),
@@ -164,16 +166,20 @@ def schemathesis(url: str, document: Json, folder: Path, *options: str) -> subpr
 
 def test_every_response_of_the_api_follows_the_contract(sandbox: Sandbox, token: str, tmp_path: Path):
     header = f"Authorization: Bearer {token}"
-    found = schemathesis(sandbox.base_url, document(sandbox), tmp_path, "--exclude-path", LOGIN, "--header", header)
+    found = schemathesis(
+        sandbox.base_url, document(sandbox, token), tmp_path, "--exclude-path", LOGIN, "--header", header
+    )
     assert found.returncode == 0, found.stdout + found.stderr
     answered = answers(sandbox)
     assert {name for name, status in answered if status < 300} == {each["operationId"] for *_, each in OPERATIONS}
     assert {status for _, status in answered} >= {200, 201, 204, 400, 404, 409, 415}
 
 
-def test_every_response_of_the_token_endpoint_follows_the_contract(sandbox: Sandbox, tmp_path: Path):
+def test_every_response_of_the_token_endpoint_follows_the_contract(sandbox: Sandbox, token: str, tmp_path: Path):
     credentials = f"{CLIENT_ID}:{CLIENT_SECRET}"
-    found = schemathesis(sandbox.login_url, document(sandbox), tmp_path, "--include-path", LOGIN, "--auth", credentials)
+    found = schemathesis(
+        sandbox.login_url, document(sandbox, token), tmp_path, "--include-path", LOGIN, "--auth", credentials
+    )
     assert found.returncode == 0, found.stdout + found.stderr
     assert {status for _, status in answers(sandbox)} == {200, 400}
 

@@ -106,9 +106,8 @@ def upgrading(behave: Callable[[Peer], None], *, glued: bytes = b"", **changes: 
     """Return a behavior that does the handshake first. `glued` arrives with the response."""
 
     def converse(conversation: Conversation) -> None:
-        request = conversation.request()
-        assert request is not None
-        conversation.send(handshake_response(request, **changes) + glued)
-        behave(Peer(conversation))
+        if (request := conversation.request()) is not None:
+            conversation.send(handshake_response(request, **changes) + glued)
+            behave(Peer(conversation))
 
     return converse

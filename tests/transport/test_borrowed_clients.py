@@ -10,9 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
-import h2.config
-import h2.connection
-import h2.events
 import httpx
 import httpx2
 import httpx_aiohttp
@@ -34,6 +31,7 @@ from coaching_async import (
 from coaching_async.testing import assert_no_leaks
 from tests.support.doubles import TOKEN
 from tests.support.fault_server import HANG, Behaviour, Conversation, FaultServer, answering, ok, then
+from tests.support.http2_server import serving_http_2
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
@@ -270,19 +268,6 @@ async def test_the_defaults_of_a_borrowed_client_do_not_change_requests(library:
     assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def serve_http_2(conversation: Conversation) -> None:
-    """Serve HTTP/2, with a cookie in every response."""
-    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
-    connection.initiate_connection()
-    conversation.send(connection.data_to_send())
-    while data := conversation.read_some():
-        for event in connection.receive_data(data):
-            if isinstance(event, h2.events.StreamEnded):
-                connection.send_headers(event.stream_id, [(":status", "200"), ("set-cookie", "session=c00kie")])
-                connection.send_data(event.stream_id, json.dumps(APPOINTMENT).encode(), end_stream=True)
-        conversation.send(connection.data_to_send())
-
-
 def logged_in_this_thread(caplog: pytest.LogCaptureFixture) -> str:
     """Return the log without the server's threads, which use hpack too."""
     here = threading.get_ident()
@@ -296,7 +281,7 @@ async def test_over_http_2_no_log_has_token_or_cookie_and_other_requests_are_log
     caplog.set_level(1)
     http: Any = library.AsyncClient(http1=False, http2=True)
     async with http:
-        with FaultServer(serve_http_2) as server:
+        with FaultServer(serving_http_2(json.dumps(APPOINTMENT).encode(), set_cookie="session=c00kie")) as server:
             async with borrowing(http, server) as client:
                 for _ in range(3):
                     assert (await client.appointments.get("1")).name == "n"

@@ -171,7 +171,8 @@ class Channels:
         self.publish(coaching_topic(row["user"]["id"]), frames.notification_body(row))
 
     def tell_of_job(self, job: JsonObject) -> None:
-        self.publish(job_topic(job["id"]), job)
+        """Publish the state of a job that has changed."""
+        self.publish(job_topic(job["id"]), frames.job_body(job))
 
     def publish(self, topic: str, body: Mapping[str, object]) -> int:
         """Send an event to all channels with this topic, and return how many sockets it is sent on."""

@@ -37,6 +37,10 @@ def notification_body(row: JsonObject) -> JsonObject:
     return body | {"appointment": {"id": row["appointment"]["id"]}}
 
 
+def job_body(job: JsonObject) -> JsonObject:
+    return {name: value for name, value in job.items() if name != "selfUri"}
+
+
 def socket_closing(seconds: float) -> str:
     return event("v2.system.socket_closing", {"message": f"The WebSocket will be closed in {seconds:g} seconds."})
 

@@ -78,7 +78,12 @@ async def start_job(context: RequestContext) -> Response:
 
 async def get_job(context: RequestContext) -> Response:
     require_permission(context.caller, access.VIEW_JOB)
-    return JsonResponse(slots.shown_job(context.state.read_job(context.ids["jobId"]), context.job_reads))
+    with context.state.lock:
+        job = context.state.read_job(context.ids["jobId"])
+        shown = slots.shown_job(job, context.job_reads)
+        if shown != slots.shown_job({**job, "reads": job["reads"] - 1}, context.job_reads):
+            context.channels.tell_of_job(shown)
+    return JsonResponse(shown)
 
 
 ROUTES: Routes = {

@@ -26,6 +26,7 @@ class Handshake:
     _send: Send
     request: Request = attrs.field(init=False)
     _connection: Connection | None = attrs.field(default=None, init=False)
+    _has_left: bool = attrs.field(default=False, init=False)
     _channel: Channel | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -46,6 +47,7 @@ class Handshake:
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
+            self._has_left = True
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -55,11 +57,18 @@ class Handshake:
             self._connection = self.connections.open(self._channel, self.scope["state"]["transport"])
             await self._send({"type": "websocket.accept"})
         elif self._connection is None:
-            await self._send({**message, "type": f"websocket.{message['type']}"})
+            refused = {**message, "type": f"websocket.{message['type']}"}
+            if "headers" in refused:  # uvicorn adds the length; older versions do so although it is there
+                refused["headers"] = [each for each in refused["headers"] if each[0] != b"content-length"]
+            await self._send(refused)
 
     async def serve(self) -> None:
         """Serve the WebSocket, if it was accepted."""
-        if self._connection is not None:
+        if self._connection is None:
+            return
+        if self._has_left:  # a fault has closed the connection
+            self._connection.drop()
+        else:
             await self._connection.serve(self._receive, self._send, self._start)
 
     def _start(self, coroutine: Any) -> "asyncio.Task[None]":

@@ -5,7 +5,6 @@ from coaching_async import CoachingClient
 
 async def mark_all_read(client: CoachingClient) -> int:
     """Mark them, and return how many were unread."""
-    unread = [each.id async for each in client.notifications.list() if not each.marked_as_read]
-    for notification_id in unread:
-        await client.notifications.mark_read(notification_id)
-    return len(unread)
+    result = await client.notifications.mark_all_read()
+    result.raise_for_failures()
+    return len(result.succeeded)

@@ -22,7 +22,7 @@ from coaching_async._transport.retry_policy import RetryPolicy, Safety, parse_re
 
 from .connection import NORMAL_CLOSURE, Connection, NetworkStream, WebSocketClosed
 
-__all__ = ["HandshakeRefused", "WebSocket", "WebSocketClosed", "require_websockets"]
+__all__ = ["HandshakeRefused", "WebSocket", "require_websockets"]
 
 
 MAX_MESSAGE_SIZE: Final = 2**20
@@ -180,11 +180,11 @@ class WebSocket:
         if isinstance(response, HandshakeRefused):
             return response
         self._response = response
-        if response.status_code != 101:
-            return _refusal(response)
         stream: NetworkStream | None = response.extensions.get("network_stream")
-        if stream is None:
+        if response.http_version == "HTTP/2" or (response.status_code == 101 and stream is None):
             raise ClientMisuse(NOT_FOR_WEBSOCKETS)
+        if response.status_code != 101 or stream is None:
+            return _refusal(response)
         protocol.receive_data(_head(response.headers))
         protocol.events_received()  # the response
         if protocol.handshake_exc is not None:
@@ -210,8 +210,6 @@ class WebSocket:
             )
             if failure is None:
                 raise
-        if not self._owns_client and type(failure.cause).__name__ == "LocalProtocolError":  # HTTP/2 upgrades nothing
-            raise ClientMisuse(NOT_FOR_WEBSOCKETS)
         refused = HandshakeRefused(f"the WebSocket was not opened: {failure}")
         refused.__cause__ = failure.cause
         return refused
@@ -230,21 +228,22 @@ class WebSocket:
         return http_request
 
     async def _release(self) -> None:
-        """Close what is open. A native cancellation of the caller does not reach the task that does it."""
+        """Close what is open, in a child task, because the caller may be cancelled natively."""
         with anyio.CancelScope(shield=True):
             await run_in_child_task(self._close_all)
 
     async def _close_all(self) -> None:
-        if self._connection is not None:
-            await self._connection.close(self._close_code or NORMAL_CLOSURE)
         response, self._response = self._response, None
-        if response is not None:
-            with suppress(Exception):
-                await response.aclose()
         http, self._http = self._http, None
-        if http is not None and self._owns_client:
-            with suppress(Exception):
-                await http.aclose()
+        with anyio.CancelScope(shield=True):  # a native cancellation of the caller cancels its task group
+            if self._connection is not None:
+                await self._connection.close(self._close_code or NORMAL_CLOSURE)
+            if response is not None:
+                with suppress(Exception):
+                    await response.aclose()
+            if http is not None and self._owns_client:
+                with suppress(Exception):
+                    await http.aclose()
 
 
 def _ignore(_: Event) -> None:
