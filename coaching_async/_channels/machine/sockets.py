@@ -140,6 +140,8 @@ class Sockets:
                 self._opened(slot, now)
             case "connecting", HandshakeFailed(status=status, error=error, retry_after=retry_after):
                 self._not_opened(slot, now, error, retry_after, is_channel_gone=status in _CHANNEL_GONE)
+            case "connecting", SocketLost():
+                self._try_again(slot, now)
             case "open", _:
                 self._handle_open(slot, message, now)
             case _:

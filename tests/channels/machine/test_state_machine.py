@@ -185,6 +185,16 @@ def test_a_refused_handshake_says_whether_the_channel_is_gone(status: int | None
     assert only(Subscribe, script.wait(1)).channel == subscribe.channel + is_gone
 
 
+def test_a_socket_that_is_lost_before_it_was_open_is_opened_again():
+    script = Script()
+    subscribe = lost(script)
+    script.do(Subscribed(subscribe.slot))
+
+    assert script.do(SocketLost(subscribe.slot, "lost")) == []
+    assert script.state == "waiting"
+    assert only(Subscribe, script.wait(1)).channel == subscribe.channel
+
+
 def test_a_refusal_that_nothing_helps_against_ends_the_listener():
     script = Script()
     subscribe = lost(script)
