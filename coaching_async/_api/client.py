@@ -107,11 +107,18 @@ class ApiClient:
         return await self._call(operation, lambda call: self._get(call, cls, url, content))
 
     async def get_page(
-        self, cls: type[Page[T]], operation: str, url: str, number: int, body: Mapping[str, object] | None = None
+        self,
+        cls: type[Page[T]],
+        operation: str,
+        url: str,
+        number: int,
+        body: Mapping[str, object] | None = None,
+        told: set[str] | None = None,
     ) -> Page[T]:
         """GET page `number` of a list, or POST the `body` of a search. A response with another page number is a `DecodeError`.
 
-        The page may be a `PartialPage`, unless the client is `strict`.
+        The page may be a `PartialPage`, unless the client is `strict`. The rows that cannot be read are an event, except for those
+        whose ids are in `told`. It gets the ids of the others.
         """
         method, content = ("GET", None) if body is None else ("POST", encode(body))
 
@@ -120,8 +127,12 @@ class ApiClient:
             self._observe_clock(response)
             page = await decode_response(page_decoder(cls, number, url, strict=self.strict), response, call)
             if isinstance(page, PartialPage):
-                indexes = tuple(row.index for row in page.left_out)
-                self.emit(RowsLeftOut(operation, number, indexes, len(page.rows), page.left_out[0].reason))
+                rows = [row for row in page.left_out if told is None or row.id not in told]
+                if rows:
+                    indexes = tuple(row.index for row in rows)
+                    self.emit(RowsLeftOut(operation, number, indexes, len(page.rows), rows[0].reason))
+                if told is not None:
+                    told.update(row.id for row in rows if row.id is not None)
             return page
 
         return await self._call(operation, run)

@@ -355,13 +355,17 @@ async def catch_up(
 
 
 def notification_page_reader(api: ApiClient, *, expand_appointment: bool = False) -> ReadPage:
-    """Return a function that reads a page of the caller's notifications, with bulk priority."""
+    """Return a function that reads a page of the caller's notifications, with bulk priority.
+
+    A row that cannot be read is an event once, however often it is met.
+    """
     expand = {"expand": ["appointment"]} if expand_appointment else {}
+    told: set[str] = set()
 
     async def read_page(number: int) -> Page[Notification]:
         url = api.url("notifications", filters={**expand, "page_size": PAGE_SIZE, "page_number": number})
         with bulk_priority():
-            return await api.get_page(Page[Notification], "notifications.list", url, number)
+            return await api.get_page(Page[Notification], "notifications.list", url, number, told=told)
 
     return read_page
 

@@ -1,6 +1,6 @@
 """The notifications that are known, so that each is handed out once. Does no I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -81,14 +81,19 @@ class KnownNotifications:
         them. What stood between the old rows in them is expected to be there still.
         """
         order = list(self._listed)
-        place = {digest: index for index, digest in enumerate(order)}
-        start = next((place[digest] + 1 for digest in reversed(first_rows) if digest in place), 0)
-        end = next((place[digest] for digest in last_rows if digest in place), len(order))
-        after = len(order) if has_end else next((place[row] + 1 for row in reversed(last_rows) if row in place), end)
+
+        def places(rows: Iterable[str]) -> Iterator[int]:
+            return (order.index(row) for row in rows if row in self._listed)
+
+        start = next(places(reversed(first_rows)), -1) + 1
+        end = next(places(last_rows), len(order))
+        after = len(order) if has_end else next(places(reversed(last_rows)), end - 1) + 1
         return list(dict.fromkeys(chain(first_rows, order[start:end], last_rows, order[after:])))
 
-    def set_list(self, digests: Iterable[str]) -> None:
+    def set_list(self, digests: Sequence[str]) -> None:
         """Record what the list consists of now."""
+        if digests == list(self._listed) and all(self._listed.values()) and len(self._others) <= MAX_UNLISTED:
+            return
         listed = {digest: self._is_known(digest) for digest in digests}
         known = self.digests()
         self._others = dict.fromkeys([digest for digest in known if digest not in listed][-MAX_UNLISTED:])

@@ -2,8 +2,9 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Generator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -65,12 +66,19 @@ _has_secret_url: Final = ContextVar("has_secret_url", default=False)
 
 @contextmanager
 def hiding_urls() -> Generator[None]:
-    """Silence the HTTP libraries' loggers for the requests of this block, because their URLs are secrets."""
+    """Keep the requests of this block out of logs and out of spans of OpenTelemetry, because their URLs are secrets."""
     for name in HTTP_LOGGERS:
         logging.getLogger(name).addFilter(_has_public_url)
+    instrumentation = sys.modules.get(
+        "opentelemetry.instrumentation.utils"
+    )  # imported by all that instruments a library
+    suppressing: Callable[[], AbstractContextManager[object]] = getattr(
+        instrumentation, "suppress_http_instrumentation", nullcontext
+    )
     token = _has_secret_url.set(True)
     try:
-        yield
+        with suppressing():
+            yield
     finally:
         _has_secret_url.reset(token)
 

@@ -34,7 +34,10 @@ def last_event_id(headers: Mapping[str, str], query: Mapping[str, str]) -> str |
 
 
 class EventTexts(AsyncIterator[str]):
-    """The events of a subscription, and `alive` where there is none for 15 s.
+    """The events of a subscription, and `alive` at the start and where there is none for 15 s.
+
+    Its id says where the browser is, even before the first notification. A page that has heard nothing for longer than that
+    knows that its connection is dead, which comments would not tell it.
 
     After an error of the hub's stream comes `unavailable`, and then the end. A browser gives up for good if its request is
     refused, but reconnects after an end.
@@ -48,24 +51,23 @@ class EventTexts(AsyncIterator[str]):
     async def __anext__(self) -> str:
         if not self._is_begun:
             self._is_begun = True
-            return f"retry: {random.randint(1000, 3000)}\n{self._event_id()}\n"  # noqa: S311 # spreads reconnects
+            return f"retry: {random.randint(1000, 3000)}\n{self._event('alive', {})}"  # noqa: S311 # spreads reconnects
         if self._has_failed:
             raise StopAsyncIteration
+        item = None
         try:
             with anyio.move_on_after(ALIVE_EVERY):
                 item = await anext(self._subscription)
-                if isinstance(item, Missed):
-                    return self._event("missed", {"count": item.count})
-                return self._event("notification", to_dict(item))
         except StopAsyncIteration:
             raise
         except Exception:  # noqa: BLE001 # the hub has logged it
             self._has_failed = True
             return f"retry: {random.randint(10_000, 30_000)}\n{self._event('unavailable', {})}"  # noqa: S311
-        return self._event("alive", {})
+        if item is None:
+            return self._event("alive", {})
+        if isinstance(item, Missed):
+            return self._event("missed", {"count": item.count})
+        return self._event("notification", to_dict(item))
 
     def _event(self, name: str, data: object) -> str:
-        return f"{self._event_id()}event: {name}\ndata: {json.dumps(data)}\n\n"
-
-    def _event_id(self) -> str:
-        return f"id: {self._subscription.last_event_id}\n"
+        return f"id: {self._subscription.last_event_id}\nevent: {name}\ndata: {json.dumps(data)}\n\n"

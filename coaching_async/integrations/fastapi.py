@@ -157,7 +157,7 @@ class EventStream(Response):
     |---|---|
     | `notification` | a `Notification`, as JSON |
     | `missed` | `{"count": 3}`, or null if the number is not known: notifications that this browser does not get |
-    | `alive` | `{}`, 15 s after the last event |
+    | `alive` | `{}`: at the start, and 15 s after the last event |
     | `unavailable` | `{}`: the hub's stream has failed. The browser asks again after 10 to 30 s. |
 
     Each event has an id. A browser that reconnects sends the last one, in the header `Last-Event-ID` or in the parameter

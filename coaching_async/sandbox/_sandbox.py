@@ -18,6 +18,7 @@ from ._faults.registry import Faults
 from ._server.control import Control
 from ._server.data import Data
 from ._server.document import openapi
+from ._server.events import Events
 from ._server.pages import PAGES
 from ._server.rate_limit import SlidingWindow
 from ._server.request_log import Arrival, RequestLog
@@ -112,7 +113,9 @@ class Sandbox:
         channels = Channels(options, self.state.lock, time.monotonic, self.oauth.seconds_left)
         connections = Connections(channels)
         self.sockets = Sockets(connections)
-        self.state.on_notification = channels.notify
+        events = Events()
+        channels.on_change = lambda: events.publish("sockets")
+        self.state.on_notification += [channels.notify, events.notify]
         self.oauth.on_revoked = channels.revoke
         self._log = RequestLog(requests_kept)
         self._service = Service(
@@ -131,6 +134,7 @@ class Sandbox:
                 **Control(self.faults, self._log).endpoints(),
                 **Data(self.state).endpoints(),
                 **SocketOrders(self.sockets).endpoints(),
+                **events.endpoints(),
                 **PAGES,
                 "/openapi.json": {"GET": openapi},
             },

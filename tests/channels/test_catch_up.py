@@ -153,6 +153,24 @@ def test_a_delete_and_an_insert_in_the_middle_are_found_when_the_whole_list_is_r
     assert [found(quick, service, now=10.0 * number) for number in range(1, 31)] == [[]] * 30, "not each 100 s"
 
 
+def test_a_row_that_comes_during_the_look_does_not_stand_for_one_that_is_missing():
+    service = NotificationList(ANYWHERE, 3, 12)
+    pager = new_pager(service)
+    service.ids.insert(5, "hidden")
+    service.before_read = lambda: service.ids.append("late") if len(service.reads) == 1 else None
+
+    assert sorted(found(pager, service)) == ["hidden", "late"]
+
+
+def test_an_event_whose_row_is_not_in_the_list_yet_does_not_stand_for_one_that_is_missing():
+    service = NotificationList(ANYWHERE, 3, 12)
+    pager = new_pager(service)
+    service.ids.insert(5, "hidden")
+    pager.known.add("event")
+
+    assert found(pager, service) == ["hidden"]
+
+
 # Few requests
 
 
@@ -423,7 +441,7 @@ async def test_no_more_wait_than_the_buffer_holds_and_an_event_that_comes_meanwh
         while len(read) < 36:
             await anyio.sleep(1)
             if len(read) == 5:
-                event = service.ids[12]
+                event = service.ids[9]
                 assert known.add(event), "its page was read, and it waits for room"
                 read.append(event)
             if buffer:
@@ -438,7 +456,7 @@ async def test_no_more_wait_than_the_buffer_holds_and_an_event_that_comes_meanwh
 
     assert most == 4
     assert sorted(read) == sorted(service.ids)
-    assert sorted(result.found) == sorted(set(service.created[:35]) - {service.ids[12]})
+    assert sorted(result.found) == sorted(set(service.created[:35]) - {service.ids[9]})
     assert result.pages == 4
 
 

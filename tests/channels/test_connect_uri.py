@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from coaching_async import DecodeError
-from coaching_async._channels.connect_uri import check_connect_uri, http_origin
+from coaching_async._channels.socket.connect_uri import check_connect_uri, http_origin
 
 SECRET = "streaming-5-canary"
 

@@ -169,7 +169,7 @@ async def test_failures_of_a_watch_that_reads_seldom_do_not_make_it_read_more_of
     assert len(service.requests) <= 6
 
 
-async def test_a_row_that_cannot_be_read_is_reported_and_comes_when_it_can_be_read():
+async def test_a_row_that_cannot_be_read_is_reported_and_comes_when_it_can_be_read(caplog: pytest.LogCaptureFixture):
     service = Watched()
     bad = {"n5"}
     row = service.row
@@ -182,6 +182,7 @@ async def test_a_row_that_cannot_be_read_is_reported_and_comes_when_it_can_be_re
             await anyio.sleep(60)
             assert found == []
             assert [(row.id, row.page, row.index) for row in watch.report.left_out] == [("n5", 1, 5)]
+            assert caplog.text.count("lengthInMinutes") == 1, "one WARNING, and not one a look"
             bad.clear()
             await anyio.sleep(20)
             assert found == ["n5"]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from coaching_async._channels.websocket import WebSocket, WebSocketClosed, connection
+from coaching_async._channels.socket import connection
+from coaching_async._channels.socket.websocket import WebSocket, WebSocketClosed
 from tests.channels.websockets import LIBRARIES, collect, opened, quickly
 from tests.support.fault_server import HANG, FaultServer, hung_up
 from tests.support.websocket_server import (

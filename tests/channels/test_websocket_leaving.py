@@ -11,13 +11,14 @@ import anyio
 import httpx
 import pytest
 
-from coaching_async._channels.websocket import HandshakeRefused, WebSocket, WebSocketClosed
+from coaching_async._channels.socket.websocket import HandshakeRefused, WebSocket, WebSocketClosed
 from coaching_async._transport.httpcore_hooks import hiding_urls
 from tests.channels.websockets import LIBRARIES, PATH, TLS, asynchronous, collect, opened, quickly
 from tests.faults.support import chain, frames
 from tests.support.effort import calls
 from tests.support.fault_server import HANG, Behaviour, Conversation, FaultServer, answering, ok, then
 from tests.support.secrets_logged import SecretsLogged
+from tests.support.telemetry import THEIRS, Telemetry
 from tests.support.websocket_server import PING, TEXT, Peer, close_frame, frame, upgrading
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.usefixtures("nothing_is_left")]
@@ -264,3 +265,14 @@ async def test_of_requests_that_are_not_secret_the_libraries_log_as_before():
                     await http.get(f"{server.url}{path}")
     (message,) = secrets.messages
     assert message.startswith(f"HTTP Request: GET {server.url}{PATH}-2 ")
+
+
+async def test_the_secret_is_in_no_span_of_an_instrumented_library():
+    telemetry = Telemetry()
+    with telemetry.httpx_instrumented(), FaultServer(upgrading(talking), ok()) as server:
+        async with opened(server) as websocket:
+            assert await websocket.receive() == "hello"
+        assert telemetry.spans(THEIRS) == []
+        async with httpx.AsyncClient(verify=TLS, trust_env=False) as http:
+            await http.get(server.url)
+    assert len(telemetry.spans(THEIRS)) == 1, "other requests have spans as before"

@@ -15,8 +15,8 @@ import httpx_aiohttp
 import pytest
 
 from coaching_async import ClientMisuse, ConfigurationError, HttpClient
-from coaching_async._channels.websocket import HandshakeRefused, WebSocket, WebSocketClosed
-from coaching_async._channels.websocket import socket as module
+from coaching_async._channels.socket import websocket as module
+from coaching_async._channels.socket.websocket import HandshakeRefused, WebSocket, WebSocketClosed
 from coaching_async._transport.http_client import new_http_client
 from tests.channels.websockets import LIBRARIES, TLS, asynchronous, opened, quickly, uri_of
 from tests.support.fault_server import Authority, Behaviour, Conversation, FaultServer, answering, then

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from coaching_async import HttpClient
-from coaching_async._channels.websocket import WebSocket, WebSocketClosed
+from coaching_async._channels.socket.websocket import WebSocket, WebSocketClosed
 from coaching_async._transport.http_client import new_http_client
 from tests.support.fault_server import HANG, FaultServer
 

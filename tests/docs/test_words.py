@@ -97,6 +97,7 @@ WORDS = {
         "users",
         "who",
     ],
+    "live.md": ["at least once", "cursor", "iterator", "mark all as read", "notification"],
     "report.md": ["chart", "completion rate", "dashboard", "HTML", "overdue", "report"],
     "requests.md": ["headers", "notification", "other endpoints", "pagination", "raw response", "webhook", "WebSocket"],
     "slots.md": ["aggregates", "count", "free time", "schedule slots"],
@@ -106,11 +107,13 @@ WORDS = {
         "faults",
         "fixture",
         "mock",
+        "notification channels",
         "pytest",
         "respx",
         "sandbox",
         "teams",
         "user names",
+        "WebSocket",
     ],
     "tour.md": ["ipython", "jupyter", "quickstart", "tour"],
     "updating.md": [
@@ -126,7 +129,18 @@ WORDS = {
         "update",
     ],
     "users.md": ["OAuth", "PKCE", "refresh token", "SAML", "sign-in", "user token"],
-    "web.md": ["aiohttp", "FastAPI", "lifespan", "pydantic", "streaming", "trio", "web application"],
+    "web.md": [
+        "aiohttp",
+        "FastAPI",
+        "fan out",
+        "lifespan",
+        "pydantic",
+        "server-sent events",
+        "SSE",
+        "streaming",
+        "trio",
+        "web application",
+    ],
 }
 """The terms that readers search for, by page."""
 

@@ -48,11 +48,13 @@ class Browser:
 
     @property
     def events(self) -> list[tuple[str, Any]]:
-        """The events, parsed as an EventSource does it: name and data."""
+        """The events behind the first `alive`, parsed as an EventSource does it: name and data."""
         blocks = [
             dict(line.split(": ", 1) for line in block.splitlines()) for block in self.text.split("\n\n") if block
         ]
-        return [(block["event"], json.loads(block["data"])) for block in blocks if "data" in block]
+        events = [(block["event"], json.loads(block["data"])) for block in blocks]
+        assert events[0] == ("alive", {})
+        return events[1:]
 
     @property
     def last_id(self) -> str:

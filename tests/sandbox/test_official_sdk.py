@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import pytest
+from websockets.sync.client import connect
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
 from coaching_async.sandbox._state.aggregates import aggregates
@@ -271,6 +272,45 @@ def test_the_operations_of_people_return_the_people_of_the_sandbox(sdk: Official
 
     people = json.loads((DATA / "people.openapi.json").read_text(encoding="utf-8"))
     names = {each["operationId"] for path in people["paths"].values() for each in path.values()}
+    assert {camel(call) for call in sdk.called} >= names
+
+
+def test_the_operations_of_channels_return_the_channels_of_the_sandbox(sdk: OfficialSdk, sandbox: Sandbox, me: str):
+    def topics(*names: str) -> Json:
+        return [body("ChannelTopic", id=name) for name in names]
+
+    own, job = f"v2.users.{me}.wem.coaching.notification", "v2.coaching.scheduleslots.jobs.j"
+    kind, channel = sdk("post_notifications_channels", by="user")
+    assert (kind, channel.keys()) == ("Channel", {"id", "connectUri", "expires"})
+    assert sdk("get_notifications_channels", by="user") == ("ChannelEntityListing", {"entities": [channel]})
+    assert sdk("get_notifications_channels", by="user", includechannels="oauthclient")[1]["entities"] == [channel]
+    assert sdk("head_notifications_channel", channel["id"], by="user") == ("NoneType", None)
+    assert sdk.refused("head_notifications_channel", "none", by="user") == ApiException(404, None)
+
+    permitted = {"id": own, "state": "Permitted"}
+    added = sdk("post_notifications_channel_subscriptions", channel["id"], topics(own), by="user")
+    assert added == ("ChannelTopicEntityListing", {"entities": [permitted]})
+    refused = sdk.refused("put_notifications_channel_subscriptions", channel["id"], topics(own, job), by="user")
+    assert (refused.status, refused.body["messageParams"]) == (403, {"permissions": "coaching:scheduleSlotJob:view"})
+    partly = sdk(
+        "put_notifications_channel_subscriptions", channel["id"], topics(job, own), by="user", ignore_errors=True
+    )
+    (rejected, kept) = partly[1]["entities"]
+    assert (kept, rejected["state"]) == (permitted, "Rejected")
+    assert (rejected["id"], rejected["missingPermissions"]) == (job, ["coaching:scheduleSlotJob:view"])
+    assert sdk("get_notifications_channel_subscriptions", channel["id"], by="user")[1] == {"entities": [permitted]}
+    with connect(channel["connectUri"], open_timeout=HANG, ping_interval=None) as socket:
+        row = sandbox.notify(me)
+        assert json.loads(socket.recv(HANG))["eventBody"]["id"] == row["id"]
+    assert sdk("delete_notifications_channel_subscriptions", channel["id"], by="user") == ("NoneType", None)
+    assert sdk("get_notifications_channel_subscriptions", channel["id"], by="user")[1] == {"entities": []}
+
+    kind, available = sdk("get_notifications_availabletopics", expand=["requiresPermissions"])
+    assert kind == "AvailableTopicEntityListing"
+    assert available["entities"][0]["requiresPermissions"] == ["coaching:notification:view"]
+
+    document = json.loads((DATA / "channels.openapi.json").read_text(encoding="utf-8"))
+    names = {each["operationId"] for path in document["paths"].values() for each in path.values()}
     assert {camel(call) for call in sdk.called} >= names
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,11 @@ import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from coaching_async.sandbox._faults.fault import KINDS
+from coaching_async.sandbox._server.socket_orders import _TO_SOCKETS
 from tests.sandbox.api import APPOINTMENTS, Api
+from tests.sandbox.channels.listening import channel_of, opened
+from tests.support.doubles import CUT
+from tests.support.fault_server import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +52,13 @@ def test_a_page_loads_nothing_but_its_own_document_and_is_complete(sandbox: Sand
     text = page(sandbox, path).text
 
     assert set(re.findall(r'(?:src|href)="([^"]*)"', text)) <= {"data:,", "openapi.json", "/", "/docs"} | {
-        f"#{name}" for name in ("people", "appointments", "notifications", "faults", "requests")
+        f"#{name}" for name in ("people", "appointments", "notifications", "sockets", "faults", "requests")
     }
     hosts = re.findall(r"https?://([^\s\"'/]+)", text)
     assert [host for host in hosts if host not in {"localhost", "elsewhere.example"}] == []
+    policy = page(sandbox, path).headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
     assert "style.css" not in text
     assert "elements.js" not in text
     assert CLIENT_ID in text
@@ -97,6 +106,37 @@ def test_notifications_are_listed_newest_first(sandbox: Sandbox, me: str):
     assert [each["id"] for each in mine["entities"]] == [each["id"] for each in sandbox.state.notifications_of(me)][
         ::-1
     ]
+
+
+def test_the_form_offers_every_order_that_needs_no_more_than_a_name(sandbox: Sandbox):
+    orders = page(sandbox, "/").text.partition("const ORDERS = {")[2].partition("};")[0]
+
+    assert set(re.findall(r"(\w+): \"", orders)) == set(_TO_SOCKETS) - {"say"}
+
+
+def test_events_tell_of_notifications_and_sockets_as_they_happen(sandbox: Sandbox, api: Api, me: str):
+    with plain(sandbox) as http, http.stream("GET", "/_sandbox/events", timeout=HANG) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        lines = filter(None, stream.iter_lines())
+        assert next(lines) == ": connected"
+        row = sandbox.notify(me)
+        assert (next(lines), json.loads(next(lines).removeprefix("data: "))) == ("event: notification", row)
+        with opened(channel_of(api)):
+            assert (next(lines), next(lines)) == ("event: sockets", "data: null")
+        assert (next(lines), next(lines)) == ("event: sockets", "data: null")
+    assert all("_sandbox" not in request.path for request in sandbox.requests)
+
+
+def test_leaving_does_not_wait_for_pages_that_are_open():
+    with contextlib.ExitStack() as pages:
+        with Sandbox(appointments=1) as sandbox:
+            http = pages.enter_context(plain(sandbox))
+            with http.stream("GET", "/_sandbox/events", timeout=HANG) as gone:
+                next(gone.iter_lines())
+            lines = pages.enter_context(http.stream("GET", "/_sandbox/events", timeout=HANG)).iter_lines()
+            assert next(lines) == ": connected"
+        with pytest.raises(CUT):
+            list(lines)
 
 
 def test_ordered_faults_are_listed_with_what_is_left_of_them_and_canceled_one_by_one(sandbox: Sandbox, api: Api):

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.lowlevel
 
 from coaching_async import Notification, UserReference
 
@@ -27,6 +28,11 @@ class FedStream:
         self.tasks: list[anyio.TaskInfo] = []
         self.is_open = False
         self._changed = anyio.Event()
+        self._loop: Any = None
+
+    def feed_from_thread(self, *items: Any) -> None:
+        """Give notifications to a stream that an event loop of asyncio in another thread reads."""
+        self._loop.call_soon_threadsafe(self.feed, *items)
 
     def feed(self, *items: Any) -> None:
         """Give notifications. An exception is raised, and None is the end."""
@@ -34,6 +40,7 @@ class FedStream:
         self._changed.set()
 
     async def __aenter__(self) -> Self:
+        self._loop = anyio.lowlevel.current_token().native_token
         self.tasks.append(anyio.get_current_task())
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()

@@ -62,13 +62,15 @@ class Channels:
     """All channels. Each method may be called from any thread; `lock` is the state's.
 
     A channel belongs to the token that created it, and ends with it; no request prolongs its life. `token_life` is the
-    number of seconds that a token is still valid. `lost` counts events that no socket could be sent.
+    number of seconds that a token is still valid. `lost` counts events that no socket could be sent. `on_change` is
+    called whenever a channel gets other topics, or gets or loses its connection.
     """
 
     options: ChannelOptions
     lock: threading.RLock
     now: Callable[[], float]
     token_life: Callable[[str], float]
+    on_change: Callable[[], None] = attrs.field(default=lambda: None, init=False, repr=False)
     lost: int = attrs.field(default=0, init=False)
     _by_id: dict[str, Channel] = attrs.field(factory=dict, init=False, repr=False)
     _uses: "itertools.count[int]" = attrs.field(factory=itertools.count, init=False, repr=False)
@@ -108,6 +110,7 @@ class Channels:
             if sum(map(len, topics.values())) > self.options.topic_limit:
                 raise errors.bad_request(f"A channel has up to {self.options.topic_limit} topics.")
             channel.topics, channel.used = topics, next(self._uses)
+            self.on_change()
             return results
 
     # the WebSocket
@@ -121,13 +124,18 @@ class Channels:
         with self.lock:
             if channel.connection is not None:
                 channel.connection.close(EVICTED)
-            channel.connection, channel.used = connection, next(self._uses)
+            self._connect(channel, connection)
+            if channel.id not in self._by_id:  # it has ended since the handshake was looked at
+                connection.close(EVICTED)
 
-    def detach(self, connection: Outlet) -> None:
+    def detach(self, channel: Channel, connection: Outlet) -> None:
         with self.lock:
-            for channel in self._by_id.values():
-                if channel.connection is connection:
-                    channel.connection, channel.used = None, next(self._uses)
+            if channel.connection is connection:
+                self._connect(channel, None)
+
+    def _connect(self, channel: Channel, connection: Outlet | None) -> None:
+        channel.connection, channel.used = connection, next(self._uses)
+        self.on_change()
 
     def seconds_left(self, channel: Channel) -> float:
         """Return how long the channel exists yet, as far as its own end is concerned."""
@@ -153,7 +161,6 @@ class Channels:
             if (connection := channel.connection) is not None:
                 if frame is not None:
                     connection.say(frame)
-                channel.connection = None
                 connection.close(code)
 
     def _existing(self) -> Iterator[Channel]:

@@ -57,21 +57,23 @@ class Connection:
         return self.channel.connection is self
 
     def drop(self) -> None:
-        self._channels.detach(self)
+        self._channels.detach(self.channel, self)
         self._do(self._transport.abort)
 
     def close(self, code: int, reason: str = "") -> None:
-        self._channels.detach(self)
+        self._channels.detach(self.channel, self)
         self._do(self._enqueue, (code, reason))
 
     def freeze(self) -> None:
         with self._channels.lock:
             self.is_frozen = True
+            self._channels.on_change()
         self._do(self._stop_reading)
 
     def mute(self) -> None:
         with self._channels.lock:
             self.is_muted = True
+            self._channels.on_change()
 
     def say_closing(self, after: float | None) -> None:
         seconds = self._channels.options.closing_notice if after is None else after
@@ -112,7 +114,7 @@ class Connection:
                 if frames.is_ping(message.get("text") or ""):
                     self._enqueue(frames.PONG)
         finally:
-            self._channels.detach(self)
+            self._channels.detach(self.channel, self)
             for task in tasks:
                 task.cancel()
             for timer in self._timers:
@@ -185,9 +187,11 @@ class Connections:
     def open(self, channel: Channel, transport: asyncio.Transport) -> Connection:
         """Return a new connection of a channel, on which events are sent from now on."""
         with self.channels.lock:
-            connection = Connection(next(self._numbers), channel, self.channels, asyncio.get_running_loop(), transport)
+            loop = asyncio.get_running_loop()
+            connection = Connection(next(self._numbers), channel, self.channels, loop, transport)
+            # Those that are not open any more are forgotten here.
+            self._opened = [*self.all(), connection]
             self.channels.attach(channel, connection)
-            self._opened = [*self.all(), connection]  # forgets those that are not open any more
             return connection
 
     def refuse(self, *refusals: Refusal) -> None:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from coaching_async.sandbox._auth.oauth import OAuth
 from coaching_async.sandbox._channels.connections import Connections
+from coaching_async.sandbox._channels.handshake import Handshake
 from coaching_async.sandbox._faults.effects import Effects
 from coaching_async.sandbox._faults.exchange import Exchange
 from coaching_async.sandbox._faults.handlers import HANDLERS
@@ -25,7 +26,6 @@ from coaching_async.sandbox._wire import errors
 from coaching_async.sandbox._wire.responses import JsonResponse, error_response, oauth_error_response
 
 from .control import Endpoint
-from .handshake import Handshake
 from .rate_limit import SlidingWindow
 from .request_log import RequestLog
 

@@ -42,8 +42,8 @@ class State:
     """All records, by kind. Annotations and statuses are kept by appointment id, members by the id of a team or group.
 
     `by` is the id of the user who makes a change, or None for client credentials. A job holds all its results from the
-    start, and the number of times that it was read. `on_notification` is called with each notification that is made or
-    marked, with the lock held.
+    start, and the number of times that it was read. `on_notification` are called with each notification that is made
+    or marked, with the lock held.
     """
 
     user_ids: tuple[str, ...]
@@ -59,7 +59,7 @@ class State:
     groups: dict[str, JsonObject] = attrs.field(factory=dict)
     members: dict[str, list[str]] = attrs.field(factory=dict)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
-    on_notification: Callable[[JsonObject], None] = attrs.field(default=lambda _: None, init=False, repr=False)
+    on_notification: list[Callable[[JsonObject], None]] = attrs.field(factory=list, init=False, repr=False)
 
     def tables(self) -> dict[str, dict[str, Any]]:
         people = ("users", "teams", "groups", "members")
@@ -288,7 +288,8 @@ class State:
 
     def _published(self, row: JsonObject) -> JsonObject:
         self.notifications[row["id"]] = row
-        self.on_notification(row)
+        for tell in self.on_notification:
+            tell(row)
         return row
 
 

@@ -25,6 +25,16 @@ def model(name: str, fields: dict[str, Any]) -> Any:
     return made
 
 
+def argument(given: Any) -> Any:
+    match given:
+        case {"model": name, "fields": fields}:
+            return model(name, fields)
+        case list():
+            return [argument(each) for each in given]
+        case _:
+            return given
+
+
 def typed(kind: str, value: Any) -> Any:
     if kind == "datetime":
         return datetime.fromisoformat(value)
@@ -61,21 +71,17 @@ def main(url: str, client_id: str, client_secret: str, refresh_token: str) -> No
 
     def carry_out(order: dict[str, Any]) -> Any:
         caller = callers[order["by"]]
-        apis = (sdk.CoachingApi, sdk.UsersApi, sdk.TeamsApi, sdk.GroupsApi)
+        apis = (sdk.CoachingApi, sdk.UsersApi, sdk.TeamsApi, sdk.GroupsApi, sdk.NotificationsApi)
         is_login = order["by"] == "login"
         target = caller if is_login else next(api for api in apis if hasattr(api, order["call"]))(caller)
-        arguments = [
-            model(argument["model"], argument["fields"]) if isinstance(argument, dict) else argument
-            for argument in order["arguments"]
-        ]
-        return getattr(target, order["call"])(*arguments, **order["options"])
+        return getattr(target, order["call"])(*map(argument, order["arguments"]), **order["options"])
 
     for line in sys.stdin:
         try:
             value = carry_out(json.loads(line))
             outcome: dict[str, Any] = {"type": type(value).__name__, "value": value}
         except sdk.rest.ApiException as error:
-            outcome = {"error": {"status": error.status, "body": json.loads(error.body)}}
+            outcome = {"error": {"status": error.status, "body": json.loads(error.body or "null")}}
         print(json.dumps(outcome, default=plain), flush=True)  # noqa: T201 - the other end of the pipe reads it
 
 

@@ -1,17 +1,18 @@
 """The handshake of a WebSocket, in the form of an HTTP request: faults and errors are the same as for any other."""
 
-import asyncio
-from typing import Any
+from functools import partial
 
 import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from coaching_async.sandbox._channels.channels import Channel
-from coaching_async.sandbox._channels.connections import Connection, Connections
 from coaching_async.sandbox._wire import errors
 from coaching_async.sandbox._wire.responses import status_response
+
+from .channels import Channel
+from .connections import Connection, Connections
+from .tasks import start_task
 
 PREFIX = "/channels/"
 
@@ -69,12 +70,4 @@ class Handshake:
         if self._has_left:  # a fault has closed the connection
             self._connection.drop()
         else:
-            await self._connection.serve(self._receive, self._send, self._start)
-
-    def _start(self, coroutine: Any) -> "asyncio.Task[None]":
-        """Start a task that the server knows, and cancels when it stops."""
-        tasks: set[asyncio.Task[None]] = self.scope["state"]["tasks"]
-        task = asyncio.create_task(coroutine)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return task
+            await self._connection.serve(self._receive, self._send, partial(start_task, self.scope))

@@ -22,7 +22,7 @@ from coaching_async._transport.retry_policy import RetryPolicy, Safety, parse_re
 
 from .connection import NORMAL_CLOSURE, Connection, NetworkStream, WebSocketClosed
 
-__all__ = ["HandshakeRefused", "WebSocket", "require_websockets"]
+__all__ = ["HandshakeRefused", "WebSocket", "WebSocketClosed", "require_websockets"]
 
 
 MAX_MESSAGE_SIZE: Final = 2**20

@@ -1,0 +1,1 @@
+"""The WebSocket of a channel: its address, its handshake, its bytes."""
