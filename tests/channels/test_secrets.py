@@ -63,8 +63,7 @@ class Shown(logging.Handler):
 
 
 @pytest.fixture
-def shown(caplog: pytest.LogCaptureFixture) -> Iterator[Shown]:
-    caplog.set_level(1)
+def shown() -> Iterator[Shown]:
     shown, root = Shown(), logging.getLogger()
     root.addHandler(shown)
     yield shown

@@ -1,5 +1,6 @@
 """Listening while everything goes wrong: a sandbox that makes notifications, and orders that disturb it, at random."""
 
+import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +22,7 @@ from coaching_async.sandbox import Fault, Sandbox
 
 __all__ = ["Chaos", "chaotic_sandbox", "client_of", "disturb", "sockets_closed"]
 
-PATIENCE = 120.0
+PATIENCE = float(os.environ.get("PATIENCE", "120"))
 """Seconds for what has to come when the troubles have ended. It never takes so long, unless the machine is very busy."""
 
 ORDERS = {

@@ -588,6 +588,25 @@ def test_sockets_that_are_closed_as_soon_as_they_are_open_are_replaced_ever_more
     assert script.now - begin > 13 * 20
 
 
+def test_a_socket_that_dies_at_once_does_not_end_the_backoff():
+    script = Script()
+    slot = script.go_live()
+    pauses = []
+    for _ in range(7):
+        script.do(SocketLost(slot, "lost"))
+        lost_at = script.now
+        while not (asked := [each for each in script.wait(0.25) if isinstance(each, Subscribe)]):
+            pass
+        pauses.append(script.now - lost_at)
+        script.connect(asked[0], is_new=False)
+        slot = asked[0].slot
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30]
+
+    script.wait_and_hear(60, slot)
+    script.do(SocketLost(slot, "lost"))
+    assert [each for each in script.wait(0.5) if isinstance(each, Subscribe)]
+
+
 # Catching up
 
 
