@@ -14,13 +14,21 @@ from ._auth.grants import (
 from ._auth.token_source import TokenSource
 from ._bulk.results import BulkResult, Outcome, Progress
 from ._bulk.runner import BulkStream
-from ._channels.reports import ListenReport
+from ._channels.reports import Gap, ListenReport
+from ._channels.streams import NotificationStream, TopicStream
 from ._channels.watch import NotificationWatch
 from ._client import CoachingClient
 from ._events import (
     CallFinished,
     CallStarted,
+    ChannelClosed,
+    ChannelLost,
+    ChannelMoved,
+    ChannelOpened,
     Event,
+    FramesDropped,
+    FrameUnreadable,
+    GapFilled,
     RequestAnswered,
     RequestFailed,
     RequestSent,
@@ -32,6 +40,7 @@ from ._events import (
 from ._exceptions import (
     AuthError,
     BadRequest,
+    ChannelTaken,
     ClientMisuse,
     CoachingError,
     ConfigurationError,
@@ -85,6 +94,7 @@ from .models import (
     AppointmentStatus,
     AppointmentUpdate,
     AvailableTime,
+    AvailableTopic,
     BusinessUnitReference,
     Channel,
     ChannelEvent,
@@ -164,6 +174,7 @@ __all__ = [
     "AuthorizationCode",
     "AuthorizationRequest",
     "AvailableTime",
+    "AvailableTopic",
     "BadRequest",
     "BulkResult",
     "BulkStream",
@@ -171,8 +182,13 @@ __all__ = [
     "CallFinished",
     "CallStarted",
     "Channel",
+    "ChannelClosed",
     "ChannelEvent",
+    "ChannelLost",
     "ChannelMessage",
+    "ChannelMoved",
+    "ChannelOpened",
+    "ChannelTaken",
     "ChannelTopic",
     "ChannelTopicState",
     "ClientCredentials",
@@ -202,7 +218,11 @@ __all__ = [
     "ExternalActivityType",
     "Forbidden",
     "FoundUsers",
+    "FrameUnreadable",
+    "FramesDropped",
     "FullDayTimeOffMarker",
+    "Gap",
+    "GapFilled",
     "HttpClient",
     "Interval",
     "IntervalCondition",
@@ -213,6 +233,7 @@ __all__ = [
     "NotFound",
     "Notification",
     "NotificationAction",
+    "NotificationStream",
     "NotificationWatch",
     "OpenEnum",
     "Outcome",
@@ -257,6 +278,7 @@ __all__ = [
     "TokenIssued",
     "TokenSource",
     "TokenStore",
+    "TopicStream",
     "TransportError",
     "Unauthorized",
     "Unset",

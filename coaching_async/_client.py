@@ -40,12 +40,13 @@ from ._resources.items import build_items_listing
 from ._resources.notifications import Notifications
 from ._resources.schedule_slots import ScheduleSlots
 from ._resources.teams import Teams
+from ._resources.topics import Topics
 from ._resources.users import Users
 from ._serialization.json import Json, dumps
 from ._serialization.urls import request_target
 from ._transport.concurrency_limit import ConcurrencyLimiter
 from ._transport.http import HttpTransport
-from ._transport.http_client import HttpClient, LazyHttpClient, new_http_client, new_tls_context
+from ._transport.http_client import HttpClient, LazyHttpClient, SocketClients, new_http_client, new_tls_context
 from ._transport.rate_limit import RateLimit, RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
@@ -75,6 +76,7 @@ class CoachingClient(NotCopyable):
     - `max_concurrency` is the maximum number of concurrent requests to the API.
     - `http_client` is used instead of a client of its own, and is not closed. Its pool must allow `max_concurrency` + 1
       connections.
+    - `socket_client` opens the WebSockets of listeners, which otherwise have a client of their own each. It is not closed.
     - `allow_http` permits plain http to other hosts than loopback.
     - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
     - `strict` makes a row of a list that cannot be read an error of its page (`DecodeError`). Otherwise such a row is left
@@ -91,6 +93,7 @@ class CoachingClient(NotCopyable):
     schedule_slots: ScheduleSlots
     users: Users
     teams: Teams
+    topics: Topics
 
     def __init__(
         self,
@@ -104,12 +107,13 @@ class CoachingClient(NotCopyable):
         rate_limit: RateLimit = RateLimit(300, per=60.0),  # noqa: B008 # immutable
         max_concurrency: int = 10,
         http_client: HttpClient | None = None,
+        socket_client: HttpClient | None = None,
         allow_http: bool = False,
         on_event: Emit | None = None,
         strict: bool = False,
     ) -> None:
         validate_concurrency(max_concurrency)
-        validate_arguments(auth, http_client, on_event)
+        validate_arguments(auth, http_client, on_event, socket_client)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
         tls = functools.cache(new_tls_context)
 
@@ -134,7 +138,7 @@ class CoachingClient(NotCopyable):
                 send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
                 return Pipeline(send, tokens, state.names, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
-            return Session(new_pipeline, background, http)
+            return Session(new_pipeline, background, http, SocketClients(socket_client, tls))
 
         self._on_event: Final = isolated(on_event)
         self._counters: Final = Counters()
@@ -163,6 +167,7 @@ class CoachingClient(NotCopyable):
         platform = attrs.evolve(api, root=PLATFORM_ROOT)
         self.users = Users(platform)
         self.teams = Teams(platform)
+        self.topics = Topics(platform)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:

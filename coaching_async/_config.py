@@ -33,6 +33,7 @@ class ClientOptions(TypedDict, total=False):
     rate_limit: RateLimit
     max_concurrency: int
     http_client: HttpClient | None
+    socket_client: HttpClient | None
     allow_http: bool
     on_event: Emit | None
     strict: bool
@@ -45,17 +46,18 @@ def validate_strict(strict: bool) -> bool:
     return strict
 
 
-def validate_arguments(auth: object, http_client: object, on_event: object) -> None:
+def validate_arguments(auth: object, http_client: object, on_event: object, socket_client: object = None) -> None:
     """Raise `ConfigurationError` for a type that a type checker would reject."""
     if not isinstance(auth, Grant) and not inspect.iscoroutinefunction(getattr(auth, "token", None)):
         raise ConfigurationError(
             f"auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
             f"{_type_name(auth)} is none of these"
         )
-    if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):
-        raise ConfigurationError(
-            f"http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not {_type_name(http_client)}"
-        )
+    for name, client in (("http_client", http_client), ("socket_client", socket_client)):
+        if client is not None and not inspect.iscoroutinefunction(getattr(client, "send", None)):
+            raise ConfigurationError(
+                f"{name} is an httpx.AsyncClient or an httpx2.AsyncClient, not {_type_name(client)}"
+            )
     if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
         raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
 

@@ -15,9 +15,16 @@ __all__ = [
     "TOKEN_OPERATION",
     "CallFinished",
     "CallStarted",
+    "ChannelClosed",
+    "ChannelLost",
+    "ChannelMoved",
+    "ChannelOpened",
     "Counters",
     "Emit",
     "Event",
+    "FrameUnreadable",
+    "FramesDropped",
+    "GapFilled",
     "RequestAnswered",
     "RequestFailed",
     "RequestSent",
@@ -122,6 +129,75 @@ class CallFinished(Value):
     waited: float = 0.0
 
 
+@attrs.frozen(eq=False, repr=False)
+class ChannelOpened(Value):
+    """A listener has an open WebSocket again, or for the first time. `topics` is the number of its topics.
+
+    It had none for `away` seconds, in which it made `attempts` to open one, this one included.
+    """
+
+    topics: int
+    away: float
+    attempts: int
+    is_first: bool = False
+
+
+@attrs.frozen(eq=False, repr=False)
+class ChannelLost(Value):
+    """A listener lost its WebSocket, which had been open for `lived` seconds. It opens another one.
+
+    `reason` is one of `GapReason`. `code` is the close code of the WebSocket, if there is one.
+    """
+
+    reason: str
+    code: int | None
+    lived: float
+
+
+@attrs.frozen(eq=False, repr=False)
+class ChannelMoved(Value):
+    """A listener has replaced its WebSocket by another one. For `overlap` seconds both were open, so nothing was missed.
+
+    `reason` is "closing" (the service announced that it will close the WebSocket), "rotation" (the channel expires soon),
+    "token" (the client has another token) or "deaf" (a notification in the list had not come over the WebSocket).
+    """
+
+    reason: str
+    overlap: float
+
+
+@attrs.frozen(eq=False, repr=False)
+class ChannelClosed(Value):
+    """A listener has ended, and with it its open WebSocket."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class GapFilled(Value):
+    """A listener has read `pages` of the list of notifications within `elapsed` seconds, and `found` so many new ones.
+
+    `reason` is "opened" or "moved" (another WebSocket is open), "unreadable" (a frame was), "overflow" (events were dropped
+    because the buffer was full), "audit" (every ten minutes, because a WebSocket may have become deaf), or "poll" (every minute
+    without a WebSocket).
+    """
+
+    reason: str
+    found: int
+    pages: int
+    elapsed: float
+
+
+@attrs.frozen(eq=False, repr=False)
+class FramesDropped(Value):
+    """A listener has dropped `count` events because its buffer was full. The reader has emptied it now."""
+
+    count: int
+
+
+@attrs.frozen(eq=False, repr=False)
+class FrameUnreadable(Value):
+    """A message came over the WebSocket of a listener that cannot be read."""
+
+
 Event: TypeAlias = (
     CallStarted
     | RequestSent
@@ -131,6 +207,13 @@ Event: TypeAlias = (
     | RowsLeftOut
     | TokenIssued
     | CallFinished
+    | ChannelOpened
+    | ChannelLost
+    | ChannelMoved
+    | ChannelClosed
+    | GapFilled
+    | FramesDropped
+    | FrameUnreadable
 )
 
 
@@ -153,6 +236,16 @@ class Stats(Value):
     failed_calls: int = 0
     rows_left_out: int = 0
     """Rows of lists that cannot be read. A row counts each time that its page is read."""
+    sockets: int = 0
+    """WebSockets of listeners that are open now."""
+    reconnects: int = 0
+    """WebSockets that were opened in place of another one."""
+    gaps: int = 0
+    """Times in which a listener had no WebSocket, unreadable messages, and times in which events were dropped."""
+    filled: int = 0
+    """Notifications that listeners found in the list, because no event had brought them."""
+    dropped: int = 0
+    """Events that were dropped because the buffer of a listener was full."""
 
 
 class Counters:
@@ -180,6 +273,28 @@ class Counters:
             case CallFinished():
                 self._counts["failed_calls"] += event.error is not None
                 self._waited += event.waited
+            case _:
+                self._count_channels(event)
+
+    def _count_channels(self, event: Event) -> None:
+        match event:
+            case ChannelOpened():
+                self._counts["sockets"] += 1
+                self._counts["reconnects"] += not event.is_first
+            case ChannelMoved():
+                self._counts["reconnects"] += 1
+            case ChannelLost():
+                self._counts["sockets"] -= 1
+                self._counts["gaps"] += 1
+            case ChannelClosed():
+                self._counts["sockets"] -= 1
+            case FramesDropped():
+                self._counts["dropped"] += event.count
+                self._counts["gaps"] += 1
+            case FrameUnreadable():
+                self._counts["gaps"] += 1
+            case GapFilled():
+                self._counts["filled"] += event.found
             case _:
                 pass
 

@@ -7,6 +7,7 @@ CoachingError                 .processed .attempts .operation .partial .cursor .
 │   └── OutcomeUnknown        a write that may have been carried out (.reference)
 ├── DeadlineExceeded          also a TimeoutError: deadline exceeded, nothing was changed
 ├── AuthError                 the login host issued no token
+├── ChannelTaken              other listeners take the channels of this one
 ├── DecodeError               a 2xx response that does not match the API's schema
 └── ResponseError             .status .code .message .correlation_id .details .retry_after
     ├── BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · Conflict 409
@@ -26,6 +27,7 @@ from .models.errors import ErrorDetail
 __all__ = [
     "AuthError",
     "BadRequest",
+    "ChannelTaken",
     "ClientMisuse",
     "CoachingError",
     "ConfigurationError",
@@ -114,6 +116,10 @@ class AuthError(CoachingError):
 
     status: int | None = None
     code: str | None = None
+
+
+class ChannelTaken(CoachingError):
+    """Other listeners of the same user and OAuth client have taken the channel of this one several times in a few minutes."""
 
 
 class DecodeError(CoachingError):

@@ -1,13 +1,21 @@
 """Events as records of the standard library's `logging`, in the logger "coaching_async"."""
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from ._events import (
     CallFinished,
     CallStarted,
+    ChannelClosed,
+    ChannelLost,
+    ChannelMoved,
+    ChannelOpened,
     Emit,
     Event,
+    FramesDropped,
+    FrameUnreadable,
+    GapFilled,
     RequestAnswered,
     RequestFailed,
     RequestSent,
@@ -22,11 +30,24 @@ __all__ = ["isolated", "log_event"]
 logger: Final = logging.getLogger("coaching_async")
 
 
-def log_event(event: Event) -> None:
-    """Log an event.
+LEVELS: Final[Mapping[type, int]] = {
+    RowsLeftOut: logging.WARNING,
+    ChannelLost: logging.WARNING,
+    FramesDropped: logging.WARNING,
+    FrameUnreadable: logging.WARNING,
+    RetryScheduled: logging.INFO,
+    ChannelOpened: logging.INFO,
+    ChannelMoved: logging.INFO,
+    GapFilled: logging.INFO,
+}
+"""Level of each event that is not DEBUG."""
 
-    The level is WARNING for a write that was cancelled in flight and for rows that were left out, INFO for a retry, and DEBUG
-    for all others.
+
+def log_event(event: Event) -> None:
+    """Log an event at its level.
+
+    The level is WARNING for a write that was cancelled in flight, for rows that were left out, and for what a listener may have
+    missed; INFO for a retry, and for what a listener does about that; and DEBUG for all others.
     """
     match event:
         case CallFinished(is_cancelled=True) if event.processed != "no":
@@ -35,12 +56,19 @@ def log_event(event: Event) -> None:
                 "(a timeout of the client's own would have told you: with_options(timeout=...))",
                 event.operation,
             )
-        case RowsLeftOut():
-            _log_at(logging.WARNING, event)
-        case RetryScheduled():
-            _log_at(logging.INFO, event)
         case _:
-            _log_at(logging.DEBUG, event)
+            level = LEVELS.get(type(event))
+            _log_at(logging.DEBUG if level is None else _level(event, level), event)
+
+
+def _level(event: Event, usual_level: int) -> int:
+    match event:
+        case ChannelMoved(reason="deaf"):
+            return logging.WARNING
+        case GapFilled(found=0):
+            return logging.DEBUG
+        case _:
+            return usual_level
 
 
 def isolated(handler: Emit | None) -> Emit:
@@ -94,9 +122,43 @@ def _message(event: Event) -> tuple[str, *tuple[object, ...]]:
                 event.indexes[0],
                 event.reason,
             )
+        case ChannelOpened() | ChannelLost() | ChannelMoved() | ChannelClosed():
+            return _channel_message(event)
+        case GapFilled():
+            return (
+                "listening: %d new notifications on %d pages of the list in %.3f s (%s)",
+                event.found,
+                event.pages,
+                event.elapsed,
+                event.reason,
+            )
+        case FramesDropped():
+            return (
+                "listening: the buffer was full, so %d events were dropped: read faster, or give it more room",
+                event.count,
+            )
+        case FrameUnreadable():
+            return ("listening: a message cannot be read",)
         case TokenIssued():
             return "a token that lives %.0f s", event.expires_in
         case CallFinished():
             return "%s: %s after %.3f s", event.operation, event.error or "done", event.elapsed
         case RetryScheduled():
             return "%s: %s at request %d, next one in %.2f s", event.operation, event.reason, event.attempt, event.wait
+
+
+def _channel_message(
+    event: ChannelOpened | ChannelLost | ChannelMoved | ChannelClosed,
+) -> tuple[str, *tuple[object, ...]]:
+    match event:
+        case ChannelOpened(is_first=True):
+            return "listening: to %d topics, after %.2f s", event.topics, event.away
+        case ChannelOpened():
+            return "listening: again after %.2f s and %d attempts", event.away, event.attempts
+        case ChannelLost():
+            code = "" if event.code is None else f", code {event.code}"
+            return "listening: the connection was lost (%s%s) after %.0f s", event.reason, code, event.lived
+        case ChannelMoved():
+            return "listening: moved to another channel (%s), both were open for %.2f s", event.reason, event.overlap
+        case ChannelClosed():
+            return ("listening: ended",)

@@ -106,6 +106,25 @@ class ApiClient:
         url, content = self.url(*segments, filters=filters), None if body is None else encode(body)
         return await self._call(operation, lambda call: self._get(call, cls, url, content))
 
+    async def send_safely(
+        self,
+        cls: type[T],
+        operation: str,
+        method: str,
+        *segments: IdLike,
+        filters: Filters = NO_FILTERS,
+        body: object = None,
+    ) -> T:
+        """POST or PUT what does no harm if it is carried out twice. So it is as safe to retry as a GET."""
+        url, content = self.url(*segments, filters=filters), None if body is None else encode(body)
+
+        async def run(call: CallContext) -> T:
+            response = await self._send(call, method, url, Safety.SAFE, content)
+            self._observe_clock(response)
+            return await decode_response(partial(decode, cls), response, call)
+
+        return await self._call(operation, run)
+
     async def get_page(
         self,
         cls: type[Page[T]],

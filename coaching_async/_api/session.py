@@ -14,7 +14,7 @@ from coaching_async._concurrency.event_loop import EventLoopRef
 from coaching_async._concurrency.synchronization import Signal
 from coaching_async._concurrency.tasks import BackgroundTasks
 from coaching_async._exceptions import ClientMisuse
-from coaching_async._transport.http_client import LazyHttpClient
+from coaching_async._transport.http_client import LazyHttpClient, SocketClients
 from coaching_async._transport.messages import Request, Response, Send
 
 from .identity_state import Identity, IdentityState
@@ -63,8 +63,10 @@ class Session:
         new_pipeline: Callable[[Identity, IdentityState], Pipeline],
         background: BackgroundTasks,
         http_client: LazyHttpClient,
+        socket_clients: SocketClients,
     ) -> None:
         self.http_client: Final = http_client
+        self.socket_clients: Final = socket_clients
         self.is_closed = False
         self._new_pipeline = new_pipeline
         self._pipelines: WeakKeyDictionary[Identity, Pipeline] = WeakKeyDictionary()

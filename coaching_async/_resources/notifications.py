@@ -1,16 +1,24 @@
 """Notifications: the operations below `/api/v2/coaching/notifications`."""
 
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+
 from coaching_async._bulk.results import BulkResult
 from coaching_async._bulk.runner import bulk, check_concurrency
 from coaching_async._channels.catch_up import Start
+from coaching_async._channels.frames import notification_topic
+from coaching_async._channels.notification_cursor import known_at_start
+from coaching_async._channels.reports import Gap
+from coaching_async._channels.streams import NotificationStream
 from coaching_async._channels.watch import NotificationWatch
 from coaching_async._pagination.listing import Listing
 from coaching_async._serialization.urls import QueryValue
-from coaching_async.models.coercion import IdLike
+from coaching_async.models.coercion import IdLike, IdsLike, to_ids
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
 from .base import Resource, build_listing
+from .topics import checked_buffer, checked_flag, checked_topics
 
 __all__ = ["Notifications"]
 
@@ -103,6 +111,51 @@ class Notifications(Resource):
             notification_id,
             body={"marked_as_read": read},
             sets_values=True,
+        )
+
+    def listen(
+        self,
+        user_ids: IdsLike | None = None,
+        *,
+        start: Start = "new",
+        cursor: str | None = None,
+        buffer: int = 1000,
+        partial: bool = False,
+        on_gap: Callable[[Gap], None] | None = None,
+    ) -> NotificationStream:
+        """Return a stream of notifications as they happen: those of the user of the token, or of the users with these ids.
+
+            async with client.notifications.listen() as notifications:
+                async for notification in notifications: ...
+
+        `start` is "new", "unread" (first those that are not marked as read) or "all" (first those of the list). With a `cursor`
+        of an earlier stream it goes on after that. Both need the list, which has the notifications of the token's own user
+        only. `buffer` notifications wait for a reader that is slow. With `partial` the stream does without users whose
+        notifications the service refuses; `rejected` has their topics. `on_gap`, a plain function, is called with each gap when it
+        is over. A stream has a channel of its own, of the 20 that a user and OAuth client can have. It needs the extra `live`.
+
+        HTTP: POST /api/v2/notifications/channels, PUT /api/v2/notifications/channels/{channelId}/subscriptions
+        and a WebSocket, again whenever that is replaced; before it GET /api/v2/users/me unless there are several ids; for the
+        notifications of the user of the token also GET /api/v2/coaching/notifications, before and after it, and every ten minutes
+        Permission: none, but that of the topic `v2.users.{id}.wem.coaching.notification`, which `client.topics.available` tells
+        Raises: `ValueError` and `TypeError` now for invalid arguments. When the block is entered: `ConfigurationError` without
+        the extra, `ValueError` for `start` or `cursor` without a list, and what follows, which later is raised by the step
+        of the loop: `BadRequest`, `Forbidden`, which names the missing permissions, `ChannelTaken`.
+        """
+        ids = None if user_ids is None else tuple(dict.fromkeys(to_ids(user_ids)))
+        if ids is not None:
+            checked_topics(map(notification_topic, ids))
+        known, begin = known_at_start(start, cursor)
+        if on_gap is not None and (not callable(on_gap) or iscoroutinefunction(on_gap)):
+            raise TypeError("on_gap is a plain function: it is called in the middle of a step, and not awaited")
+        return NotificationStream(
+            self._api,
+            ids,
+            known,
+            begin,
+            checked_buffer(buffer),
+            is_partial=checked_flag("partial", partial),
+            on_gap=on_gap,
         )
 
     async def mark_all_read(self, *, concurrency: int | None = None) -> BulkResult[Notification, Notification]:

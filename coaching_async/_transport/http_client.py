@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from weakref import WeakSet
 
 import anyio
+import attrs
 import httpx
 
 from coaching_async._concurrency.tasks import run_in_child_task, run_in_thread
@@ -18,7 +19,7 @@ from coaching_async._version import VERSION
 from .body import ResponseBody
 from .httpcore_hooks import close_after_event_loop, new_admission
 
-__all__ = ["HttpClient", "HttpResponse", "LazyHttpClient", "new_http_client", "new_tls_context"]
+__all__ = ["HttpClient", "HttpResponse", "LazyHttpClient", "SocketClients", "new_http_client", "new_tls_context"]
 
 
 class HttpResponse(ResponseBody, Protocol):
@@ -108,6 +109,26 @@ class LazyHttpClient:
         """Close the sockets of our own client after an event loop that has ended without closing it."""
         for stream in list(self.streams):
             close_after_event_loop(stream)
+
+
+@attrs.frozen(eq=False, repr=False)
+class SocketClients:
+    """HTTP clients for WebSockets: a new one for each, or the borrowed one for all.
+
+    A WebSocket holds its connection for hours, and a client of its own leaves the pool of the requests as it is.
+    """
+
+    borrowed: HttpClient | None
+    tls: Callable[[], ssl.SSLContext]
+
+    async def open(self, url: str) -> HttpClient:
+        """Return the client for a server. Raises `ConfigurationError`.
+
+        It is created in a thread, because the first one may have to read the certificates.
+        """
+        if self.borrowed is not None:
+            return self.borrowed
+        return await run_in_thread(lambda: new_http_client(connections=1, tls=self.tls, urls=(url,)))
 
 
 async def _close_with_event_loop(http: HttpClient) -> AsyncGenerator[None]:

@@ -65,14 +65,18 @@ READS: Final[Mapping[str, Callable[[CoachingClient], Awaitable[RawResponse[Any]]
     "users.list": lambda client: client.raw(client.users.list().first),
     "teams.list": lambda client: client.raw(client.teams.list().first),
     "teams.list_members": lambda client: client.raw(client.teams.list_members(UNKNOWN_ID).first),
+    "topics.available": lambda client: client.raw(client.topics.available),
+    "topics.channels": lambda client: client.raw(client.topics.channels),
 }
 """The calls that check operations that only read, one request each (`users.get` sends two)."""
 
-OPERATIONS: Final = tuple(sorted({*READS, *PERMISSIONS, "notifications.mark_read"} - {"schedule_slots.find"}))
-"""All operations that send one kind of request. `schedule_slots.find` sends two kinds, and is left out."""
+WITHOUT_PERMISSION: Final = frozenset({"topics.create_channel", "topics.subscribe", "users.get"})
+"""Operations that need neither a permission nor a user's token, and that fail for another reason, or are not tried."""
 
-WITHOUT_PERMISSION: Final = frozenset({"users.get"})
-"""Operations on an id that need neither a permission nor a user's token."""
+OPERATIONS: Final = tuple(
+    sorted({*READS, *PERMISSIONS, *WITHOUT_PERMISSION, "notifications.mark_read"} - {"schedule_slots.find"})
+)
+"""All operations that send one kind of request. `schedule_slots.find` sends two kinds, and is left out."""
 
 ABOUT_APPOINTMENTS: Final = frozenset(
     name for name in PERMISSIONS if name.partition(".")[0] in {"appointments", "annotations"}
@@ -115,6 +119,10 @@ def check_operation(operation: str, answer: Answer | None, grants: Grants | None
             return _by_roles(operation, needed, given, is_user=is_user)
         case NotFound() if operation in WITHOUT_PERMISSION:
             return Check(operation, "ok", "it needs no permission, and it was answered")
+        case None if operation in WITHOUT_PERMISSION - READS.keys():
+            return Check(
+                operation, "not known", "nothing may be changed to find out, and each topic has its own permission"
+            )
         case NotFound():
             why = "nothing has a made-up id, and the permission may be checked after that"
             return Check(operation, "not known", why)

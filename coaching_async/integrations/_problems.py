@@ -8,6 +8,7 @@ import attrs
 from coaching_async import (
     AuthError,
     BadRequest,
+    ChannelTaken,
     CoachingError,
     Conflict,
     DeadlineExceeded,
@@ -63,6 +64,7 @@ STATUSES: tuple[tuple[type[CoachingError], HTTPStatus], ...] = (
         RateLimited,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),  # not 429, because the limit is the application's and not the browser's
+    (ChannelTaken, HTTPStatus.SERVICE_UNAVAILABLE),
     (DeadlineExceeded, HTTPStatus.GATEWAY_TIMEOUT),
     (ResponseError, HTTPStatus.BAD_GATEWAY),
     (TransportError, HTTPStatus.BAD_GATEWAY),

@@ -14,7 +14,14 @@ from opentelemetry.util.types import AttributeValue
 from coaching_async import (
     CallFinished,
     CallStarted,
+    ChannelClosed,
+    ChannelLost,
+    ChannelMoved,
+    ChannelOpened,
     Event,
+    FramesDropped,
+    FrameUnreadable,
+    GapFilled,
     RequestAnswered,
     RequestFailed,
     RequestSent,
@@ -36,6 +43,7 @@ CANCELLED: Final = "coaching.cancelled"
 CORRELATION_ID: Final = "coaching.correlation_id"
 STATUS: Final = "http.response.status_code"
 ERROR: Final = "error.type"
+REASON: Final = "coaching.reason"
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Default bucket boundaries of the histograms: those of HTTP durations, extended to the default deadline."""
@@ -50,6 +58,12 @@ class CallInProgress:
     before: Token[context.Context] | None = None
     answer: RequestAnswered | None = None
     """Response to its last request."""
+
+
+ChannelEvents: TypeAlias = (
+    ChannelOpened | ChannelLost | ChannelMoved | ChannelClosed | GapFilled | FramesDropped | FrameUnreadable
+)
+"""Events of listeners. They have no span, because a WebSocket lives for hours. Each of its requests has one of its own."""
 
 
 CALL_IN_PROGRESS: Final = context.create_key("coaching_async.call")
@@ -76,6 +90,12 @@ class OpenTelemetry:
     | `coaching.client.retries` | counter | operation, `error.type`: a status, or the name of an error |
     | `coaching.client.rows.left_out` | counter: rows of lists that cannot be read | operation |
     | `coaching.client.tokens` | counter: tokens that were issued | |
+    | `coaching.client.channel.open` | up-down counter: WebSockets of listeners that are open | |
+    | `coaching.client.channel.lost` | counter: WebSockets that were lost, and messages that cannot be read | `coaching.reason` |
+    | `coaching.client.channel.moved` | counter: WebSockets that were replaced in time | `coaching.reason` |
+    | `coaching.client.channel.away` | histogram, s: time without a WebSocket, also before the first | |
+    | `coaching.client.channel.filled` | counter: notifications that were found in the list | `coaching.reason` |
+    | `coaching.client.channel.dropped` | counter: events that were dropped because a buffer was full | |
 
     They are named after `db.client.operation.duration` and `db.client.connection.wait_time`. `http.client.request.duration`,
     the duration of one HTTP request, is left to the instrumentation of the HTTP client, because it would be counted twice.
@@ -113,9 +133,13 @@ class OpenTelemetry:
         self._tokens: Final = meter.create_counter(
             "coaching.client.tokens", unit="{token}", description="Access tokens that were issued."
         )
+        self._channels: Final = ChannelMetrics(meter)
 
     def __call__(self, event: Event) -> None:
         """Record one event."""
+        if isinstance(event, ChannelEvents):
+            self._channels.record(event)
+            return
         if isinstance(event, CallStarted):
             self._begin(event.operation)
             return
@@ -157,6 +181,59 @@ class OpenTelemetry:
                 context.detach(call.before)
 
 
+class ChannelMetrics:
+    """Metrics of listeners."""
+
+    def __init__(self, meter: metrics.Meter) -> None:
+        self._open: Final = meter.create_up_down_counter(
+            "coaching.client.channel.open", unit="{socket}", description="WebSockets of listeners that are open."
+        )
+        self._lost: Final = meter.create_counter(
+            "coaching.client.channel.lost",
+            unit="{loss}",
+            description="WebSockets that were lost, and messages that cannot be read.",
+        )
+        self._moved: Final = meter.create_counter(
+            "coaching.client.channel.moved", unit="{socket}", description="WebSockets that were replaced in time."
+        )
+        self._away: Final = meter.create_histogram(
+            "coaching.client.channel.away",
+            unit="s",
+            description="Time in which a listener had no WebSocket.",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self._filled: Final = meter.create_counter(
+            "coaching.client.channel.filled",
+            unit="{notification}",
+            description="Notifications that were found in the list.",
+        )
+        self._dropped: Final = meter.create_counter(
+            "coaching.client.channel.dropped",
+            unit="{event}",
+            description="Events that were dropped because a buffer was full.",
+        )
+
+    def record(self, event: ChannelEvents) -> None:
+        """Record one event."""
+        match event:
+            case ChannelOpened():
+                self._open.add(1)
+                self._away.record(event.away)
+            case ChannelLost():
+                self._open.add(-1)
+                self._lost.add(1, {REASON: event.reason})
+            case ChannelMoved():
+                self._moved.add(1, {REASON: event.reason})
+            case ChannelClosed():
+                self._open.add(-1)
+            case GapFilled():
+                self._filled.add(event.found, {REASON: event.reason})
+            case FramesDropped():
+                self._dropped.add(event.count)
+            case FrameUnreadable():
+                self._lost.add(1, {REASON: "unreadable"})
+
+
 def _failure(event: CallFinished) -> Attributes:
     """Return attributes of a failed or cancelled call; none of a successful one."""
     if event.is_cancelled:
@@ -189,9 +266,7 @@ def _add_event(
     """Add an event to the span of its call."""
     if isinstance(event, RowsLeftOut):
         place: Attributes = {"coaching.page": event.page, "coaching.rows.indexes": event.indexes}
-        call.span.add_event(
-            "coaching.rows.left_out", {OPERATION: event.operation, **place, "coaching.reason": event.reason}
-        )
+        call.span.add_event("coaching.rows.left_out", {OPERATION: event.operation, **place, REASON: event.reason})
         return
     if isinstance(event, TokenIssued):
         call.span.add_event("coaching.token.issued", {"coaching.token.lifetime": event.expires_in})

@@ -28,6 +28,7 @@ from .appointments import (
     StatusChange,
 )
 from .channels import (
+    AvailableTopic,
     Channel,
     ChannelEvent,
     ChannelMessage,
@@ -94,6 +95,7 @@ __all__ = [
     "AppointmentStatus",
     "AppointmentUpdate",
     "AvailableTime",
+    "AvailableTopic",
     "BusinessUnitReference",
     "Channel",
     "ChannelEvent",

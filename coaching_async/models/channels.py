@@ -17,6 +17,7 @@ from .coercion import EMPTY_MAPPING, FrozenDict
 from .types import OpenEnum
 
 __all__ = [
+    "AvailableTopic",
     "Channel",
     "ChannelEvent",
     "ChannelMessage",
@@ -55,11 +56,35 @@ class SystemReason(OpenEnum):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Channel(Value):
-    """A notification channel. `connect_uri` is a secret, because it gives access to the notifications."""
+    """A notification channel. `id` and `connect_uri` are secrets, because they give access to the notifications.
+
+    Both are None for a channel that was created with another token.
+    """
+
+    id: str | None = attrs.field(default=None, repr=False)
+    connect_uri: str | None = attrs.field(default=None, repr=False)
+    expires: datetime | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AvailableTopic(Value):
+    """A topic that a channel can be subscribed to, with a place holder for each id: `v2.users.{id}.wem.coaching.notification`.
+
+    The token needs `requires_permissions`, or none if `requires_current_user_or_permission` and the id is its own user's. With
+    `requires_current_user` the id has to be that. Without `enforced` the permissions are not checked yet.
+    """
 
     id: str
-    connect_uri: str = attrs.field(repr=False)
-    expires: datetime | None = None
+    description: str | None = None
+    requires_permissions: tuple[str, ...] = ()
+    requires_division_permissions: bool | None = None
+    requires_any_validator: bool | None = None
+    requires_current_user: bool | None = None
+    requires_current_user_or_permission: bool | None = None
+    enforced: bool | None = None
+    visibility: str | None = None
+    transports: tuple[str, ...] = ()
+    topic_parameters: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -109,7 +109,7 @@ async def test_the_doctor_only_reads_and_changes_nothing(sandbox: Sandbox, tmp_p
         ("POST", "/oauth/token"),
         ("HEAD", "/"),
     ]
-    assert len(sandbox.requests) <= 20
+    assert len(sandbox.requests) <= 22
     assert [request.query for request in sandbox.requests if "tokens" in request.path] == ["preserveIdleTTL=true"]
 
 
@@ -284,7 +284,7 @@ async def test_a_network_that_fails_midway_is_a_problem_and_checks_without_a_res
     checks = await of_sandbox(sandbox)
 
     assert problems(checks) == ["connection"]
-    assert "16 of the reads" in checks["connection"].sentence
+    assert "18 of the reads" in checks["connection"].sentence
     assert checks["clock"].state == "ok"
     assert {check.state for name, check in checks.items() if name in OPERATIONS} == {"not known"}
 

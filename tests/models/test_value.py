@@ -41,7 +41,7 @@ def test_a_repr_shows_the_fields_of_a_model_and_no_secret():
     assert repr(Page[StatusChange](entities=())) == (
         "Page(entities=(), page_number=None, page_size=None, page_count=None, total=None)"
     )
-    assert repr(Channel(id="1", connect_uri="wss://secret")) == "Channel(id='1', expires=None)"
+    assert repr(Channel(id="1", connect_uri="wss://secret")) == "Channel(expires=None)"
 
 
 def test_importing_the_package_imports_no_event_loop_and_no_converter():

@@ -113,6 +113,13 @@ def test_a_class_that_is_no_model_cannot_be_built(nonsense: Any):
 # Faults
 
 Call = Callable[[CoachingClient], Awaitable[object]]
+
+
+async def listen(client: CoachingClient) -> None:
+    async with client.topics.subscribe("v2.users.u.presence"):
+        pass
+
+
 CALLS: dict[Operation, Call] = {
     "annotations.create": lambda client: client.annotations.create("a", "text", access_type="Public"),
     "annotations.delete": lambda client: client.annotations.delete("a", "b"),
@@ -143,6 +150,10 @@ CALLS: dict[Operation, Call] = {
     ),
     "teams.list": lambda client: client.teams.list().first(),
     "teams.list_members": lambda client: client.teams.list_members("t").first(),
+    "topics.available": lambda client: client.topics.available(),
+    "topics.channels": lambda client: client.topics.channels(),
+    "topics.create_channel": listen,
+    "topics.subscribe": listen,
     "users.get": lambda client: client.users.get("u"),
     "users.list": lambda client: client.users.list().first(),
     "users.me": lambda client: client.users.me(),
@@ -154,7 +165,7 @@ def test_every_operation_of_the_client_can_be_made_to_fail():
     resources = get_type_hints(CoachingClient)
     methods = {
         f"{name}.{method}"
-        for name in ("appointments", "annotations", "notifications", "schedule_slots", "teams", "users")
+        for name in ("appointments", "annotations", "notifications", "schedule_slots", "teams", "topics", "users")
         for method, value in vars(resources[name]).items()
         if not method.startswith("_") and callable(value)
     }
@@ -163,12 +174,17 @@ def test_every_operation_of_the_client_can_be_made_to_fail():
         "appointments.find_created",
         "appointments.find_created_many",
         "appointments.get_many",
+        "notifications.listen",
+        "notifications.mark_all_read",
+        "notifications.watch",
         "schedule_slots.find",
         "users.get_many",
         "users.names",
     }
 
-    assert set(get_args(Operation)) == set(CALLS) == methods - made_of_others
+    only_of_listeners = {"topics.create_channel"}
+
+    assert set(get_args(Operation)) == set(CALLS) == methods - made_of_others | only_of_listeners
 
 
 @pytest.mark.anyio
