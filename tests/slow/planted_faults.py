@@ -181,7 +181,9 @@ def main() -> None:
             path.write_text(code)
             is_noticed = done.returncode == 1
             unnoticed += not is_noticed
-            sys.stdout.write(f"{'noticed' if is_noticed else 'NOT NOTICED'}: {fault.name} ({fault.test.split('::')[-1]})\n")
+            sys.stdout.write(
+                f"{'noticed' if is_noticed else 'NOT NOTICED'}: {fault.name} ({fault.test.split('::')[-1]})\n"
+            )
             sys.stdout.flush()
     sys.exit(unnoticed > 0)
 

@@ -1,7 +1,8 @@
 """Listeners in a service that goes wrong all the time: nothing is lost, nothing comes twice, nothing is left, nothing grows.
 
 LONG_NOTIFICATIONS is the number of notifications of each run, LONG_LEAVES the number of listeners that are left in each way,
-LISTEN_SECONDS the duration of the soak on both backends together. Times of the state machine are a hundredth.
+LISTEN_SECONDS the duration of the soak on both backends together. Times of the state machine are a hundredth there. LONG_SEEDS
+is the number of worlds of each degree, of three days each, in which the state machine is alone.
 """
 
 import gc
@@ -23,9 +24,11 @@ from tests.support.chaos import PATIENCE, Chaos, chaotic_sandbox, client_of, soc
 from tests.support.fast_machine import hurry
 from tests.support.fault_server import tasks_now
 from tests.support.leaving import WAYS, descriptors, leave_again_and_again
+from tests.support.listener_world import DEGREES, live_through
 
 COUNT = int(os.environ.get("LONG_NOTIFICATIONS", "10000"))
 LEAVES = int(os.environ.get("LONG_LEAVES", "300"))
+SEEDS = int(os.environ.get("LONG_SEEDS", "60"))
 SECONDS = float(os.environ.get("LISTEN_SECONDS", "120")) / 2
 RATE = 150.0
 SAMPLES = 40
@@ -45,6 +48,12 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "MAX_TAKEN", 1_000_000)
     monkeypatch.setattr(catch_up, "SECONDS_BETWEEN_READINGS", 9.0)
     monkeypatch.setattr(logging.getLogger("coaching_async"), "disabled", True)  # pytest keeps every record
+
+
+@pytest.mark.parametrize("degree", DEGREES)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_the_laws_of_the_state_machine_hold(seed: int, degree: str):
+    live_through(seed, degree, days=3, has_list=seed % 2 == 0)
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

@@ -43,7 +43,14 @@ from coaching_async._channels.machine.messages import (
 )
 from coaching_async._channels.machine.state_machine import StateMachine
 
-__all__ = ["World"]
+__all__ = ["DAY", "DEGREES", "World", "live_through"]
+
+DAY = 86_400.0
+DEGREES = {"calm": 0.02, "bad": 0.2, "evil": 0.6}
+"""How much goes wrong."""
+
+LATE = 20.0
+"""Seconds that answers may take which are on their way when the service is well again."""
 
 ERROR = OSError("the service is out of order")
 
@@ -302,3 +309,14 @@ class World:
             case _:
                 self._hand_over(BufferFilled())
                 self._later(self._chance.uniform(0, 30), BufferDrained(self.now))
+
+
+def live_through(seed: int, degree: str, *, days: float, has_list: bool) -> None:
+    """Run a world, with 24 recoveries. It may end earlier, because the channel was taken away again and again."""
+    world = World(seed, DEGREES[degree], has_list=has_list)
+    for _ in range(24):
+        world.run(days * DAY / 24)
+        if world.machine.state == "ended":
+            return
+        assert world.recover(75 + LATE)
+        world.evil = DEGREES[degree]

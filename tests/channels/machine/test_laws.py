@@ -1,15 +1,14 @@
-"""What holds for a listener whatever the service does. `World` checks some of the laws after each step."""
+"""What holds for a listener whatever the service does. `World` checks some of the laws after each step.
+
+`tests/slow/test_listening.py` has more worlds, for more days.
+"""
 
 import pytest
 
 from tests.support.effort import FULL
-from tests.support.listener_world import World
+from tests.support.listener_world import DAY, DEGREES, World, live_through
 
-DAY = 86_400.0
-SEEDS = range(60 if FULL else 2)
-DAYS = 3 if FULL else 0.25
-LATE = 20  # of answers that are on their way
-DEGREES = {"calm": 0.02, "bad": 0.2, "evil": 0.6}
+SEEDS = range(6 if FULL else 2)
 
 
 @pytest.mark.parametrize("has_list", [True, False], ids=["list", "no list"])
@@ -18,13 +17,7 @@ DEGREES = {"calm": 0.02, "bad": 0.2, "evil": 0.6}
 def test_the_laws_hold_and_a_service_that_is_well_again_is_listened_to_within_75_seconds(
     seed: int, degree: str, has_list: bool
 ):
-    world = World(seed, DEGREES[degree], has_list=has_list)
-    for _ in range(24):
-        world.run(DAYS * DAY / 24)
-        if world.machine.state == "ended":
-            return  # the channel was taken away again and again
-        assert world.recover(75 + LATE)
-        world.evil = DEGREES[degree]
+    live_through(seed, degree, days=0.25, has_list=has_list)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
