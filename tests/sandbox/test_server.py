@@ -95,12 +95,13 @@ def test_leaving_does_not_wait_for_open_requests():
 
 def test_an_interrupt_stops_the_sandbox_without_other_output():
     program = """
+        import time
         import httpx
         from coaching_async.sandbox import Sandbox
         with Sandbox() as sandbox:
             httpx.get(sandbox.base_url)
             print("up", flush=True)
-            import time; time.sleep(600)
+            time.sleep(600)  # and no import, in which Python may swallow an interrupt
     """
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

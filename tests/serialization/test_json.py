@@ -150,7 +150,10 @@ def test_the_last_of_two_members_with_one_name_counts():
     [
         (b"[" * LARGE_BODY + b"]" * LARGE_BODY, "nested too deep"),
         (b"[" + b'"\xff",' * (LARGE_BODY // 4) + b"1]", "not UTF-8"),
-        (b"[" + b"1," * LARGE_BODY + b"]", "Expecting value"),
+        (
+            b"[" + b"1," * LARGE_BODY + b"]",
+            "Expecting value|Illegal trailing comma",
+        ),  # before Python 3.13, and since then
         (b"[" + b"1" * LARGE_BODY + b"]", "Exceeds the limit"),
         (b"[" + b"[]," * (MAX_VALUES // 2) + b"1]", "more than 524,288 values"),
         (b"[" + b"1," * MAX_VALUES + b"1]", "more than 524,288 values"),

@@ -56,12 +56,16 @@ class Connection:
         """Whether events are still sent on it, or lost on it."""
         return self.channel.connection is self
 
-    def drop(self) -> None:
+    def leave(self) -> None:
+        """Be no longer the connection of the channel."""
         self._channels.detach(self.channel, self)
+
+    def drop(self) -> None:
+        self.leave()
         self._do(self._transport.abort)
 
     def close(self, code: int, reason: str = "") -> None:
-        self._channels.detach(self.channel, self)
+        self.leave()
         self._do(self._enqueue, (code, reason))
 
     def freeze(self) -> None:
@@ -114,7 +118,7 @@ class Connection:
                 if frames.is_ping(message.get("text") or ""):
                     self._enqueue(frames.PONG)
         finally:
-            self._channels.detach(self.channel, self)
+            self.leave()
             for task in tasks:
                 task.cancel()
             for timer in self._timers:
@@ -124,6 +128,8 @@ class Connection:
         with contextlib.suppress(OSError):  # the peer has left
             while True:
                 item = await self._outgoing.get()
+                if self._transport.is_closing():
+                    return
                 if self.is_frozen:
                     continue
                 if isinstance(item, str):

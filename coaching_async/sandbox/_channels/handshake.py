@@ -64,10 +64,10 @@ class Handshake:
             await self._send(refused)
 
     async def serve(self) -> None:
-        """Serve the WebSocket, if it was accepted."""
-        if self._connection is None:
-            return
-        if self._has_left:  # a fault has closed the connection
-            self._connection.drop()
-        else:
+        """Serve the WebSocket, if it was accepted, and if no fault has closed it."""
+        if self._connection is not None and not self._has_left:
             await self._connection.serve(self._receive, self._send, partial(start_task, self.scope))
+
+    def end(self) -> None:
+        if self._connection is not None:
+            self._connection.leave()

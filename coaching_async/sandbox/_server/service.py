@@ -74,8 +74,11 @@ class Service:
         async def operate(context_id: str, _: Effects) -> Response:
             return await self._respond(handshake.request, path, context_id, lambda: handshake.answer(path, context_id))
 
-        await self._exchange(handshake.request, path, handshake.send, operate)
-        await handshake.serve()
+        try:
+            await self._exchange(handshake.request, path, handshake.send, operate)
+            await handshake.serve()
+        finally:
+            handshake.end()
 
     async def _exchange(
         self, request: Request, path: str, send: Send, operate: Callable[[str, Effects], Awaitable[Response]]
