@@ -1,14 +1,11 @@
 """Catching up: finding what is new in the list of notifications with few requests. `CatchUpPager` does no I/O.
 
-The list has no dates, no filter and no documented order, but a total. A look at it reads its first page, and its last one if it
-has several. If a page has unknown rows only, and the total promises more of them, the look goes on inwards from that page. What
-stood between the rows at the ends is expected to be there still. If the list then has as many rows as the total says, nothing
-else is new. Otherwise all of the list is read, by the pager of all lists. This is also done now and then, because an
-insert and a delete in the middle of the list leave the total as it was.
+A look reads the ends of the list. If it leaves open whether something else is new, the pager of all lists reads the whole list.
+This is also done now and then, because an insert and a delete in the middle of the list leave no trace at its ends.
 
-A reading of the whole list that fails goes on at the same page in the next catch-up, after a look. What was inserted before
-that page in the meantime is found by another look at the end. New rows are handed out page by page, so that none waits for a page that
-may fail.
+A reading of the whole list that fails goes on at the same page in the next catch-up, after a look. What was inserted before that
+page in the meantime is found by another look at the end. New rows are handed out page by page, so that none waits for a page
+that may fail.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -29,7 +26,7 @@ from coaching_async._exceptions import (
 )
 from coaching_async._pagination.deduplication import SeenIds
 from coaching_async._pagination.pager import Pager
-from coaching_async._pagination.pages import NewItems, PageRequest, PageResult, last_page_of, total_of
+from coaching_async._pagination.pages import NewItems, PageRequest, PageResult, total_of
 from coaching_async._pagination.report import MAX_LEFT_OUT
 from coaching_async._serialization.rows import LeftOutRow, UnreadableRow, rows_of
 from coaching_async._transport.priority import bulk_priority
@@ -37,6 +34,7 @@ from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
 from .known import KnownNotifications, notification_digest
+from .look import Look, digests_of
 
 __all__ = [
     "CatchUpPager",
@@ -82,15 +80,29 @@ class WholeReading:
         self.pager = Pager[Notification](SeenIds())
         self.digests: dict[str, None] = {}
         """The rows so far, in their order."""
+        self._totals: set[int | None] = set()
         self._steps = self.pager.run()
         self.step: PageRequest | NewItems[Notification] | None = next(self._steps)
 
     def advance(self, page: Page[Notification] | None) -> None:
         """Receive the page that was requested, or None after the new items were handed out."""
+        if page is not None:
+            self._totals.add(total_of(page))
         try:
             self.step = self._steps.send(None if page is None else PageResult(page))
         except StopIteration:
             self.step = None
+
+    def surplus(self) -> int | None:
+        """Return how many rows more the total of the list promises than there are; None if the list has changed, or has none.
+
+        A service may count rows that it leaves out, or count only up to a limit.
+        """
+        report = self.pager.report
+        (total, *others) = self._totals
+        if others or total is None or report.duplicates or report.passes > 1:
+            return None
+        return total - len(self.digests)
 
 
 class CatchUpPager:
@@ -116,6 +128,8 @@ class CatchUpPager:
         self._steps: Steps = self._run(is_whole=True)
         self._reading: WholeReading | None = None
         """The reading that has begun, and has not ended."""
+        self._surplus = 0
+        """How many rows more the total promises than the list has."""
         self._left_out: dict[str, LeftOutRow] = {}
         self._catch_ups = 0
         """Catch-ups since the whole list was read."""
@@ -166,30 +180,31 @@ class CatchUpPager:
     def _run(self, *, is_whole: bool) -> Steps:
         for _ in range(MAX_READINGS):
             was_cut = self._reading is not None
-            if was_cut or not is_whole:
-                is_complete = yield from self._look()
-                if is_complete and not was_cut:
+            if was_cut or self.known.has_list:
+                look = yield from self._look()
+                if look and not was_cut and (look.is_whole or not is_whole):
                     return
             suspected_gaps = yield from self._read_all()
             if not was_cut and not suspected_gaps:
                 return
             is_whole = False
 
-    def _look(self) -> Generator[Step, Page[Notification] | None, bool]:
-        """Read the ends of the list. Return whether nothing else can be new.
+    def _look(self) -> Generator[Step, Page[Notification] | None, Look | None]:
+        """Read the ends of the list. Return the look if nothing else can be new, else None.
 
-        If a reading goes on after the look, it reads the other pages, so the look takes no more than one of each end.
+        Before the list was read once, all rows look new, so the look takes no more than a page of each end.
         """
-        look = Look(self.known)
+        look = Look(self.known, self._surplus)
         for at_end in (False, True):
             is_new = True
             while is_new and (number := look.next_page(at_end=at_end)) is not None:
                 page = yield from self._read(number)
-                is_new = look.add(page, at_end=at_end) and self._reading is None
+                is_new = look.add(page, at_end=at_end) and self.known.has_list
                 yield from self._hand_out(page)
-        if look.is_complete():
-            self._set_list(look.digests(), is_whole=look.is_whole)
-        return look.is_complete()
+        if not look.is_complete():
+            return None
+        self._set_list(look.digests(), is_whole=look.is_whole)
+        return look
 
     def _read_all(self) -> Generator[Step, Page[Notification] | None, bool]:
         """Read all of the list, from where the last reading was cut. Return whether rows may be missing."""
@@ -200,9 +215,10 @@ class CatchUpPager:
             else:
                 page = reading.step.page
                 yield from self._hand_out(page)
-                reading.digests.update(dict.fromkeys(_digests_of(page)))
+                reading.digests.update(dict.fromkeys(digests_of(page)))
                 reading.advance(None)
         self._reading = None
+        self._surplus = reading.surplus() or 0
         self._set_list(list(reading.digests), is_whole=True)
         return bool(reading.pager.suspected_gaps)
 
@@ -248,72 +264,6 @@ class CatchUpPager:
             self._left_out = {id_: row for id_, row in self._left_out.items() if notification_digest(id_) in listed}
         if is_whole:
             self._catch_ups, self._read_at = 0, self._now
-
-
-class Look:
-    """What one look at the ends of the list has shown so far."""
-
-    def __init__(self, known: KnownNotifications) -> None:
-        self._known = known
-        self._first_page = 1
-        """The first page that was not read."""
-        self._last_page = 1
-        """The last page that was not read, as the first page of the list tells it."""
-        self._first_rows: list[str] = []
-        self._last_rows: list[str] = []
-        self._totals: list[int | None] = []
-        self._has_later_news = False
-        """Whether a page after the first one has rows that the list lacked."""
-        self._has_end = False
-        """Whether the list ends with the last page, which it does not if it has grown since the first page was read."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all pages were read."""
-        return self._first_page > self._last_page and self._has_end
-
-    def next_page(self, *, at_end: bool) -> int | None:
-        """Return the number of the next page inwards from the start or the end; None if they have met."""
-        if self._first_page > self._last_page:
-            return None
-        return self._last_page if at_end else self._first_page
-
-    def add(self, page: Page[Notification], *, at_end: bool) -> bool:
-        """Add that page. Return whether it has rows, and the list lacked all of them."""
-        digests, number = _digests_of(page), self._last_page if at_end else self._first_page
-        last_page = last_page_of(page, page.page_size or max(1, len(digests))) or 1
-        if not self._totals:
-            self._last_page = last_page
-        elif not self._known.are_listed(digests):
-            self._has_later_news = True
-        if number == self._last_page and not self._last_rows:
-            self._has_end = last_page <= number
-        self._totals.append(total_of(page))
-        if at_end:
-            self._last_page -= 1
-            self._last_rows = digests + self._last_rows
-        else:
-            self._first_page += 1
-            self._first_rows += digests
-        return bool(digests) and self._known.are_unlisted(digests)
-
-    def digests(self) -> list[str]:
-        """Return the digests of the rows that the list has, if nothing but its ends has changed."""
-        if self.is_whole:
-            return list(dict.fromkeys(self._first_rows + self._last_rows))
-        return self._known.expected_list(self._first_rows, self._last_rows, has_end=self._has_end)
-
-    def is_complete(self) -> bool:
-        """Return whether the list has as many rows as its total says, so that no other row of it is new.
-
-        If the total has grown during the look, and the rows are those of the first total, the next look finds the others. If it
-        has shrunk, rows may have moved to pages that were read.
-        """
-        totals = [total for total in self._totals if total is not None]
-        if len(totals) < len(self._totals) or totals != sorted(totals):
-            return False
-        count = len(self.digests())
-        return count == totals[-1] or (count == totals[0] and not self._has_later_news)
 
 
 @attrs.frozen
@@ -380,7 +330,3 @@ def will_pass(error: CoachingError, *, is_strict: bool = False) -> bool:
     if isinstance(error, AuthError):
         return error.status is not None and (error.status >= 500 or error.status == 429)
     return isinstance(error, DecodeError) and not is_strict
-
-
-def _digests_of(page: Page[Notification]) -> list[str]:
-    return [notification_digest(row.id or "") for row in rows_of(page)]

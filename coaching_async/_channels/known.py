@@ -41,6 +41,11 @@ class KnownNotifications:
         self._others: dict[str, None] = {}
         """Those that were added since, and those that the list lacked, the oldest first."""
 
+    @property
+    def has_list(self) -> bool:
+        """Whether any row of the list is known from an earlier reading."""
+        return bool(self._listed)
+
     def set_owner(self, user_id: str) -> None:
         """Set the user whose notifications they are. Raises `ValueError` if the cursor that they come from is of another one."""
         owner = id_digest(user_id.casefold())

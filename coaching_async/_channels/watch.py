@@ -106,7 +106,6 @@ class NotificationWatch(AsyncIterator[Notification]):
         else:
             pager.receive()
         if pager.step is None:
-            self._failures_in_a_row = 0
             self._schedule_next_look(self._every)
         elif not isinstance(pager.step, int):
             self._rows.extend(pager.step)
@@ -128,6 +127,7 @@ class NotificationWatch(AsyncIterator[Notification]):
                 raise
             self._failures += 1
             return None
+        self._failures_in_a_row = 0
         return page
 
     def _check_owner(self, page: Page[Notification]) -> None:

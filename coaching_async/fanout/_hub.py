@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-from coaching_async import ClientMisuse, Notification
+from coaching_async import ClientMisuse, Gap, Notification, NotificationStream
 
 from ._history import History
 from ._own_task import OwnTask
@@ -29,7 +29,8 @@ class Hub:
     """Reads one stream of notifications in a task of its own, and hands each one to the subscribers of its user.
 
     `stream` is `client.notifications.listen(...)`, `client.notifications.watch(...)`, or any other async iterator of
-    notifications. It is given without being entered: the hub's task enters and leaves it. `history` notifications of all
+    notifications. It is given without being entered: the hub's task enters and leaves it. A gap of `listen` that is not filled
+    is a `Missed` for every subscriber. An iterator of your own may return a `Missed` as well. `history` notifications of all
     users are kept, for subscribers that come back.
 
         async with Hub(client.notifications.listen(team)) as hub:
@@ -125,10 +126,23 @@ class Hub:
         self._end_subscriptions(None)
 
     async def _pump(self) -> None:
+        if isinstance(self._stream, NotificationStream):
+            self._tell_gaps_of(self._stream)
         async with _entered(self._stream) as stream:
             self._opened.set()
             async for item in stream:
                 self._publish(item)
+
+    def _tell_gaps_of(self, stream: NotificationStream) -> None:
+        callers = stream.on_gap
+
+        def on_gap(gap: Gap) -> None:
+            if not gap.is_filled:
+                self._publish(Missed(gap.dropped if gap.reason == "overflow" else None))
+            if callers is not None:
+                callers(gap)
+
+        stream.on_gap = on_gap
 
     def _publish(self, item: Item) -> None:
         if not isinstance(item, Notification | Missed):  # pyright: ignore[reportUnnecessaryIsInstance]

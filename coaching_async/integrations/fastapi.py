@@ -176,11 +176,10 @@ class EventStream(Response):
         *,
         room: int = ROOM,
         max_age: float = MAX_AGE,
-        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status_code = 200
         self.background = None
-        self.init_headers({**EVENT_STREAM_HEADERS, **(headers or {})})
+        self.init_headers(EVENT_STREAM_HEADERS)
         self._hub, self._user_ids, self._room, self._max_age = hub, user_ids, room, max_age
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,8 +3,8 @@
     # conftest.py
     pytest_plugins = ["coaching_async.testing"]
 
-adds the fixtures `coaching_sandbox`, `coaching_client` and `coaching_user_client`. The plugin is loaded by name, because one that is loaded by an entry
-point is imported in every run of pytest on the machine. PYTEST_DONT_REWRITE: the plugin contains no assertions.
+adds the fixtures `coaching_sandbox`, `coaching_client`, `coaching_user_client`, `coaching_notifications` and `coaching_notify`. The
+plugin is loaded by name, because one that is loaded by an entry point is imported in every run of pytest on the machine. PYTEST_DONT_REWRITE: the plugin contains no assertions.
 """
 
 from ._build import build

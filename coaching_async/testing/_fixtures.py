@@ -1,13 +1,21 @@
 """Fixtures of the pytest plugin. PYTEST_DONT_REWRITE: there are no assertions."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from coaching_async import AccessToken, ClientCredentials, CoachingClient, RetryPolicy
+from coaching_async import (
+    AccessToken,
+    ClientCredentials,
+    CoachingClient,
+    Notification,
+    NotificationStream,
+    RetryPolicy,
+    from_dict,
+)
 
 if TYPE_CHECKING:
     from coaching_async.sandbox import Sandbox
@@ -17,7 +25,13 @@ HAS_PYTEST_ASYNCIO: Final = find_spec("pytest_asyncio") is not None
 TODAY: Final = date(2026, 11, 23)
 """The day around which the data of `coaching_sandbox` are. It is fixed, so that they are the same in each run."""
 
-__all__ = ["coaching_client", "coaching_sandbox", "coaching_user_client"]
+__all__ = [
+    "coaching_client",
+    "coaching_notifications",
+    "coaching_notify",
+    "coaching_sandbox",
+    "coaching_user_client",
+]
 
 
 @pytest.fixture
@@ -41,7 +55,8 @@ def coaching_client(request: pytest.FixtureRequest) -> CoachingClient:
     The plugin that runs the test opens and closes the client in the test's event loop. Retries wait up to 10 ms; after a
     429 they wait as long as the response says.
     """
-    return _open_client(request, "coaching_client")
+    client: CoachingClient = _of_plugin(request, "coaching_client")
+    return client
 
 
 @pytest.fixture
@@ -51,18 +66,46 @@ def coaching_user_client(request: pytest.FixtureRequest) -> CoachingClient:
     For another user, or with permissions, use
     `coaching_client.with_auth(AccessToken(coaching_sandbox.user_token(user, permissions)))`.
     """
-    return _open_client(request, "coaching_user_client")
+    client: CoachingClient = _of_plugin(request, "coaching_user_client")
+    return client
 
 
-def _open_client(request: pytest.FixtureRequest, name: str) -> CoachingClient:
+@pytest.fixture
+def coaching_notifications(request: pytest.FixtureRequest) -> NotificationStream:
+    """Return a stream of the notifications of `coaching_user_client`, which listens already.
+
+        coaching_notify("Create")
+        assert (await anext(coaching_notifications)).action_type == "Create"
+
+    The plugin that runs the test enters and leaves it in the test's event loop.
+    """
+    stream: NotificationStream = _of_plugin(request, "coaching_notifications")
+    return stream
+
+
+@pytest.fixture
+def coaching_notify(coaching_sandbox: "Sandbox") -> Callable[..., Notification]:
+    """Return a function `notify(action="Update", user=None)`, which makes a notification in the sandbox, and returns it.
+
+    `user` is an id, an e-mail address or an object with an `id`, by default the user of `coaching_user_client`.
+    """
+
+    def notify(action: str = "Update", user: Any = None) -> Notification:
+        row = coaching_sandbox.notify(coaching_sandbox.state.user_ids[0] if user is None else user, action)
+        return from_dict(Notification, row)
+
+    return notify
+
+
+def _of_plugin(request: pytest.FixtureRequest, name: str) -> Any:
+    """Return the fixture of the plugin that runs the test."""
     if "anyio_backend" in request.fixturenames:
         of = "anyio"
     elif any(map(request.config.pluginmanager.has_plugin, ("asyncio", "pytest_asyncio.plugin"))):
         of = "pytest_asyncio"
     else:
         raise pytest.UsageError(f"{name} is for async tests: mark this one with pytest.mark.anyio or asyncio")
-    client: CoachingClient = request.getfixturevalue(f"_{name}_of_{of}")
-    return client
+    return request.getfixturevalue(f"_{name}_of_{of}")
 
 
 def _client(sandbox: "Sandbox") -> CoachingClient:
@@ -100,7 +143,18 @@ async def _coaching_user_client_of_anyio(  # pyright: ignore[reportUnusedFunctio
         yield client
 
 
+@pytest.fixture
+async def _coaching_notifications_of_anyio(  # pyright: ignore[reportUnusedFunction] # requested by its name
+    anyio_backend: object,  # noqa: ARG001 # makes it a fixture of anyio's plugin
+    coaching_user_client: CoachingClient,
+) -> AsyncIterator[NotificationStream]:
+    async with coaching_user_client.notifications.listen() as stream:  # in one task, as all of anyio's fixtures
+        yield stream
+
+
 if HAS_PYTEST_ASYNCIO:
+    import asyncio
+
     import pytest_asyncio
 
     @pytest_asyncio.fixture
@@ -116,3 +170,24 @@ if HAS_PYTEST_ASYNCIO:
     ) -> AsyncIterator[CoachingClient]:
         async with _user_client(coaching_sandbox) as client:
             yield client
+
+    @pytest_asyncio.fixture
+    async def _coaching_notifications_of_pytest_asyncio(  # pyright: ignore[reportUnusedFunction] # requested by its name
+        coaching_user_client: CoachingClient,
+    ) -> AsyncIterator[NotificationStream]:
+        # This plugin enters and leaves a fixture in different tasks, but a stream is entered and left in one.
+        listening: asyncio.Future[NotificationStream] = asyncio.get_running_loop().create_future()
+        is_over = asyncio.Event()
+
+        async def listen() -> None:
+            async with coaching_user_client.notifications.listen() as stream:
+                listening.set_result(stream)
+                await is_over.wait()
+
+        task = asyncio.create_task(listen())
+        either: set[asyncio.Future[Any]] = {task, listening}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if listening.done():
+            yield listening.result()
+        is_over.set()
+        await task

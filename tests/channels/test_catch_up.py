@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import anyio
+import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -89,6 +90,7 @@ def test_each_notification_is_handed_out_once_and_none_that_stays_is_missed_when
         with suppress(ServerError):
             catch_up_with(pager, service, handed_out)
     service.failing, service.before_read = (), lambda: None
+    catch_up_with(pager, service, handed_out)  # a reading that was cut began before
     catch_up_with(pager, service, handed_out, is_whole=True)
 
     assert len(handed_out) == len(set(handed_out)), "one was handed out twice"
@@ -171,6 +173,15 @@ def test_an_event_whose_row_is_not_in_the_list_yet_does_not_stand_for_one_that_i
     assert found(pager, service) == ["hidden"]
 
 
+def test_a_row_that_moves_to_a_page_that_was_read_is_not_missed():
+    service = NotificationList(OLDEST_FIRST, 3, 5)
+    pager = new_pager(service)
+    service.ids.insert(3, "moving")
+    service.before_read = lambda: service.ids.remove("n0") if len(service.reads) == 1 else None
+
+    assert found(pager, service) == ["moving"], "as many rows as the last total were seen, one of them deleted"
+
+
 # Few requests
 
 
@@ -231,6 +242,32 @@ def test_events_cost_no_reading_of_the_list_where_new_ones_stand_at_an_end():
         assert len(service.take_reads()) <= 5
 
 
+class Miscounting(NotificationList):
+    """Its total counts rows that are on no page."""
+
+    surplus = 0
+
+    def page(self, number: int) -> Page[Notification]:
+        page = super().page(number)
+        assert page.total is not None
+        total = page.total + self.surplus
+        return attrs.evolve(page, total=total, page_count=-(-total // self.size))
+
+
+@pytest.mark.parametrize("surplus", [1, 2, 5, 700])
+@pytest.mark.parametrize("order", ENDS)
+def test_a_total_that_is_always_wrong_costs_no_reading_of_the_list_each_time(order: str, surplus: int):
+    service = Miscounting(order, 3, 30)
+    service.surplus = surplus
+    pager = new_pager(service)
+    for _ in range(3):
+        assert found(pager, service) == []
+    assert len(service.take_reads()) <= 3 * 3
+    for _ in range(3):
+        new = service.create()
+        assert found(pager, service) == [new]
+
+
 # Failures
 
 
@@ -272,6 +309,21 @@ def test_new_ones_at_the_ends_come_though_a_page_fails_for_ever():
         assert id_ in handed_out
 
 
+def test_many_new_ones_at_an_end_come_though_a_page_fails_for_ever():
+    for order in ENDS:
+        service = NotificationList(order, 2, 20)
+        pager = new_pager(service)
+        service.failing = {5}
+        for _ in range(3):
+            new = [service.create() for _ in range(7)]
+            handed_out: list[str] = []
+            with pytest.raises(ServerError):
+                catch_up_with(pager, service, handed_out, is_whole=True)
+            with pytest.raises(ServerError):
+                catch_up_with(pager, service, handed_out)
+            assert set(new) <= set(handed_out)
+
+
 def test_what_is_inserted_before_the_page_where_a_reading_goes_on_is_found_in_the_same_catch_up():
     service = NotificationList(ANYWHERE, 2, 12)
     pager = new_pager(service)
@@ -282,6 +334,19 @@ def test_what_is_inserted_before_the_page_where_a_reading_goes_on_is_found_in_th
     service.ids.insert(5, "behind")
 
     assert found(pager, service) == ["behind"]
+
+
+def test_a_reading_that_was_cut_is_ended_though_the_list_looks_complete():
+    service = NotificationList(ANYWHERE, 3, 12)
+    pager = new_pager(service)
+    del service.ids[5]
+    service.ids.insert(6, "hidden")
+    service.failing = {2}
+    with pytest.raises(ServerError):
+        found(pager, service, is_whole=True)
+    service.failing = ()
+
+    assert found(pager, service) == ["hidden"]
 
 
 def test_notifications_stay_known_while_the_whole_list_is_read_again():

@@ -200,6 +200,16 @@ async def test_what_waited_in_a_subscription_that_ended_comes_again():
         assert await rest(hub.subscribe(ANN, last_event_id=place)) == [notification(3), notification(4)]
 
 
+async def test_the_id_of_another_subscriber_gives_nothing_of_that_ones_users():
+    stream = FedStream()
+    async with Hub(stream) as hub:
+        place = hub.subscribe(BOB).last_event_id
+        stream.feed(notification(1, BOB), notification(2), None)
+        await settled()
+
+        assert await rest(hub.subscribe(ANN, last_event_id=place)) == [notification(2)]
+
+
 async def test_a_subscriber_that_comes_back_too_late_is_told_that_it_missed_some():
     stream = FedStream()
     async with Hub(stream, history=3) as hub:

@@ -19,6 +19,7 @@ from coaching_async import AccessToken, CoachingClient, Notification
 from coaching_async.fanout import Hub
 from coaching_async.integrations import aiohttp, fastapi
 from tests.support.effort import calls
+from tests.support.event_source import EventSource
 from tests.support.fault_server import HANG, HOST, wait_until
 from tests.support.in_thread import in_thread
 from tests.support.notifications import ANN, BOB, FedStream, notification
@@ -111,34 +112,6 @@ def application(request: pytest.FixtureRequest) -> Iterator[Application]:
         yield application
     assert not application.stream.is_open
     assert application.subscribers == 0
-
-
-class EventSource:
-    """What a browser's EventSource keeps of an event stream."""
-
-    def __init__(self, lines: AsyncIterator[str]) -> None:
-        self._lines = lines
-        self.last_id = ""
-
-    async def next(self) -> tuple[str, Any]:
-        fields: dict[str, str] = {}
-        async for line in self._lines:
-            if not line and "data" in fields:
-                return fields["event"], json.loads(fields["data"])
-            name, _, value = line.partition(": ")
-            fields[name] = value
-            if name == "id":
-                self.last_id = value
-        raise StopAsyncIteration
-
-    async def notifications(self, until: str) -> list[str]:
-        """Return the ids of notifications up to this one."""
-        ids: list[str] = []
-        while not ids or ids[-1] != until:
-            name, data = await self.next()
-            if name == "notification":
-                ids.append(data["id"])
-        return ids
 
 
 @asynccontextmanager

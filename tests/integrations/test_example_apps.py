@@ -1,11 +1,15 @@
 """The example applications, each in a process of its own, between HTTP clients and a sandbox."""
 
+import base64
+import contextlib
 import http.client
+import itertools
 import json
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -16,7 +20,7 @@ from coaching_async import Appointment, AppointmentCreate, from_dict, to_dict
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, UserGrant
 from coaching_async.testing import build, fails
 from tests.support.example_servers import COMMANDS, EXAMPLES, USER, complaints, environment, serving
-from tests.support.fault_server import HANG
+from tests.support.fault_server import HANG, HOST
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +240,48 @@ def test_the_openapi_document_of_the_fastapi_application_is_correct(sandbox: San
     ]
     assert document["paths"]["/me/appointments"]["get"]["security"] == [{"HTTPBearer": []}]
     assert "client" not in json.dumps(document["paths"])
+
+
+# The page of a team
+
+
+def test_the_page_of_a_team_shows_its_notifications_and_stops_with_an_open_event_stream():
+    with contextlib.ExitStack() as kept, Sandbox(appointments=20, users=16) as sandbox:
+        variables = {"COACHING_TEAM": "Billing", "PAGE_PASSWORD": "secret"}
+        with serving("fastapi", sandbox.base_url, folder="team_page", **variables) as browser:
+            assert browser.get("/").status_code == 401
+            browser.auth = ("anyone", "secret")
+            for path, kind in {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"}.items():
+                answer = browser.get(path)
+                assert answer.headers["content-type"].partition(";")[0] == kind
+                assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+            assert browser.get("/main.py").status_code == 404
+            assert browser.get("/appointments").status_code == 200
+            assert browser.get("/health").status_code == 204
+            members = browser.get("/team").json()["people"]
+            others = set(sandbox.state.user_ids) - set(members)
+            assert others
+
+            listening = kept.enter_context(socket.create_connection((HOST, browser.base_url.port)))
+            listening.settimeout(HANG)
+            authorization = base64.b64encode(b"anyone:secret").decode()
+            listening.sendall(f"GET /events HTTP/1.0\r\nAuthorization: Basic {authorization}\r\n\r\n".encode())
+            lines = kept.enter_context(listening.makefile())
+            assert "event: alive\n" in lines
+            made = [sandbox.notify(user_id)["id"] for user_id in [*others, *members]]
+            found = [
+                json.loads(line.partition(": ")[2]) for line in itertools.islice(notifications(lines), len(members))
+            ]
+            assert [each["id"] for each in found] == made[len(others) :]
+            assert [each["user"]["id"] for each in found] == list(members)
+
+
+def notifications(lines: Iterable[str]) -> Iterator[str]:
+    """Return the data of the notifications among the lines of an event stream."""
+    lines = iter(lines)
+    for line in lines:
+        if line == "event: notification\n":
+            yield next(lines)
 
 
 # Scripts

@@ -6,6 +6,7 @@ Without Chromium on the machine these tests are skipped.
 import base64
 import importlib.util
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -270,6 +271,33 @@ def test_an_error_of_the_stream_is_said_and_the_page_goes_on_with_the_next_serve
         with in_thread(example.app) as url:
             network.target(url)
             is_live(tab)
+
+
+# The whole way: the sandbox, its WebSocket, the listener, the hub, the event stream, the page
+
+
+def test_the_page_shows_what_happens_in_the_org_and_says_when_the_listener_has_missed_something(
+    chromium: Chromium, example: Example, sandbox: Sandbox
+):
+    with in_thread(example.program.app) as url, chromium.tab(headers=HEADERS) as tab:
+        tab.open(url)
+        is_live(tab)
+        for number in range(60):
+            sandbox.notify(example.ids[number % 8], "Create")
+            if number == 20:
+                sandbox.sockets.say_closing(5.0)  # the listener moves to another WebSocket, and loses nothing
+            if number == 40:
+                sandbox.sockets.double()
+            time.sleep(0.1)
+        tab.wait(EVENTS, lambda shown: len(shown) >= 60)
+        assert len(tab.value(EVENTS)) == 60
+        assert tab.value(MISSED) == ""
+
+        sandbox.sockets.drop()
+        assert tab.wait(MISSED).startswith("Some notifications did not reach this page.")
+        sandbox.notify(example.ids[0], "Delete")
+        tab.wait(EVENTS, lambda shown: len(shown) == 61)
+        assert tab.complaints == []
 
 
 # Who looks at it, and with what

@@ -17,10 +17,8 @@ from tests.support.fault_server import HANG, HOST, wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
-COMMANDS = {
-    "fastapi": ["-m", "uvicorn", "main:app", "--log-level", "warning", "--port"],
-    "aiohttp": ["main.py"],
-}
+UVICORN = ["-m", "uvicorn", "main:app", "--log-level", "warning", "--port"]
+COMMANDS = {"fastapi": UVICORN, "aiohttp": ["main.py"]}
 USER = "11111111-1111-4111-8111-111111111111"
 
 
@@ -31,14 +29,16 @@ def environment(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(framework: str, service: str, says: str = "") -> Iterator[httpx.Client]:
+def serving(
+    framework: str, service: str, says: str = "", *, folder: str = "", **variables: str
+) -> Iterator[httpx.Client]:
     """Yield an HTTP client of the application, which uses `service`. It has to stop cleanly, and print `says` at most."""
     with socket.create_server((HOST, 0)) as free:
         port = free.getsockname()[1]
     with subprocess.Popen(
         [sys.executable, "-X", "dev", *COMMANDS[framework], str(port)],
-        cwd=EXAMPLES / f"{framework}_app",
-        env=environment(service),
+        cwd=EXAMPLES / (folder or f"{framework}_app"),
+        env=environment(service) | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

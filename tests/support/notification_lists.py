@@ -29,7 +29,7 @@ class NotificationList:
         """The pages that were asked for."""
         self.failing: Collection[int] = ()
         """Pages that cannot be read."""
-        self.before_read: Callable[[], None] = lambda: None
+        self.before_read: Callable[[], object] = lambda: None
         self.make: Callable[[str], Any] = lambda id_: Notification(id=id_, marked_as_read=id_ in self.read_ids)
         self._random = random.Random(seed)
         for _ in range(length):

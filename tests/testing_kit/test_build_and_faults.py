@@ -275,6 +275,14 @@ async def test_a_client_of_a_user(coaching_user_client, coaching_sandbox):
         assert "2026-09" < str(appointment.date_start) < "2027-02"
         assert coaching_sandbox.state.user_ids[0] in str(appointment)
     assert [arrival.path for arrival in coaching_sandbox.requests if "oauth" in arrival.path] == []
+
+{mark}
+async def test_a_stream_hears_what_is_made(coaching_notifications, coaching_notify, coaching_sandbox):
+    for action in ("Create", "Delete"):
+        made = coaching_notify(action)
+        heard = await anext(coaching_notifications)
+        assert (heard.id, heard.action_type) == (made.id, action)
+        coaching_notify(user=coaching_sandbox.state.user_ids[1])
 """
 ANYIO = TESTS.format(mark="@pytest.mark.anyio", fixture="@pytest.fixture")
 STRICT = TESTS.format(mark="@pytest.mark.asyncio", fixture="@__import__('pytest_asyncio').fixture")
@@ -305,10 +313,10 @@ def pytest_of(folder: Path, tests: str, *options: str) -> str:
 @pytest.mark.parametrize(
     "tests, options, passed",
     [
-        (ANYIO, OF_ANYIO, 8),
-        (ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 8),
-        (STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 4),
-        (AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 4),
+        (ANYIO, OF_ANYIO, 10),
+        (ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 10),
+        (STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 5),
+        (AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 5),
     ],
     ids=["anyio", "anyio beside pytest-asyncio", "pytest-asyncio, strict", "pytest-asyncio, auto"],
 )
