@@ -265,18 +265,13 @@ class Sockets:
 
     def _replace_live(self, following: Slot, now: float) -> None:
         self.live, self._next = following, None
-        self._timers.pop("move", None)
         self.actions.append(ReportMoved(following.number, self._move_reason, following.lived(now)))
         self._is_live(following, now)
 
     def _close_previous(self) -> None:
         if self._previous:
             self.actions.append(Close(self._previous.number))
-        self._forget_previous()
-
-    def _forget_previous(self) -> None:
-        self._previous = None
-        self._timers.pop("close previous", None)
+            self._previous = None
 
     # Losing
 
@@ -303,7 +298,7 @@ class Sockets:
         self, slot: Slot, reason: LossReason, now: float, code: int | None = None, *, is_channel_gone: bool = False
     ) -> None:
         if slot is self._previous:
-            self._forget_previous()
+            self._previous = None
         elif slot is self._next:
             self._try_again(slot, now, is_channel_gone=is_channel_gone)
         elif self._next and self._next.is_open:

@@ -238,6 +238,26 @@ def test_a_pause_is_a_random_part_of_a_time_that_doubles_up_to_a_minute():
             script.do(SubscribeFailed(slot, "passing", PASSING))
 
 
+def test_a_retry_after_of_a_subscription_is_waited_for_too():
+    script = Script()
+    subscribe = lost(script)
+    script.do(SubscribeFailed(subscribe.slot, "passing", PASSING, retry_after=20.0))
+
+    assert not [each for each in script.wait(19.9) if isinstance(each, Subscribe)]
+    assert only(Subscribe, script.wait(0.1))
+
+
+def test_a_listener_that_was_ready_stays_ready():
+    script = Script()
+    subscribe = lost(script)
+    script.connect(subscribe, is_new=False)
+    script.do(SocketLost(subscribe.slot, "lost"))  # before it has caught up
+    subscribe = only(Subscribe, script.wait(2))
+
+    assert script.do(SubscribeFailed(subscribe.slot, "passing", PASSING)) == []
+    assert script.state == "waiting"
+
+
 # Live
 
 
@@ -304,6 +324,62 @@ def test_an_announced_closing_begins_a_move_within_fifteen_seconds_to_a_new_chan
             assert script.wait(15 * luck - 0.01) == []
         assert actions + script.wait(0.01) == [Subscribe(2, 2)]
         assert script.state == "moving"
+        script.connect(Subscribe(2, 2))
+        assert only(ReportMoved, script.do(MessageReceived(2))).reason == "closing"
+
+
+def test_the_channel_of_a_socket_that_was_announced_to_close_is_used_again():
+    script = Script()
+    slot = script.go_live()
+    script.wait_and_hear(60, slot)
+    script.do(SocketClosing(slot))
+    script.do(SocketLost(slot, "closed", 1001))
+
+    assert only(Subscribe, script.wait(1)).channel == 1
+
+
+def test_the_channel_of_a_previous_token_is_not_used_again_and_neither_is_that_of_a_move_that_failed():
+    script = Script()
+    slot = script.go_live()
+    script.wait_and_hear(600, slot)
+    script.do(CaughtUp())
+    script.luck = 0.0
+    assert script.do(SocketClosing(slot)) == [Subscribe(2, 2)]
+    script.luck = 1.0
+    script.do(SubscribeFailed(2, "passing", PASSING))
+
+    assert script.do(TokenChanged(slot)) == [Subscribe(3, 3)]
+    script.do(SubscribeFailed(3, "channel gone", PASSING))
+    script.do(SocketLost(slot, "lost"))
+    assert only(Subscribe, script.wait(4)).channel == 4
+
+
+def test_the_channel_of_a_move_that_failed_is_used_where_the_live_one_cannot_be():
+    script = Script()
+    slot = script.go_live()
+    subscribe = moving(script, slot)
+    script.do(SubscribeFailed(subscribe.slot, "passing", PASSING))
+    script.do(ChannelTakenAway(slot))
+
+    assert [each.channel for each in script.wait(1) if isinstance(each, Subscribe)] == [subscribe.channel]
+
+
+def test_a_move_that_fails_again_and_again_begins_ever_more_slowly_and_sooner_when_a_closing_is_announced():
+    script = Script(luck=1.0)
+    slot = script.go_live()
+    (asked,) = [moving(script, slot)]
+    for pause in (1, 2, 4, 8, 16, 32, 60):
+        failed_at = script.now
+        script.do(SubscribeFailed(asked.slot, "passing", PASSING))
+        while not (again := [each for each in script.wait_and_hear(0.5, slot) if isinstance(each, Subscribe)]):
+            pass
+        assert script.now - failed_at == pause
+        asked = again[0]
+    script.do(SubscribeFailed(asked.slot, "passing", PASSING))
+    script.luck = 0.2
+    script.do(SocketClosing(slot))
+
+    assert [each for each in script.wait(3) if isinstance(each, Subscribe)]
 
 
 @pytest.mark.parametrize(("luck", "at"), [(0.0, 0.75), (0.5, 0.8), (1.0, 0.85)])
@@ -314,6 +390,8 @@ def test_a_channel_is_replaced_before_it_expires(luck: float, at: float):
     assert not [each for each in script.wait_and_hear(at * DAY - 30, slot) if isinstance(each, Subscribe)]
     assert [each for each in script.wait_and_hear(60, slot) if isinstance(each, Subscribe)] == [Subscribe(2, 2)]
     assert script.state == "moving"
+    script.connect(Subscribe(2, 2))
+    assert only(ReportMoved, script.do(MessageReceived(2))).reason == "rotation"
 
 
 @pytest.mark.parametrize(("lifetime", "life"), [(None, DAY), (0.0, 300), (-7.0, 300), (1000.0, 1000)])
@@ -408,6 +486,7 @@ def test_a_channel_that_is_taken_four_times_in_ten_minutes_ends_the_listener():
 
 def test_a_channel_that_is_taken_four_times_in_an_hour_does_not():
     assert taken_every(Script(), 900) == 20
+    assert taken_every(Script(), 240) == 20
 
 
 def test_a_revoked_token_is_discarded_and_the_channel_replaced_and_that_does_not_count_as_taken():
@@ -847,6 +926,10 @@ def test_when_the_buffer_is_empty_again_the_list_is_caught_up_with():
     script.wait(3)
 
     assert script.do(BufferDrained(since)) == [ReportGap("overflow", since), CatchUp("overflow")]
+    script.do(CaughtUp())
+    script.wait_and_hear(540, slot)
+    script.do(CaughtUp(["one"]))
+    assert [each for each in script.wait(15) if isinstance(each, Subscribe)], "audits judge again"
 
 
 def test_an_audit_that_fails_is_repeated_and_judges_then():
