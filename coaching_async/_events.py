@@ -22,6 +22,7 @@ __all__ = [
     "Counters",
     "Emit",
     "Event",
+    "FillFailed",
     "FrameUnreadable",
     "FramesDropped",
     "GapFilled",
@@ -187,6 +188,17 @@ class GapFilled(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
+class FillFailed(Value):
+    """A listener could not read the list of notifications. It tries again. `error` is the name of the exception's class.
+
+    `reason` is why it was read, as in `GapFilled`.
+    """
+
+    reason: str
+    error: str
+
+
+@attrs.frozen(eq=False, repr=False)
 class FramesDropped(Value):
     """A listener has dropped `count` events because its buffer was full. The reader has emptied it now."""
 
@@ -212,6 +224,7 @@ Event: TypeAlias = (
     | ChannelMoved
     | ChannelClosed
     | GapFilled
+    | FillFailed
     | FramesDropped
     | FrameUnreadable
 )

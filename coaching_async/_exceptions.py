@@ -116,6 +116,15 @@ class AuthError(CoachingError):
 
     status: int | None = None
     code: str | None = None
+    is_temporary: bool = False
+    """Whether another attempt may get one: the login host, or the store of the refresh token, failed. So a listener waits."""
+
+    @classmethod
+    def temporary(cls, message: str) -> "AuthError":
+        """Return an error that another attempt may not get."""
+        error = cls(message)
+        error.is_temporary = True
+        return error
 
 
 class ChannelTaken(CoachingError):

@@ -13,6 +13,7 @@ from ._events import (
     ChannelOpened,
     Emit,
     Event,
+    FillFailed,
     FramesDropped,
     FrameUnreadable,
     GapFilled,
@@ -33,6 +34,7 @@ logger: Final = logging.getLogger("coaching_async")
 LEVELS: Final[Mapping[type, int]] = {
     RowsLeftOut: logging.WARNING,
     ChannelLost: logging.WARNING,
+    FillFailed: logging.WARNING,
     FramesDropped: logging.WARNING,
     FrameUnreadable: logging.WARNING,
     RetryScheduled: logging.INFO,
@@ -132,6 +134,8 @@ def _message(event: Event) -> tuple[str, *tuple[object, ...]]:
                 event.elapsed,
                 event.reason,
             )
+        case FillFailed():
+            return "listening: the list of notifications cannot be read: %s (%s)", event.error, event.reason
         case FramesDropped():
             return (
                 "listening: the buffer was full, so %d events were dropped: read faster, or give it more room",

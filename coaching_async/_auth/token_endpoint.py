@@ -99,7 +99,7 @@ class TokenEndpoint:
             return await self.send(request)
         except OutcomeUnknown as error:
             cause = error.__cause__
-        raise AuthError("the login host's answer got lost, and with it perhaps a token") from cause
+        raise AuthError.temporary("the login host's answer got lost, and with it perhaps a token") from cause
 
     def _request(self, grant: Grant, call: CallContext, safety: Safety, refresh_token: Secret | None) -> Request:
         form = grant.form() if refresh_token is None else refresh_token_form(refresh_token)
@@ -127,6 +127,7 @@ def _auth_error(response: Response, request: Request) -> AuthError:
     else:
         error = AuthError(f"the login host gives no token: {response.status} {code or ''} {redact(text)}".rstrip())
     error.status, error.code, error.is_from_gateway = response.status, code, is_from_gateway
+    error.is_temporary = is_from_gateway or response.status >= 500 or response.status in {408, 429}
     return error
 
 

@@ -182,7 +182,7 @@ class CachedTokenSource:
 class _RefreshTask:
     done: anyio.Event = attrs.field(factory=anyio.Event)
     failure: CoachingError | None = attrs.field(
-        factory=lambda: AuthError("the renewing of the token was ended from outside: call again")
+        factory=lambda: AuthError.temporary("the renewing of the token was ended from outside: call again")
     )
 
 
@@ -301,7 +301,7 @@ class RotatingTokenSource:
             try:
                 task.failure = await self._refresh_with_timeout()
             except Exception as error:  # noqa: BLE001 # any error of the store; its text may quote the token
-                task.failure = AuthError(f"the store of the refresh token failed: {type(error).__name__}")
+                task.failure = AuthError.temporary(f"the store of the refresh token failed: {type(error).__name__}")
 
         def on_done() -> None:
             self._refresh_task = None
@@ -325,7 +325,7 @@ class RotatingTokenSource:
         ):  # the access token came, but saving the refresh token took too long
             logger.error("a new refresh token could not be kept within %g s", REFRESH_TIMEOUT)
             return None
-        timeout = AuthError(f"the login host gave no token within {REFRESH_TIMEOUT:g} s")
+        timeout = AuthError.temporary(f"the login host gave no token within {REFRESH_TIMEOUT:g} s")
         self.state.failure.store(timeout)
         return timeout
 

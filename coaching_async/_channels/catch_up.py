@@ -233,21 +233,24 @@ class CatchUpPager:
         for row in rows_of(page):
             if isinstance(row, UnreadableRow):
                 self._left_out.setdefault(row.id or "", row.left_out_row)
-                if self._is_unwanted(None):
+                if self.is_unwanted(None):
                     self.known.add(row.id or "")
                 continue
             self._left_out.pop(row.id, None)
             if row.id in self.known or self._is_of_another(row):
                 continue
-            if self._is_unwanted(row):
+            if self.is_unwanted(row):
                 self.known.add(row.id)
             else:
                 new.append(row)
         if new:
             yield new
 
-    def _is_unwanted(self, row: Notification | None) -> bool:
-        """Return whether a row was in the list at the beginning and is not handed out. None is one that cannot be read."""
+    def is_unwanted(self, row: Notification | None) -> bool:
+        """Return whether a row was in the list at the beginning and is not handed out. None is one that cannot be read.
+
+        The same holds for an event that comes before the first catch-up has ended.
+        """
         if self.is_started or self._start == "all":
             return False
         return self._start == "new" or bool(row and row.marked_as_read)
@@ -328,5 +331,5 @@ def will_pass(error: CoachingError, *, is_strict: bool = False) -> bool:
     if error.is_from_gateway or isinstance(error, TransportError | DeadlineExceeded | RateLimited | ServerError):
         return True
     if isinstance(error, AuthError):
-        return error.status is not None and (error.status >= 500 or error.status == 429)
+        return error.is_temporary
     return isinstance(error, DecodeError) and not is_strict

@@ -1,6 +1,6 @@
 """The channels of one listener: creating them, setting their topics, and the token that each was created with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,8 +24,8 @@ SUBSCRIBE: Final = "topics.subscribe"
 """The operations of the two requests that prepare a channel."""
 
 
-MAX_CHANNELS: Final = 4
-"""Channels that are remembered. A listener uses up to two, and the state machine never returns to an earlier one."""
+MAX_UNUSED: Final = 2
+"""Channels that are remembered besides those in use, because the next WebSocket may be opened to one of them."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -85,12 +85,16 @@ class Channels:
         created = await self._api.send_safely(CreatedChannel, CREATE, "POST", "notifications", "channels")
         check_connect_uri(created.connect_uri, self._api.base_url)
         self._channels[number] = OwnChannel(Secret(created.id), Secret(created.connect_uri), Secret(token))
-        for oldest in sorted(self._channels)[:-MAX_CHANNELS]:
-            del self._channels[oldest]
         self.created += 1
         if created.expires is None:
             return None
         return (created.expires - self._api.clock.to_service_time(datetime.now(UTC))).total_seconds()
+
+    def keep(self, used: Iterable[int]) -> None:
+        """Forget channels that are not used, and are not among the newest."""
+        unused = sorted(self._channels.keys() - set(used))
+        for number in unused[:-MAX_UNUSED]:
+            del self._channels[number]
 
     async def subscribe(self, number: int) -> None:
         """Give a channel exactly the topics of the listener.

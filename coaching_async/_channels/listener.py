@@ -18,6 +18,7 @@ from coaching_async._events import (
     ChannelLost,
     ChannelMoved,
     ChannelOpened,
+    FillFailed,
     FramesDropped,
     FrameUnreadable,
     GapFilled,
@@ -84,6 +85,10 @@ class Receiver(Protocol):
         """Read the list and take what is new."""
         ...
 
+    def tell_gaps(self) -> None:
+        """Tell the reader of the gaps that were filled."""
+        ...
+
     def report_gap(self, reason: GapReason, since: float) -> None:
         """Take a gap that began at `since` and is over."""
         ...
@@ -127,7 +132,7 @@ class Listener:
         self._wakeup = anyio.Event()
         self._tasks = ErrorCollectingTaskGroup()
         self._slots: Final[dict[int, Slot]] = {}
-        self._channel_of: Final[dict[int, int]] = {}
+        self._channel_of: dict[int, int] = {}
         self._is_open = False
         """Whether a WebSocket is live, by the events."""
         self._was_open = False
@@ -238,6 +243,8 @@ class Listener:
     def _new_slot(self, number: int) -> Slot:
         """Return a slot whose task is about to start. It can be closed before that."""
         slot = self._slots[number] = Slot()
+        self._channel_of = {used: self._channel_of[used] for used in self._slots}
+        self._channels.keep(self._channel_of.values())
         return slot
 
     async def _subscribe(self, action: Subscribe, slot: Slot) -> None:
@@ -250,6 +257,7 @@ class Listener:
                 await self._channels.subscribe(channel)
             except CoachingError as error:
                 self._slots.pop(number, None)
+                _forget_frames(error)
                 retry_after = getattr(error, "retry_after", None)
                 self.put(SubscribeFailed(number, _failure_kind(error, existed=existed), error, retry_after))
             else:
@@ -277,7 +285,11 @@ class Listener:
             except HandshakeRefused as error:
                 self.put(HandshakeFailed(number, _handshake_error(error), error.status, error.retry_after))
             except WebSocketClosed as error:
-                self.put(SocketLost(number, error.reason, error.code))
+                if slot.socket is None:
+                    failure = TransportError(f"listening: {error} during the handshake")
+                    self.put(HandshakeFailed(number, failure))
+                else:
+                    self.put(SocketLost(number, error.reason, error.code))
             finally:
                 self._slots.pop(number, None)
 
@@ -301,10 +313,12 @@ class Listener:
             result = await self._receiver.catch_up()
         except CoachingError as error:
             self._receiver.counts.failures += 1
+            self._api.emit(FillFailed(reason, type(error).__name__))
             is_fatal = not will_pass(error, is_strict=self._api.strict)
             self.put(CatchUpFailed(error, is_fatal=is_fatal, retry_after=getattr(error, "retry_after", None)))
             return
         self._api.emit(GapFilled(reason, len(result.found), result.pages, anyio.current_time() - started))
+        self._receiver.tell_gaps()
         self.put(CaughtUp(result.found))
 
     async def _look_at_token(self, slot: int) -> None:
@@ -345,6 +359,13 @@ def _channel_taken() -> ChannelTaken:
         "listening: other listeners took the channel again and again within ten minutes. A user and OAuth client has "
         f"{CHANNEL_LIMIT} channels: run fewer listeners, or give them an OAuth client of their own"
     )
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Remove the frames of an error and its causes, because their variables hold the channel's id and the token."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _handshake_error(refusal: HandshakeRefused) -> TransportError:

@@ -1,6 +1,6 @@
 """What becomes of the events of a listener: the buffer, and what is put into it, once each."""
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
@@ -160,6 +160,7 @@ class NotificationReceiver(BaseReceiver[Notification]):
         self._read_page = notification_page_reader(api)
         self._gaps: list[Gap] = []
         """Gaps that are over, and not filled yet."""
+        self._filled_gaps: list[Gap] = []
 
     def receive(self, event: ChannelEvent[Any], slot: int, text: str, *, is_overlap: bool) -> str | None:  # noqa: ARG002
         """Take an event. Return its notification's id, if that may be in the list."""
@@ -170,6 +171,8 @@ class NotificationReceiver(BaseReceiver[Notification]):
         self.counts.frames += 1
         if notification.id in self._known:
             self.counts.duplicates += 1
+        elif self._pager is not None and self._pager.is_unwanted(notification):
+            pass  # an old one that was marked as read just now
         elif self._buffer.offer(notification):
             self._known.add(notification.id)
         return notification.id if self.has_list else None
@@ -183,9 +186,14 @@ class NotificationReceiver(BaseReceiver[Notification]):
         except BaseException:
             self._gaps[:0] = gaps
             raise
+        self._filled_gaps += gaps
+        return result
+
+    def tell_gaps(self) -> None:
+        """Tell the reader of the gaps that were filled."""
+        gaps, self._filled_gaps = self._filled_gaps, []
         for gap in gaps:
             self._on_gap(gap)
-        return result
 
     def _put_row(self, notification: Notification) -> None:
         if notification.user is None:
@@ -223,6 +231,9 @@ class EventReceiver(BaseReceiver[ChannelEvent[object] | Gap]):
         """Do nothing, because there is no list."""
         return CatchUpResult((), 0)
 
+    def tell_gaps(self) -> None:
+        """Do nothing, because gaps stand among the events."""
+
     def report_gap(self, reason: GapReason, since: float) -> None:
         """Put a gap into the buffer. Without room it becomes a part of the gap in which the buffer was full."""
         if self._buffer.has_room:
@@ -239,27 +250,35 @@ class Overlap:
     """
 
     def __init__(self) -> None:
-        self._unmatched: Counter[tuple[int, int]] = Counter()
-        """Number of events that have come on one WebSocket only, by slot and hash of the text."""
+        self._unmatched: defaultdict[tuple[int, int], deque[float]] = defaultdict(deque)
+        """Times of events that have come on one WebSocket only, by slot and hash of the text."""
         self._recent: deque[tuple[float, tuple[int, int]]] = deque()
         """The same events by time, with those that were matched since."""
         self._slots: set[int] = set()
 
     def is_repeat(self, text: str, slot: int, now: float, *, is_overlap: bool) -> bool:
         """Return whether the other WebSocket has brought this event."""
-        while self._recent and self._recent[0][0] < now - OVERLAP_MEMORY:
-            self._unmatched[self._recent.popleft()[1]] -= 1
-        if not self._recent and not is_overlap:
-            self._unmatched.clear()
-            self._slots.clear()
+        self._forget(now - OVERLAP_MEMORY)
+        if not (self._recent or is_overlap):
             return False
         digest = hash(text)
         for other in self._slots - {slot}:
-            if self._unmatched[other, digest] > 0:
-                self._unmatched[other, digest] -= 1
+            if times := self._unmatched.get((other, digest)):
+                times.popleft()
                 return True
         if is_overlap:
             self._slots.add(slot)
-            self._unmatched[slot, digest] += 1
+            self._unmatched[slot, digest].append(now)
             self._recent.append((now, (slot, digest)))
         return False
+
+    def _forget(self, until: float) -> None:
+        while self._recent and self._recent[0][0] < until:
+            time, key = self._recent.popleft()
+            times = self._unmatched[key]
+            if times and times[0] == time:  # it was not matched
+                times.popleft()
+            if not times:
+                del self._unmatched[key]
+        if not self._recent:
+            self._slots.clear()

@@ -1,7 +1,6 @@
 """Examination: the order of the checks, the requests that they send, and what each response means."""
 
 import os
-import ssl
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -21,10 +20,11 @@ from coaching_async import (
     RawResponse,
     ResponseError,
     ServerError,
-    TransportError,
     Unauthorized,
 )
 
+from ._advice import is_proxys, network_advice
+from ._listening import SUBSCRIBE, check_channels, check_topic, check_websocket, tried_operations
 from ._local_checks import DEADLINE, ONE_RETRY, ConfiguredClient, check_environment, check_proxies, configured_client
 from ._operations import (
     LIST_MINE,
@@ -32,6 +32,7 @@ from ._operations import (
     READS,
     ROLES,
     Answer,
+    Grants,
     check_operation,
     entities,
     granted_permissions,
@@ -121,12 +122,15 @@ async def _check_service(client: CoachingClient, needed: frozenset[str]) -> list
         await client.bulk(ask, [*READS, ROLES, LIMITS])
     answers = {question: each.answer for question, each in asked.items()}
     throttled = client.stats().throttled - before.throttled
+    listening = await _check_listening(client, answers, needed)
     return [
         _check_connection(answers.values()),
         credentials,
         _check_clock(asked.values()),
         _check_rate_limit(answers.get(LIMITS), throttled),
+        *listening,
         *_check_operations(answers, needed),
+        *tried_operations(listening),
     ]
 
 
@@ -161,21 +165,12 @@ def _check_unreachable(error: CoachingError, client: CoachingClient, *, has_logg
         return Check("proxy", "problem", str(error), "Correct or unset it.")
     if isinstance(error, AuthError) and error.status is not None and not error.is_from_gateway:
         return Check("credentials", "problem", str(error), _refusal_advice(error.status))
-    if isinstance(error, TransportError) and type(error.__cause__).__name__ == "ProxyError":
-        advice = "Check the proxy that the environment names, with its user and password, or name the host in NO_PROXY."
-        return Check("proxy", "problem", str(error), advice)
+    if is_proxys(error):
+        return Check("proxy", "problem", str(error), network_advice(error))
     host = "the API host" if has_logged_in else "the login host"
     if isinstance(client, ConfiguredClient):
         host += f" {client.api_host if has_logged_in else client.login_host}"
-    is_certificate = isinstance(error, TransportError) and isinstance(
-        getattr(error.__cause__, "__cause__", None), ssl.SSLError
-    )
-    advice = (
-        "A proxy that opens the traffic has a certificate of its own: let SSL_CERT_FILE name it. Check the clock, too."
-        if is_certificate
-        else "Check the region, the name resolution, the proxy and the firewall of this machine."
-    )
-    return Check("connection", "problem", f"{host}: {error}", advice)
+    return Check("connection", "problem", f"{host}: {error}", network_advice(error))
 
 
 def _check_connection(answers: Iterable[Answer]) -> Check:
@@ -272,12 +267,25 @@ def _check_rate_limit(answer: Answer | None, throttled: int) -> Check:
     return Check("rate limit", "ok", sentence)
 
 
+async def _check_listening(
+    client: CoachingClient, answers: Mapping[str, Answer], needed: frozenset[str]
+) -> tuple[Check, ...]:
+    channels = check_channels(answers.get("topics.channels"))
+    topic = check_topic(answers.get("topics.available"), _grants(answers))
+    websocket = await check_websocket(client, answers.get("users.me"), channels, is_needed=SUBSCRIBE in needed)
+    return channels, topic, websocket
+
+
 def _check_operations(answers: Mapping[str, Answer], needed: frozenset[str]) -> list[Check]:
-    roles = answers.get(ROLES)
-    grants = granted_permissions(roles.json) if isinstance(roles, RawResponse) else None
+    grants = _grants(answers)
     is_user = is_user_token(answers.get(LIST_MINE))
     found = [check_operation(operation, answers.get(operation), grants, is_user=is_user) for operation in OPERATIONS]
     return [_apply_needs(check, is_needed=check.name in needed) for check in found]
+
+
+def _grants(answers: Mapping[str, Answer]) -> Grants | None:
+    roles = answers.get(ROLES)
+    return granted_permissions(roles.json) if isinstance(roles, RawResponse) else None
 
 
 def _apply_needs(check: Check, *, is_needed: bool) -> Check:

@@ -26,6 +26,7 @@ __all__ = [
     "Answer",
     "Grants",
     "check_operation",
+    "covers",
     "entities",
     "granted_permissions",
     "is_user_token",
@@ -105,7 +106,7 @@ def is_user_token(mine: Answer | None) -> bool | None:
 def check_operation(operation: str, answer: Answer | None, grants: Grants | None, *, is_user: bool | None) -> Check:
     """Check the permission for an operation, by the response to its GET request and by the granted permissions."""
     needed = PERMISSIONS.get(operation, ())
-    given = [] if grants is None else [permission for permission in needed if _covers(grants, permission)]
+    given = [] if grants is None else [permission for permission in needed if covers(grants, permission)]
     match answer:
         case RawResponse():
             return Check(operation, "ok", "it was asked, and answered")
@@ -150,7 +151,8 @@ def _by_roles(operation: str, needed: tuple[str, ...], given: list[str], *, is_u
     return Check(operation, "not allowed", sentence, GIVE_ROLE)
 
 
-def _covers(grants: Grants, permission: str) -> bool:
+def covers(grants: Grants, permission: str) -> bool:
+    """Return whether granted permissions contain one."""
     domain, entity, action = permission.lower().split(":")
     return not grants.isdisjoint(
         f"{one}:{two}:{three}" for one in (domain, "*") for two in (entity, "*") for three in (action, "*")

@@ -19,6 +19,7 @@ from coaching_async import (
     ChannelMoved,
     ChannelOpened,
     Event,
+    FillFailed,
     FramesDropped,
     FrameUnreadable,
     GapFilled,
@@ -61,7 +62,14 @@ class CallInProgress:
 
 
 ChannelEvents: TypeAlias = (
-    ChannelOpened | ChannelLost | ChannelMoved | ChannelClosed | GapFilled | FramesDropped | FrameUnreadable
+    ChannelOpened
+    | ChannelLost
+    | ChannelMoved
+    | ChannelClosed
+    | GapFilled
+    | FillFailed
+    | FramesDropped
+    | FrameUnreadable
 )
 """Events of listeners. They have no span, because a WebSocket lives for hours. Each of its requests has one of its own."""
 
@@ -228,6 +236,8 @@ class ChannelMetrics:
                 self._open.add(-1)
             case GapFilled():
                 self._filled.add(event.found, {REASON: event.reason})
+            case FillFailed():
+                pass  # the failed call has a span, and a metric
             case FramesDropped():
                 self._dropped.add(event.count)
             case FrameUnreadable():

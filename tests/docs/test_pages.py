@@ -153,7 +153,7 @@ def without_numbers(text: str) -> str:
 def of_ours(arguments: list[str], shown: list[str]) -> None:
     """Run the command and compare its output with the page; only parse a server, or an export that is resumed."""
     name = next((argument for argument in arguments if not argument.startswith("-")), "")
-    if name in {"demo", "sandbox"} or "--resume" in arguments:
+    if name in {"demo", "sandbox", "watch"} or "--resume" in arguments:
         command_of(name).make_context(name, arguments[1:])
         return
     file = arguments.pop() if ">" in arguments else None

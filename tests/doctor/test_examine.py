@@ -92,7 +92,8 @@ async def test_a_working_setup_has_no_problems_and_a_check_for_each_operation(sa
     checks = await of_sandbox(sandbox)
 
     assert list(checks)[:6] == ["environment", "proxy", "connection", "credentials", "clock", "rate limit"]
-    assert list(checks)[6:] == list(OPERATIONS)
+    assert list(checks)[6:9] == ["channels", "notification topic", "websocket"]
+    assert list(checks)[9:] == list(OPERATIONS)
     assert problems(checks) == []
     assert "24 h" in checks["credentials"].sentence
     assert {name for name in list(checks)[:5] if checks[name].state != "ok"} == set()
@@ -315,7 +316,7 @@ def test_a_read_that_got_no_permit_in_time_is_reported(anyio_backend: Any):
     late = {name for name, check in checks.items() if "not answered in time" in check.sentence}
     changing = {name for name, check in checks.items() if "nothing may be changed" in check.sentence}
     assert late
-    assert late < set(READS)
+    assert late < {*READS, "channels", "notification topic"}
     assert changing.isdisjoint(READS)
     assert "appointments.create" in changing
 
@@ -566,7 +567,7 @@ def test_a_silent_host_takes_less_than_a_minute(service: Any, anyio_backend: Any
 def test_the_command_prints_a_line_for_each_check_and_fails_if_there_is_a_problem(sandbox: Sandbox):
     shown = CliRunner().invoke(main, ["doctor"], env=environment(sandbox))
     assert (shown.exit_code, shown.stderr) == (0, "")
-    assert len(shown.stdout.splitlines()) == 6 + len(OPERATIONS)
+    assert len(shown.stdout.splitlines()) == 9 + len(OPERATIONS)
     assert "ok          credentials: the token is accepted; it lives 24 h\n" in shown.stdout
 
     options = ["doctor", "--json", "--operation", "notifications.list"]

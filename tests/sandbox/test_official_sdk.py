@@ -299,7 +299,7 @@ def test_the_operations_of_channels_return_the_channels_of_the_sandbox(sdk: Offi
     assert (kept, rejected["state"]) == (permitted, "Rejected")
     assert (rejected["id"], rejected["missingPermissions"]) == (job, ["coaching:scheduleSlotJob:view"])
     assert sdk("get_notifications_channel_subscriptions", channel["id"], by="user")[1] == {"entities": [permitted]}
-    with connect(channel["connectUri"], open_timeout=HANG, ping_interval=None) as socket:
+    with connect(channel["connectUri"], open_timeout=HANG) as socket:
         row = sandbox.notify(me)
         assert json.loads(socket.recv(HANG))["eventBody"]["id"] == row["id"]
     assert sdk("delete_notifications_channel_subscriptions", channel["id"], by="user") == ("NoneType", None)

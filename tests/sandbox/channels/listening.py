@@ -42,7 +42,7 @@ def channel_of(api: Api, *topics: str) -> Json:
 def opened(channel: Json, patience: float = HANG) -> Iterator[ClientConnection]:
     """Open the WebSocket of a channel. At the end its close frame is not answered by a sandbox that has stopped or froze it."""
     uri = channel["connectUri"]
-    with connect(uri, open_timeout=patience, close_timeout=1, ping_interval=None, compression=None) as socket:
+    with connect(uri, open_timeout=patience, close_timeout=1, compression=None) as socket:
         yield socket
 
 

@@ -30,7 +30,7 @@ from tests.sandbox.channels.listening import (
 from tests.support.fault_server import HANG, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 # frames
@@ -212,7 +212,7 @@ def test_a_fault_applies_to_the_handshake_too(sandbox: Sandbox, api: Api, kind: 
     channel = channel_of(api)
     sandbox.faults.add(Fault(kind, "GET", "^/channels/"))
     patience = 0.05 if kind == "stall" else HANG
-    with pytest.raises((InvalidHandshake, OSError, EOFError, TimeoutError)), opened(channel, patience):
+    with pytest.raises((InvalidHandshake, OSError, EOFError, ValueError)), opened(channel, patience):
         pass
     assert sandbox.faults.pending == ()
     wait_until(lambda: len(sandbox.sockets) == 0)
@@ -231,6 +231,24 @@ def test_faults_that_answer_are_answers_to_the_handshake(sandbox: Sandbox, api: 
     sandbox.faults.add(Fault("revoke", path="^/channels/"))
     assert refused(channel)[0] == 401
     assert refused(channel)[0] == 404
+
+
+def test_a_channel_that_ends_during_its_handshake_is_closed(start_sandbox: Callable[..., Sandbox]):
+    sandbox = start_sandbox(appointments=1, users=1, latency=0.2)
+    channels = sandbox._service.connections.channels
+    caller = sandbox.oauth.caller(f"Bearer {sandbox.user_token(sandbox.state.user_ids[0])}")
+    channel = channels.create(caller)
+
+    def evict() -> None:
+        wait_until(lambda: bool(sandbox.requests))
+        channels.evict(channel)
+
+    evicting = threading.Thread(target=evict)
+    evicting.start()
+    with opened({"connectUri": f"ws{sandbox.base_url[4:]}/channels/{channel.id}"}) as socket:
+        assert close_code(socket) == 1000
+    evicting.join()
+    assert list(sandbox.sockets) == []
 
 
 # the end
@@ -379,6 +397,8 @@ def test_an_order_may_go_to_one_of_several(sandbox: Sandbox, api: Api, me: str):
         assert [known.topics for known in sandbox.sockets[:]] == [(coaching(me),)] * 2
         assert repr(sandbox.sockets[0]) == "<Socket 1: open>"
         assert repr(sandbox.sockets) == "<Sockets: 2 open>"
+        assert sandbox.sockets[0] in sandbox.sockets
+        assert {*sandbox.sockets} == {*sandbox.sockets[:2]} != {sandbox.sockets[0]}
 
 
 def test_notify_chooses_an_appointment_of_the_user_or_takes_the_given_one(sandbox: Sandbox, me: str):
@@ -455,20 +475,36 @@ def test_leaving_does_not_wait_for_sockets_whatever_their_state(caplog: pytest.L
     assert not any(thread.name == "coaching-sandbox" for thread in threading.enumerate())
 
 
-def test_a_peer_that_does_not_read_is_dropped_in_the_end(sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("coaching_async.sandbox._channels.connections.MAX_WAITING", 10)
-    channel = channel_of(api)
+@pytest.mark.parametrize("fault", [Fault("half_body"), Fault("stall"), None])
+def test_leaving_in_the_middle_of_a_handshake_leaves_no_socket(fault: Fault | None, caplog: pytest.LogCaptureFixture):
+    with Sandbox(appointments=1, users=1) as sandbox, contextlib.ExitStack() as opening:
+        with Api(sandbox, token_of(sandbox)) as api:
+            channel = channel_of(api)
+        peer = opening.enter_context(handshake(sandbox, channel, fault))
+        wait_until(lambda: len(sandbox.requests) == 3)
+    assert list(sandbox.sockets) == []
+    assert caplog.records == []
+    assert peer.fileno() == -1
+
+
+@contextlib.contextmanager
+def handshake(sandbox: Sandbox, channel: Any, fault: Fault | None = None) -> Iterator[socket_module.socket]:
+    """Send the request for a WebSocket, and read nothing."""
+    if fault is not None:
+        sandbox.faults.add(fault)
     _, _, host = sandbox.base_url.partition("//")
     name, _, port = host.partition(":")
     with socket_module.create_connection((name, int(port))) as peer:
-        head = (
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: " + "A" * 22 + "==",
-        )
+        key = f"Sec-WebSocket-Key: {'A' * 22}=="
+        head = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", key)
         lines = [f"GET /channels/{channel['id']} HTTP/1.1", f"Host: {host}", *head, "", ""]
         peer.sendall("\r\n".join(lines).encode())
+        yield peer
+
+
+def test_a_peer_that_does_not_read_is_dropped_in_the_end(sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("coaching_async.sandbox._channels.connections.MAX_WAITING", 10)
+    with handshake(sandbox, channel_of(api)):
         wait_until(lambda: len(sandbox.sockets) == 1)
         while len(sandbox.sockets):
             sandbox.sockets.say("x" * 1_000_000)

@@ -113,7 +113,7 @@ def told() -> dict[str, Any]:
     pools = DefaultHttpClient(timeout=1000).rest_client.pool_manager.connection_pool_kw
     return {
         "methods": methods,
-        "methods_of_people": [*vars(sdk.UsersApi), *vars(sdk.TeamsApi)],
+        "other_methods": [*vars(sdk.UsersApi), *vars(sdk.TeamsApi), *vars(sdk.NotificationsApi)],
         "models": found,
         "logins": logins,
         "regions": regions,
