@@ -189,9 +189,9 @@ class GapFilled(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class FillFailed(Value):
-    """A listener could not read the list of notifications. It tries again. `error` is the name of the exception's class.
+    """A listener or a watch could not read the list of notifications. It tries again. `error` is the name of the exception's class.
 
-    `reason` is why it was read, as in `GapFilled`.
+    `reason` is why it was read, as in `GapFilled`, or "watch".
     """
 
     reason: str

@@ -123,6 +123,8 @@ class Listener:
     def __init__(self, api: ApiClient, channels: Channels, receiver: Receiver, changed: Signal) -> None:
         self.failure: Exception | None = None
         self.is_ended = False
+        self.heard_at: float | None = None
+        """When the service was last heard."""
         self._api = api
         self._channels: Final = channels
         self._receiver: Final = receiver
@@ -268,11 +270,16 @@ class Listener:
         uri = self._channels.connect_uri(action.channel)
         origin, clients = http_origin(uri), self._api.get_session().socket_clients
         heard = BytesReceived(number)
+
+        def on_heard() -> None:
+            self.heard_at = anyio.current_time()
+            self.put(heard)
+
         socket = WebSocket(
             uri,
             lambda: clients.open(origin),
             owns_client=clients.borrowed is None,
-            on_heard=lambda: self.put(heard),
+            on_heard=on_heard,
         )
         del uri  # the frames of an error must not show it
         with slot.scope:

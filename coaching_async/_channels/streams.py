@@ -6,6 +6,7 @@ from contextvars import Context
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, TypeAlias, TypeVar
 
+import anyio
 import attrs
 
 from coaching_async._api.client import PLATFORM_ROOT, ApiClient
@@ -63,6 +64,15 @@ class ListenerStream(NotCopyable, AsyncIterator[T], Generic[T]):
         """What the listener does at the moment."""
         state = "opening" if self._listener is None else self._listener.state
         return "opening" if state == "idle" else state
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since the service was last heard over a WebSocket; None until it is.
+
+        Its heartbeats, which come every 30 s, count as well. So a health check may ask for less than a minute.
+        """
+        heard_at = None if self._listener is None else self._listener.heard_at
+        return None if heard_at is None else anyio.current_time() - heard_at
 
     @property
     def report(self) -> ListenReport:

@@ -10,6 +10,7 @@ import anyio
 
 from coaching_async._api.client import ApiClient
 from coaching_async._concurrency.synchronization import SingleTaskGuard
+from coaching_async._events import FillFailed
 from coaching_async._exceptions import CoachingError, ResponseError
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
@@ -126,6 +127,7 @@ class NotificationWatch(AsyncIterator[Notification]):
             if not (has_read and isinstance(error, CoachingError) and will_pass(error, is_strict=self._api.strict)):
                 raise
             self._failures += 1
+            self._api.emit(FillFailed("watch", type(error).__name__))
             return None
         self._failures_in_a_row = 0
         return page

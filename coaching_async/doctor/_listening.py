@@ -14,6 +14,7 @@ from coaching_async import (
     ConfigurationError,
     Forbidden,
     RawResponse,
+    TopicStream,
     TransportError,
     User,
 )
@@ -36,8 +37,13 @@ CHANNEL_LIMIT: Final = 20
 
 TOPIC: Final = "v2.users.{id}.wem.coaching.notification"
 
-PATIENCE: Final = 25.0
+PATIENCE: Final = 40.0
 """Seconds for a channel and a WebSocket."""
+
+PING_PATIENCE: Final = 10.0
+"""Seconds for the answer to the ping that a stream sends when its WebSocket is open."""
+
+LET_THROUGH: Final = "Check that the proxy and the firewall of this machine let WebSockets through."
 
 OWN_CLIENT: Final = (
     "Give what listens an OAuth client of its own, because the service removes a channel for another one."
@@ -90,8 +96,8 @@ async def check_websocket(client: CoachingClient, me: Answer | None, channels: C
     topic = f"v2.coaching.scheduleslots.jobs.{uuid.uuid4()}" if user is None else TOPIC.format(id=user.id)
     try:
         with anyio.fail_after(PATIENCE):
-            async with client.topics.subscribe(topic, partial=True):
-                pass
+            async with client.topics.subscribe(topic, partial=True) as stream:
+                is_heard = await _is_heard(stream)
     except ClientMisuse:
         raise
     except ConfigurationError as error:
@@ -103,9 +109,18 @@ async def check_websocket(client: CoachingClient, me: Answer | None, channels: C
     except CoachingError as error:
         return Check(WEBSOCKET, "problem", str(error))
     except TimeoutError:
-        advice = "Check that the proxy and the firewall of this machine let WebSockets through."
-        return Check(WEBSOCKET, "problem", f"none was open after {PATIENCE:g} s", advice)
-    return Check(WEBSOCKET, "ok", "one was opened, and closed again")
+        return Check(WEBSOCKET, "problem", f"none was open after {PATIENCE:g} s", LET_THROUGH)
+    if not is_heard:
+        sentence = f"one was opened, and nothing came over it for {PING_PATIENCE:g} s, not even the answer to a ping"
+        return Check(WEBSOCKET, "problem", sentence, LET_THROUGH)
+    return Check(WEBSOCKET, "ok", "one was opened, a ping was answered, and it was closed again")
+
+
+async def _is_heard(stream: TopicStream) -> bool:
+    with anyio.move_on_after(PING_PATIENCE):
+        while stream.silence is None:  # noqa: ASYNC110 # it ends without an event
+            await anyio.sleep(0.02)
+    return stream.silence is not None
 
 
 def tried_operations(checks: Iterable[Check]) -> list[Check]:

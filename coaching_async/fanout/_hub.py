@@ -12,6 +12,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from coaching_async import ClientMisuse, Gap, Notification, NotificationStream
 
@@ -94,7 +95,7 @@ class Hub:
         return len(self._subscribers)
 
     def subscribe(
-        self, user_ids: str | UUID | Iterable[str | UUID], *, last_event_id: str | None = None, room: int = 100
+        self, user_ids: str | UUID | Iterable[str | UUID], *, last_event_id: str | None = None, room: int = 1000
     ) -> Subscription:
         """Subscribe to the notifications of one user, or of several. Those of other users are not handed out.
 
@@ -132,6 +133,7 @@ class Hub:
             self._opened.set()
             async for item in stream:
                 self._publish(item)
+                await checkpoint()  # a stream that has many at once must not fill the queues before they are read
 
     def _tell_gaps_of(self, stream: NotificationStream) -> None:
         callers = stream.on_gap

@@ -24,8 +24,8 @@ ALIVE_EVERY: Final = 15.0
 MAX_AGE: Final = 3600.0
 """Seconds after which an event stream ends. The browser asks for the next one, so its user is authorized again."""
 
-ROOM: Final = 100
-"""Number of notifications that may wait for a slow browser."""
+ROOM: Final = 1000
+"""Number of notifications that may wait for a slow browser. A listener that was away may read hundreds from the list at once."""
 
 
 def last_event_id(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:

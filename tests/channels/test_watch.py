@@ -15,6 +15,8 @@ from coaching_async import (
     BadRequest,
     ClientMisuse,
     DecodeError,
+    Event,
+    FillFailed,
     Forbidden,
     Notification,
     ServerError,
@@ -103,7 +105,8 @@ async def test_unread_ones_that_are_marked_as_read_after_handling_come_again_onl
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
 async def test_what_passes_is_waited_out(fault: Callable[[], Answer]):
     service = Watched(NEWEST_FIRST, 250)
-    async with service.client() as client:
+    events: list[Event] = []
+    async with service.client(on_event=events.append) as client:
         watch = client.notifications.watch(every=10)
         async with reading(watch) as found:
             await anyio.sleep(5)
@@ -113,6 +116,7 @@ async def test_what_passes_is_waited_out(fault: Callable[[], Answer]):
                 await anyio.sleep(60)
                 assert found == service.list.created[250:]
         assert watch.report.failures == 3
+        assert sum(isinstance(event, FillFailed) for event in events) == 3
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, Unauthorized), (403, Forbidden), (400, BadRequest)])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from coaching_async import AvailableTopic, RawResponse
+from coaching_async import AvailableTopic, RawResponse, TopicStream
 from coaching_async.doctor import Check, examine
 from coaching_async.doctor import _listening as listening
 from coaching_async.doctor._listening import TOPIC, check_topic
@@ -65,7 +65,9 @@ async def test_without_being_asked_it_opens_no_websocket_and_makes_no_channel(sa
 async def test_when_asked_it_opens_one_and_leaves_it(sandbox: Sandbox, is_user: bool):
     checks = await checks_of(sandbox, "topics.subscribe", **(with_user(sandbox) if is_user else {}))
 
-    assert checks["websocket"] == Check("websocket", "ok", "one was opened, and closed again")
+    assert checks["websocket"] == Check(
+        "websocket", "ok", "one was opened, a ping was answered, and it was closed again"
+    )
     assert {checks[name].state for name in ("topics.create_channel", "topics.subscribe")} == {"ok"}
     assert len(made(sandbox)) == 2
     wait_until(lambda: not sandbox.sockets)
@@ -115,6 +117,16 @@ async def test_a_websocket_that_is_not_open_in_time_is_a_problem(sandbox: Sandbo
 
     assert checks["websocket"].state == "problem"
     assert "firewall" in (checks["websocket"].advice or "")
+
+
+async def test_a_websocket_over_which_nothing_comes_is_a_problem(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listening, "PING_PATIENCE", 0.1)
+    monkeypatch.setattr(TopicStream, "silence", None)
+
+    checks = await checks_of(sandbox, "topics.subscribe")
+
+    assert checks["websocket"].state == "problem"
+    assert "answer to a ping" in checks["websocket"].sentence
 
 
 async def test_without_the_extra_it_is_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):

@@ -110,6 +110,22 @@ async def test_a_slow_subscriber_misses_the_oldest_ones_and_the_others_miss_none
         assert await taken(slow, 1) == [notification(10)]
 
 
+async def test_a_thousand_notifications_at_once_are_no_reason_to_miss_one():
+    stream = FedStream()
+    counts: list[int] = []
+
+    async def read(subscription: Subscription) -> None:
+        counts.append(len(await rest(subscription)))
+
+    async with anyio.create_task_group() as tasks, Hub(stream) as hub:
+        for _ in range(20):
+            tasks.start_soon(read, hub.subscribe(ANN))
+        stream.feed(*(notification(number) for number in range(1000)), None)
+        await settled()
+
+    assert counts == [1000] * 20
+
+
 async def test_a_dropped_gap_makes_the_number_of_missed_notifications_unknown():
     stream = FedStream()
     async with Hub(stream) as hub:
@@ -481,7 +497,7 @@ async def test_subscribers_that_leave_at_random_moments_leave_nothing_and_the_ot
                 tasks.start_soon(stay, hub.subscribe(ANN))
             else:
                 tasks.start_soon(leave, hub.subscribe(ANN, room=5), randomly.randrange(20))
-        stopped = hub.subscribe(ANN)
+        stopped = hub.subscribe(ANN, room=100)
         for number in range(200):
             stream.feed(notification(number))
             await anyio.sleep(0.005)

@@ -64,23 +64,23 @@ def with_fastapi(application: Application) -> Iterator[str]:
     @app.get("/events")
     async def events(hub: fastapi.NotificationHub, request: Request) -> fastapi.EventStream:
         application.hubs = [hub]
-        return fastapi.EventStream(hub, request.query_params.getlist("user"))
+        return fastapi.EventStream(hub, request.query_params.getlist("user"), room=100)
 
     with in_thread(app) as url:
         yield url
 
 
 @contextmanager
-def with_aiohttp(application: Application) -> Iterator[str]:
+def with_aiohttp(application: Application, *, handler_cancellation: bool = True) -> Iterator[str]:
     async def events(request: web.Request) -> web.StreamResponse:
         application.hubs = [aiohttp.hub(request)]
-        return await aiohttp.event_stream(request, aiohttp.hub(request), request.query.getall("user"))
+        return await aiohttp.event_stream(request, aiohttp.hub(request), request.query.getall("user"), room=100)
 
     app = web.Application()
     app.cleanup_ctx.append(aiohttp.cleanup_ctx(make_client, listen=application.listen))
     app.on_shutdown.append(aiohttp.close_event_streams)
     app.add_routes([web.get("/events", events)])
-    loop, runner = asyncio.new_event_loop(), web.AppRunner(app, handler_cancellation=True)
+    loop, runner = asyncio.new_event_loop(), web.AppRunner(app, handler_cancellation=handler_cancellation)
 
     async def start() -> str:
         await runner.setup()
@@ -218,3 +218,14 @@ async def test_an_error_of_the_stream_ends_the_response_and_the_next_one(
     async with browsing(application, ANN) as source:
         assert await source.next() == ("unavailable", {})
     assert [record.name for record in caplog.records] == ["coaching_async.fanout"]
+
+
+async def test_without_handler_cancellation_aiohttp_ends_a_subscription_with_the_next_event(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("coaching_async.integrations._event_stream.ALIVE_EVERY", 0.1)
+    application = Application()
+    with with_aiohttp(application, handler_cancellation=False) as application.url:
+        async with browsing(application, ANN):
+            assert application.subscribers == 1
+        await all_left(application)

@@ -4,6 +4,7 @@ Without Chromium on the machine these tests are skipped.
 """
 
 import base64
+import functools
 import importlib.util
 import json
 import time
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 
 from coaching_async import AppointmentStatus, CoachingClient, Notification, NotificationAction, UserReference
 from coaching_async.fanout import Missed
-from coaching_async.integrations.fastapi import add_problem_responses, lifespan
+from coaching_async.integrations.fastapi import EventStream, add_problem_responses, lifespan
 from coaching_async.sandbox import Sandbox
 from tests.support.browser import CHROMIUM, Chromium, Tab
 from tests.support.cli import environment
@@ -228,6 +229,10 @@ def test_a_refusal_of_a_gateway_does_not_end_the_page(tab: Tab, example: Example
 
 
 def test_a_page_that_is_slow_is_told_how_many_it_misses_and_says_so(tab: Tab, example: Example, network: Network):
+    example.program.EventStream = functools.partial(EventStream, room=100)
+    network.cut()
+    tab.wait(STATE, lambda state: state != "Live")
+    is_live(tab)
     network.freeze()
     for _ in range(30):
         example.happens(10, self_uri="x" * 100_000)

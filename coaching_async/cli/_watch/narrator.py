@@ -23,6 +23,7 @@ class Narrator:
         self._say = say
         self._polls = polls
         self._is_failing = False
+        self._has_begun = False
 
     def on_event(self, event: Event) -> None:
         """Tell what an event of the client means."""
@@ -36,8 +37,10 @@ class Narrator:
                 self._say(f"lost ({event.reason}{code}): opening it again")
             case ChannelMoved():
                 self._say(f"moved to another channel ({event.reason})")
-            case GapFilled() if event.found:
-                self._say(f"{event.found} came meanwhile")
+            case GapFilled():
+                if event.found and self._has_begun:  # what the first reading finds was asked for
+                    self._say(f"{event.found} came meanwhile")
+                self._has_begun = True
             case FrameUnreadable():
                 self._say("a message cannot be read")
             case CallFinished(operation="notifications.list") if self._polls:
