@@ -229,6 +229,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "ini": lambda text: ConfigParser().read_string(text),
     "json": json.loads,
     "jsonl": lambda text: [json.loads(line) for line in text.splitlines()],
+    "text": str,  # a drawing
     "toml": tomllib.loads,
     "yaml": yaml.safe_load,
 }
