@@ -29,6 +29,12 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """One backend, because streams themselves are tested on both."""
+    return "asyncio", {}
+
+
+@pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(appointments=5, users=3) as sandbox:
         yield sandbox

@@ -140,6 +140,8 @@ class Sockets:
                 self._opened(slot, now)
             case "connecting", HandshakeFailed(status=status, error=error, retry_after=retry_after):
                 self._not_opened(slot, now, error, retry_after, is_channel_gone=status in _CHANNEL_GONE)
+            case "connecting", SocketLost():
+                self._try_again(slot, now)
             case "open", _:
                 self._handle_open(slot, message, now)
             case _:
@@ -263,18 +265,13 @@ class Sockets:
 
     def _replace_live(self, following: Slot, now: float) -> None:
         self.live, self._next = following, None
-        self._timers.pop("move", None)
         self.actions.append(ReportMoved(following.number, self._move_reason, following.lived(now)))
         self._is_live(following, now)
 
     def _close_previous(self) -> None:
         if self._previous:
             self.actions.append(Close(self._previous.number))
-        self._forget_previous()
-
-    def _forget_previous(self) -> None:
-        self._previous = None
-        self._timers.pop("close previous", None)
+            self._previous = None
 
     # Losing
 
@@ -301,7 +298,7 @@ class Sockets:
         self, slot: Slot, reason: LossReason, now: float, code: int | None = None, *, is_channel_gone: bool = False
     ) -> None:
         if slot is self._previous:
-            self._forget_previous()
+            self._previous = None
         elif slot is self._next:
             self._try_again(slot, now, is_channel_gone=is_channel_gone)
         elif self._next and self._next.is_open:

@@ -84,7 +84,9 @@ class StateMachine:
         """Return what is due."""
         if self._phase != "running":
             return []
-        self._sockets.tick(now)
+        if self._audit.deaf_at <= now:
+            self._audit.reset()
+            self._sockets.move("deaf", now)
         while timer := self._timers.pop_due(now):
             match timer:
                 case "look at token":
@@ -97,9 +99,7 @@ class StateMachine:
                 case "poll":
                     self._timers["poll"] = now + POLL_INTERVAL
                     self._catch_up("poll", now)
-        if self._audit.deaf_at <= now:
-            self._audit.reset()
-            self._sockets.move("deaf", now)
+        self._sockets.tick(now)
         return self._take_actions(now)
 
     def next_at(self) -> float | None:
