@@ -289,6 +289,16 @@ async def test_a_closed_client_ends_the_stream_at_its_next_step(sandbox: Sandbox
             pass
 
 
+async def test_a_step_in_another_event_loop_is_refused(client: CoachingClient):
+    async with client.notifications.listen() as stream:
+
+        def step() -> None:
+            with pytest.raises(ClientMisuse, match="another thread"):
+                anyio.run(stream.__anext__)
+
+        await anyio.to_thread.run_sync(step)
+
+
 async def test_an_error_of_the_block_comes_out_as_itself(client: CoachingClient):
     with pytest.raises(KeyError) as caught:
         async with client.notifications.listen():
