@@ -277,7 +277,7 @@ class Listener:
 
         socket = WebSocket(
             uri,
-            lambda: clients.open(origin),
+            lambda: clients.new_client(origin),
             owns_client=clients.borrowed is None,
             on_heard=on_heard,
         )

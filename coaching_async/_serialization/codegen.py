@@ -112,10 +112,11 @@ def _field_lines(field: "attrs.Attribute[Any]", kind: Any) -> Iterable[str]:
     structured = _structure_expression(name, kind)
     assign = f"{value} = {structured}"
     is_wrong_type = f"type({value}) is not {EXACT_TYPES[kind]}" if kind in EXACT_TYPES else None
+    if is_wrong_type and name == "id":
+        is_wrong_type += f" or len({value}) <= {MAX_DOT_SEGMENT}"  # it may be a dot segment
     if field.default is attrs.NOTHING:
         yield f"{value} = value[{wire!r}]"
-        may_be_dot_segment = f" or len({value}) <= {MAX_DOT_SEGMENT}" if name == "id" else ""
-        yield f"if {is_wrong_type}{may_be_dot_segment}: {assign}" if is_wrong_type else assign
+        yield f"if {is_wrong_type}: {assign}" if is_wrong_type else assign
     elif is_absent_when_null(field):
         yield f"{value} = get({wire!r})"
         condition = f"if {is_wrong_type}: " if is_wrong_type else ""

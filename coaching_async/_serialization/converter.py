@@ -160,7 +160,13 @@ _structure_list = _exact_type(list[object])
 
 
 def _id_hook(field: "attrs.Attribute[Any]") -> Hook | None:
-    return _structure_id if field.name == "id" else None
+    if field.name != "id":
+        return None
+    return _structure_optional_id if field.default is None else _structure_id
+
+
+def _structure_optional_id(value: object, _: object) -> str | None:
+    return None if value is None else _structure_id(value, None)
 
 
 def _structure_id(value: object, _: object) -> str:

@@ -121,7 +121,7 @@ class SocketClients:
     borrowed: HttpClient | None
     tls: Callable[[], ssl.SSLContext]
 
-    async def open(self, url: str) -> HttpClient:
+    async def new_client(self, url: str) -> HttpClient:
         """Return the client for a server. Raises `ConfigurationError`.
 
         It is created in a thread, because the first one may have to read the certificates.

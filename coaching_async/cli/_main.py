@@ -17,7 +17,7 @@ COMMANDS: Final = {
     "export": "Write the appointments of users to a file.",
     "report": "Write a page about the coaching of people.",
     "sandbox": "Run a sandbox of Genesys Cloud until Ctrl-C.",
-    "watch": "Write notifications as they happen, until Ctrl-C.",
+    "watch": "Write your notifications as they happen, a line each, until Ctrl-C.",
 }
 """The commands, and the beginning of the help of each.
 

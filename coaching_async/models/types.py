@@ -54,6 +54,10 @@ class OpenEnum(enum.StrEnum):
         member._value_ = value
         return member
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:
+        """Copy and pickle by the value: Python 3.11 does so by the name until 3.11.3, and an unknown value has none."""
+        return type(self), (self.value,)
+
     @property
     def is_known(self) -> bool:
         """Whether this release has a name for the value."""

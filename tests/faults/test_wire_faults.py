@@ -45,7 +45,10 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=HANG)
+    # A connection that is reset at once would be an error of `create_connection` with a timeout, which waits for it apart.
+    peer = socket.create_connection(("127.0.0.1", port))
+    peer.settimeout(HANG)
+    return peer
 
 
 def all_of(peer: socket.socket) -> tuple[bytes, str]:
