@@ -38,7 +38,11 @@ class Value:
 @cache
 def _values(cls: Any) -> Callable[[object], object]:
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)
-    return attrgetter(*(field.name for field in fields))
+    return attrgetter(*(field.name for field in fields)) if fields else _no_values
+
+
+def _no_values(_: object) -> object:
+    return ()
 
 
 @cache

@@ -87,7 +87,7 @@ class TokenEndpoint:
             error = AuthError(f"the login host's answer is no token: {parsed}")
             if not response.is_from_service:
                 error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_NETWORK}")
-                error.is_from_gateway = True
+                error.is_from_gateway = error.is_temporary = True
             raise error
         self.emit(TokenIssued(parsed.expires_in))
         expires_at = requested_at + parsed.expires_in

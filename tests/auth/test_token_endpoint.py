@@ -124,6 +124,7 @@ async def test_what_stands_in_place_of_the_login_host_is_told_from_it_and_refuse
     with pytest.raises(AuthError, match=rf"no token: {said}.*check the URL, the proxy and the network") as caught:
         await source.token()
     assert caught.value.is_from_gateway
+    assert caught.value.is_temporary
     assert "before login.test" in str(caught.value)
     assert "s3cret" not in str(caught.value)
     assert caught.value.code is None
@@ -149,5 +150,6 @@ async def test_what_the_login_host_refuses_itself_is_not_sent_again(answer: Resp
         with pytest.raises(AuthError, match="the login host gives no token: ") as caught:
             await source.token()
         assert not caught.value.is_from_gateway
+        assert not caught.value.is_temporary
         await anyio.sleep(100)
     assert len(script.sent) == 1

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coaching_async import ChannelEvent, Notification, ScheduleSlotsJob, UserReference
 from coaching_async._channels.frames import FrameKind, notification_topic, read_frame
+from tests.support.effort import examples
 
 NOTIFICATION = "v2.users.u1.wem.coaching.notification"
 
@@ -103,11 +104,13 @@ JSON = st.recursive(
 TOPICS = st.sampled_from([NOTIFICATION, "channel.metadata", "v2.system.", "v2.system.x", "t"])
 
 
+@settings(max_examples=examples(400))
 @given(st.text() | st.builds(lambda topic, body, more: frame(topic, body, **more), TOPICS | JSON, JSON, st.just({})))
 def test_no_text_raises(text: str):
     assert isinstance(read_frame(text), ChannelEvent | FrameKind)
 
 
+@settings(max_examples=examples(400))
 @given(
     st.fixed_dictionaries(
         {},

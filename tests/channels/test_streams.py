@@ -190,6 +190,33 @@ async def test_a_gap_of_ones_own_is_told_when_it_is_filled(sandbox: Sandbox, cli
     assert 0 <= gap.seconds < HANG
 
 
+async def test_a_gap_is_told_once_also_if_the_list_cannot_be_read_at_first(sandbox: Sandbox, users: list[str]):
+    gaps: list[Gap] = []
+    with anyio.fail_after(HANG):
+        async with (
+            client_of(sandbox, retry=RetryPolicy(attempts=1)) as client,
+            client.notifications.listen(on_gap=gaps.append) as stream,
+        ):
+            fails(sandbox, "notifications.list")
+            sandbox.sockets.drop()
+            await until(lambda: stream.report.failures)
+            assert gaps == []
+            await until(lambda: gaps)
+    assert [(gap.reason, gap.is_filled) for gap in gaps] == [("lost", True)]
+
+
+async def test_what_a_slow_reader_of_ones_own_has_no_room_for_comes_later(
+    sandbox: Sandbox, client: CoachingClient, users: list[str]
+):
+    async with client.notifications.listen(buffer=2) as stream:
+        made = [sandbox.notify(users[0])["id"] for _ in range(6)]
+        await until(lambda: stream.report.frames == 6)
+        assert stream.report.dropped == 4
+        got = [(await anext(stream)).id for _ in made]
+    assert sorted(got) == sorted(made)
+    assert got[:2] == made[:2]
+
+
 async def test_events_of_any_topic_come_as_they_are_and_a_gap_stands_where_it_was(
     sandbox: Sandbox, client: CoachingClient, users: list[str]
 ):
@@ -287,6 +314,16 @@ async def test_a_closed_client_ends_the_stream_at_its_next_step(sandbox: Sandbox
     with pytest.raises(ClientMisuse, match="closed"):
         async with other.notifications.listen():
             pass
+
+
+async def test_a_step_in_another_event_loop_is_refused(client: CoachingClient):
+    async with client.notifications.listen() as stream:
+
+        def step() -> None:
+            with pytest.raises(ClientMisuse, match="another thread"):
+                anyio.run(stream.__anext__)
+
+        await anyio.to_thread.run_sync(step)
 
 
 async def test_an_error_of_the_block_comes_out_as_itself(client: CoachingClient):

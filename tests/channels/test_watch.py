@@ -23,6 +23,7 @@ from coaching_async import (
     Unauthorized,
 )
 from coaching_async._concurrency.tasks import current_task
+from coaching_async._transport.priority import Priority, current_priority
 from tests.support.doubles import Service, answer
 from tests.support.notification_lists import NEWEST_FIRST, ORDERS
 from tests.support.watched import PASSING, Answer, Watched
@@ -344,6 +345,15 @@ async def test_ids_are_in_no_log_record_and_no_error(caplog: pytest.LogCaptureFi
         with pytest.raises(Forbidden) as raised:
             await anext(watch)
     assert not any(id_ in caplog.text + str(raised.value) + repr(watch) for id_ in service.list.ids)
+
+
+async def test_other_requests_go_before_those_of_a_watch():
+    service = Watched(length=250)
+    priorities: list[Priority] = []
+    service.list.before_read = lambda: priorities.append(current_priority())
+    async with service.client() as client:
+        await take(client.notifications.watch(start="all"), 250)
+    assert priorities == [Priority.BULK] * 3
 
 
 # Marking all as read

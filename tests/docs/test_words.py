@@ -97,9 +97,9 @@ WORDS = {
         "users",
         "who",
     ],
-    "live.md": ["at least once", "cursor", "iterator", "mark all as read", "notification"],
+    "live.md": ["at least once", "cursor", "iterator", "mark all as read", "notification", "webhook", "WebSocket"],
     "report.md": ["chart", "completion rate", "dashboard", "HTML", "overdue", "report"],
-    "requests.md": ["headers", "notification", "other endpoints", "pagination", "raw response", "webhook", "WebSocket"],
+    "requests.md": ["headers", "other endpoints", "pagination", "raw response"],
     "slots.md": ["aggregates", "count", "free time", "schedule slots"],
     "testing.md": [
         "docker",

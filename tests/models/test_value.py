@@ -7,7 +7,17 @@ import attrs
 import pytest
 
 import coaching_async
-from coaching_async import Appointment, AppointmentReference, Channel, ErrorLimit, Page, StatusChange, UserReference
+from coaching_async import (
+    Appointment,
+    AppointmentReference,
+    Channel,
+    ChannelClosed,
+    ErrorLimit,
+    FrameUnreadable,
+    Page,
+    StatusChange,
+    UserReference,
+)
 from coaching_async._value import Value
 
 VALUES = [cls for cls in vars(coaching_async).values() if isinstance(cls, type) and issubclass(cls, Value)]
@@ -17,6 +27,12 @@ VALUES = [cls for cls in vars(coaching_async).values() if isinstance(cls, type) 
 def test_every_value_class_has_the_methods_of_value(cls: type):
     assert attrs.has(cls)
     assert {cls.__eq__, cls.__hash__, cls.__repr__} == {Value.__eq__, Value.__hash__, Value.__repr__}
+
+
+def test_a_value_without_fields_equals_another_of_its_class():
+    assert FrameUnreadable() == FrameUnreadable() != ChannelClosed()
+    assert len({FrameUnreadable(), FrameUnreadable(), ChannelClosed()}) == 2
+    assert repr(ChannelClosed()) == "ChannelClosed()"
 
 
 def test_every_model_is_a_value():
