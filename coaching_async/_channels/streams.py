@@ -105,7 +105,7 @@ class ListenerStream(NotCopyable, AsyncIterator[T], Generic[T]):
         self._is_entered = True
         from .channels import Channels
         from .listener import Listener
-        from .machine.messages import BufferDrained, BufferFilled
+        from .machine.messages import BufferDrained, BufferFilled, Entered
         from .receivers import Buffer
         from .socket.websocket import require_websockets
 
@@ -119,6 +119,7 @@ class ListenerStream(NotCopyable, AsyncIterator[T], Generic[T]):
         self._buffer.on_full = lambda: listener.put(BufferFilled())
         self._buffer.on_drained = lambda since: listener.put(BufferDrained(since))
         await self._start(listener)
+        listener.put(Entered())
         return self
 
     async def __aexit__(

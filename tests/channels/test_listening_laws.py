@@ -18,6 +18,7 @@ from coaching_async import (
     Notification,
     NotificationStream,
     RefreshToken,
+    RequestFailed,
     TopicStream,
     Unauthorized,
 )
@@ -284,6 +285,30 @@ async def test_a_service_that_is_down_for_long_is_polled_and_found_again(
         with anyio.fail_after(PATIENCE):
             while stream.state != "live":  # noqa: ASYNC110 - as above
                 await anyio.sleep(0.002)
+
+
+@pytest.mark.parametrize("broken", ["/api/v2/notifications/channels", "/coaching/notifications"])
+async def test_a_block_that_was_entered_while_the_buffer_was_full_waits_failures_out(sandbox: Sandbox, broken: str):
+    """The reader cannot take anything before the block is entered, so the first catch-up has not ended then."""
+    made = {notify(sandbox) for _ in range(120)}
+    events: list[Event] = []
+    async with (
+        client_of(sandbox, events.append) as client,
+        client.notifications.listen(start="all", buffer=5) as stream,
+    ):
+        sandbox.faults.add(Fault("drop_before", path=broken, times=30))
+        sandbox.sockets.drop()
+        await happened(ChannelLost, events)
+        received: list[str] = []
+        while len(of(RequestFailed, events)) < 5:
+            received += await ids(stream, 1) if len(received) < 100 else []
+            await anyio.sleep(0.005)
+        sandbox.faults.clear()
+        made.add(notify(sandbox))
+        while not made <= set(received):
+            received += await ids(stream, 1)
+
+    assert len(set(received)) == len(received)
 
 
 async def test_the_gap_in_a_stream_of_topics_stands_where_it_was(sandbox: Sandbox):

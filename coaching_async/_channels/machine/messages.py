@@ -23,6 +23,7 @@ __all__ = [
     "Close",
     "DiscardToken",
     "EndReason",
+    "Entered",
     "Fail",
     "HandshakeFailed",
     "Input",
@@ -185,6 +186,11 @@ class BufferDrained:
 
 
 @attrs.frozen
+class Entered:
+    """The block was entered, perhaps before the first catch-up has ended. Failures that may pass are waited out from now on."""
+
+
+@attrs.frozen
 class CaughtUp:
     """The catch-up has ended. `found` are the ids of the notifications that it handed out."""
 
@@ -221,7 +227,7 @@ SlotInput: TypeAlias = (
     | SocketLost
 )
 
-Input: TypeAlias = Start | SlotInput | BufferFilled | BufferDrained | CaughtUp | CatchUpFailed | Leave
+Input: TypeAlias = Start | SlotInput | Entered | BufferFilled | BufferDrained | CaughtUp | CatchUpFailed | Leave
 
 
 # Actions

@@ -22,6 +22,7 @@ from .messages import (
     CatchUpFailed,
     CatchUpReason,
     CaughtUp,
+    Entered,
     Fail,
     Input,
     Leave,
@@ -66,7 +67,7 @@ class StateMachine:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a socket has been live, and the catch-up after it has ended. Then the block is entered."""
+        """Whether a socket has been live, and the catch-up after it has ended, or the block was entered anyway."""
         return self._sockets.is_ready
 
     def handle(self, message: Input, now: float) -> list[Action]:
@@ -116,6 +117,8 @@ class StateMachine:
             case Leave():
                 self._sockets.close()
                 self._phase = "ended"
+            case Entered():
+                self._sockets.is_ready = True
             case CaughtUp(found=found):
                 self._caught_up(found, now)
             case CatchUpFailed():

@@ -13,6 +13,7 @@ from coaching_async._channels.machine.messages import (
     ChannelTakenAway,
     Close,
     DiscardToken,
+    Entered,
     Fail,
     HandshakeFailed,
     Input,
@@ -118,6 +119,17 @@ def test_before_a_listener_was_ready_a_catch_up_that_fails_is_the_callers():
     script.connect(only(Subscribe, script.do(Start())))
 
     assert script.do(CatchUpFailed(PASSING)) == [Close(1), Fail("refused", PASSING)]
+
+
+def test_in_a_block_that_was_entered_before_the_first_catch_up_has_ended_failures_are_waited_out():
+    script = Script()
+    script.connect(only(Subscribe, script.do(Start())))
+    assert script.do(Entered()) == []
+    script.do(CatchUpFailed(PASSING))
+    script.do(SocketLost(1, "lost"))
+    script.do(SubscribeFailed(only(Subscribe, script.wait(1)).slot, "passing", PASSING))
+
+    assert script.state == "waiting"
 
 
 def test_before_a_listener_was_ready_three_sockets_are_tried():
