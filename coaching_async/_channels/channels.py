@@ -131,9 +131,10 @@ class Channels:
         permissions = dict.fromkeys(name for topic in self.rejected for name in topic.missing_permissions)
         reasons = dict.fromkeys(topic.rejection_reason for topic in self.rejected if topic.rejection_reason)
         why = f"the token lacks {redact(', '.join(permissions))}" if permissions else redact("; ".join(reasons))
+        is_any_left = len(self.rejected) < len(self._topics)
         error = Forbidden(
             f"{SUBSCRIBE}: the service refuses {len(self.rejected)} of {len(self._topics)} topics"
-            f"{f': {why}' if why else ''}{'' if self._is_partial else '; partial=True does without them'}"
+            f"{f': {why}' if why else ''}{'; partial=True does without them' if is_any_left else ''}"
         )
         error.status, error.operation = 403, SUBSCRIBE
         return error
