@@ -161,7 +161,7 @@ def _channel_message(
             return "listening: again after %.2f s and %d attempts", event.away, event.attempts
         case ChannelLost():
             code = "" if event.code is None else f", code {event.code}"
-            return "listening: the connection was lost (%s%s) after %.0f s", event.reason, code, event.lived
+            return "listening: disconnected (%s%s) after %.0f s", event.reason, code, event.lived
         case ChannelMoved():
             return "listening: moved to another channel (%s), both were open for %.2f s", event.reason, event.overlap
         case ChannelClosed():

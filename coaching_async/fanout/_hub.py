@@ -16,8 +16,8 @@ from anyio.lowlevel import checkpoint
 
 from coaching_async import ClientMisuse, Gap, Notification, NotificationStream
 
+from ._detached_task import DetachedTask
 from ._history import History
-from ._own_task import OwnTask
 from ._queue import Item, Missed, SubscriberQueue
 from ._subscription import Subscription
 
@@ -56,7 +56,7 @@ class Hub:
         self._name: Final = secrets.token_hex(4)
         self._created: Final = time.monotonic_ns()
         self._position = 0
-        self._task: Final = OwnTask(self._pump, self._on_ended)
+        self._task: Final = DetachedTask(self._pump, self._on_ended)
         self._opened: Final = anyio.Event()
         self._is_entered = False
         self._is_open = True

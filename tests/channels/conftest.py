@@ -16,6 +16,12 @@ def pytest_runtest_call() -> Generator[None]:
 
 
 @pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the pauses of listeners and of retries as short as they can be."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+
+
+@pytest.fixture
 async def nothing_is_left(anyio_backend: object) -> AsyncIterator[None]:
     async with assert_no_leaks(within=HANG):
         yield

@@ -26,16 +26,11 @@ from coaching_async.testing._faults import Operation, route
 from tests.support.effort import combinations
 from tests.support.fault_server import HANG
 
-pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.usefixtures("nothing_is_left", "no_pauses")]
 
 BACKENDS = ["asyncio", "trio"]
 
 Order: TypeAlias = Callable[[Sandbox], object]
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.random", lambda: 0.0)
 
 
 @pytest.fixture

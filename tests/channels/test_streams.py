@@ -34,15 +34,9 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from coaching_async.testing import fails
 from tests.support.fault_server import HANG
 
-pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.usefixtures("nothing_is_left", "no_pauses")]
 
 PRESENCE = "v2.users.{}.presence"
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the pauses of the listener and of retries as short as they can be."""
-    monkeypatch.setattr("random.random", lambda: 0.0)
 
 
 @pytest.fixture

@@ -206,7 +206,7 @@ def test_each_change_of_the_connection_is_a_line_on_standard_error(sandbox: Sand
         sandbox.sockets.refuse_handshakes(404)
         sandbox.sockets.close(1012)
         sandbox.notify(user_of(sandbox))
-        assert process.stderr.readline() == "lost (closed 1012): opening it again\n"
+        assert process.stderr.readline() == "disconnected (closed 1012): connecting again\n"
         assert process.stderr.readline().startswith("live again after ")
         assert process.stderr.readline() == "1 came meanwhile\n"
         assert process.stdout.readline()

@@ -16,7 +16,7 @@ from coaching_async.cli._failures import fail, reported, say
 
 from .cursor_file import CursorFile
 from .lines import FORMS, HEADER, Form, Item, line_of
-from .narrator import Narrator
+from .status import StatusReporter
 
 __all__ = ["watch_"]
 
@@ -80,13 +80,13 @@ def watch_(
     """
     _check_options(user_ids, topics, cursor_file, poll, unread=unread, from_start=from_start)
     logging.getLogger("coaching_async").addHandler(logging.NullHandler())  # changes are told on standard error
-    narrator = Narrator(say, polls=poll is not None)
+    status = StatusReporter(say, polls=poll is not None)
     start = "unread" if unread else "all" if from_start else "new"
     with reported(file=cursor_file):
-        keeper = None if cursor_file is None else CursorFile(cursor_file)
-        cursor = None if keeper is None else keeper.read()
+        cursors = None if cursor_file is None else CursorFile(cursor_file)
+        cursor = None if cursors is None else cursors.read()
         begin: Any = {"cursor": cursor} if cursor is not None else {"start": start}
-        client = CoachingClient.from_env(on_event=narrator.on_event)
+        client = CoachingClient.from_env(on_event=status.on_event)
         source: NotificationWatch | NotificationStream | TopicStream
         if topics:
             source = client.topics.subscribe(*topics)
@@ -94,8 +94,8 @@ def watch_(
             source = client.notifications.watch(every=poll, **begin)
             say(f"reading the list every {poll:g} s")
         else:
-            source = client.notifications.listen(user_ids or None, on_gap=narrator.on_gap, **begin)
-        writer = Writer(form or ("table" if sys.stdout.isatty() else "jsonl"), keeper, count)
+            source = client.notifications.listen(user_ids or None, on_gap=status.on_gap, **begin)
+        writer = Writer(form or ("table" if sys.stdout.isatty() else "jsonl"), cursors, count)
         try:
             anyio.run(_run, client, source, writer, seconds)
         except BadRequest as error:
@@ -127,10 +127,10 @@ def _check_options(
 
 @attrs.define
 class Writer:
-    """Writes items to standard output, and keeps the cursor after each."""
+    """Writes items to standard output, and the cursor to its file after each."""
 
     form: Form
-    keeper: CursorFile | None
+    cursor_file: CursorFile | None
     count: int | None
     written: int = 0
 
@@ -140,8 +140,8 @@ class Writer:
             click.echo(HEADER)
         try:
             async with anyio.create_task_group() as tasks:
-                if self.keeper is not None:
-                    tasks.start_soon(self.keeper.write_first, cursor)
+                if self.cursor_file is not None:
+                    tasks.start_soon(self.cursor_file.write_first, cursor)
                 await self._write(items, cursor)
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:  # anyio raises every error of a task group in one
@@ -153,8 +153,8 @@ class Writer:
     async def _write(self, items: AsyncIterator[Item], cursor: Callable[[], str | None]) -> None:
         async for item in items:
             click.echo(line_of(item, self.form))
-            if self.keeper is not None:
-                self.keeper.write(cursor())
+            if self.cursor_file is not None:
+                self.cursor_file.write(cursor())
             self.written += not isinstance(item, Gap)
             if self.written == self.count:
                 return

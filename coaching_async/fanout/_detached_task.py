@@ -7,10 +7,10 @@ from typing import Any, Final
 import anyio
 from anyio.lowlevel import current_token
 
-__all__ = ["OwnTask"]
+__all__ = ["DetachedTask"]
 
 
-class OwnTask:
+class DetachedTask:
     """A task that may be started by one task and stopped by another one.
 
     A task group has to be left by the task that entered it. The fixtures of test frameworks, and aiohttp's cleanup contexts,

@@ -1,4 +1,4 @@
-"""What happens to the connection, in words."""
+"""Status messages of the connection."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ from coaching_async import (
     GapFilled,
 )
 
-__all__ = ["Narrator"]
+__all__ = ["StatusReporter"]
 
 
-class Narrator:
-    """Tells the changes of a connection, each of them once. `say` writes a line."""
+class StatusReporter:
+    """Reports each change of the connection once. `say` writes a line."""
 
     def __init__(self, say: Callable[[str], None], *, polls: bool) -> None:
         self._say = say
@@ -26,7 +26,7 @@ class Narrator:
         self._has_begun = False
 
     def on_event(self, event: Event) -> None:
-        """Tell what an event of the client means."""
+        """Report an event of the client, if it is a change."""
         match event:
             case ChannelOpened(is_first=True):
                 self._say("live")
@@ -34,7 +34,7 @@ class Narrator:
                 self._say(f"live again after {event.away:.1f} s")
             case ChannelLost():
                 code = "" if event.code is None else f" {event.code}"
-                self._say(f"lost ({event.reason}{code}): opening it again")
+                self._say(f"disconnected ({event.reason}{code}): connecting again")
             case ChannelMoved():
                 self._say(f"moved to another channel ({event.reason})")
             case GapFilled():
@@ -44,16 +44,16 @@ class Narrator:
             case FrameUnreadable():
                 self._say("a message cannot be read")
             case CallFinished(operation="notifications.list") if self._polls:
-                self._tell_reading(event.error)
+                self._report_reading(event.error)
             case _:
                 pass
 
     def on_gap(self, gap: Gap) -> None:
-        """Tell a gap that nothing fills."""
+        """Report a gap that nothing fills."""
         if not gap.is_filled:
             self._say(f"notifications of {gap.seconds:.1f} s may be missing ({gap.reason})")
 
-    def _tell_reading(self, error: str | None) -> None:
+    def _report_reading(self, error: str | None) -> None:
         if error is not None and not self._is_failing:
             self._say(f"the list cannot be read ({error}): trying again")
         elif error is None and self._is_failing:
