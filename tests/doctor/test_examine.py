@@ -6,7 +6,6 @@ import math
 import os
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -36,6 +35,7 @@ from coaching_async.testing._faults import ROUTES
 from tests.support.cli import COMMAND, environment, started
 from tests.support.doubles import TOKEN, Service, answer, on
 from tests.support.fault_server import Authority, FaultServer, answering, ok, then
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
@@ -240,14 +240,9 @@ async def test_certificates_that_other_programs_look_at_are_told_apart(monkeypat
 # The network
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 @pytest.mark.parametrize("region, host", [("no.such.invalid", "login.no.such.invalid"), ("http://127.0.0.1:{}", "127")])
 async def test_a_host_that_cannot_be_reached_is_named(region: str, host: str, sandbox: Sandbox):
-    checks = await of_sandbox(sandbox, REGION=region.format(closed_port()))
+    checks = await of_sandbox(sandbox, REGION=region.format(free_port()))
 
     assert problems(checks) == ["connection"]
     assert checks["connection"].sentence.startswith(f"the login host {host}")

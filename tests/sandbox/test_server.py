@@ -27,6 +27,7 @@ from tests.sandbox.api import (
 )
 from tests.support.doubles import CUT
 from tests.support.fault_server import HANG, wait_until
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +51,8 @@ async def test_the_sandbox_serves_async_code_on_both_backends_and_leaves_nothing
 
 
 def test_leaving_frees_the_port_at_once_and_the_sandbox_can_be_entered_again():
-    with Sandbox(appointments=1) as sandbox, httpx.Client() as client:
-        port = int(sandbox.base_url.rpartition(":")[2])
+    port = free_port()
+    with Sandbox(appointments=1, port=port) as sandbox, httpx.Client() as client:
         client.get(sandbox.base_url)
     for _ in range(2):
         with Sandbox(port=port) as again:

@@ -13,6 +13,7 @@ from coaching_async.sandbox import Sandbox
 from tests.sandbox.api import Api
 from tests.sandbox.channels.listening import channel_of, close_code, coaching, opened, told
 from tests.support.browser import CHROMIUM, Chromium, Tab
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,11 +90,11 @@ def test_websockets_are_shown_and_take_orders(tab: Tab, sandbox: Sandbox):
 
 
 def test_the_page_says_when_it_is_not_live_and_goes_on_when_the_sandbox_is_back(chromium: Chromium):
+    port = free_port()
     with chromium.tab() as tab:
-        with Sandbox(appointments=3, users=2) as first:
+        with Sandbox(appointments=3, users=2, port=port) as first:
             tab.open(f"{first.base_url}/")
             shown(tab, "#live", "live")
-            port = int(first.base_url.rpartition(":")[2])
         shown(tab, "#live", "not live")
         with Sandbox(appointments=3, users=2, port=port) as second:
             tab.wait("document.getElementById('live').textContent === 'live'")

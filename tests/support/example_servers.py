@@ -14,6 +14,7 @@ import httpx
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
 from tests.support.fault_server import HANG, HOST, wait_until
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -33,8 +34,7 @@ def serving(
     framework: str, service: str, says: str = "", *, folder: str = "", **variables: str
 ) -> Iterator[httpx.Client]:
     """Yield an HTTP client of the application, which uses `service`. It has to stop cleanly, and print `says` at most."""
-    with socket.create_server((HOST, 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, "-X", "dev", *COMMANDS[framework], str(port)],
         cwd=EXAMPLES / (folder or f"{framework}_app"),

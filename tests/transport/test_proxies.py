@@ -1,6 +1,5 @@
 """Tests of proxies that open no connection: the error names the proxy, and the request counts as not sent."""
 
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +24,7 @@ from coaching_async._transport.failures import classify
 from coaching_async._transport.retry_policy import Fault
 from tests.support.doubles import TOKEN
 from tests.support.fault_server import HANG, Behaviour, Conversation, FaultServer, answering, then
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
 
@@ -115,8 +115,7 @@ async def test_a_proxy_that_cannot_be_reached_is_named(
     kind: str, host: str, monkeypatch: pytest.MonkeyPatch, anyio_backend_name: str
 ):
     skip_aiohttp_on_trio(kind, anyio_backend_name)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     async with client_through(kind, f"http://{host}:{port}", monkeypatch, retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(TransportError, match=f"the proxy {host}:{port} cannot be reached: ") as caught:
             await client.appointments.get("1")
