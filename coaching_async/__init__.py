@@ -35,6 +35,8 @@ from ._events import (
     RequestSent,
     RetryScheduled,
     RowsLeftOut,
+    SharedStateFound,
+    SharedStateLost,
     Stats,
     TokenIssued,
 )
@@ -69,6 +71,7 @@ from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
 from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
 from ._serialization.rows import LeftOutRow
+from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
@@ -267,6 +270,9 @@ __all__ = [
     "ScheduleSlotsJobStatus",
     "ScheduleSlotsSearch",
     "ServerError",
+    "SharedState",
+    "SharedStateFound",
+    "SharedStateLost",
     "SlotsType",
     "SortOrder",
     "Stats",

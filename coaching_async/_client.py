@@ -26,6 +26,7 @@ from ._config import (
     auth_from_environment,
     validate_arguments,
     validate_concurrency,
+    validate_shared_state,
     validate_strict,
     validate_timeout,
 )
@@ -44,6 +45,8 @@ from ._resources.topics import Topics
 from ._resources.users import Users
 from ._serialization.json import Json, dumps
 from ._serialization.urls import request_target
+from ._shared_state.connection import SharedStateConnection
+from ._shared_state.store import SharedState
 from ._transport.concurrency_limit import ConcurrencyLimiter
 from ._transport.http import HttpTransport
 from ._transport.http_client import HttpClient, LazyHttpClient, SocketClients, new_http_client, new_tls_context
@@ -81,6 +84,8 @@ class CoachingClient(NotCopyable):
     - `on_event` is a plain function that receives every event of every call. Its exceptions are logged and ignored.
     - `strict` makes a row of a list that cannot be read an error of its page (`DecodeError`). Otherwise such a row is left
       out, and reported: in the `report` of an iteration, as an event, and as a WARNING in the log.
+    - `shared_state` is a place that the processes of one OAuth client share, so that they use one access token and one rate
+      limit together: a `FileSharedState` on one machine, a `RedisSharedState` on several. It is not closed.
 
     Raises `ConfigurationError`.
     """
@@ -111,8 +116,10 @@ class CoachingClient(NotCopyable):
         allow_http: bool = False,
         on_event: Emit | None = None,
         strict: bool = False,
+        shared_state: SharedState | None = None,
     ) -> None:
         validate_concurrency(max_concurrency)
+        validate_shared_state(shared_state)
         validate_arguments(auth, http_client, on_event, socket_client)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
         tls = functools.cache(new_tls_context)
@@ -126,6 +133,7 @@ class CoachingClient(NotCopyable):
             api_host = HttpTransport(http, ConcurrencyLimiter(max_concurrency))
             login_host = HttpTransport(http, ConcurrencyLimiter(1))
             background = BackgroundTasks()
+            shared = None if shared_state is None else SharedStateConnection(shared_state, self._emit, background.spawn)
 
             def new_pipeline(identity: Identity, state: IdentityState) -> Pipeline:
                 login = RetryMiddleware(
@@ -138,7 +146,7 @@ class CoachingClient(NotCopyable):
                 send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
                 return Pipeline(send, tokens, state.names, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
 
-            return Session(new_pipeline, background, http, SocketClients(socket_client, tls))
+            return Session(new_pipeline, background, http, SocketClients(socket_client, tls), shared)
 
         self._on_event: Final = isolated(on_event)
         self._counters: Final = Counters()

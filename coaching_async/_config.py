@@ -10,6 +10,7 @@ from ._auth.token_source import TokenSource
 from ._events import Emit
 from ._exceptions import ConfigurationError
 from ._regions import resolve_hosts
+from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
@@ -20,6 +21,7 @@ __all__ = [
     "auth_from_environment",
     "validate_arguments",
     "validate_concurrency",
+    "validate_shared_state",
     "validate_strict",
     "validate_timeout",
 ]
@@ -37,6 +39,18 @@ class ClientOptions(TypedDict, total=False):
     allow_http: bool
     on_event: Emit | None
     strict: bool
+    shared_state: SharedState | None
+
+
+def validate_shared_state(shared_state: SharedState | None) -> SharedState | None:
+    """Return `shared_state`. Raise `ConfigurationError` unless it is one, or None."""
+    methods = (getattr(shared_state, name, None) for name in ("load", "swap"))
+    if shared_state is not None and not all(inspect.iscoroutinefunction(method) for method in methods):
+        raise ConfigurationError(
+            "shared_state is a FileSharedState(...), a RedisSharedState(...), or has the async methods load and swap; "
+            f"{_type_name(shared_state)} is none of these"
+        )
+    return shared_state
 
 
 def validate_strict(strict: bool) -> bool:

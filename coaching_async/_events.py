@@ -31,6 +31,8 @@ __all__ = [
     "RequestSent",
     "RetryScheduled",
     "RowsLeftOut",
+    "SharedStateFound",
+    "SharedStateLost",
     "Stats",
     "TokenIssued",
 ]
@@ -210,6 +212,23 @@ class FrameUnreadable(Value):
     """A message came over the WebSocket of a listener that cannot be read."""
 
 
+@attrs.frozen(eq=False, repr=False)
+class SharedStateLost(Value):
+    """The shared state cannot be used. Until it is back, the client goes on with its share of the limit, and its own token.
+
+    `reason` is the name of an exception's class, or a sentence. It quotes nothing that is stored.
+    """
+
+    reason: str
+
+
+@attrs.frozen(eq=False, repr=False)
+class SharedStateFound(Value):
+    """The shared state is back after `lost_for` seconds."""
+
+    lost_for: float
+
+
 Event: TypeAlias = (
     CallStarted
     | RequestSent
@@ -227,6 +246,8 @@ Event: TypeAlias = (
     | FillFailed
     | FramesDropped
     | FrameUnreadable
+    | SharedStateLost
+    | SharedStateFound
 )
 
 
@@ -259,6 +280,8 @@ class Stats(Value):
     """Notifications that listeners found in the list, because no event had brought them."""
     dropped: int = 0
     """Events that were dropped because the buffer of a listener was full."""
+    shared_state_lost: int = 0
+    """Times in which the shared state could not be used."""
 
 
 class Counters:
@@ -286,6 +309,8 @@ class Counters:
             case CallFinished():
                 self._counts["failed_calls"] += event.error is not None
                 self._waited += event.waited
+            case SharedStateLost():
+                self._counts["shared_state_lost"] += 1
             case _:
                 self._count_channels(event)
 

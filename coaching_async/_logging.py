@@ -22,6 +22,8 @@ from ._events import (
     RequestSent,
     RetryScheduled,
     RowsLeftOut,
+    SharedStateFound,
+    SharedStateLost,
     TokenIssued,
 )
 
@@ -37,6 +39,8 @@ LEVELS: Final[Mapping[type, int]] = {
     FillFailed: logging.WARNING,
     FramesDropped: logging.WARNING,
     FrameUnreadable: logging.WARNING,
+    SharedStateLost: logging.WARNING,
+    SharedStateFound: logging.WARNING,
     RetryScheduled: logging.INFO,
     ChannelOpened: logging.INFO,
     ChannelMoved: logging.INFO,
@@ -48,8 +52,8 @@ LEVELS: Final[Mapping[type, int]] = {
 def log_event(event: Event) -> None:
     """Log an event at its level.
 
-    The level is WARNING for a write that was cancelled in flight, for rows that were left out, and for what a listener may have
-    missed; INFO for a retry, and for what a listener does about that; and DEBUG for all others.
+    The level is WARNING for a write that was cancelled in flight, for rows that were left out, for what a listener may have
+    missed, and for a shared state that is lost or found; INFO for a retry, and for what a listener does about that; and DEBUG for all others.
     """
     match event:
         case CallFinished(is_cancelled=True) if event.processed != "no":
@@ -143,6 +147,13 @@ def _message(event: Event) -> tuple[str, *tuple[object, ...]]:
             )
         case FrameUnreadable():
             return ("listening: a message cannot be read",)
+        case SharedStateLost():
+            return (
+                "the shared state cannot be used (%s): this process goes on with its share of the rate limit",
+                event.reason,
+            )
+        case SharedStateFound():
+            return "the shared state is back after %.1f s", event.lost_for
         case TokenIssued():
             return "a token that lives %.0f s", event.expires_in
         case CallFinished():

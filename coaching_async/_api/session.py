@@ -14,6 +14,7 @@ from coaching_async._concurrency.event_loop import EventLoopRef
 from coaching_async._concurrency.synchronization import Signal
 from coaching_async._concurrency.tasks import BackgroundTasks
 from coaching_async._exceptions import ClientMisuse
+from coaching_async._shared_state.connection import SharedStateConnection
 from coaching_async._transport.http_client import LazyHttpClient, SocketClients
 from coaching_async._transport.messages import Request, Response, Send
 
@@ -64,6 +65,7 @@ class Session:
         background: BackgroundTasks,
         http_client: LazyHttpClient,
         socket_clients: SocketClients,
+        shared_state: SharedStateConnection | None = None,
     ) -> None:
         self.http_client: Final = http_client
         self.socket_clients: Final = socket_clients
@@ -71,6 +73,7 @@ class Session:
         self._new_pipeline = new_pipeline
         self._pipelines: WeakKeyDictionary[Identity, Pipeline] = WeakKeyDictionary()
         self._background = background
+        self._shared_state = shared_state
         self._calls: set[anyio.CancelScope] = set()
         self._idle = Signal()
         self._closed = anyio.Event()
@@ -114,6 +117,8 @@ class Session:
                     call.cancel()
                 with anyio.move_on_after(CLOSE_GRACE_PERIOD):
                     await self._idle.wait()
+            if self._shared_state is not None:
+                self._shared_state.close()
             await self._background.wait_until_idle()
         finally:
             try:

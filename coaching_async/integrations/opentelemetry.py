@@ -28,6 +28,8 @@ from coaching_async import (
     RequestSent,
     RetryScheduled,
     RowsLeftOut,
+    SharedStateFound,
+    SharedStateLost,
     TokenIssued,
 )
 
@@ -98,6 +100,7 @@ class OpenTelemetry:
     | `coaching.client.retries` | counter | operation, `error.type`: a status, or the name of an error |
     | `coaching.client.rows.left_out` | counter: rows of lists that cannot be read | operation |
     | `coaching.client.tokens` | counter: tokens that were issued | |
+    | `coaching.client.shared_state.lost` | counter: times in which the shared state could not be used | |
     | `coaching.client.channel.open` | up-down counter: WebSockets of listeners that are open | |
     | `coaching.client.channel.lost` | counter: WebSockets that were lost, and messages that cannot be read | `coaching.reason` |
     | `coaching.client.channel.moved` | counter: WebSockets that were replaced in time | `coaching.reason` |
@@ -141,12 +144,20 @@ class OpenTelemetry:
         self._tokens: Final = meter.create_counter(
             "coaching.client.tokens", unit="{token}", description="Access tokens that were issued."
         )
+        self._shared_state_lost: Final = meter.create_counter(
+            "coaching.client.shared_state.lost",
+            unit="{loss}",
+            description="Times in which the shared state could not be used.",
+        )
         self._channels: Final = ChannelMetrics(meter)
 
     def __call__(self, event: Event) -> None:
         """Record one event."""
         if isinstance(event, ChannelEvents):
             self._channels.record(event)
+            return
+        if isinstance(event, SharedStateLost | SharedStateFound):  # of a background task, or of any call: on no span
+            self._shared_state_lost.add(isinstance(event, SharedStateLost))
             return
         if isinstance(event, CallStarted):
             self._begin(event.operation)

@@ -10,7 +10,17 @@ plugin is loaded by name, because one that is loaded by an entry point is import
 from ._build import build
 from ._faults import Operation, fails, loses_answer, never_answers, route
 from ._leaks import assert_no_leaks
+from ._shared_state import MemorySharedState
 
-__all__ = ["Operation", "assert_no_leaks", "build", "fails", "loses_answer", "never_answers", "route"]
+__all__ = [
+    "MemorySharedState",
+    "Operation",
+    "assert_no_leaks",
+    "build",
+    "fails",
+    "loses_answer",
+    "never_answers",
+    "route",
+]
 
 pytest_plugins = ["coaching_async.testing._fixtures"]

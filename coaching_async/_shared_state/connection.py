@@ -1,0 +1,159 @@
+"""The connection of a client to its shared state: deadlines, and what is told when the state cannot be reached."""
+
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import anyio
+import attrs
+
+from coaching_async._events import Emit, SharedStateFound, SharedStateLost
+
+from .store import SharedState
+
+__all__ = ["Loaded", "SharedStateConnection", "SharedStateUnavailable", "SpawnBackgroundTask"]
+
+T = TypeVar("T")
+
+SpawnBackgroundTask: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
+"""Starts a background task, which no caller's cancellation reaches: the function, and a callback for its end."""
+
+
+OPERATION_TIMEOUT: Final = 0.5
+"""Seconds that one operation of the shared state takes at most."""
+
+
+PROBE_INTERVAL: Final = 1.0
+"""Seconds between attempts to reach a shared state that is lost."""
+
+
+PROBE: Final = "probe"
+"""The name of the text that a probe writes."""
+
+
+KEEP_PROBE: Final = 60.0
+"""Seconds for which the text that a probe writes is kept."""
+
+
+class SharedStateUnavailable(Exception):
+    """The shared state cannot be used now. Each process goes on by itself."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class Loaded(Generic[T]):
+    """A text that was loaded, as it is and parsed, with the time by the clock of the shared state."""
+
+    text: str | None
+    value: T
+    time: float
+    ahead: float
+    """How many seconds that clock is ahead of the event loop's: more than it is by at most a round trip, never less."""
+
+
+class SharedStateConnection:
+    """The shared state, as token sources and rate limiters use it.
+
+    An operation that fails or takes too long makes the state lost, which is told once. While it is lost every operation
+    fails at once, and a background task asks once a second whether it is back.
+    """
+
+    def __init__(self, store: SharedState, emit: Emit, spawn: SpawnBackgroundTask) -> None:
+        self._store = store
+        self._emit = emit
+        self._spawn = spawn
+        self._parsers: dict[str, Callable[[str | None], object]] = {}
+        """How the text of each name that is in use is parsed."""
+        self._lost_at: float | None = None
+        self._is_probing = False
+        self._closing = anyio.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the shared state cannot be used now."""
+        return self._lost_at is not None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the client is closing: what has to be written is written now."""
+        return self._closing.is_set()
+
+    async def load(self, name: str, parse: Callable[[str | None], T]) -> Loaded[T]:
+        """Load the text of this name and parse it. Raises `SharedStateUnavailable`, also where `parse` raises `ValueError`."""
+        if self.is_lost:
+            raise SharedStateUnavailable
+        self._parsers[name] = parse
+        return await self._load(name, parse)
+
+    async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
+        """Replace `old` by `new`. Return whether `old` was there. Raises `SharedStateUnavailable`.
+
+        A swap whose caller was cancelled, or that took too long, may have been carried out.
+        """
+        if self.is_lost:
+            raise SharedStateUnavailable
+        return await self._operate(lambda: self._store.swap(name, old, new, keep)) is True
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep in a background task, but no longer than until the client is closed."""
+        with anyio.move_on_after(seconds):
+            await self._closing.wait()
+
+    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]], on_done: Callable[[], None]) -> None:
+        """Start a background task, which closing the client waits for. It has to end soon when `is_closing`."""
+        self._spawn(function, on_done)
+
+    def close(self) -> None:
+        """Let the background tasks write what they have to write, and end."""
+        self._closing.set()
+
+    async def _load(self, name: str, parse: Callable[[str | None], T]) -> Loaded[T]:
+        asked_at = anyio.current_time()
+        match await self._operate(lambda: self._store.load(name)):
+            case (str() | None as text, int() | float() as time) if math.isfinite(time):
+                try:
+                    value = parse(text)
+                except ValueError:
+                    raise self._lose("its text is none of this version's") from None
+                return Loaded(text, value, time, time - asked_at)
+            case _:
+                raise self._lose("its answer is none that SharedState.load may give")
+
+    async def _operate(self, operation: Callable[[], Awaitable[T]]) -> T:
+        reason = "no answer in time"
+        with anyio.move_on_after(OPERATION_TIMEOUT):
+            try:
+                return await operation()
+            except Exception as error:  # noqa: BLE001 # of any library; its text may quote what is stored
+                reason = type(error).__name__
+        raise self._lose(reason) from None
+
+    def _lose(self, reason: str) -> SharedStateUnavailable:
+        """Take the state for lost. Return the error to raise."""
+        if self._lost_at is None:
+            self._lost_at = anyio.current_time()
+            self._emit(SharedStateLost(reason))
+        if not self._is_probing and not self.is_closing:
+            self._is_probing = True
+            self._spawn(self._probe_until_found, self._probing_ended)
+        return SharedStateUnavailable(reason)
+
+    def _probing_ended(self) -> None:
+        self._is_probing = False
+
+    async def _probe_until_found(self) -> None:
+        while self._lost_at is not None:
+            await self.pause(PROBE_INTERVAL)
+            if self.is_closing:
+                return
+            with suppress(SharedStateUnavailable):
+                await self._probe()
+                lost_for, self._lost_at = anyio.current_time() - self._lost_at, None
+                self._emit(SharedStateFound(lost_for))
+
+    async def _probe(self) -> None:
+        """Load what is used, and swap a text of its own: a place may be back for reading only."""
+        for name, parse in tuple(self._parsers.items()):
+            await self._load(name, parse)
+        loaded = await self._load(PROBE, lambda text: text)
+        await self._operate(lambda: self._store.swap(PROBE, loaded.text, "", KEEP_PROBE))
