@@ -15,6 +15,8 @@ from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
 from ._auth.bearer import BearerAuthMiddleware
 from ._auth.grants import Grant
+from ._auth.shared_token_cache import SharedTokenCache
+from ._auth.sharing import shared_name
 from ._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
 from ._auth.token_source import TokenSource, token_source_for
 from ._bulk.results import BulkResult
@@ -140,7 +142,9 @@ class CoachingClient(NotCopyable):
                     NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
                 )
                 endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
-                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens)
+                token_name = shared_name(identity.auth, hosts.login, "token")
+                token_cache = None if shared is None or token_name is None else SharedTokenCache(shared, token_name)
+                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens, token_cache)
                 signed = BearerAuthMiddleware(api_host, tokens, state.rejected_tokens)
                 limited = RateLimitMiddleware(signed, state.rate_limiter)
                 send = RetryMiddleware(limited, state.cooldown, state.retry_budget)

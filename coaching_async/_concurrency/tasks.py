@@ -6,12 +6,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeVar, cast
+from typing import Any, Final, NoReturn, Self, TypeAlias, TypeVar, cast
 
 import anyio
 from anyio.lowlevel import RunVar, cancel_shielded_checkpoint, current_token
 
-__all__ = ["BackgroundTasks", "ErrorCollectingTaskGroup", "current_task", "run_in_child_task", "run_in_thread"]
+__all__ = [
+    "BackgroundTasks",
+    "ErrorCollectingTaskGroup",
+    "SpawnBackgroundTask",
+    "current_task",
+    "run_in_child_task",
+    "run_in_thread",
+]
 
 T = TypeVar("T")
 
@@ -182,6 +189,10 @@ async def run_in_thread(function: Callable[[], T], *, abandon_on_cancel: bool = 
     if errors:
         raise errors.pop()
     return values.pop()
+
+
+SpawnBackgroundTask: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
+"""Starts a background task, which no caller's cancellation reaches: the function, and a callback for its end."""
 
 
 class BackgroundTasks:
