@@ -73,7 +73,7 @@ from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
 from ._serialization.rows import LeftOutRow
 from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
-from ._transport.rate_limit import RateLimit
+from ._transport.rate_limit.limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
 from .models import (
     AccessType,

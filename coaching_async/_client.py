@@ -50,7 +50,8 @@ from ._shared_state.store import SharedState
 from ._transport.concurrency_limit import ConcurrencyLimiter
 from ._transport.http import HttpTransport
 from ._transport.http_client import HttpClient, LazyHttpClient, SocketClients, new_http_client, new_tls_context
-from ._transport.rate_limit import RateLimit, RateLimitMiddleware
+from ._transport.rate_limit.limit import RateLimit
+from ._transport.rate_limit.middleware import RateLimitMiddleware
 from ._transport.retry import RetryMiddleware
 from ._transport.retry_policy import RetryPolicy, Safety
 from ._value import NotCopyable

@@ -10,7 +10,8 @@ from coaching_async._auth.rejected_tokens import RejectedTokens
 from coaching_async._auth.token_source import TokenSource, TokenState
 from coaching_async._concurrency.event_loop import lasting_clock
 from coaching_async._transport.cooldown import Cooldown
-from coaching_async._transport.rate_limit import RateLimit, RateLimiter
+from coaching_async._transport.rate_limit.limit import RateLimit
+from coaching_async._transport.rate_limit.limiter import RateLimiter
 from coaching_async._transport.retry_policy import RetryBudget
 
 from .name_cache import NameCache
