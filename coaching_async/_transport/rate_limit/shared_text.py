@@ -18,6 +18,10 @@ VERSION: Final = 1
 """Changes with the format. A process that does not know it goes on by itself."""
 
 
+MAX_WHOLE: Final = 10**15
+"""No time in milliseconds is beyond."""
+
+
 MAX_TEXT: Final = 1_000_000
 """Characters. A fleet of 128 processes needs 10,000."""
 
@@ -39,8 +43,8 @@ def encode(window: SharedWindow, now: float) -> str:
             _ms(one.mean_latency),
             _ms(one.lateness),
             [[time(permit.granted_at), time(permit.lease_ends_at)] for permit in one.in_flight],
-            list(map(time, one.expiry_times)),
-            list(map(time, one.throttled_expiry_times)),
+            [round(value * 1000) - base for value in one.expiry_times],
+            [round(value * 1000) - base for value in one.throttled_expiry_times],
             [None if (queue := one.waiting.get(priority)) is None else _queue(queue, time) for priority in Priority],
         ]
 
@@ -78,6 +82,12 @@ def _window(document: dict[str, Any]) -> SharedWindow:
     def time(value: object) -> float:
         return (base + _whole(value)) / 1000
 
+    def times(values: object) -> list[float]:
+        wholes = _list(values)
+        if not {int}.issuperset(map(type, wholes)) or (wholes and max(max(wholes), -min(wholes)) > MAX_WHOLE):
+            raise ValueError("no whole numbers")
+        return [(base + value) / 1000 for value in wholes]
+
     def time_or(value: object, without: float) -> float:
         return without if value is None else time(value)
 
@@ -91,8 +101,8 @@ def _window(document: dict[str, Any]) -> SharedWindow:
             _number(latency) / 1000,
             _number(lateness) / 1000,
             [InFlight(time(granted_at), time(ends_at)) for granted_at, ends_at in _list(in_flight)],
-            [time(one) for one in _list(expiry)],
-            [time(one) for one in _list(throttled)],
+            times(expiry),
+            times(throttled),
             {
                 priority: Waiting(time(queue[0]), _whole(queue[1]), time(queue[2]))
                 for priority, queue in zip(Priority, _list(queues), strict=True)
@@ -121,13 +131,13 @@ def _ms(seconds: float) -> int:
 
 
 def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 1e15:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_WHOLE:
         raise ValueError("no whole number")
     return value
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MAX_WHOLE:
         raise ValueError("no number")
     return value
 

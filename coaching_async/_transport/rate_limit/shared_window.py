@@ -93,9 +93,17 @@ class Member:
         """Return whether the others have to know about it, or have heard of it in the last window."""
         return bool(self.written_at + self.limit.per > now or self.held(now) or self.used_until(now))
 
+    def is_over(self, now: float) -> bool:
+        """Return whether nobody can remember anything of it that matters, so that it is forgotten on purpose."""
+        return self.written_at + MAX_LEASE + self.limit.per <= now
+
     def capped(self, now: float) -> "Member":
         """Return it without times that cannot be: the clock of the shared state has gone back."""
         per = self.limit.per
+        latest_expiry = max(self.expiry_times, default=now)
+        latest_lease = max((one.lease_ends_at for one in self.in_flight), default=now)
+        if self.written_at <= now and latest_expiry <= now + per and latest_lease <= now + MAX_LEASE:
+            return self
         return attrs.evolve(
             self,
             written_at=min(self.written_at, now),
@@ -161,7 +169,7 @@ class SharedWindow:
 
     def normalize(self, now: float) -> None:
         """Drop what matters no more, and cap times that cannot be."""
-        self.members = {name: member.capped(now) for name, member in self.members.items() if member.matters(now)}
+        self.members = {name: member.capped(now) for name, member in self.members.items() if not member.is_over(now)}
         self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
         self.held_until = min(self.held_until, now + HOLD)
         self.last_decrease_at = min(self.last_decrease_at, now)
