@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, cast
 
 from coaching_async._serialization.json import dumps, parse_json
 from coaching_async._transport.priority import Priority
@@ -11,8 +11,6 @@ from .limit import RateLimit
 from .shared_window import InFlight, Member, SharedWindow, Waiting
 
 __all__ = ["decode", "encode"]
-
-T = TypeVar("T")
 
 VERSION: Final = 1
 """Changes with the format. A process that does not know it goes on by itself."""
@@ -145,4 +143,4 @@ def _number(value: object) -> float:
 def _list(value: object) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError("no list")  # noqa: TRY004 # of a text
-    return value
+    return cast("list[Any]", value)
