@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from coaching_async._serialization.json import dumps, parse_json
 from coaching_async._transport.priority import Priority
@@ -140,7 +140,7 @@ def _number(value: object) -> float:
     return value
 
 
-def _list(value: object) -> list[Any]:
+def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError("no list")  # noqa: TRY004 # of a text
-    return cast("list[Any]", value)
+    return list(value)  # pyright: ignore[reportUnknownArgumentType]
