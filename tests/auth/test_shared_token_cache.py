@@ -12,7 +12,7 @@ from coaching_async import AuthError, ClientCredentials, Saml2Bearer, SharedStat
 from coaching_async._auth.grants import Grant
 from coaching_async._transport.messages import Response
 from coaching_async.testing import MemorySharedState
-from tests.support.fleet import LOGIN, LoginHost, Process, all_of, fleet
+from tests.support.token_fleet import LOGIN, LoginHost, Process, all_of, fleet
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from coaching_async._concurrency.tasks import current_task
 from coaching_async.testing import MemorySharedState
 from tests.support.effort import calls
-from tests.support.fleet import LoginHost, Process, all_of, fleet
+from tests.support.token_fleet import LoginHost, Process, all_of, fleet
 
 pytestmark = pytest.mark.anyio
 
