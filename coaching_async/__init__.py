@@ -74,7 +74,7 @@ from ._serialization.rows import LeftOutRow
 from ._shared_state.file_store import FileSharedState
 from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
-from ._transport.rate_limit import RateLimit
+from ._transport.rate_limit.limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
 from .models import (
     AccessType,
