@@ -1,5 +1,6 @@
 """The access token of an OAuth client in the shared state, from which the token source of each process takes it."""
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -10,10 +11,11 @@ from typing import Final, TypeAlias
 import anyio
 import attrs
 
+from coaching_async._exceptions import AuthError
 from coaching_async._shared_state.connection import Loaded, SharedStateConnection, SharedStateUnavailable
 
 from .secret import Secret
-from .shared_token import LEASE_DURATION, SharedToken
+from .shared_token import LEASE_DURATION, Lease, SharedToken
 from .token_endpoint import Token
 
 __all__ = ["SharedTokenCache"]
@@ -23,6 +25,11 @@ RequestToken: TypeAlias = Callable[[], Awaitable[Token]]
 
 POLL_INTERVALS: Final = (0.05, 0.15)
 """Least and most seconds between two looks for the token that another process fetches."""
+
+
+MAX_WAIT: Final = 15.0
+"""Seconds for which a caller waits for other processes after the first of them has failed. Each may take as long as all of its
+own retries, so one after the other would take longer than any caller waits."""
 
 
 WRITE_RETRY_DELAY: Final = 1.0
@@ -37,6 +44,23 @@ class _Fetch:
     """Identifies its lease."""
     token: Token | None = None
     ended: anyio.Event = attrs.field(factory=anyio.Event)
+
+
+@attrs.define(eq=False, repr=False)
+class _Waiting:
+    """The waiting of a caller for the token that other processes fetch."""
+
+    holder: str | None = None
+    """The holder of the lease when the waiting began."""
+    ends_at: float = math.inf
+
+    def is_in_vain(self, lease: Lease | None, now: float) -> bool:
+        """Return whether to stop. The first holder may take as long as it needs, those after it have `MAX_WAIT` seconds."""
+        holder = None if lease is None else lease.holder
+        self.holder = self.holder or holder
+        if holder != self.holder:
+            self.ends_at = min(self.ends_at, now + MAX_WAIT)
+        return now >= self.ends_at
 
 
 @attrs.define(eq=False, repr=False)
@@ -59,11 +83,17 @@ class SharedTokenCache:
         return _usable(await self._load(), rejected)
 
     async def get(self, request: RequestToken, rejected: Collection[Secret]) -> Token:
-        """Return the shared token. If there is none, request it, or wait until another process has it."""
+        """Return the shared token. If there is none, request it, or wait until another process has it.
+
+        Raises `AuthError` if several processes have failed one after the other, and what `request` raises.
+        """
+        waiting = _Waiting()
         while True:
             found = await self._load()
             token = _usable(found, rejected)
             if token is None and found is not None and self._is_being_fetched(found):
+                if waiting.is_in_vain(found.value.lease, anyio.current_time()):
+                    raise AuthError.temporary("several processes of this OAuth client got no token: see their errors")
                 await anyio.sleep(uniform(*POLL_INTERVALS))  # noqa: S311 # no secret
             else:
                 token = token or await self._fetch(found, request)
