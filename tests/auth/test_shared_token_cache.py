@@ -250,6 +250,39 @@ async def test_when_the_shared_state_is_found_a_token_that_came_meanwhile_is_sha
     assert len(login.asked_at) == 2
 
 
+async def test_a_token_that_was_rejected_while_the_shared_state_was_lost_is_not_shared_afterwards():
+    login, store = LoginHost(), MemorySharedState()
+    store.down = True
+    async with fleet(1, login, store) as (process,):
+        assert await process.token() == "t1"
+        assert await process.token("t1") == "t2"
+        store.down = False
+        await anyio.sleep(3)
+
+    assert [text for text in process.reached.texts if '"t1"' in text] == []
+    assert [text for text in process.reached.texts if '"t2"' in text] != []
+
+
+async def test_a_login_host_that_gives_a_rejected_token_again_is_asked_once_in_each_life():
+    class Stubborn(LoginHost):
+        async def __call__(self, request: Any) -> Response:
+            self.issued = 0
+            return await super().__call__(request)
+
+    login = Stubborn(life=1000)
+    async with fleet(2, login, MemorySharedState()) as (one, other):
+        assert await one.token() == "t1"
+        assert await one.token("t1") == "t1"
+        await anyio.sleep(901)
+        assert await other.token() == "t1"
+        assert await other.token() == "t1"  # it was due
+        await anyio.sleep(0.1)
+        assert len(login.asked_at) == 3
+
+        await one.token()
+        assert len(login.asked_at) == 3
+
+
 async def test_a_newer_token_of_another_process_stays_when_the_shared_state_is_found():
     login, store = LoginHost(), MemorySharedState()
     async with fleet(3, login, store) as (early, late, third):
