@@ -71,9 +71,10 @@ from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
 from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
 from ._serialization.rows import LeftOutRow
+from ._shared_state.file_store import FileSharedState
 from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
-from ._transport.rate_limit import RateLimit
+from ._transport.rate_limit.limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
 from .models import (
     AccessType,
@@ -220,6 +221,7 @@ __all__ = [
     "Event",
     "EventMetadata",
     "ExternalActivityType",
+    "FileSharedState",
     "FillFailed",
     "Forbidden",
     "FoundUsers",

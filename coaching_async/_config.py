@@ -12,7 +12,7 @@ from ._exceptions import ConfigurationError
 from ._regions import resolve_hosts
 from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
-from ._transport.rate_limit import RateLimit
+from ._transport.rate_limit.limit import RateLimit
 from ._transport.retry_policy import RetryPolicy
 from .models.coercion import strip_blanks
 

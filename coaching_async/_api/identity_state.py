@@ -10,7 +10,9 @@ from coaching_async._auth.rejected_tokens import RejectedTokens
 from coaching_async._auth.token_source import TokenSource, TokenState
 from coaching_async._concurrency.event_loop import lasting_clock
 from coaching_async._transport.cooldown import Cooldown
-from coaching_async._transport.rate_limit import RateLimit, RateLimiter
+from coaching_async._transport.rate_limit.limit import RateLimit
+from coaching_async._transport.rate_limit.limiter import RateLimiter
+from coaching_async._transport.rate_limit.shared_limiter import Membership
 from coaching_async._transport.retry_policy import RetryBudget
 
 from .name_cache import NameCache
@@ -30,13 +32,22 @@ class IdentityState:
     login_cooldown: Cooldown = attrs.field(factory=Cooldown)
     login_retry_budget: RetryBudget = attrs.field(factory=RetryBudget)
     names: NameCache = attrs.field(factory=NameCache)
+    _membership: Membership | None = attrs.field(default=None, init=False)
     _clock: Callable[[], float] = attrs.field(factory=lasting_clock, init=False)
+
+    def membership(self) -> Membership:
+        """Return what is known of the processes that share the limit."""
+        if self._membership is None:
+            self._membership = Membership(self.rate_limiter.window.limit)
+        return self._membership
 
     def enter_event_loop(self) -> None:
         """Continue in the running event loop. The loop before has ended."""
         shift = anyio.current_time() - self._clock()
         self._clock = lasting_clock()
         self.rate_limiter.rebase(shift)
+        if self._membership is not None:
+            self._membership.rebase(shift)
         self.tokens.rebase(shift)
         self.rejected_tokens.rebase(shift)
         self.cooldown.rebase(shift)

@@ -104,6 +104,11 @@ class AccessToken(OwnCopy, Value):
         if not B64TOKEN.fullmatch(self._token.reveal()):
             raise ValueError("an access token has only letters, digits and -._~+/")
 
+    @property
+    def secret(self) -> Secret:
+        """The token, as a text that does not show itself."""
+        return self._token
+
     async def token(self, rejected: str | None = None) -> str:  # noqa: ARG002 # there is no other token
         """Return the token, even if it was rejected."""
         return self._token.reveal()

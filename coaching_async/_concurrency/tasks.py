@@ -6,12 +6,20 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeVar, cast
+from typing import Any, Final, NoReturn, Self, TypeAlias, TypeVar, cast
 
 import anyio
 from anyio.lowlevel import RunVar, cancel_shielded_checkpoint, current_token
 
-__all__ = ["BackgroundTasks", "ErrorCollectingTaskGroup", "current_task", "run_in_child_task", "run_in_thread"]
+__all__ = [
+    "BackgroundTasks",
+    "ErrorCollectingTaskGroup",
+    "SpawnBackgroundTask",
+    "ThreadSlots",
+    "current_task",
+    "run_in_child_task",
+    "run_in_thread",
+]
 
 T = TypeVar("T")
 
@@ -130,14 +138,20 @@ async def run_in_child_task(function: Callable[[], Awaitable[T]]) -> T:
 
 
 MAX_THREADS: Final = 2
-"""Number of threads at once in an event loop. More would not be faster, because they compute and share one interpreter."""
+"""Number of threads at once in an event loop for one purpose. More would not be faster, because they share one interpreter."""
 
 
-_slots: Final = RunVar[anyio.Semaphore]("coaching_async.threads")
+ThreadSlots: TypeAlias = RunVar[anyio.Semaphore]
+"""The slots of the threads for one purpose, in each event loop. Threads that hang leave those of another purpose free."""
 
 
-async def run_in_thread(function: Callable[[], T], *, abandon_on_cancel: bool = False) -> T:
-    """Run `function`, which computes for some milliseconds, in a new thread.
+COMPUTING: Final = ThreadSlots("coaching_async.threads.computing")
+
+
+async def run_in_thread(
+    function: Callable[[], T], *, abandon_on_cancel: bool = False, purpose: ThreadSlots = COMPUTING
+) -> T:
+    """Run `function`, which takes some milliseconds, in a new thread.
 
     A caller that is cancelled waits for the thread. With `abandon_on_cancel` it does not: the result or error of the thread
     is dropped, and the thread counts as one of `MAX_THREADS` until it ends.
@@ -150,9 +164,9 @@ async def run_in_thread(function: Callable[[], T], *, abandon_on_cancel: bool = 
         getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon  # asyncio's or trio's
     )
     try:
-        slots = _slots.get()
+        slots = purpose.get()
     except LookupError:
-        _slots.set(slots := anyio.Semaphore(MAX_THREADS, fast_acquire=True))
+        purpose.set(slots := anyio.Semaphore(MAX_THREADS, fast_acquire=True))
 
     def on_done() -> None:
         slots.release()
@@ -182,6 +196,10 @@ async def run_in_thread(function: Callable[[], T], *, abandon_on_cancel: bool = 
     if errors:
         raise errors.pop()
     return values.pop()
+
+
+SpawnBackgroundTask: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
+"""Starts a background task, which no caller's cancellation reaches: the function, and a callback for its end."""
 
 
 class BackgroundTasks:

@@ -8,7 +8,7 @@ import attrs
 
 from coaching_async._exceptions import CoachingError
 from coaching_async._transport.priority import bulk_priority
-from coaching_async._transport.rate_limit import RateLimit, bulk_seconds
+from coaching_async._transport.rate_limit.limit import RateLimit, bulk_seconds
 from coaching_async._value import Value
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike, to_id_container

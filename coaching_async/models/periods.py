@@ -1,10 +1,11 @@
 """Periods and times of the calendar: days, weeks and months in text, and midnights in a time zone."""
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from collections.abc import Iterator
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final
 
-__all__ = ["in_zone", "is_misplaced", "midnight", "parse_period"]
+__all__ = ["in_zone", "is_misplaced", "midnight", "months_after", "parse_period"]
 
 
 MONTH: Final = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
@@ -36,6 +37,12 @@ def parse_period(text: str) -> tuple[date, date] | None:
 def midnight(day: date, tz: tzinfo) -> datetime:
     """Return the first moment of a day."""
     return in_zone(datetime.combine(day, time()), tz)
+
+
+def months_after(day: date, tz: tzinfo) -> Iterator[datetime]:
+    """Return the first moment of each month after that of a day, to the end of the calendar."""
+    for months in range(day.year * 12 + day.month, (MAXYEAR + 1) * 12):
+        yield midnight(date(months // 12, months % 12 + 1, 1), tz)
 
 
 def in_zone(moment: datetime, tz: tzinfo) -> datetime:

@@ -2,12 +2,14 @@
 
 import enum
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import pairwise, takewhile
 from typing import Final, Self
 
 import attrs
 
-from .periods import in_zone, is_misplaced, midnight, parse_period
+from .periods import in_zone, is_misplaced, midnight, months_after, parse_period
 
 __all__ = [
     "PARSE_TEXT",
@@ -197,6 +199,54 @@ class Interval:
             parse_timestamp(start, tz) if first is None else midnight(first[0], tz or UTC),
             parse_timestamp(end, tz) if last is None else midnight(last[1], tz or UTC),
         )
+
+    def split(self, parts: int) -> list[Self]:
+        """Return that many intervals of equal length, to the second, which together are this one. Raises `ValueError`.
+
+            for week in Interval.parse("2026-11-02/2026-11-29").split(4):
+                ...
+
+        Each begins where the one before it ends, at a whole second, in the time zone of `start`.
+        """
+        if not isinstance(parts, int) or isinstance(parts, bool):  # pyright: ignore[reportUnnecessaryIsInstance] # as above
+            raise TypeError(f"parts is a whole number, not {type(parts).__name__}")
+        if parts < 1:
+            raise ValueError("an interval is split into 1 part or more")
+        start, end = self.start.astimezone(UTC), self.end.astimezone(UTC)
+        length = (end - start) // timedelta.resolution
+        # Whole seconds, because the API documents no fractions of them.
+        if parts > 1 and length < parts * 1_000_000:
+            raise ValueError(f"the interval has {length // 1_000_000} seconds, too few for {parts} parts")
+        moments = (start + length * number // parts * timedelta.resolution for number in range(1, parts))
+        return self._cut((moment.replace(microsecond=0) for moment in moments), self.start.tzinfo)
+
+    def months(self, tz: tzinfo | None = None) -> list[Self]:
+        """Return the parts of the interval that are in different calendar months of `tz` (default: the time zone of `start`).
+
+            for month in Interval.parse("2026-01/2026-12", tz=ZoneInfo("Europe/Berlin")).months():
+                ...
+
+        Each begins where the one before it ends, with the first moment of a month. The first part begins with the interval, and
+        the last one ends with it.
+        """
+        if tz is not None and not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # as above
+            raise TypeError('tz is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
+        zone = tz or self.start.tzinfo or UTC
+        start, end = format_timestamp(self.start), format_timestamp(self.end)
+        following = months_after(_in_zone_of(self.start, zone), zone)
+        starts = takewhile(lambda moment: format_timestamp(moment) < end, following)
+        return self._cut((moment for moment in starts if format_timestamp(moment) > start), zone)
+
+    def _cut(self, moments: Iterable[datetime], zone: tzinfo | None) -> list[Self]:
+        edges = [self.start, *(_in_zone_of(moment, zone) for moment in moments), self.end]
+        return [type(self)(start, end) for start, end in pairwise(edges)]
+
+
+def _in_zone_of(moment: datetime, zone: tzinfo | None) -> datetime:
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        raise ValueError("the interval is out of range in the time zone") from None
 
 
 def parse_interval(text: str) -> Interval:

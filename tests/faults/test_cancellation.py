@@ -211,13 +211,13 @@ async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_the_rate_limite
         started = anyio.current_time()
         await read(client)
         await read(client)
-        quota = list(rate_limiter_of(client)._expiry_times)
+        quota = list(rate_limiter_of(client).window.expiry_times)
         async with anyio.create_task_group() as tasks:  # the first of the queue and those behind it
             for _ in range(3):
                 tasks.start_soon(cancelled_at_once, cancel, read, client)
 
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert list(rate_limiter_of(client)._expiry_times) == quota
+        assert list(rate_limiter_of(client).window.expiry_times) == quota
         assert len(service.requests) == 2
         await read(client)
         assert anyio.current_time() - started == pytest.approx(60, abs=0.01), "no permit was lost"
@@ -241,7 +241,7 @@ async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_the_concurrency
             holding.go.set()
 
         assert_nothing_is_held(client, 1, mocked=True)
-        assert len(rate_limiter_of(client)._expiry_times) == 1, "a request that was not sent takes no permit"
+        assert len(rate_limiter_of(client).window.expiry_times) == 1, "a request that was not sent takes no permit"
         await read(client)
         assert holding.sent == 2
 
@@ -260,7 +260,7 @@ async def test_row_97_a_call_can_be_cancelled_during_a_cooldown(cancel: Way, any
         assert len(service.requests) == 2
         assert_nothing_is_held(client, PERMITS, mocked=True)
         assert (
-            len(rate_limiter_of(client)._expiry_times) == 1
+            len(rate_limiter_of(client).window.expiry_times) == 1
         )  # that of the other call; the permit of the 429 has expired
 
 
@@ -277,7 +277,7 @@ async def test_row_97_a_call_can_be_cancelled_while_it_waits_for_a_token(cancel:
 
         assert holding.sent == 3, "the next waiter takes over"
         assert_nothing_is_held(client, PERMITS, mocked=True)
-        assert not rate_limiter_of(client)._expiry_times
+        assert not rate_limiter_of(client).window.expiry_times
         await anyio.sleep(100)
         assert holding.sent == 3
         holding.go.set()

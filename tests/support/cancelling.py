@@ -10,7 +10,7 @@ import pytest
 
 from coaching_async import CoachingClient, CoachingError
 from coaching_async._transport.concurrency_limit import ConcurrencyLimiter
-from coaching_async._transport.rate_limit import RateLimiter
+from coaching_async._transport.rate_limit.limiter import RateLimiter
 from tests.support.doubles import http_of, pipeline_of
 
 Action: TypeAlias = Callable[[], Awaitable[Any]]
@@ -116,9 +116,9 @@ def rate_limiter_of(client: CoachingClient) -> RateLimiter:
 def assert_nothing_is_held(client: CoachingClient, permits: int, *, mocked: bool = False) -> None:
     """Assert that no permit, no lock and no active connection is held."""
     assert concurrency_limiter_of(client)._slots.value == permits
-    tasks = rate_limiter_of(client)._tasks
-    is_locked = any(lock.locked() for lock in tasks.locks.values())
-    assert (tasks.in_flight, tasks.interactive_waiting, is_locked) == (0, 0, False)
+    limiter = rate_limiter_of(client)
+    is_locked = any(lock.locked() for lock in limiter._locks.values())
+    assert (limiter.window.in_flight, limiter.window.interactive_waiting, is_locked) == (0, 0, False)
     if not mocked:
         pool = http_of(client)._transport._pool
         assert not [

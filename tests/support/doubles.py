@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from coaching_async import AccessToken, CoachingClient
 from coaching_async._transport.messages import CallContext, Request, Response, SendError
 from coaching_async._transport.priority import Priority
-from coaching_async._transport.rate_limit import Permit, RateLimiter
+from coaching_async._transport.rate_limit.limiter import Permit, RateLimiter
 from coaching_async._transport.retry_policy import Fault, RetryPolicy, Safety
 from tests.conftest import VirtualLoop
 

@@ -16,7 +16,8 @@ from coaching_async import AuthError, RateLimit, RateLimited
 from coaching_async._concurrency.deadlines import checkpoint_if_past_deadline, is_past_deadline
 from coaching_async._transport.messages import Request, Response
 from coaching_async._transport.priority import Priority
-from coaching_async._transport.rate_limit import Permit, RateLimiter, RateLimitMiddleware
+from coaching_async._transport.rate_limit.limiter import Permit, RateLimiter
+from coaching_async._transport.rate_limit.middleware import RateLimitMiddleware
 from tests.support.doubles import Script, on, permit_of, request_of
 from tests.support.effort import combinations, examples
 
@@ -219,7 +220,7 @@ def test_in_any_history_no_window_has_more_requests_than_the_limit_and_every_wai
                     for caller in callers:
                         tasks.start_soon(run, limiter, caller)
             assert await permit_of(limiter) is not None
-            assert (limiter._tasks.in_flight, limiter._tasks.interactive_waiting) == (1, 0)
+            assert (limiter.window.in_flight, limiter.window.interactive_waiting) == (1, 0)
 
         anyio.run(main, **on(backend))
         assert finished + gave_up == len(callers)

@@ -8,7 +8,8 @@ import pytest
 
 from coaching_async import RateLimit, RateLimited
 from coaching_async._transport.priority import Priority
-from coaching_async._transport.rate_limit import Permit, RateLimiter, bulk_seconds
+from coaching_async._transport.rate_limit.limit import bulk_seconds
+from coaching_async._transport.rate_limit.limiter import Permit, RateLimiter
 from tests.support.doubles import permit_of
 from tests.transport.test_rate_limit import free_permits, get_429, send, send_times
 
@@ -141,7 +142,7 @@ async def test_bulk_sees_the_gaps_of_a_large_window_too():
 
 
 async def test_bulk_spreads_the_permits_above_the_reserve_where_an_even_pace_would_pause():
-    """The worked example of `RateLimiter._paced_at`."""
+    """The worked example of `Window._paced_at`."""
     limiter = RateLimiter(RateLimit(60, per=60.0))
     start = anyio.current_time()
     await send_times(limiter, Priority.INTERACTIVE, 20)

@@ -1,0 +1,156 @@
+"""`FileSharedState`: a shared state in a file, for the processes of one machine."""
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from os import PathLike
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import attrs
+
+from coaching_async._concurrency.tasks import ThreadSlots, run_in_thread
+from coaching_async._value import Value
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+__all__ = ["FileSharedState"]
+
+T = TypeVar("T")
+
+LOCK_TIMEOUT: Final = 0.4
+"""Seconds to wait while another process holds the lock: less than a client waits for an operation."""
+
+DISK: Final = ThreadSlots("coaching_async.threads.disk")
+
+CREATE: Final = """
+    CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, text TEXT NOT NULL, written_at REAL NOT NULL, keep_until REAL NOT NULL)
+"""
+
+
+def _absolute_path(path: str | PathLike[str]) -> str:
+    """Return the path of a file, so that it stays the same when the working directory changes."""
+    name = cast("object", os.fspath(path) if isinstance(path, PathLike) else path)
+    if not isinstance(name, str):
+        raise TypeError(f"the path of a FileSharedState is a str or a pathlib.Path, not {type(path).__name__}")
+    if not name or "\0" in name:
+        raise ValueError("the path of a FileSharedState is empty or contains a NUL character; give the path of a file")
+    name = os.path.abspath(name)  # noqa: PTH100 # keeps what `..` means to a user; a Path resolves no dots
+    folder = os.path.dirname(name)  # noqa: PTH120
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise ValueError(f"a FileSharedState is made in a folder that exists, and {folder} is none; create it first")
+    if os.path.isdir(name):  # noqa: PTH112
+        raise ValueError(f"the path of a FileSharedState is that of a file, and {name} is a folder; add a file name")
+    return name
+
+
+@attrs.frozen(eq=False, repr=False)
+class FileSharedState(Value):
+    """A `SharedState` in a file, for the processes of one machine. The file is an SQLite database.
+
+    It is created when it is needed, readable and writable by its user alone. The folder must exist, on a local disk:
+    file systems of a network have no locks to rely on. A folder in memory, such as /run or /dev/shm, is best, because what
+    the file holds is worth nothing after a restart of the machine. Processes in containers share it by a volume. They
+    have to see one `time.monotonic()`, which those of one kernel do.
+
+    No file is open between operations, so that the file may be removed at any time, which is to forget all texts.
+    Operations run in threads, because a disk may stall.
+
+    Raises: `TypeError` or `ValueError` if the path is none of a file in a folder that exists.
+    """
+
+    path: str = attrs.field(converter=_absolute_path)
+
+    async def load(self, name: str) -> tuple[str | None, float]:
+        """Return the text of this name, None if there is none, and the time in seconds since the machine was started.
+
+        Raises: `OSError` if the file cannot be opened, is locked for 0.4 seconds, or may be read by all users, and
+        `sqlite3.Error` if it cannot be read.
+        """
+
+        def load(database: "Connection") -> tuple[str | None, float]:
+            row: tuple[str, float, float] | None = database.execute(
+                "SELECT text, written_at, keep_until FROM texts WHERE name = ?", (name,)
+            ).fetchone()
+            now = time.monotonic()
+            if row is None or not row[1] <= now < row[2]:
+                return None, now
+            return row[0], now
+
+        return await self._operate(load)
+
+    async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
+        """Replace the text `old` by `new` in one step, and return True. Change nothing and return False if it is not `old`.
+
+        A swap whose caller is cancelled may be carried out up to 0.4 seconds later. Raises: what `load` raises.
+        """
+
+        def swap(database: "Connection") -> bool:
+            database.execute("PRAGMA journal_mode = TRUNCATE")
+            database.execute("BEGIN EXCLUSIVE")
+            now = time.monotonic()
+            # The clock begins anew with the machine. What was written in the future was written before that.
+            database.execute("DELETE FROM texts WHERE written_at > ? OR keep_until <= ?", (now, now))
+            if old is None:
+                change = database.execute(
+                    "INSERT OR IGNORE INTO texts VALUES (?, ?, ?, ?)", (name, new, now, now + keep)
+                )
+            else:
+                change = database.execute(
+                    "UPDATE texts SET text = ?, written_at = ?, keep_until = ? WHERE name = ? AND text = ?",
+                    (new, now, now + keep, name, old),
+                )
+            database.execute("COMMIT")
+            return change.rowcount == 1
+
+        return await self._operate(swap)
+
+    async def _operate(self, operation: Callable[["Connection"], T]) -> T:
+        return await run_in_thread(lambda: _operate(self.path, operation), abandon_on_cancel=True, purpose=DISK)
+
+
+_in_operation: Final = threading.Lock()
+"""Held while this process has the file open.
+
+A process that closes a file loses its locks on it, those of another thread included. A fork in the middle of an operation
+would leave the child with SQLite's belief that the file is locked.
+"""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_in_operation.acquire, after_in_parent=_in_operation.release, after_in_child=_in_operation.release
+    )
+
+
+def _operate(path: str, operation: Callable[["Connection"], T]) -> T:
+    import sqlite3
+
+    with _in_operation:
+        is_new = _create(path)
+        database = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
+        try:
+            # Writing through to the disk would take a hundred times as long, for texts that do not outlive the machine.
+            database.execute("PRAGMA synchronous = OFF")
+            if is_new:
+                database.execute(CREATE)
+            return operation(database)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise TimeoutError(f"another process held the lock of {path} for {LOCK_TIMEOUT} seconds") from None
+            raise
+        finally:
+            database.close()
+
+
+def _create(path: str) -> bool:
+    """Create the file unless there is one. Return whether it is empty. Raises `PermissionError` if all users may read it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if os.name != "nt" and status.st_mode & stat.S_IRWXO:
+        raise PermissionError(f"all users may read or write {path}, which holds an access token; chmod 600 it")
+    return status.st_size == 0

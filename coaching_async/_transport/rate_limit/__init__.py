@@ -1,0 +1,1 @@
+"""Rate limiting: how many requests one token sends in a sliding window, and in which order; client-side throttling."""

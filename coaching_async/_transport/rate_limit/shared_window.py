@@ -1,0 +1,286 @@
+"""The window that several processes share: who uses which permits, whose turn it is, and when. No clock and no I/O.
+
+All times are those of the shared state's clock.
+"""
+
+import math
+from collections import deque
+from typing import Final
+
+import attrs
+
+from coaching_async._transport.priority import Priority
+from coaching_async._transport.retry_policy import MAX_COOLDOWN
+
+from .limit import RateLimit
+from .window import Window
+
+__all__ = ["MAX_LEASE", "Decision", "InFlight", "Member", "SharedWindow", "Waiting"]
+
+
+MAX_LEASE: Final = 75.0
+"""Seconds after which a permit of a process that has died counts as used."""
+
+
+PASSED_OVER_AFTER: Final = 1.0
+"""A process that does not come within this many seconds after its turn is passed over."""
+
+
+HOLD: Final = 1.0
+"""Seconds without permits after the shared state has forgotten something, so that each process brings its own back."""
+
+
+MAX_POLL: Final = 1.0
+"""Longest time in seconds between two looks of a process that waits for another process."""
+
+
+PROBE_PATIENCE: Final = 10.0
+"""Seconds for which a request after a cooldown counts as a probe. The process that sent it may have died."""
+
+
+RAMP_UP_LIMIT: Final = 32
+"""Requests in flight from which on a cooldown no longer limits them."""
+
+
+@attrs.frozen(eq=True, repr=True)
+class InFlight:
+    """A permit that is in use. If nothing is heard of it until the end of its lease, it counts as answered then."""
+
+    granted_at: float
+    lease_ends_at: float
+
+
+@attrs.frozen
+class Waiting:
+    """That tasks of a process wait for a permit: since when, how many, and when the process looks next."""
+
+    since: float
+    tasks: int
+    looks_at: float
+
+
+@attrs.define
+class Member:
+    """What one process has written about itself. No other process writes it."""
+
+    revision: int
+    limit: RateLimit
+    written_at: float
+    last_granted_at: float = -math.inf
+    mean_latency: float = 0.0
+    lateness: float = 0.0
+    in_flight: list[InFlight] = attrs.field(factory=list[InFlight])
+    expiry_times: list[float] = attrs.field(factory=list[float])
+    throttled_expiry_times: list[float] = attrs.field(factory=list[float])
+    waiting: dict[Priority, Waiting] = attrs.field(factory=dict[Priority, Waiting])
+
+    def used_until(self, now: float) -> list[float]:
+        """Return when its used permits come free, those included whose lease has ended."""
+        per = self.limit.per
+        ended = [permit.lease_ends_at + per for permit in self.in_flight if permit.lease_ends_at <= now]
+        return [time for time in (*self.expiry_times, *ended) if time > now]
+
+    def held(self, now: float) -> list[InFlight]:
+        """Return its permits that are in flight."""
+        return [permit for permit in self.in_flight if permit.lease_ends_at > now]
+
+    def waits(self, priority: Priority, now: float) -> Waiting | None:
+        """Return its place in the queue, unless it has missed its turn."""
+        waiting = self.waiting.get(priority)
+        return waiting if waiting is not None and waiting.looks_at + PASSED_OVER_AFTER > now else None
+
+    def matters(self, now: float) -> bool:
+        """Return whether the others have to know about it, or have heard of it in the last window."""
+        return bool(self.written_at + self.limit.per > now or self.held(now) or self.used_until(now))
+
+    def is_over(self, now: float) -> bool:
+        """Return whether nobody can remember anything of it that matters, so that it is forgotten on purpose."""
+        return self.written_at + MAX_LEASE + self.limit.per <= now
+
+    def capped(self, now: float) -> "Member":
+        """Return it without times that cannot be: the clock of the shared state has gone back."""
+        per = self.limit.per
+        latest_expiry = max(self.expiry_times, default=now)
+        latest_lease = max((one.lease_ends_at for one in self.in_flight), default=now)
+        if self.written_at <= now and latest_expiry <= now + per and latest_lease <= now + MAX_LEASE:
+            return self
+        return attrs.evolve(
+            self,
+            written_at=min(self.written_at, now),
+            last_granted_at=min(self.last_granted_at, now),
+            in_flight=[
+                InFlight(min(one.granted_at, now), min(one.lease_ends_at, now + MAX_LEASE)) for one in self.in_flight
+            ],
+            expiry_times=[min(time, now + per) for time in self.expiry_times],
+            throttled_expiry_times=[min(time, now + per) for time in self.throttled_expiry_times],
+            waiting={
+                priority: Waiting(min(one.since, now), one.tasks, min(one.looks_at, now + per))
+                for priority, one in self.waiting.items()
+            },
+        )
+
+
+@attrs.frozen
+class Decision:
+    """Whether a process may take a permit now, and if not, when it looks again."""
+
+    granted: bool
+    look_at: float
+    earliest_at: float
+    """No permit comes before, as far as is known."""
+
+
+@attrs.define
+class SharedWindow:
+    """What all processes know of the limit that they share."""
+
+    learned_limit: int | None = None
+    """Lower than the limit after 429s; None if there were none."""
+    last_decrease_at: float = -math.inf
+    next_increase_at: float = math.inf
+    cooldown_ends_at: float = -math.inf
+    """After a 429 nobody sends anything until then."""
+    ramp_limit: float = math.inf
+    """Requests that may be in flight after the cooldown: one, and one more for each success (slow start)."""
+    held_until: float = -math.inf
+    members: dict[str, Member] = attrs.field(factory=dict[str, Member])
+
+    def bring_back(self, remembered: "SharedWindow", now: float) -> None:
+        """Put back what a process remembers, and the shared state has forgotten.
+
+        Each member's revision only grows, so one that is missing or lower than it was has been forgotten. Others may have got
+        permits since, of which this process knows nothing, so for a moment nobody gets any, and each brings its own back.
+        """
+        forgotten = {
+            name: member
+            for name, member in remembered.members.items()
+            if member.matters(now) and (name not in self.members or self.members[name].revision < member.revision)
+        }
+        if not forgotten:
+            return
+        self.members |= forgotten
+        self.held_until = max(self.held_until, now + HOLD)
+        self.cooldown_ends_at = max(self.cooldown_ends_at, remembered.cooldown_ends_at)
+        self.ramp_limit = min(self.ramp_limit, remembered.ramp_limit)
+        if remembered.last_decrease_at > self.last_decrease_at:
+            self.learned_limit = remembered.learned_limit
+            self.last_decrease_at = remembered.last_decrease_at
+            self.next_increase_at = remembered.next_increase_at
+
+    def normalize(self, now: float) -> None:
+        """Drop what matters no more, and cap times that cannot be."""
+        self.members = {name: member.capped(now) for name, member in self.members.items() if not member.is_over(now)}
+        self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
+        self.held_until = min(self.held_until, now + HOLD)
+        self.last_decrease_at = min(self.last_decrease_at, now)
+        per = self.limit.per
+        if self.next_increase_at > now + 2 * per and self.next_increase_at < math.inf:
+            self.next_increase_at = now + 2 * per
+
+    @property
+    def limit(self) -> RateLimit:
+        """The lowest of the limits that the processes were given."""
+        limits = (member.limit for member in self.members.values())
+        return min(limits, key=lambda limit: (limit.requests / limit.per, limit.requests), default=RateLimit())
+
+    def union(self, now: float) -> Window:
+        """Return the window of all processes together."""
+        members = list(self.members.values())
+        limit = self.limit
+        learned = limit.requests if self.learned_limit is None else min(self.learned_limit, limit.requests)
+        return Window(
+            limit,
+            learned_limit=learned,
+            last_decrease_at=self.last_decrease_at,
+            next_increase_at=self.next_increase_at,
+            last_granted_at=max((member.last_granted_at for member in members), default=-math.inf),
+            expiry_times=deque(sorted(time for member in members for time in member.used_until(now))),
+            throttled_expiry_times=sorted(time for member in members for time in member.throttled_expiry_times),
+            mean_latency=_mean([member.mean_latency for member in members if member.mean_latency]),
+            lateness=_mean([member.lateness for member in members if member.lateness]),
+            in_flight=sum(len(member.held(now)) for member in members),
+            interactive_waiting=sum(
+                waiting.tasks for member in members if (waiting := member.waits(Priority.INTERACTIVE, now))
+            ),
+        )
+
+    def learn(self, window: Window, now: float) -> None:
+        """Keep what a union has learned of the limit."""
+        learned = window.current_limit(now)
+        self.learned_limit = None if learned == window.limit.requests else learned
+        self.last_decrease_at, self.next_increase_at = window.last_decrease_at, window.next_increase_at
+
+    def throttled(self, granted_at: float, now: float, cooldown_ends_at: float) -> None:
+        """Take a 429 into account: its permit was granted at `granted_at`, and is released already."""
+        window = self.union(now)
+        window.lower_limit(granted_at, now)
+        self.learn(window, now)
+        self.cooldown_ends_at, self.ramp_limit = max(self.cooldown_ends_at, cooldown_ends_at), 1
+
+    def succeeded(self, granted_at: float) -> None:
+        """Raise the number of requests in flight after a cooldown: a request that started after it got an answer."""
+        if self.ramp_limit < math.inf and granted_at >= self.cooldown_ends_at:
+            self.ramp_limit = self.ramp_limit + 1 if self.ramp_limit < RAMP_UP_LIMIT else math.inf
+
+    def decide(self, name: str, priority: Priority, now: float) -> Decision:
+        """Return whether a process may take a permit now. It is a member, and has said since when it waits."""
+        window = self.union(now)
+        self.learn(window, now)
+        share = window.limit.per / window.learned_limit
+        ahead = self._ahead(name, priority, now)
+        paused_until = max(self.cooldown_ends_at, self.held_until)
+        earliest = self.end_of_queue_at(name, 0, now) if priority is Priority.INTERACTIVE else now
+        if now < paused_until:
+            return Decision(granted=False, look_at=paused_until + min(ahead * share, MAX_POLL), earliest_at=earliest)
+        poll = min(MAX_POLL, (ahead + 1) * min(share, MAX_POLL / 5))
+        if self._probes(now) >= self.ramp_limit:
+            return Decision(granted=False, look_at=now + poll, earliest_at=earliest)
+        # Those ahead take a permit each, and those of bulk keep the pace.
+        window.in_flight += ahead
+        if priority is Priority.INTERACTIVE:
+            at = window.next_permit_at(priority, now)
+        else:
+            at = window.next_permit_at(priority, now) if not ahead else self._behind(window, ahead, share, now)
+        if at <= now:
+            return Decision(granted=True, look_at=now, earliest_at=now)
+        return Decision(granted=False, look_at=now + poll if at == math.inf else at, earliest_at=earliest)
+
+    def _behind(self, window: Window, ahead: int, share: float, now: float) -> float:
+        """Return when a process takes a permit of bulk behind `ahead` others."""
+        window.last_granted_at = max(window.last_granted_at, now + (ahead - 1) * share)
+        return window.next_permit_at(Priority.BULK, now)
+
+    def _ahead(self, name: str, priority: Priority, now: float) -> int:
+        """Return how many permits others take before this process. For bulk each process takes one in its turn."""
+        own = self.members[name].waiting.get(priority)
+        place = (now if own is None else own.since, name)
+        others = [
+            waiting
+            for other, member in self.members.items()
+            if other != name and (waiting := member.waits(priority, now)) and (waiting.since, other) < place
+        ]
+        return len(others)
+
+    def end_of_queue_at(self, name: str, own_before: int, now: float) -> float:
+        """Return when an interactive request of this process gets its permit at the earliest.
+
+        `own_before` requests of the same process are before it. Processes take turns, so as many of each other one are, too.
+        """
+        window = self.union(now)
+        is_ahead = self._ahead(name, Priority.INTERACTIVE, now)
+        others = [
+            waiting.tasks
+            for other, member in self.members.items()
+            if other != name and (waiting := member.waits(Priority.INTERACTIVE, now))
+        ]
+        window.interactive_waiting = own_before + is_ahead + sum(min(tasks, own_before) for tasks in others)
+        return max(window.end_of_queue_at(now), self.cooldown_ends_at)
+
+    def _probes(self, now: float) -> int:
+        """Return how many requests that started after the cooldown are in flight."""
+        since = max(self.cooldown_ends_at, now - PROBE_PATIENCE)
+        return sum(one.granted_at >= since for member in self.members.values() for one in member.held(now))
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,86 @@
+"""Redis, Valkey: one access token and one rate limit for the processes on several machines.
+
+async with coredis.Redis.from_url("rediss://...") as redis:
+    async with CoachingClient.from_env(shared_state=RedisSharedState(redis)) as client: ...
+"""
+
+import inspect
+import math
+from collections.abc import Awaitable
+from typing import Any, Final, Protocol, cast
+
+__all__ = ["RedisSharedState"]
+
+
+class Coredis(Protocol):
+    """What is needed of a `coredis.Redis` or a `coredis.RedisCluster`."""
+
+    def eval(self, script: str, /, keys: list[str], args: list[bytes]) -> Awaitable[Any]:
+        """Run a script."""
+        ...
+
+
+class RedisPy(Protocol):
+    """What is needed of a `redis.asyncio.Redis`, a `valkey.asyncio.Valkey`, or one of their cluster clients."""
+
+    def eval(self, script: str, numkeys: int, /, *keys_and_args: Any) -> Any:
+        """Run a script."""
+        ...
+
+
+LOAD: Final = """
+local time = redis.call('TIME')
+return {redis.call('GET', KEYS[1]), time[1], time[2]}
+"""
+
+SWAP: Final = """
+if redis.call('GET', KEYS[1]) ~= (ARGV[3] or false) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
+class RedisSharedState:
+    """A `SharedState` in Redis 5 or newer, or in Valkey, for processes on several machines.
+
+    `client` is an open `coredis.Redis`, which runs on asyncio and on trio, or a `redis.asyncio.Redis` or `valkey.asyncio.Valkey`,
+    which run on asyncio, or a cluster client of these libraries. It is borrowed, and not closed. It has to outlive the
+    `CoachingClient`. The user needs the commands EVAL, GET, SET and TIME, for keys that begin with `prefix`.
+
+    Raises: `TypeError` if `client` is none of these.
+    """
+
+    def __init__(self, client: Coredis | RedisPy, *, prefix: str = "coaching_async:") -> None:
+        if isinstance(client, type) or not inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
+            raise TypeError(
+                "RedisSharedState takes a client: a coredis.Redis, a redis.asyncio.Redis, a valkey.asyncio.Valkey, or a cluster "
+                f"client of these libraries, not a {type(client).__module__}.{type(client).__qualname__}"
+            )
+        self._client: Final = client
+        self._takes_numkeys: Final = "numkeys" in inspect.signature(client.eval).parameters
+        self._prefix: Final = prefix
+
+    async def load(self, name: str) -> tuple[str | None, float]:
+        """Return the text of this name, None if there is none, and the time of the server, in seconds since 1970.
+
+        Raises: what the client raises.
+        """
+        text, seconds, microseconds = await self._eval(LOAD, name)
+        return text.decode() if isinstance(text, bytes) else text, int(seconds) + int(microseconds) / 1e6
+
+    async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
+        """Replace the text `old` by `new` in one step, and return True. Change nothing and return False if it is not `old`.
+
+        A client that sends a command again after a lost connection may return False for a swap that was carried out.
+        Raises: what the client raises.
+        """
+        texts = [new] if old is None else [new, old]
+        texts.insert(1, str(math.ceil(keep * 1000)))
+        return bool(await self._eval(SWAP, name, *texts))
+
+    async def _eval(self, script: str, name: str, *args: str) -> Any:
+        key = self._prefix + name
+        encoded = [arg.encode() for arg in args]
+        if self._takes_numkeys:
+            return await cast("RedisPy", self._client).eval(script, 1, key, *encoded)
+        return await cast("Coredis", self._client).eval(script, keys=[key], args=encoded)
