@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,3 +143,17 @@ def test_after_each_run_the_warehouse_has_each_change_within_the_lookback(
             warehouse.update(service.of(part))
         everything = service.of(Part(tuple(users), None))
         assert everything.items() <= warehouse.items()
+
+
+def test_requests_have_whole_seconds_and_clocks_that_are_turned_back_lose_nothing():
+    berlin = ZoneInfo("Europe/Berlin")
+    begin, end = (datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1))
+    moment = day(400).replace(microsecond=5)
+    _, coverage = next_reads(None, arguments="a", users=USERS, interval=Interval(begin, end), lookback=DAY, now=moment)
+    parts, _ = next_reads(coverage, arguments="a", users=USERS, interval=None, lookback=timedelta(0), now=moment)
+    assert parts[0].interval is not None
+    assert parts[0].interval.start == end.astimezone(UTC)
+    parts, after = next_reads(None, arguments="a", users=USERS, interval=None, lookback=DAY, now=moment)
+    parts, _ = next_reads(after, arguments="a", users=USERS, interval=None, lookback=DAY, now=moment)
+    assert parts[0].interval is not None
+    assert (parts[0].interval.start.microsecond, parts[0].interval.end.microsecond) == (0, 0)

@@ -71,6 +71,9 @@ def next_reads(
     Without an earlier run that it goes on from, a run reads all of `interval`. Otherwise it reads from `lookback` before the
     time until which the coverage is up to date. Users that are not in the coverage are read from its start.
     """
+    now = now.replace(microsecond=0)  # the API documents no fractions of seconds
+    if interval is not None:  # times of one zone compare by wall time, which repeats when clocks are turned back
+        interval = Interval(interval.start.astimezone(UTC), interval.end.astimezone(UTC))
     if coverage is None or coverage.arguments != arguments or not (interval is None or coverage.joins(interval)):
         return [Part(users, interval)], _newest(coverage, _first(arguments, users, interval, now))
     digests = {user: _digest(user) for user in users}
