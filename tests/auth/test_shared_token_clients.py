@@ -22,8 +22,8 @@ from coaching_async.testing import MemorySharedState
 from tests.auth.test_token_source_properties import CANARY, Platform, get, refuse, stall
 from tests.faults.support import failing
 from tests.support.doubles import Service
-from tests.support.token_fleet import Reached, all_of
 from tests.support.secrets_logged import SecretsLogged, logging_everything
+from tests.support.token_fleet import Reached, all_of
 
 pytestmark = pytest.mark.anyio
 
