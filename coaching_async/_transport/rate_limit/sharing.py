@@ -26,7 +26,8 @@ class Sharing(Value):
     used: int
     """Requests in the last window, without those in flight."""
     in_flight: int
-    """Requests in flight. Those of a process that has died count as in flight for up to 75 seconds."""
+    """Requests in flight, and those that were answered less than a second ago. Those of a process that has died count as in
+    flight for up to 75 seconds."""
     cooldown: float
     """Seconds for which all of them send nothing, after a 429; else 0."""
     round_trip: float
