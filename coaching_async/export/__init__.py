@@ -1,13 +1,13 @@
 """Export of the appointments of users to a file, which can be resumed."""
 
-from ._checkpoint import ExportRefused
+from ._checkpoint import ExportBusy, ExportRefused
 from ._export import check_form, export
 from ._forms import FORMS
 from ._left_out import LeftOut
 from ._run import Exported, ExportProgress
 
-__all__ = ["FORMS", "ExportProgress", "ExportRefused", "Exported", "LeftOut", "check_form", "export"]
+__all__ = ["FORMS", "ExportBusy", "ExportProgress", "ExportRefused", "Exported", "LeftOut", "check_form", "export"]
 
 # Users see and pickle the names under which they import them.
-for _public in (ExportProgress, ExportRefused, Exported, LeftOut, check_form, export):
+for _public in (ExportBusy, ExportProgress, ExportRefused, Exported, LeftOut, check_form, export):
     _public.__module__ = __name__

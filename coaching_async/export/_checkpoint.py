@@ -8,7 +8,7 @@ from attrs.validators import ge, instance_of, optional
 
 from ._left_out import NO_ROWS, Tally, parse_tally
 
-__all__ = ["Checkpoint", "ExportRefused", "checkpoint_from_json", "checkpoint_to_json"]
+__all__ = ["Checkpoint", "ExportBusy", "ExportRefused", "checkpoint_from_json", "checkpoint_to_json"]
 
 
 VERSION: Final = 1
@@ -16,6 +16,10 @@ VERSION: Final = 1
 
 class ExportRefused(ValueError):
     """An export cannot be started or resumed with these arguments. The text says why, and what to do."""
+
+
+class ExportBusy(ExportRefused):
+    """Another export is at work on the file, or has just ended. The same call may succeed later."""
 
 
 @attrs.frozen

@@ -75,8 +75,8 @@ async def export(
     suspected a gap, reads the list from its beginning and writes what is missing. `on_progress` is a plain function, called at
     the start and after every page.
 
-    A lock on the file refuses a second export to the same file (`ExportRefused`), except on Windows and on file systems
-    without locks.
+    A lock on the file refuses a second export to the same file (`ExportBusy`, an `ExportRefused`), except on Windows and on
+    file systems without locks.
 
     HTTP: GET /api/v2/coaching/appointments, and for the rest GET /api/v2/coaching/appointments/{appointmentId}/annotations
     and /statuses, GET /api/v2/users

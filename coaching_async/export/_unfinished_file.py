@@ -23,7 +23,7 @@ import attrs
 
 from coaching_async._files import lock_file
 
-from ._checkpoint import Checkpoint, ExportRefused, checkpoint_from_json, checkpoint_to_json
+from ._checkpoint import Checkpoint, ExportBusy, ExportRefused, checkpoint_from_json, checkpoint_to_json
 from ._left_out import NO_ROWS, Tally
 
 __all__ = ["UnfinishedFile"]
@@ -95,7 +95,7 @@ class UnfinishedFile:
     def begin(self, arguments: str, cursor: str | None, header: bytes) -> None:
         """Start a new file, and delete that of an earlier export.
 
-        Raises `ExportRefused` if another export is writing the file, and `OSError`.
+        Raises `ExportBusy` if another export is writing the file, and `OSError`.
         """
         with self._working():
             self._refuse_other_than_file()
@@ -109,8 +109,8 @@ class UnfinishedFile:
     def resume(self, arguments: str, header: bytes) -> None:
         """Resume the file of an earlier export.
 
-        Raises `ExportRefused` if there is none, if its arguments were different, or if another export is writing it;
-        and `OSError`.
+        Raises `ExportRefused` if there is none, or if its arguments were different; `ExportBusy` if another export is writing
+        it; and `OSError`.
         """
         with self._working():
             self._refuse_other_than_file()
@@ -129,15 +129,14 @@ class UnfinishedFile:
         """Start a new file, resume that of an earlier export, or find that it is complete. Return whether there was one.
 
         The checkpoint of the complete file is kept. Raises `ExportRefused` for a file of another export or of another
-        program, or if another export is writing it; and `OSError`.
+        program; `ExportBusy` if another export is writing it; and `OSError`.
         """
         with self._working():
             self._refuse_other_than_file()
             if self._target.exists():
                 self._state = self._checkpoint_of_target(arguments)
                 return True
-            is_new = not self._part.exists()
-            self._open("a+b")
+            is_new = self._create_or_open()
             try:
                 state = self._checkpoint_of_part(arguments, is_new=is_new)
             except BaseException:
@@ -155,9 +154,8 @@ class UnfinishedFile:
     def _checkpoint_of_target(self, arguments: str) -> Checkpoint:
         """Return the checkpoint of a complete export. Raises `ExportRefused` if the file has another origin."""
         state = self._read_checkpoint(arguments) if self._checkpoint_path.exists() else None
-        if state is not None and self._part.exists() and self._is_renamed(state):
-            self._open("r+b")
-            self._remove_part()
+        if state is not None and state.is_complete:
+            self._remove_rest(state)
         if state is None or not state.is_complete or self._part.exists():
             raise ExportRefused(
                 f"{self._target} exists, and no complete export with resume 'auto' has written it: move it away, choose "
@@ -175,7 +173,9 @@ class UnfinishedFile:
         assert self._file is not None  # noqa: S101 # it is open
         size = os.fstat(self._file.fileno()).st_size
         if self._target.exists():
-            raise ExportRefused(f"another export has just ended its work on {self._target}: try again")
+            if not size:
+                self._part.unlink(missing_ok=True)
+            raise self._just_ended()
         if not self._checkpoint_path.exists():
             if size:
                 raise ExportRefused(f"{self._part} exists, and no export has written it: move it away")
@@ -185,6 +185,15 @@ class UnfinishedFile:
             return None  # its file was taken away
         self._refuse_shorter_part(size, state)
         return state
+
+    def _remove_rest(self, state: Checkpoint) -> None:
+        """Remove what a process that was killed has left beside the complete file: the rendered rows, or an empty file."""
+        with suppress(FileNotFoundError):
+            self._open("r+b")
+        if self._file is not None and (self._is_renamed(state) or not os.fstat(self._file.fileno()).st_size):
+            self._remove_part()
+            self._file.close()
+            self._file = None
 
     def lines(self) -> Iterator[bytes]:
         """Return the lines of the file."""
@@ -280,7 +289,22 @@ class UnfinishedFile:
         if size < state.offset:
             raise ExportRefused(f"{self._part} is shorter than it was: export again, without resume")
 
-    def _open(self, mode: Literal["a+b", "r+b"]) -> None:
+    def _create_or_open(self) -> bool:
+        """Open the unfinished file. Return whether there was none.
+
+        It is created only if there is none at that moment, because another export may rename it at any time.
+        """
+        try:
+            self._open("x+b")
+        except FileExistsError:
+            try:
+                self._open("r+b")
+            except FileNotFoundError:
+                raise self._just_ended() from None
+            return False
+        return True
+
+    def _open(self, mode: Literal["a+b", "r+b", "x+b"]) -> None:
         file = self._part.open(mode, buffering=0)
         try:
             self._lock(file)
@@ -293,9 +317,12 @@ class UnfinishedFile:
         try:
             lock_file(file, self._part)
         except BlockingIOError:
-            raise ExportRefused(f"another export is at work on {self._target}: wait for its end") from None
+            raise ExportBusy(f"another export is at work on {self._target}: wait for its end") from None
         except FileNotFoundError:
-            raise ExportRefused(f"another export has just ended its work on {self._target}: try again") from None
+            raise self._just_ended() from None
+
+    def _just_ended(self) -> ExportBusy:
+        return ExportBusy(f"another export has just ended its work on {self._target}: try again")
 
     def _read_checkpoint(self, arguments: str) -> Checkpoint:
         try:
