@@ -65,6 +65,8 @@ class SharedStateConnection:
         self._suspect: tuple[str, Callable[[str | None], object]] | None = None
         """The text that could not be loaded or parsed last, and how it is parsed."""
         self._lost_at: float | None = None
+        self._reason = ""
+        """Why it was lost."""
         self._is_probing = False
         self._closing = anyio.Event()
 
@@ -81,7 +83,7 @@ class SharedStateConnection:
     async def load(self, name: str, parse: Callable[[str | None], T]) -> Loaded[T]:
         """Load the text of this name and parse it. Raises `SharedStateUnavailable`, also where `parse` raises `ValueError`."""
         if self.is_lost:
-            raise SharedStateUnavailable
+            raise SharedStateUnavailable(self._reason)
         try:
             return await self._load(name, parse)
         except SharedStateUnavailable:
@@ -94,7 +96,7 @@ class SharedStateConnection:
         A swap whose caller was cancelled, or that took too long, may have been carried out.
         """
         if self.is_lost:
-            raise SharedStateUnavailable
+            raise SharedStateUnavailable(self._reason)
         return await self._operate(lambda: self._store.swap(name, old, new, keep)) is True
 
     async def pause(self, seconds: float) -> None:
@@ -132,7 +134,7 @@ class SharedStateConnection:
     def _lose(self, reason: str) -> SharedStateUnavailable:
         """Take the state for lost. Return the error to raise."""
         if self._lost_at is None:
-            self._lost_at = anyio.current_time()
+            self._lost_at, self._reason = anyio.current_time(), reason
             self._emit(SharedStateLost(reason))
         if not self._is_probing and not self.is_closing:
             self._is_probing = True
