@@ -78,6 +78,11 @@ class Member:
     throttled_expiry_times: list[float] = attrs.field(factory=list[float])
     waiting: dict[Priority, Waiting] = attrs.field(factory=dict[Priority, Waiting])
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it uses nothing and waits for nothing."""
+        return not (self.in_flight or self.expiry_times or self.throttled_expiry_times or self.waiting)
+
     def used_until(self, now: float) -> list[float]:
         """Return when its used permits come free, those included whose lease has ended."""
         per = self.limit.per
