@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from coaching_async._transport.cooldown import RAMP_UP_LIMIT
 from coaching_async._transport.priority import Priority
 from coaching_async._transport.retry_policy import MAX_COOLDOWN
 
@@ -40,10 +41,6 @@ MAX_POLL: Final = 1.0
 
 PROBE_PATIENCE: Final = 10.0
 """Seconds for which a request after a cooldown counts as a probe. The process that sent it may have died."""
-
-
-RAMP_UP_LIMIT: Final = 32
-"""Requests in flight from which on a cooldown no longer limits them."""
 
 
 @attrs.frozen(eq=True, repr=True)
