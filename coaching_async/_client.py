@@ -15,6 +15,7 @@ from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
 from ._auth.bearer import BearerAuthMiddleware
 from ._auth.grants import Grant
+from ._auth.shared_token_cache import SharedTokenCache
 from ._auth.sharing import shared_name
 from ._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
 from ._auth.token_source import TokenSource, token_source_for
@@ -143,13 +144,15 @@ class CoachingClient(NotCopyable):
                     NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
                 )
                 endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
-                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens)
+                token_name = shared_name(identity.auth, hosts.login, "token")
+                token_cache = None if shared is None or token_name is None else SharedTokenCache(shared, token_name)
+                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens, token_cache)
                 signed = BearerAuthMiddleware(api_host, tokens, state.rejected_tokens)
-                name = shared_name(identity.auth, hosts.login, "budget")
+                budget_name = shared_name(identity.auth, hosts.login, "budget")
                 limiter = (
                     state.rate_limiter
-                    if shared is None or name is None
-                    else SharedRateLimiter(shared, name, state.rate_limiter.window, state.membership())
+                    if shared is None or budget_name is None
+                    else SharedRateLimiter(shared, budget_name, state.rate_limiter.window, state.membership())
                 )
                 limited = RateLimitMiddleware(signed, limiter)
                 send = RetryMiddleware(limited, state.cooldown, state.retry_budget)

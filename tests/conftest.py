@@ -20,6 +20,7 @@ from benchmarks import environments
 from coaching_async.sandbox import _sandbox
 from tests.support.contract import Witness, witnessing
 from tests.support.official_sdk.everyday import Official, official
+from tests.support.redis_server import RedisServer
 
 DATA = Path(__file__).parent / "data"
 
@@ -99,6 +100,13 @@ def sdk_python() -> Path:
 def official_sdk(sdk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Official]:
     with official(sdk_python, tmp_path_factory.mktemp("home")) as official_sdk:
         yield official_sdk
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """Return a Redis that all tests use; those that disturb it start one of their own."""
+    with RedisServer() as server:
+        yield server
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -13,15 +13,20 @@ from coaching_async._exceptions import AuthError, OutcomeUnknown, redact
 from coaching_async._serialization.json import parse_object
 from coaching_async._transport.messages import CHECK_NETWORK, CallContext, Request, Response, Send
 from coaching_async._transport.retry_policy import RetryPolicy, Safety
+from coaching_async._value import Value
 
 from .grants import ClientCredentials, Grant, refresh_token_form
 from .secret import B64TOKEN, Secret
 
-__all__ = ["NormalizeThrottlingMiddleware", "Token", "TokenEndpoint"]
+__all__ = ["REFRESH_RETRY_DELAY", "NormalizeThrottlingMiddleware", "Token", "TokenEndpoint"]
 
 
 MAX_REFRESH_MARGIN: Final = 300.0
 """Longest time in seconds before its end at which a token is refreshed. For a short-lived token it is a tenth of its life."""
+
+
+REFRESH_RETRY_DELAY: Final = 10.0
+"""Seconds between attempts to refresh a token early."""
 
 
 DEFAULT_LIFETIME: Final = 3600.0
@@ -33,12 +38,16 @@ DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 
 
 @attrs.frozen(eq=False, repr=False)
-class Token:
+class Token(Value):
     """An access token, with the times at which it should be refreshed and at which it expires."""
 
     value: Secret
     refresh_at: float
     expires_at: float
+
+    def shifted(self, seconds: float) -> "Token":
+        """Return it with the times of a clock that is `seconds` ahead."""
+        return Token(self.value, self.refresh_at + seconds, self.expires_at + seconds)
 
 
 @attrs.define(eq=False, repr=False)

@@ -7,24 +7,26 @@ import copy
 import logging
 import math
 import os
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol, TypeAlias
+from functools import partial
+from typing import Final, Protocol
 
 import anyio
 import attrs
 
 from coaching_async._concurrency.deadlines import checkpoint_if_past_deadline
+from coaching_async._concurrency.tasks import SpawnBackgroundTask
 from coaching_async._exceptions import AuthError, CoachingError, RateLimited
 from coaching_async._transport.messages import CallContext
 
+from .failure_cache import FailureCache, is_permanent
 from .grants import Grant, RotatingGrant, is_shared_store, load_refresh_token, save_refresh_token
 from .secret import Secret
-from .token_endpoint import Token, TokenEndpoint
+from .shared_token_cache import SharedTokenCache
+from .token_endpoint import REFRESH_RETRY_DELAY, Token, TokenEndpoint
 
 __all__ = [
     "CachedTokenSource",
     "RotatingTokenSource",
-    "SpawnBackgroundTask",
     "TokenSource",
     "TokenState",
     "token_source_for",
@@ -34,35 +36,12 @@ __all__ = [
 logger: Final = logging.getLogger("coaching_async")
 
 
-SpawnBackgroundTask: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
-"""Starts a background task, which no caller's cancellation reaches: the function, and a callback for its end."""
-
-
-REFRESH_RETRY_DELAY: Final = 10.0
-"""Seconds between attempts to refresh a token early."""
-
-
 EARLY_REFRESH_TIMEOUT: Final = 5.0
 """Seconds that a caller spends at most on an early refresh."""
 
 
 REFRESH_TIMEOUT: Final = 15.0
 """Seconds that a refresh in a background task takes at most, with saving the new refresh token."""
-
-
-MAX_FAILURE_TTL: Final = 30.0
-"""Longest time in seconds for which a temporary failure is cached. It is 1 second at first, and doubles."""
-
-
-PERMANENT_ERRORS: Final = {"invalid_client", "invalid_grant", "unauthorized_client"}
-"""OAuth error codes that the same credentials would get again, so that the credentials are not sent again."""
-
-
-def is_permanent(error: CoachingError) -> bool:
-    """Return whether the same credentials would get the same error again."""
-    if not isinstance(error, AuthError) or error.is_from_gateway:
-        return False
-    return error.status == 401 or error.code in PERMANENT_ERRORS
 
 
 class TokenSource(Protocol):
@@ -74,52 +53,31 @@ class TokenSource(Protocol):
 
 
 @attrs.define(eq=False, repr=False)
-class FailureCache:
-    """The last failure to get a token. For some time it is raised without another request."""
-
-    error: CoachingError | None = None
-    expires_at: float = 0.0
-    ttl: float = 1.0
-
-    def is_active(self) -> bool:
-        """Return whether there is a failure that has not expired."""
-        return self.error is not None and anyio.current_time() < self.expires_at
-
-    def raise_if_active(self) -> None:
-        """Raise the failure unless it has expired."""
-        if self.error is not None and self.is_active():
-            raise copy.copy(self.error)
-
-    def store(self, error: CoachingError) -> None:
-        """Cache a failure: forever if it is permanent, else for `ttl` seconds, which doubles each time."""
-        self.error = copy.copy(error)
-        self.expires_at = math.inf if is_permanent(error) else anyio.current_time() + self.ttl
-        self.ttl = min(2 * self.ttl, MAX_FAILURE_TTL)
-
-    def clear(self) -> None:
-        """Remove the failure after a success."""
-        self.error, self.ttl = None, 1.0
-
-
-@attrs.define(eq=False, repr=False)
 class TokenState:
     """What a token source knows: it outlives the event loop in which the source works."""
 
     current: Token | None = None
+    rejected: set[Secret] = attrs.field(factory=set[Secret])
+    """The tokens that were rejected since the current one came. Another process may still share one of them."""
     failure: FailureCache = attrs.field(factory=FailureCache)
     refresh: "RefreshState" = attrs.field(factory=lambda: RefreshState())
+
+    def reject(self, token: str) -> Secret:
+        """Record that a token was rejected. Return it as a secret."""
+        rejected = Secret(token)
+        self.rejected.add(rejected)
+        return rejected
 
     def rebase(self, shift: float) -> None:
         """Continue in another event loop, whose clock is `shift` seconds ahead."""
         self.failure.expires_at += shift
         if self.current is not None:
-            refresh_at, expires_at = self.current.refresh_at + shift, self.current.expires_at + shift
-            self.current = attrs.evolve(self.current, refresh_at=refresh_at, expires_at=expires_at)
+            self.current = self.current.shifted(shift)
 
 
 @attrs.define(eq=False, repr=False)
 class CachedTokenSource:
-    """Caches one access token and refreshes it (single flight).
+    """Caches one access token and refreshes it (single flight), alone or with other processes that share it.
 
     The first caller that needs a new token requests it, in its own task and within its own deadline. Concurrent callers
     wait. If that caller is cancelled, the next one takes over.
@@ -128,11 +86,12 @@ class CachedTokenSource:
     grant: Grant
     endpoint: TokenEndpoint
     state: TokenState = attrs.field(factory=TokenState)
+    shared: SharedTokenCache | None = None
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
 
     async def token(self, rejected: str | None = None) -> str:
         """Return the current token, or a new one if it is rejected or has expired. Refresh it early if it is due."""
-        rejected_token = None if rejected is None else Secret(rejected)
+        rejected_token = None if rejected is None else self.state.reject(rejected)
         del rejected  # an error's frames must not show it
         token = self.state.current = _usable(self.state.current, rejected_token)
         # While one task refreshes early, the others keep using the current token.
@@ -147,24 +106,34 @@ class CachedTokenSource:
         return token.value.reveal()
 
     async def _fetch(self) -> Token:
+        if self.shared is not None and self.state.failure.is_active():
+            found = await self.shared.find(self.state.rejected)  # another process may have been luckier
+            if found is not None:
+                return self._accept(found)
         self.state.failure.raise_if_active()
         call = self.endpoint.new_call_context()
+        request = partial(self._request_token, call)
         try:
-            token = self.state.current = await self._request_token(call)
+            if self.shared is None:
+                return self._accept(await request())
+            return self._accept(await self.shared.get(request, self.state.rejected))
         except CoachingError as error:
             # A caller that had no time for another attempt says nothing about the next caller.
             if not call.deadline_too_close and not isinstance(error, RateLimited):
                 self.state.failure.store(error)
             raise
-        return token
 
     async def _refresh_early(self, old: Token) -> Token:
         # The old token still works, so a token endpoint that stalls or refuses must not fail a call.
         now = anyio.current_time()
         self.state.current = attrs.evolve(old, refresh_at=now + REFRESH_RETRY_DELAY)
+        request = partial(self._request_token, self.endpoint.new_call_context())
         with anyio.move_on_after(min(EARLY_REFRESH_TIMEOUT, (anyio.current_effective_deadline() - now) / 2)):
             try:
-                self.state.current = await self._request_token(self.endpoint.new_call_context())
+                if self.shared is None:
+                    self._accept(await request())
+                elif (token := await self.shared.renew(request, self.state.rejected)) is not None:
+                    self._accept(token)
             except CoachingError as error:
                 # The credentials are tried once more, when the old token has expired.
                 if is_permanent(error) and _usable(self.state.current, None):
@@ -174,7 +143,12 @@ class CachedTokenSource:
 
     async def _request_token(self, call: CallContext) -> Token:
         token, _ = await self.endpoint(self.grant, call)
+        return token
+
+    def _accept(self, token: Token) -> Token:
         self.state.failure.clear()
+        self.state.rejected.clear()
+        self.state.current = token
         return token
 
 
@@ -367,13 +341,17 @@ class RotatingTokenSource:
 
 
 def token_source_for(
-    auth: Grant | TokenSource, endpoint: TokenEndpoint, spawn: SpawnBackgroundTask, state: TokenState
+    auth: Grant | TokenSource,
+    endpoint: TokenEndpoint,
+    spawn: SpawnBackgroundTask,
+    state: TokenState,
+    shared: SharedTokenCache | None = None,
 ) -> TokenSource:
     """Return the token source of a grant. A token source is returned as it is."""
     if isinstance(auth, RotatingGrant):
         return RotatingTokenSource(auth, endpoint, spawn, state)
     if isinstance(auth, Grant):
-        return CachedTokenSource(auth, endpoint, state)
+        return CachedTokenSource(auth, endpoint, state, shared)
     return auth
 
 

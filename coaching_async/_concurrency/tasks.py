@@ -14,6 +14,7 @@ from anyio.lowlevel import RunVar, cancel_shielded_checkpoint, current_token
 __all__ = [
     "BackgroundTasks",
     "ErrorCollectingTaskGroup",
+    "SpawnBackgroundTask",
     "ThreadSlots",
     "current_task",
     "run_in_child_task",
@@ -195,6 +196,10 @@ async def run_in_thread(
     if errors:
         raise errors.pop()
     return values.pop()
+
+
+SpawnBackgroundTask: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
+"""Starts a background task, which no caller's cancellation reaches: the function, and a callback for its end."""
 
 
 class BackgroundTasks:

@@ -3,22 +3,19 @@
 import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
 import attrs
 
+from coaching_async._concurrency.tasks import SpawnBackgroundTask
 from coaching_async._events import Emit, SharedStateFound, SharedStateLost
 
 from .store import SharedState
 
-__all__ = ["Loaded", "SharedStateConnection", "SharedStateUnavailable", "SpawnBackgroundTask"]
+__all__ = ["Loaded", "SharedStateConnection", "SharedStateUnavailable"]
 
 T = TypeVar("T")
-
-SpawnBackgroundTask: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[], None]], None]
-"""Starts a background task, which no caller's cancellation reaches: the function, and a callback for its end."""
-
 
 OPERATION_TIMEOUT: Final = 0.5
 """Seconds that one operation of the shared state takes at most."""

@@ -1,11 +1,13 @@
 """`FileSharedState`: a shared state in a file, for the processes of one machine."""
 
 import os
+import random
 import stat
 import threading
 import time
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import attrs
@@ -84,7 +86,7 @@ class FileSharedState(Value):
     async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
         """Replace the text `old` by `new` in one step, and return True. Change nothing and return False if it is not `old`.
 
-        A swap whose caller is cancelled may be carried out up to 0.4 seconds later. Raises: what `load` raises.
+        A swap whose caller is cancelled may have been carried out, or be carried out yet. Raises: what `load` raises.
         """
 
         def swap(database: "Connection") -> bool:
@@ -108,7 +110,13 @@ class FileSharedState(Value):
         return await self._operate(swap)
 
     async def _operate(self, operation: Callable[["Connection"], T]) -> T:
-        return await run_in_thread(lambda: _operate(self.path, operation), abandon_on_cancel=True, purpose=DISK)
+        is_over = threading.Event()
+        try:
+            return await run_in_thread(
+                lambda: _operate(self.path, operation, is_over), abandon_on_cancel=True, purpose=DISK
+            )
+        finally:
+            is_over.set()
 
 
 _in_operation: Final = threading.Lock()
@@ -124,22 +132,35 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def _operate(path: str, operation: Callable[["Connection"], T]) -> T:
+def _operate(path: str, operation: Callable[["Connection"], T], is_over: threading.Event) -> T:
+    """Try an operation until the lock is free. Give up after `LOCK_TIMEOUT`, or when the caller has been cancelled."""
+    import sqlite3
+
+    give_up_at = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            return _try_once(path, operation)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        # SQLite's own waiting gets longer and longer, up to 0.1 seconds, for a lock that is held for less than one millisecond.
+        if is_over.wait(random.uniform(0.0005, 0.003)) or time.monotonic() > give_up_at:  # noqa: S311
+            raise TimeoutError(f"another process held the lock of {path} for {LOCK_TIMEOUT} seconds")
+
+
+def _try_once(path: str, operation: Callable[["Connection"], T]) -> T:
     import sqlite3
 
     with _in_operation:
         is_new = _create(path)
-        database = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
+        # SQLite must not create the file, which may have been removed meanwhile: all users could read it.
+        database = sqlite3.connect(f"{Path(path).as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
         try:
             # Writing through to the disk would take a hundred times as long, for texts that do not outlive the machine.
             database.execute("PRAGMA synchronous = OFF")
             if is_new:
                 database.execute(CREATE)
             return operation(database)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                raise TimeoutError(f"another process held the lock of {path} for {LOCK_TIMEOUT} seconds") from None
-            raise
         finally:
             database.close()
 

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from coaching_async import AuthError, MemoryTokenStore, RetryPolicy
-from coaching_async._auth.token_source import FailureCache
+from coaching_async._auth.failure_cache import FailureCache
 from tests.auth.test_token_source import SlowTokenEndpoint, new_token_source, token_response
 from tests.auth.test_token_source_properties import (
     CANARY,
