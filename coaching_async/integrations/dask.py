@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack, cast
+from typing import Any, Final, Literal, TypeAlias, Unpack, cast
 from uuid import UUID, uuid4
 
 import anyio
@@ -20,10 +20,10 @@ from distributed import Client, Future
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Interval
 from coaching_async.export import ExportBusy, Exported, check_form, export
 
-__all__ = ["ExportOptions", "MakesClient", "export_shards", "submit_shards"]
+__all__ = ["ExportOptions", "export_shards", "submit_shards"]
 
-MakesClient = Callable[[], AbstractAsyncContextManager[CoachingClient]]
-"""Returns a client that is not open yet, or what opens and closes one."""
+OpensClient: TypeAlias = Callable[[], AbstractAsyncContextManager[CoachingClient]]
+"""Returns a client, or what opens and closes one."""
 
 BUSY_PAUSE: Final = 1.0
 """Seconds between two attempts to begin a shard that another task is at work on."""
@@ -54,7 +54,7 @@ def export_shards(
     folder: str | os.PathLike[str],
     *,
     intervals: Iterable[Interval],
-    client: MakesClient = CoachingClient.from_env,
+    client: OpensClient = CoachingClient.from_env,
     form: str = "jsonl",
     retries: int = 3,
     **options: Unpack[ExportOptions],
@@ -104,7 +104,7 @@ def submit_shards(
     folder: str | os.PathLike[str],
     *,
     intervals: Iterable[Interval],
-    client: MakesClient = CoachingClient.from_env,
+    client: OpensClient = CoachingClient.from_env,
     form: str = "jsonl",
     retries: int = 3,
     **options: Unpack[ExportOptions],
@@ -117,6 +117,8 @@ def submit_shards(
     """
     if not isinstance(dask, Client):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
         raise TypeError(f"a distributed.Client is needed, not {type(dask).__name__}")
+    if not callable(client):
+        raise TypeError("client is a function, which is called on the worker and returns a CoachingClient")
     cluster: Any = dask  # some of its methods have no types
     shards = _shards(user_ids, folder, intervals, client, form, options)
     # A new key for each call, although a shard is the same one again: a key that is used twice may get the error, or the
@@ -136,7 +138,7 @@ class Shard:
     user_ids: Any = attrs.field(repr=False)
     form: str
     options: dict[str, Any] = attrs.field(repr=False)
-    client: MakesClient = attrs.field(repr=False)
+    client: OpensClient = attrs.field(repr=False)
 
     async def export(self) -> Exported:
         """Export the shard, as soon as no other task is at work on it."""
@@ -165,10 +167,10 @@ def _export_shard(shard: Shard) -> Exported:
     return anyio.run(shard.export)
 
 
-def _shards(user_ids: Any, folder: Any, intervals: Any, client: Any, form: str, options: ExportOptions) -> list[Shard]:
+def _shards(
+    user_ids: Any, folder: Any, intervals: Iterable[Interval], client: OpensClient, form: str, options: ExportOptions
+) -> list[Shard]:
     """Return the shards. Raises `TypeError` or `ValueError` for invalid arguments."""
-    if not callable(client):
-        raise TypeError("client is a function, which is called on the worker and returns a CoachingClient")
     given: dict[str, Any] = {name: _lasting(value) for name, value in options.items()}
     if chosen := given.keys() & {"interval", "interval_condition"}:
         raise TypeError(f"the shards have their {' and '.join(sorted(chosen))} from intervals")

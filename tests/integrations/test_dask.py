@@ -22,7 +22,7 @@ from coaching_async.export._unfinished_file import UnfinishedFile
 from coaching_async.integrations.dask import ExportOptions, _shards, export_shards
 from coaching_async.sandbox import Fault, Sandbox
 from tests.support.export import contents, ids
-from tests.support.shards import Fleet, a_fleet
+from tests.support.shards import Fleet, a_fleet, sharing
 
 pytestmark = pytest.mark.real_time
 
@@ -36,14 +36,20 @@ def fleet() -> Iterator[Fleet]:
         yield fleet
 
 
-def test_shards_have_each_appointment_once_and_ask_nothing_again(fleet: Fleet, tmp_path: Path):
-    first = fleet.export(tmp_path)
+def test_shards_have_each_appointment_once_with_one_token_and_ask_nothing_again(fleet: Fleet, tmp_path: Path):
+    folder, start = tmp_path / "shards", len(fleet.sandbox.requests)
+    folder.mkdir()
 
-    fleet.assert_exact(tmp_path)
+    first = fleet.export(folder, client=sharing(tmp_path))
+
+    fleet.assert_exact(folder)
     assert sum(each.items for each in first) == APPOINTMENTS
-    before, asked = contents(tmp_path), len(fleet.sandbox.requests)
-    assert [each.items for each in fleet.export(tmp_path)] == [each.items for each in first]
-    assert (contents(tmp_path), len(fleet.sandbox.requests)) == (before, asked)
+    requests = fleet.sandbox.requests[start:]
+    assert [each.status for each in requests if each.path == "/oauth/token"] == [200]
+    assert {each.status for each in requests} == {200}
+    before, asked = contents(folder), len(fleet.sandbox.requests)
+    assert [each.items for each in fleet.export(folder)] == [each.items for each in first]
+    assert (contents(folder), len(fleet.sandbox.requests)) == (before, asked)
 
 
 def test_a_worker_that_is_killed_costs_no_appointment_and_doubles_none(fleet: Fleet, tmp_path: Path):

@@ -4,14 +4,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from coaching_async import CoachingClient, FileSharedState, RateLimit
+from coaching_async import RateLimit
 from coaching_async.sandbox import Sandbox
-from tests.support.shards import Fleet, a_fleet
+from tests.support.shards import Fleet, a_fleet, sharing
 
 KILLS = 20
 SEED = 20261130
@@ -27,15 +26,6 @@ def fleet() -> Iterator[Fleet]:
         yield fleet
 
 
-def sharing(folder: Path) -> Callable[[], CoachingClient]:
-    """Return what makes clients that share a token and a rate limit."""
-    return partial(
-        CoachingClient.from_env,
-        rate_limit=RateLimit(REQUESTS, SECONDS),
-        shared_state=FileSharedState(folder / "state"),
-    )
-
-
 def most_in_a_window(times: list[float]) -> int:
     """Return the largest number of requests in any window."""
     return max(sum(start <= each < start + SECONDS for each in times) for start in times)
@@ -45,13 +35,13 @@ def test_shards_share_one_token_and_one_rate_limit(fleet: Fleet, tmp_path: Path,
     before, started, folder = len(fleet.sandbox.requests), time.monotonic(), tmp_path / "shards"
     folder.mkdir()
 
-    done = fleet.export(folder, client=sharing(tmp_path))
+    done = fleet.export(folder, client=sharing(tmp_path, rate_limit=RateLimit(REQUESTS, per=SECONDS)))
 
     fleet.assert_exact(folder)
     requests = fleet.sandbox.requests[before:]
     statuses = Counter(each.status for each in requests)
     mints = sum(each.path.endswith("/oauth/token") for each in requests)
-    most = most_in_a_window([each.time for each in requests if not each.path.endswith("/oauth/token")])
+    most = most_in_a_window([each.at.timestamp() for each in requests if not each.path.endswith("/oauth/token")])
     show(
         f"{sum(each.items for each in done)} appointments, {len(requests)} requests in {time.monotonic() - started:.1f} s, "
         f"{dict(statuses)}, {mints} mint, {most} at most in a window of {REQUESTS}"
@@ -67,7 +57,9 @@ def test_workers_that_are_killed_cost_no_appointment_and_double_none(
     for number in range(KILLS):
         folder = tmp_path / f"{number}"
         folder.mkdir()
-        futures = fleet.submit(fleet.dask, folder, page_size=20, client=sharing(tmp_path))
+        futures = fleet.submit(
+            fleet.dask, folder, page_size=20, client=sharing(tmp_path, rate_limit=RateLimit(REQUESTS, per=SECONDS))
+        )
         fleet.wait_for_requests(chance.randint(1, 100))
         time.sleep(chance.uniform(0, 0.05))
 

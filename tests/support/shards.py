@@ -4,8 +4,9 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import attrs
 import pytest
 from distributed import Client, LocalCluster
 
-from coaching_async import Interval
+from coaching_async import CoachingClient, FileSharedState, Interval
 from coaching_async.export import Exported
 from coaching_async.integrations.dask import export_shards, submit_shards
 from coaching_async.sandbox import Sandbox
@@ -63,6 +64,11 @@ class Fleet:
         assert {file.name for file in folder.iterdir()} == {
             name for file in files for name in (file.name, f"{file.name}.part.checkpoint")
         }
+
+
+def sharing(folder: Path, **options: Any) -> Callable[[], CoachingClient]:
+    """Return what makes clients that share a token and a rate limit."""
+    return partial(CoachingClient.from_env, shared_state=FileSharedState(folder / "state"), **options)
 
 
 @contextmanager
