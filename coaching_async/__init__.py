@@ -75,6 +75,7 @@ from ._shared_state.file_store import FileSharedState
 from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
+from ._transport.rate_limit.sharing import Sharing
 from ._transport.retry_policy import RetryPolicy
 from .models import (
     AccessType,
@@ -275,6 +276,7 @@ __all__ = [
     "SharedState",
     "SharedStateFound",
     "SharedStateLost",
+    "Sharing",
     "SlotsType",
     "SortOrder",
     "Stats",

@@ -1,7 +1,6 @@
-"""`CoachingClient`: wires the layers together, and owns or borrows the HTTP client."""
+"""`CoachingClient`: the public object: its options, its resources, its views, and its end."""
 
 import contextlib
-import functools
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
@@ -10,19 +9,15 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 import attrs
 
 from ._api.client import PLATFORM_ROOT, ApiClient
-from ._api.identity_state import Identity, IdentityState
+from ._api.identity_state import Identity
 from ._api.responses import RawResponse, capture_response, to_raw_response
-from ._api.session import CLIENT_CLOSED, AcceptAnyStatus, Pipeline, Session
-from ._auth.bearer import BearerAuthMiddleware
+from ._api.session import CLIENT_CLOSED, Session
+from ._api.wiring import SessionFactory
 from ._auth.grants import Grant
-from ._auth.shared_token_cache import SharedTokenCache
-from ._auth.sharing import shared_name
-from ._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
-from ._auth.token_source import TokenSource, token_source_for
+from ._auth.token_source import TokenSource
 from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
-from ._concurrency.tasks import BackgroundTasks
 from ._config import (
     ClientOptions,
     auth_from_environment,
@@ -47,15 +42,10 @@ from ._resources.topics import Topics
 from ._resources.users import Users
 from ._serialization.json import Json, dumps
 from ._serialization.urls import request_target
-from ._shared_state.connection import SharedStateConnection
 from ._shared_state.store import SharedState
-from ._transport.concurrency_limit import ConcurrencyLimiter
-from ._transport.http import HttpTransport
-from ._transport.http_client import HttpClient, LazyHttpClient, SocketClients, new_http_client, new_tls_context
+from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
-from ._transport.rate_limit.middleware import RateLimitMiddleware
-from ._transport.rate_limit.shared_limiter import SharedRateLimiter
-from ._transport.retry import RetryMiddleware
+from ._transport.rate_limit.sharing import Sharing
 from ._transport.retry_policy import RetryPolicy, Safety
 from ._value import NotCopyable
 from .models.coercion import IdLike
@@ -126,39 +116,14 @@ class CoachingClient(NotCopyable):
         validate_shared_state(shared_state)
         validate_arguments(auth, http_client, on_event, socket_client)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
-        tls = functools.cache(new_tls_context)
+        make_session = SessionFactory(
+            hosts, self._emit, retry, max_concurrency, http_client, socket_client, shared_state
+        )
 
         def new_session() -> Session:
             if self._is_closed:
                 raise ClientMisuse(CLIENT_CLOSED)
-            http = LazyHttpClient(
-                http_client, lambda: new_http_client(connections=max_concurrency + 1, tls=tls, urls=hosts)
-            )
-            api_host = HttpTransport(http, ConcurrencyLimiter(max_concurrency))
-            login_host = HttpTransport(http, ConcurrencyLimiter(1))
-            background = BackgroundTasks()
-            shared = None if shared_state is None else SharedStateConnection(shared_state, self._emit, background.spawn)
-
-            def new_pipeline(identity: Identity, state: IdentityState) -> Pipeline:
-                login = RetryMiddleware(
-                    NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
-                )
-                endpoint = TokenEndpoint(f"{hosts.login}/oauth/token", login, self._emit, retry)
-                token_name = shared_name(identity.auth, hosts.login, "token")
-                token_cache = None if shared is None or token_name is None else SharedTokenCache(shared, token_name)
-                tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens, token_cache)
-                signed = BearerAuthMiddleware(api_host, tokens, state.rejected_tokens)
-                budget_name = shared_name(identity.auth, hosts.login, "budget")
-                limiter = (
-                    state.rate_limiter
-                    if shared is None or budget_name is None
-                    else SharedRateLimiter(shared, budget_name, state.rate_limiter.window, state.membership())
-                )
-                limited = RateLimitMiddleware(signed, limiter)
-                send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
-                return Pipeline(send, tokens, state.names, ping=RetryMiddleware(AcceptAnyStatus(api_host)))
-
-            return Session(new_pipeline, background, http, SocketClients(socket_client, tls), shared)
+            return make_session()
 
         self._on_event: Final = isolated(on_event)
         self._counters: Final = Counters()
@@ -366,6 +331,18 @@ class CoachingClient(NotCopyable):
     def stats(self) -> Stats:
         """Return the statistics of this client, its views included."""
         return self._counters.snapshot()
+
+    async def sharing(self) -> Sharing | None:
+        """Return which processes share the rate limit of this client, and what they use of it; None if it shares none.
+
+        It is read from the `shared_state`, and takes no permit. A client shares its limit if it has a `shared_state`, and
+        `ClientCredentials` or an `AccessToken`; a view, if its own `auth` is one of these.
+
+        HTTP: none
+        Raises: `ClientMisuse` if the client is closed or belongs to another event loop. If the shared state cannot be used,
+        `lost` says why.
+        """
+        return await self._api.sharing()
 
     async def aclose(self) -> None:
         """Cancel open calls, which raise `ClientMisuse` or `OutcomeUnknown`, and close the client's own connections.

@@ -24,6 +24,7 @@ from coaching_async._serialization.rows import PartialPage
 from coaching_async._serialization.urls import QueryValue, encode_path, encode_query
 from coaching_async._transport.messages import CallContext, Request, Response, host_of
 from coaching_async._transport.priority import current_priority
+from coaching_async._transport.rate_limit.sharing import Sharing
 from coaching_async._transport.retry_policy import RetryPolicy, Safety, parse_http_date
 from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.common import Page
@@ -246,6 +247,13 @@ class ApiClient:
             await pipeline.ping(Request(call, "HEAD", f"{self.base_url}/", Safety.SAFE))
 
         await self._call("warmup", run)
+
+    async def sharing(self) -> Sharing | None:
+        """Return who shares the rate limit of this identity, None if it is not shared. Raises `ClientMisuse`."""
+        session = self.get_session()
+        session.raise_if_closed()
+        read = session.pipeline(self.identity).sharing
+        return None if read is None else await read()
 
     def url(self, *segments: IdLike, filters: Filters = NO_FILTERS) -> str:
         """Return the URL of a resource. Raise `ValueError` if a segment or filter is invalid, or the URL too long."""

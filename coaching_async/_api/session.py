@@ -2,8 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -17,11 +17,15 @@ from coaching_async._exceptions import ClientMisuse
 from coaching_async._shared_state.connection import SharedStateConnection
 from coaching_async._transport.http_client import LazyHttpClient, SocketClients
 from coaching_async._transport.messages import Request, Response, Send
+from coaching_async._transport.rate_limit.sharing import Sharing
 
 from .identity_state import Identity, IdentityState
 from .name_cache import NameCache
 
-__all__ = ["CLIENT_CLOSED", "AcceptAnyStatus", "Pipeline", "Session"]
+__all__ = ["CLIENT_CLOSED", "AcceptAnyStatus", "Pipeline", "ReadSharing", "Session"]
+
+
+ReadSharing: TypeAlias = Callable[[], Awaitable[Sharing]]
 
 
 CLIENT_CLOSED: Final = "this client is closed: make a new one, or call inside its `async with` block"
@@ -40,6 +44,8 @@ class Pipeline:
     names: NameCache
     ping: Send
     """Sends without token and rate limit, and accepts any status."""
+    sharing: ReadSharing | None = None
+    """Reads who shares the rate limit; None if it is not shared."""
 
 
 @attrs.define(eq=False, repr=False)

@@ -1,6 +1,5 @@
 """The connection of a client to its shared state: deadlines, and what is told when the state cannot be reached."""
 
-import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
@@ -33,6 +32,10 @@ KEEP_PROBE: Final = 60.0
 """Seconds for which the text that a probe writes is kept."""
 
 
+MAX_TIME: Final = 1e15
+"""No clock is beyond, in seconds."""
+
+
 class SharedStateUnavailable(Exception):
     """The shared state cannot be used now. Each process goes on by itself."""
 
@@ -59,9 +62,11 @@ class SharedStateConnection:
         self._store = store
         self._emit = emit
         self._spawn = spawn
-        self._parsers: dict[str, Callable[[str | None], object]] = {}
-        """How the text of each name that is in use is parsed."""
+        self._suspect: tuple[str, Callable[[str | None], object]] | None = None
+        """The text that could not be loaded or parsed last, and how it is parsed."""
         self._lost_at: float | None = None
+        self._reason = ""
+        """Why it was lost."""
         self._is_probing = False
         self._closing = anyio.Event()
 
@@ -78,9 +83,12 @@ class SharedStateConnection:
     async def load(self, name: str, parse: Callable[[str | None], T]) -> Loaded[T]:
         """Load the text of this name and parse it. Raises `SharedStateUnavailable`, also where `parse` raises `ValueError`."""
         if self.is_lost:
-            raise SharedStateUnavailable
-        self._parsers[name] = parse
-        return await self._load(name, parse)
+            raise SharedStateUnavailable(self._reason)
+        try:
+            return await self._load(name, parse)
+        except SharedStateUnavailable:
+            self._suspect = name, parse
+            raise
 
     async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
         """Replace `old` by `new`. Return whether `old` was there. Raises `SharedStateUnavailable`.
@@ -88,7 +96,7 @@ class SharedStateConnection:
         A swap whose caller was cancelled, or that took too long, may have been carried out.
         """
         if self.is_lost:
-            raise SharedStateUnavailable
+            raise SharedStateUnavailable(self._reason)
         return await self._operate(lambda: self._store.swap(name, old, new, keep)) is True
 
     async def pause(self, seconds: float) -> None:
@@ -107,12 +115,10 @@ class SharedStateConnection:
     async def _load(self, name: str, parse: Callable[[str | None], T]) -> Loaded[T]:
         asked_at = anyio.current_time()
         match await self._operate(lambda: self._store.load(name)):
-            case (str() | None as text, int() | float() as time) if math.isfinite(time):
-                try:
-                    value = parse(text)
-                except ValueError:
-                    raise self._lose("its text is none of this version's") from None
-                return Loaded(text, value, time, time - asked_at)
+            case (str() | None as text, int() | float() as time) if abs(time) < MAX_TIME:
+                with suppress(ValueError):
+                    return Loaded(text, parse(text), time, time - asked_at)
+                raise self._lose("its text is none of this version's")
             case _:
                 raise self._lose("its answer is none that SharedState.load may give")
 
@@ -123,12 +129,12 @@ class SharedStateConnection:
                 return await operation()
             except Exception as error:  # noqa: BLE001 # of any library; its text may quote what is stored
                 reason = type(error).__name__
-        raise self._lose(reason) from None
+        raise self._lose(reason)
 
     def _lose(self, reason: str) -> SharedStateUnavailable:
         """Take the state for lost. Return the error to raise."""
         if self._lost_at is None:
-            self._lost_at = anyio.current_time()
+            self._lost_at, self._reason = anyio.current_time(), reason
             self._emit(SharedStateLost(reason))
         if not self._is_probing and not self.is_closing:
             self._is_probing = True
@@ -145,12 +151,12 @@ class SharedStateConnection:
                 return
             with suppress(SharedStateUnavailable):
                 await self._probe()
-                lost_for, self._lost_at = anyio.current_time() - self._lost_at, None
+                lost_for, self._lost_at, self._suspect = anyio.current_time() - self._lost_at, None, None
                 self._emit(SharedStateFound(lost_for))
 
     async def _probe(self) -> None:
         """Load what is used, and swap a text of its own: a place may be back for reading only."""
-        for name, parse in tuple(self._parsers.items()):
-            await self._load(name, parse)
+        if self._suspect is not None:
+            await self._load(*self._suspect)
         loaded = await self._load(PROBE, lambda text: text)
         await self._operate(lambda: self._store.swap(PROBE, loaded.text, "", KEEP_PROBE))

@@ -8,7 +8,7 @@ import anyio
 from coaching_async._concurrency.deadlines import raise_if_too_late
 from coaching_async._concurrency.synchronization import Signal
 
-__all__ = ["Cooldown"]
+__all__ = ["RAMP_UP_LIMIT", "Cooldown"]
 
 
 class Cooldown:

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from coaching_async import CoachingClient
-from coaching_async.doctor import REQUESTS, Check, Report, examine, probe
+from coaching_async.doctor import REQUESTS, Check, Examination, Report, examine, probe
 
 from ._failures import reported
 from ._output import STANDARD_OUTPUT
+from ._shared_state import Shared, shared_state_option
 
 __all__ = ["doctor_"]
 
@@ -26,6 +27,7 @@ COLORS: Final = {"ok": "green", "problem": "bold red", "not allowed": "yellow", 
 @click.option(
     "--operation", "needs", multiple=True, help="An operation that your program calls, for example appointments.list."
 )
+@shared_state_option
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @click.option("--probe", "is_probe", is_flag=True, help="Find out what the documentation of the API does not say.")
 @click.option("--user-id", "user_ids", multiple=True, help="For --probe: a user whose appointments may be listed.")
@@ -42,6 +44,7 @@ def doctor_(
     user_ids: tuple[str, ...],
     foreign_appointment_id: str | None,
     out: Path | None,
+    shared: Shared,
     *,
     as_json: bool,
     is_probe: bool,
@@ -49,7 +52,7 @@ def doctor_(
     """Find out why this machine cannot use the API, and what to do about it.
 
     Environment variables name the org, as for export. The doctor checks these variables, the proxy, the network, the token,
-    the clock, the rate limit, and the permission for each operation. It changes nothing: apart from the request for a
+    the clock, the rate limit, the shared state, and the permission for each operation. It changes nothing: apart from the request for a
     token, it only sends GET and HEAD requests. Exit code 1 if a check finds a problem. A missing permission is a problem
     only for an operation that --operation names.
 
@@ -61,15 +64,22 @@ def doctor_(
         raise click.UsageError("--user-id, --foreign-appointment-id and --out go with --probe, the others without it")
     with reported("; nothing was changed", file=out):
         is_healthy = (
-            run_probe(user_ids, foreign_appointment_id, out) if is_probe else run_checks(needs, as_json=as_json)
+            run_probe(user_ids, foreign_appointment_id, out, shared)
+            if is_probe
+            else run_checks(needs, shared, as_json=as_json)
         )
     if not is_healthy:
         sys.exit(1)
 
 
-def run_checks(needs: tuple[str, ...], *, as_json: bool) -> bool:
+def run_checks(needs: tuple[str, ...], shared: Shared, *, as_json: bool) -> bool:
     """Check the environment's client and print the checks; return whether there is no problem."""
-    examination = anyio.run(lambda: examine(needs=needs))
+
+    async def run() -> Examination:
+        async with shared.opened():
+            return await examine(needs=needs, shared_state=shared.state)
+
+    examination = anyio.run(run)
     if as_json:
         click.echo(json.dumps([attrs.asdict(check) for check in examination.checks], indent=2))
     else:
@@ -85,11 +95,12 @@ def _print_check(console: Console, check: Check) -> None:
         console.print(Text(f"{'':11} → {check.advice}"))
 
 
-def run_probe(user_ids: tuple[str, ...], foreign_appointment_id: str | None, out: Path | None) -> bool:
+def run_probe(user_ids: tuple[str, ...], foreign_appointment_id: str | None, out: Path | None, shared: Shared) -> bool:
     """Probe the service and write the report; return whether it is complete."""
 
     async def run() -> Report:
-        async with CoachingClient.from_env() as client:
+        client = CoachingClient.from_env(shared_state=shared.state)
+        async with shared.opened(client):
             return await probe(client, user_ids=user_ids, foreign_appointment_id=foreign_appointment_id)
 
     click.echo(f"asking up to {REQUESTS} times, without changing anything", err=True)

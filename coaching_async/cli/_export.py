@@ -17,6 +17,7 @@ from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left
 from ._intervals import to_interval, to_zone
 from ._output import STANDARD_OUTPUT
 from ._progress import show_progress
+from ._shared_state import Shared, shared_state_option
 from ._user_ids import SelectedUsers, users_options
 
 __all__ = ["export_"]
@@ -102,6 +103,7 @@ def _to_resume(_: click.Context, __: click.Parameter, value: str | None) -> bool
     help="Resume an export that was stopped; repeat its other options. With auto, begin it if there is none, and succeed "
     "if it is complete.",
 )
+@shared_state_option
 @click.option(
     "--verify", is_flag=True, help="Read the list until two passes agree, because it may change during the export."
 )
@@ -118,6 +120,7 @@ def export_(
     form: str | None,
     spreadsheet: bool | None,
     resume: bool | Literal["auto"],
+    shared: Shared,
     verify: bool,
     **filters: Any,
 ) -> None:
@@ -149,7 +152,7 @@ def export_(
     async def run(
         client: CoachingClient, user_ids: list[str], zone: tzinfo | None, selected: AppointmentFilters
     ) -> None:
-        async with client:
+        async with shared.opened(client):
             user_ids += await users.find_ids(client)
             with show_progress(console, client) as show:
 
@@ -186,7 +189,9 @@ def export_(
     with reported("; nothing was written", kept=kept, file=None if is_piped else out):
         zone = None if timezone is None else to_zone(timezone)
         check_form(target, form=form, spreadsheet=spreadsheet, columns=columns, tz=zone)
-        anyio.run(run, CoachingClient.from_env(), users.read_ids(), zone, _selected(zone, **filters))
+        anyio.run(
+            run, CoachingClient.from_env(shared_state=shared.state), users.read_ids(), zone, _selected(zone, **filters)
+        )
     if exported is not None:
         _report(name, exported)
         if exported.rows_left_out or exported.cut_texts or not exported.items:

@@ -14,6 +14,7 @@ from coaching_async.report import Report, check_report, check_target, report
 from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left_out
 from ._intervals import to_interval, to_zone
 from ._output import STANDARD_OUTPUT
+from ._shared_state import Shared, shared_state_option
 from ._user_ids import SelectedUsers, is_id, users_options
 
 __all__ = ["report_"]
@@ -43,6 +44,7 @@ __all__ = ["report_"]
     required=True,
     help="The HTML file to write; - is standard output.",
 )
+@shared_state_option
 @click.option("--force", is_flag=True, help="Replace the file even if it is not a report.")
 def report_(
     users: SelectedUsers,
@@ -50,6 +52,7 @@ def report_(
     timezone: str,
     title: str | None,
     out: Path,
+    shared: Shared,
     *,
     force: bool,
 ) -> None:
@@ -66,7 +69,7 @@ def report_(
     span = to_interval("--interval", interval, zone)
 
     async def fetch(client: CoachingClient, user_ids: list[str], span: Interval) -> Report:
-        async with client:
+        async with shared.opened(client):
             found = [*user_ids, *await users.find_ids(client)]
             is_only_teams = not (user_ids or users.emails or any(map(is_id, users.teams)))
             heading = title or (", ".join(users.teams) if is_only_teams else None)
@@ -76,7 +79,7 @@ def report_(
         check_report(span, zone)
         if not is_piped:
             check_target(out, replace=force)
-        made = anyio.run(fetch, CoachingClient.from_env(), users.read_ids(), span)
+        made = anyio.run(fetch, CoachingClient.from_env(shared_state=shared.state), users.read_ids(), span)
         if is_piped:
             sys.stdout.buffer.write(made.html().encode(errors="replace"))
         else:

@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from coaching_async import (
+    AccessToken,
     AuthError,
     ClientMisuse,
     CoachingClient,
@@ -20,6 +21,7 @@ from coaching_async import (
     RawResponse,
     ResponseError,
     ServerError,
+    SharedState,
     Unauthorized,
 )
 
@@ -39,6 +41,7 @@ from ._operations import (
     is_user_token,
 )
 from ._results import Check, Examination
+from ._sharing import check_shared_state
 
 __all__ = ["TOKEN", "examine"]
 
@@ -58,29 +61,39 @@ MAX_CLOCK_DIFFERENCE: Final = timedelta(seconds=30)
 
 
 async def examine(
-    client: CoachingClient | None = None, *, environ: Mapping[str, str] = os.environ, needs: Iterable[str] | str = ()
+    client: CoachingClient | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    needs: Iterable[str] | str = (),
+    shared_state: SharedState | None = None,
 ) -> Examination:
     """Examine a client, or the one that `environ` configures if none is given.
 
     `needs` names the operations that the program calls ("appointments.list"). A missing permission for one of them is a
-    problem. A given client stays open. The examination sends some 20 requests, and takes less than a minute if a host does
+    problem. A given client stays open, and its own shared state is examined; `shared_state` is for the client of `environ`. The examination sends some 20 requests, and takes less than a minute if a host does
     not respond. Proxies and certificates are those of the process.
 
     Permission: none
-    Raises: `ValueError` for an unknown operation; `ClientMisuse` if the client is closed or belongs to another event loop.
+    Raises: `ValueError` for an unknown operation, or a shared state beside a client; `ConfigurationError` for a `shared_state`
+    that is none; `ClientMisuse` if the client is closed or belongs to another event loop.
     All other failures are results of the checks.
     """
     needed = frozenset((needs,) if isinstance(needs, str) else needs)
     if unknown := sorted(needed.difference(OPERATIONS)):
         raise ValueError(f"{unknown[0]!r} is no operation: choose from {', '.join(OPERATIONS)}")
     if client is not None:
+        if shared_state is not None:
+            raise ValueError("a client has a shared state of its own: leave out shared_state, or the client")
         view = client.with_options(timeout=DEADLINE, retry=ONE_RETRY)
-        return _examination(check_proxies(None), *await _check_service(view, needed))
-    configured = configured_client(environ)
+        checks = await _check_service(view, needed)
+        return _examination(check_proxies(None), *await check_shared_state(view), *checks)
+    CoachingClient(AccessToken("none"), shared_state=shared_state)  # refuses what is no shared state
+    configured = configured_client(environ, shared_state)
     if isinstance(configured, Check):
         return _examination(configured, check_proxies(None), _skipped("the environment does not tell how"))
     try:
         checks = await _check_service(configured, needed)
+        checks = [*await check_shared_state(configured), *checks]
     finally:
         await configured.aclose()
     return _examination(check_environment(environ, configured), check_proxies(configured), *checks)
@@ -192,7 +205,7 @@ def _is_from_api(error: CoachingError) -> bool:
 
 def _refusal_advice(status: int) -> str:
     if status == 429:
-        return "Wait a minute. Many programs fetch tokens: share one client, and with it one token."
+        return "Wait a minute. Many programs fetch tokens: let them share a client or a shared_state, and with it one token."
     if status >= 500:
         return "The login host is out of order: try again later."
     return (
@@ -246,9 +259,7 @@ def _service_time(answer: Answer) -> datetime | None:
 def _check_rate_limit(answer: Answer | None, throttled: int) -> Check:
     if throttled:
         sentence = f"{throttled} of the answers were 429, though little was asked"
-        advice = (
-            "Something else uses this token, or the org allows less: share a client, or give it a lower rate_limit."
-        )
+        advice = "Something else uses this token, or the org allows less: share a client or a shared_state, or give it a lower rate_limit."
         return Check("rate limit", "problem", sentence, advice)
     ours = RateLimit()
     known = [

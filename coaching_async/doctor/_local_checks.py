@@ -13,6 +13,7 @@ from coaching_async import (
     ConfigurationError,
     Event,
     RetryPolicy,
+    SharedState,
     TokenIssued,
     TokenSource,
 )
@@ -44,8 +45,21 @@ FOREIGN_CERTIFICATES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 class ConfiguredClient(CoachingClient):
     """A client configured_client by environment variables, with a short timeout and one retry. It records the lifetime of its token."""
 
-    def __init__(self, auth: AccessToken | ClientCredentials | TokenSource, *, region: str | None = None) -> None:
-        super().__init__(auth, region=region, timeout=DEADLINE, retry=ONE_RETRY, on_event=self._record_token_lifetime)
+    def __init__(
+        self,
+        auth: AccessToken | ClientCredentials | TokenSource,
+        *,
+        region: str | None = None,
+        shared_state: SharedState | None = None,
+    ) -> None:
+        super().__init__(
+            auth,
+            region=region,
+            timeout=DEADLINE,
+            retry=ONE_RETRY,
+            on_event=self._record_token_lifetime,
+            shared_state=shared_state,
+        )
         self.token_lifetime: float | None = None
         # The URL of a sign-in is the only public way to a region's login host. The API host differs from it in its prefix only.
         login = urlsplit(AuthorizationRequest("doctor", "http://localhost/", region=region).url)
@@ -58,10 +72,10 @@ class ConfiguredClient(CoachingClient):
             self.token_lifetime = event.expires_in
 
 
-def configured_client(environ: Mapping[str, str]) -> ConfiguredClient | Check:
+def configured_client(environ: Mapping[str, str], shared_state: SharedState | None = None) -> ConfiguredClient | Check:
     """Return the client that the environment configures, or a failed check if it configures none."""
     try:
-        return ConfiguredClient.from_env(environ)
+        return ConfiguredClient.from_env(environ, shared_state=shared_state)
     except ConfigurationError as error:
         advice = f"Set {VARIABLES[0]}, and either {VARIABLES[1]} or {VARIABLES[2]} with {VARIABLES[3]}."
         return Check("environment", "problem", str(error), advice)

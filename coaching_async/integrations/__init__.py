@@ -1,1 +1,1 @@
-"""Integrations with web frameworks and OpenTelemetry: one module each, imported by its name."""
+"""Integrations with web frameworks, OpenTelemetry and dlt: one module each, imported by its name."""

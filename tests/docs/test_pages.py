@@ -35,6 +35,7 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sand
 from tests.support.cli import command_of, environment
 from tests.support.fault_server import HANG
 from tests.support.markdown import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
+from tests.support.warehouse import surroundings
 
 PYTHON = {page: found for page in PAGES if (found := blocks(page, "python"))}
 TESTS = {page: found for page, found in PYTHON.items() if any("def test_" in each.text for each in found)}
@@ -45,8 +46,10 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 def runs_on(page: Path) -> list[str]:
-    """Return both backends, or the one that the page is about."""
+    """Return both backends, or the one that the page is about; one if nothing is awaited."""
     text = "".join(program.text for program in PROGRAMS[page] if is_awaiting(program))
+    if not text:
+        return list(BACKENDS[:1])
     return [
         backend
         for backend in BACKENDS
@@ -79,7 +82,7 @@ def test_the_python_blocks_of_a_page_run_in_order(
     monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)  # a block sets it
     monkeypatch.chdir(tmp_path)
     with Sandbox(appointments=200) as sandbox, start_blocking_portal(backend) as portal:
-        for name, value in environment(sandbox).items():
+        for name, value in (environment(sandbox) | surroundings(tmp_path)).items():
             monkeypatch.setenv(name, value)
         names: dict[str, Any] = {
             "__name__": "a_page",

@@ -118,6 +118,8 @@ class SharedRateLimiter:
         self._unwritten: dict[float, int] = {}
         """The last change that each background task has to write, by the delay of the task."""
         self._is_alone = False
+        self._alone_since = math.inf
+        """Since when this process has not known what the others use."""
 
     def acquire_nowait(self, priority: Priority) -> Permit | None:
         """Return a permit if the shared state is lost, and one of this process's share is free."""
@@ -130,7 +132,7 @@ class SharedRateLimiter:
     async def acquire(self, priority: Priority = Priority.INTERACTIVE) -> Permit:
         """Wait for a permit. Raises `RateLimited` at once if an interactive request would get it after its deadline."""
         queue = self._queues[priority]
-        if priority is Priority.INTERACTIVE and queue.tasks:
+        if priority is Priority.INTERACTIVE and queue.tasks:  # the first one looks at once
             self._raise_if_too_late(queue.tasks)
         if not queue.tasks:
             queue.since = queue.looks_at = anyio.current_time()
@@ -184,6 +186,8 @@ class SharedRateLimiter:
                 look_at = self._alone_at(priority, now)
                 if look_at <= now:
                     return self._grant(now)
+                if priority is Priority.INTERACTIVE and look_at < math.inf:
+                    raise_if_too_late(look_at)
                 look_at = min(look_at, now + WRITE_DELAY, self._own.next_increase_at)
             else:
                 self._join()
@@ -202,7 +206,9 @@ class SharedRateLimiter:
     def _raise_if_too_late(self, own_before: int) -> None:
         """Raise `RateLimited` if the next interactive request would get its permit after its deadline, as far as is known."""
         membership = self._membership
-        if membership.name in membership.remembered.members:
+        if self._is_alone:
+            raise_if_too_late(self._own.end_of_queue_at(anyio.current_time()))
+        elif membership.name in membership.remembered.members:
             now = anyio.current_time() + membership.ahead
             raise_if_too_late(
                 membership.remembered.end_of_queue_at(membership.name, own_before, now) - membership.ahead
@@ -224,8 +230,8 @@ class SharedRateLimiter:
         """Take this process's share of the limit while the shared state is lost."""
         if self._is_alone:
             return
-        self._is_alone = True
         own, now = self._own, anyio.current_time()
+        self._is_alone, self._alone_since = True, min(self._alone_since, now)
         remembered, ahead = self._membership.remembered, self._membership.ahead
         members = sum(member.matters(now + ahead) for member in remembered.members.values())
         learned = remembered.union(now + ahead).current_limit(now + ahead) if members else own.limit.requests
@@ -278,10 +284,12 @@ class SharedRateLimiter:
         shared.bring_back(membership.remembered, now)
         membership.revision += 1
         changes, news, self._news = self._changes, self._news, _News()
-        own = shared.members[membership.name] = self._member(ahead)
+        shared.members[membership.name] = self._member(ahead)
         is_swapped = False
         try:
             shared.normalize(now)
+            if self._alone_since < math.inf:
+                shared.wait_for_others(membership.name, self._alone_since + ahead, now)
             for granted_at, released_at, seconds in news.throttled:
                 shared.throttled(granted_at + ahead, now, released_at + ahead + seconds)
             for granted_at in news.succeeded:
@@ -304,6 +312,7 @@ class SharedRateLimiter:
         if not is_swapped:
             return None
         membership.remembered, membership.ahead, self._written = shared, ahead, changes
+        self._alone_since = math.inf
         self._warn_of_other_limit(shared.limit)
         if asked is None or queue is None:
             return None, decision
@@ -311,7 +320,7 @@ class SharedRateLimiter:
             queue.looks_at = decision.look_at - ahead
             return None, decision
         at = anyio.current_time()
-        self._measure_lateness(asked, at - queue.looks_at)
+        self._measure_lateness(asked, at + ahead - decision.earliest_at)
         return self._grant(at), decision
 
     def _member(self, ahead: float) -> Member:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from coaching_async._serialization.json import dumps, parse_json
@@ -14,6 +15,10 @@ __all__ = ["decode", "encode"]
 
 VERSION: Final = 1
 """Changes with the format. A process that does not know it goes on by itself."""
+
+
+IDLE_FIELDS: Final = 4
+"""Fields of a member that uses nothing. Programs that run for a second each leave many of them."""
 
 
 MAX_WHOLE: Final = 10**15
@@ -32,11 +37,11 @@ def encode(window: SharedWindow, now: float) -> str:
         return round(value * 1000) - base if math.isfinite(value) else None
 
     def member(one: Member) -> list[object]:
+        head: list[object] = [one.revision, one.limit.requests, one.limit.per, time(one.written_at)]
+        if one.is_idle:
+            return head
         return [
-            one.revision,
-            one.limit.requests,
-            one.limit.per,
-            time(one.written_at),
+            *head,
             time(one.last_granted_at),
             _ms(one.mean_latency),
             _ms(one.lateness),
@@ -89,12 +94,19 @@ def _window(document: dict[str, Any]) -> SharedWindow:
     def time_or(value: object, without: float) -> float:
         return without if value is None else time(value)
 
+    @cache
+    def limit_of(requests: object, per: object) -> RateLimit:
+        return RateLimit(_whole(requests), per=float(_number(per)))
+
     def member(values: list[Any]) -> Member:
-        (revision, requests, per, written, granted, latency, lateness, in_flight, expiry, throttled, queues) = values
+        revision, limit, written_at = _whole(values[0]), limit_of(values[1], values[2]), time(values[3])
+        if len(values) == IDLE_FIELDS:
+            return Member(revision, limit, written_at)
+        granted, latency, lateness, in_flight, expiry, throttled, queues = values[IDLE_FIELDS:]
         return Member(
-            _whole(revision),
-            RateLimit(_whole(requests), per=float(_number(per))),
-            time(written),
+            revision,
+            limit,
+            written_at,
             time_or(granted, -math.inf),
             _number(latency) / 1000,
             _number(lateness) / 1000,

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from coaching_async._transport.cooldown import RAMP_UP_LIMIT
 from coaching_async._transport.priority import Priority
 from coaching_async._transport.retry_policy import MAX_COOLDOWN
 
@@ -30,16 +31,16 @@ HOLD: Final = 1.0
 """Seconds without permits after the shared state has forgotten something, so that each process brings its own back."""
 
 
+HOLD_AFTER_LOSS: Final = 2.0
+"""Seconds without permits after the shared state was lost: each process finds it within a second and a half."""
+
+
 MAX_POLL: Final = 1.0
 """Longest time in seconds between two looks of a process that waits for another process."""
 
 
 PROBE_PATIENCE: Final = 10.0
 """Seconds for which a request after a cooldown counts as a probe. The process that sent it may have died."""
-
-
-RAMP_UP_LIMIT: Final = 32
-"""Requests in flight from which on a cooldown no longer limits them."""
 
 
 @attrs.frozen(eq=True, repr=True)
@@ -74,6 +75,11 @@ class Member:
     throttled_expiry_times: list[float] = attrs.field(factory=list[float])
     waiting: dict[Priority, Waiting] = attrs.field(factory=dict[Priority, Waiting])
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it uses nothing and waits for nothing."""
+        return not (self.in_flight or self.expiry_times or self.throttled_expiry_times or self.waiting)
+
     def used_until(self, now: float) -> list[float]:
         """Return when its used permits come free, those included whose lease has ended."""
         per = self.limit.per
@@ -102,7 +108,8 @@ class Member:
         per = self.limit.per
         latest_expiry = max(self.expiry_times, default=now)
         latest_lease = max((one.lease_ends_at for one in self.in_flight), default=now)
-        if self.written_at <= now and latest_expiry <= now + per and latest_lease <= now + MAX_LEASE:
+        latest = max((self.written_at, *(waiting.since for waiting in self.waiting.values())))
+        if latest <= now and latest_expiry <= now + per and latest_lease <= now + MAX_LEASE:
             return self
         return attrs.evolve(
             self,
@@ -127,7 +134,7 @@ class Decision:
     granted: bool
     look_at: float
     earliest_at: float
-    """No permit comes before, as far as is known."""
+    """No permit comes before, as far as is known. Of a permit that is granted: since when it could have been."""
 
 
 @attrs.define
@@ -171,11 +178,17 @@ class SharedWindow:
         """Drop what matters no more, and cap times that cannot be."""
         self.members = {name: member.capped(now) for name, member in self.members.items() if not member.is_over(now)}
         self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
-        self.held_until = min(self.held_until, now + HOLD)
+        self.held_until = min(self.held_until, now + HOLD_AFTER_LOSS)
         self.last_decrease_at = min(self.last_decrease_at, now)
         per = self.limit.per
         if self.next_increase_at > now + 2 * per and self.next_increase_at < math.inf:
             self.next_increase_at = now + 2 * per
+
+    def wait_for_others(self, name: str, since: float, now: float) -> None:
+        """Let nobody get a permit until the others have written what they have used since the shared state was lost."""
+        others = [member for other, member in self.members.items() if other != name and not member.is_over(now)]
+        if any(member.written_at < since for member in others):
+            self.held_until = max(self.held_until, now + HOLD_AFTER_LOSS)
 
     @property
     def limit(self) -> RateLimit:
@@ -235,31 +248,28 @@ class SharedWindow:
         poll = min(MAX_POLL, (ahead + 1) * min(share, MAX_POLL / 5))
         if self._probes(now) >= self.ramp_limit:
             return Decision(granted=False, look_at=now + poll, earliest_at=earliest)
-        # Those ahead take a permit each, and those of bulk keep the pace.
-        window.in_flight += ahead
-        if priority is Priority.INTERACTIVE:
-            at = window.next_permit_at(priority, now)
-        else:
-            at = window.next_permit_at(priority, now) if not ahead else self._behind(window, ahead, share, now)
+        due = self._ahead(name, priority, now, due_at=now)
+        at = _permit_at(window, priority, due, now)
         if at <= now:
-            return Decision(granted=True, look_at=now, earliest_at=now)
+            waiting = self.members[name].waiting.get(priority)
+            first_at = at if not due else _permit_at(window, priority, 0, now)
+            since = now if waiting is None else waiting.since
+            return Decision(granted=True, look_at=now, earliest_at=max(first_at, since))
+        # Those who look later take a permit then, before this process does.
+        at = at if ahead == due else _permit_at(window, priority, ahead, now)
         return Decision(granted=False, look_at=now + poll if at == math.inf else at, earliest_at=earliest)
 
-    def _behind(self, window: Window, ahead: int, share: float, now: float) -> float:
-        """Return when a process takes a permit of bulk behind `ahead` others."""
-        window.last_granted_at = max(window.last_granted_at, now + (ahead - 1) * share)
-        return window.next_permit_at(Priority.BULK, now)
-
-    def _ahead(self, name: str, priority: Priority, now: float) -> int:
-        """Return how many permits others take before this process. For bulk each process takes one in its turn."""
+    def _ahead(self, name: str, priority: Priority, now: float, due_at: float = math.inf) -> int:
+        """Return how many processes take a permit before this one: those in front of it that look until `due_at`."""
         own = self.members[name].waiting.get(priority)
         place = (now if own is None else own.since, name)
-        others = [
-            waiting
+        return sum(
+            other != name
+            and (waiting := member.waits(priority, now)) is not None
+            and waiting.looks_at <= due_at
+            and (waiting.since, other) < place
             for other, member in self.members.items()
-            if other != name and (waiting := member.waits(priority, now)) and (waiting.since, other) < place
-        ]
-        return len(others)
+        )
 
     def end_of_queue_at(self, name: str, own_before: int, now: float) -> float:
         """Return when an interactive request of this process gets its permit at the earliest.
@@ -280,6 +290,18 @@ class SharedWindow:
         """Return how many requests that started after the cooldown are in flight."""
         since = max(self.cooldown_ends_at, now - PROBE_PATIENCE)
         return sum(one.granted_at >= since for member in self.members.values() for one in member.held(now))
+
+
+def _permit_at(window: Window, priority: Priority, ahead: int, now: float) -> float:
+    """Return when a request may take a permit after `ahead` others. Those of bulk are an even share apart."""
+    before = window.in_flight, window.last_granted_at
+    window.in_flight += ahead
+    if ahead and priority is Priority.BULK:
+        share = window.limit.per / window.learned_limit
+        window.last_granted_at = max(window.last_granted_at, now + (ahead - 1) * share)
+    at = window.next_permit_at(priority, now)
+    window.in_flight, window.last_granted_at = before
+    return at
 
 
 def _mean(values: list[float]) -> float:

@@ -14,6 +14,7 @@ from coaching_async.cli._failures import COMPLETE_WITH_A_WARNING, counted, fail,
 from coaching_async.cli._intervals import to_zone
 from coaching_async.cli._output import STANDARD_OUTPUT
 from coaching_async.cli._progress import show_count
+from coaching_async.cli._shared_state import Shared, shared_state_option
 
 from .columns import parse_time
 from .journal import journal_of
@@ -55,6 +56,7 @@ def _check_encoding(_: click.Context, __: click.Parameter, value: str | None) ->
     help="Count an appointment as there already only if it was created since then. [default: whenever it was created]",
 )
 @click.option("--encoding", metavar="NAME", callback=_check_encoding, help="Encoding of the plan. [default: UTF-8]")
+@shared_state_option
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The CSV file to write the result of each row to."
 )
@@ -64,6 +66,7 @@ def create_(
     since: str | None,
     encoding: str | None,
     out: Path | None,
+    shared: Shared,
     *,
     template: bool,
     dry_run: bool,
@@ -90,7 +93,7 @@ def create_(
         rows = read_plan(plan.read_bytes(), encoding=encoding, zone=zone)
         started = _since(since, zone)
     with show_count(Console(stderr=True)) as show:
-        run = Run(plan, rows, started, is_dry=dry_run, show_progress=show)
+        run = Run(plan, rows, started, is_dry=dry_run, show_progress=show, shared=shared)
         _execute(run, out, rows.delimiter)
     if run.faults:
         say_list(sorted(run.faults), len(run.faults))

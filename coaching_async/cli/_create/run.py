@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from coaching_async import AppointmentCreate, CoachingClient, CoachingError, CreateOutcome, CreateProgress
+from coaching_async.cli._shared_state import Shared
 
 from .journal import Journal
 from .people import faults_of, find_people, to_body
@@ -29,6 +30,7 @@ class Run:
         *,
         is_dry: bool,
         show_progress: Callable[[int, int], object],
+        shared: Shared,
     ) -> None:
         self.journal: Final = Journal(path, since)
         self.faults: list[Fault] = list(plan.faults)
@@ -37,16 +39,17 @@ class Run:
         self._plan = plan
         self._is_dry = is_dry
         self._show_progress = show_progress
+        self._shared = shared
 
     async def __call__(self) -> None:
         """Run. If the rows have faults, only `faults` is set."""
         try:
-            client = CoachingClient.from_env()
+            client = CoachingClient.from_env(shared_state=self._shared.state)
         except CoachingError:
             if self.faults:
                 return
             raise
-        async with client:
+        async with self._shared.opened(client):
             await self._check(client)
             if self.faults:
                 return

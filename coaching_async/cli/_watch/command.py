@@ -13,6 +13,7 @@ import click
 
 from coaching_async import BadRequest, CoachingClient, Gap, NotificationStream, NotificationWatch, TopicStream
 from coaching_async.cli._failures import fail, reported, say
+from coaching_async.cli._shared_state import Shared, shared_state_option
 
 from .cursor_file import CursorFile
 from .lines import FORMS, HEADER, Form, Item, line_of
@@ -57,6 +58,7 @@ NO_USER: Final = "not.a.user"
     metavar="SECONDS",
     help="End after that time.",
 )
+@shared_state_option
 def watch_(
     user_ids: tuple[str, ...],
     topics: tuple[str, ...],
@@ -65,6 +67,7 @@ def watch_(
     form: Form | None,
     count: int | None,
     seconds: float,
+    shared: Shared,
     *,
     unread: bool,
     from_start: bool,
@@ -86,7 +89,7 @@ def watch_(
         cursors = None if cursor_file is None else CursorFile(cursor_file)
         cursor = None if cursors is None else cursors.read()
         begin: Any = {"cursor": cursor} if cursor is not None else {"start": start}
-        client = CoachingClient.from_env(on_event=status.on_event)
+        client = CoachingClient.from_env(on_event=status.on_event, shared_state=shared.state)
         source: NotificationWatch | NotificationStream | TopicStream
         if topics:
             source = client.topics.subscribe(*topics)
@@ -97,7 +100,7 @@ def watch_(
             source = client.notifications.listen(user_ids or None, on_gap=status.on_gap, **begin)
         writer = Writer(form or ("table" if sys.stdout.isatty() else "jsonl"), cursors, count)
         try:
-            anyio.run(_run, client, source, writer, seconds)
+            anyio.run(_run, shared, client, source, writer, seconds)
         except BadRequest as error:
             if error.code != NO_USER:
                 raise
@@ -161,12 +164,13 @@ class Writer:
 
 
 async def _run(
+    shared: Shared,
     client: CoachingClient,
     source: NotificationWatch | NotificationStream | TopicStream,
     writer: Writer,
     seconds: float,
 ) -> None:
-    async with client:
+    async with shared.opened(client):
         with anyio.move_on_after(seconds):
             match source:
                 case NotificationWatch():

@@ -1,0 +1,92 @@
+"""The option --shared-state: a file, or a Redis server, that a command shares with other processes."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import attrs
+import click
+
+from coaching_async import CoachingClient, FileSharedState, SharedState
+
+from ._failures import say
+
+__all__ = ["NOTHING_SHARED", "Shared", "shared_state_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SCHEMES: Final = ("redis", "rediss", "unix")
+
+
+@attrs.frozen(eq=False, repr=False)
+class Shared:
+    """The shared state that a command was given, if any, and the connection to it."""
+
+    state: SharedState | None = None
+    connection: AbstractAsyncContextManager[object] | None = None
+
+    @asynccontextmanager
+    async def opened(self, client: CoachingClient | None = None) -> AsyncGenerator[None]:
+        """Open the connection, then the client. Say at the end if the state could not be used meanwhile."""
+        async with AsyncExitStack() as stack:
+            if self.connection is not None:
+                await stack.enter_async_context(self.connection)
+            if client is None:
+                yield
+                return
+            await stack.enter_async_context(client)
+            try:
+                yield
+            finally:
+                if client.stats().shared_state_lost:
+                    say(
+                        "coaching-async: the shared state could not be used for a time; meanwhile this command kept to its share of the "
+                        "rate limit. coaching-async doctor says more"
+                    )
+
+
+NOTHING_SHARED: Final = Shared()
+
+
+def shared_state_option(command: F) -> F:
+    """Add the option, which is passed as the argument `shared`."""
+    return click.option(
+        "--shared-state",
+        "shared",
+        metavar="PLACE",
+        envvar="COACHING_SHARED_STATE",
+        show_envvar=True,
+        callback=_to_shared,
+        help="A file of this machine, or the URL of a Redis server (redis://, rediss://, unix://), that other processes with this "
+        "OAuth client share: with it they use one token and one rate limit.",
+    )(command)
+
+
+def _to_shared(_: click.Context, __: click.Parameter, value: str | None) -> Shared:
+    if not value:
+        return NOTHING_SHARED
+    scheme, separator, _rest = value.partition("://")
+    if not separator:
+        try:
+            return Shared(FileSharedState(value))
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    if scheme.lower() not in SCHEMES:
+        raise click.BadParameter(f"the URL of a Redis server begins with {', '.join(f'{each}://' for each in SCHEMES)}")
+    return _redis(value)
+
+
+def _redis(url: str) -> Shared:
+    try:
+        import coredis
+
+        from coaching_async.integrations.redis import RedisSharedState
+    except ModuleNotFoundError:
+        raise click.ClickException("coredis is missing; install it with: pip install 'coaching_async[redis]'") from None
+    try:
+        redis = coredis.Redis.from_url(url)
+    except Exception:  # noqa: BLE001 # of any kind, and its text may quote the password
+        raise click.BadParameter(
+            "this is no URL of a Redis server, such as rediss://user:password@host:6379/0"
+        ) from None
+    return Shared(RedisSharedState(redis), redis)
