@@ -3,11 +3,8 @@
 import asyncio
 import inspect
 import math
-import os
 import random
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -17,9 +14,8 @@ import pytest
 from distributed import Client
 
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Forbidden, Interval
-from coaching_async.export import Exported, export
-from coaching_async.export._unfinished_file import UnfinishedFile
-from coaching_async.integrations.dask import ExportOptions, _shards, export_shards
+from coaching_async.export import ExportBusy, Exported, export
+from coaching_async.integrations.dask import ExportOptions, _export_shard, _shards, export_shards
 from coaching_async.sandbox import Fault, Sandbox
 from tests.support.export import contents, ids
 from tests.support.shards import Fleet, a_fleet, sharing
@@ -27,6 +23,10 @@ from tests.support.shards import Fleet, a_fleet, sharing
 pytestmark = pytest.mark.real_time
 
 APPOINTMENTS = 100
+
+EXPORTED = Exported(1, 1, None, 0)
+
+WEEK = Interval.parse("2026-W48")
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,9 @@ def test_shards_have_each_appointment_once_with_one_token_and_ask_nothing_again(
 
 
 def test_a_worker_that_is_killed_costs_no_appointment_and_doubles_none(fleet: Fleet, tmp_path: Path):
+    before = len(fleet.sandbox.requests)
     futures = fleet.submit(fleet.dask, tmp_path)
-    fleet.wait_for_requests(8)
+    fleet.wait_for_requests(before + 8)
 
     fleet.kill_worker(random.Random(1))
 
@@ -85,33 +86,38 @@ def test_a_shard_that_fails_is_tried_again_and_continues_after_its_last_page(fle
     assert len(asked) == 1
 
 
-def test_a_call_that_is_interrupted_can_be_made_again_at_once(fleet: Fleet, tmp_path: Path):
-    def interrupt() -> None:
-        fleet.wait_for_requests(6)
-        os.kill(os.getpid(), signal.SIGINT)
+def test_a_call_that_is_interrupted_can_be_made_again_at_once(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    before = len(fleet.sandbox.requests)
 
-    with ThreadPoolExecutor() as threads:
-        threads.submit(interrupt)
+    def interrupted(_: object) -> None:
+        fleet.wait_for_requests(before + 8)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet.dask, "gather", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fleet.export(tmp_path)
 
-    fleet.export(tmp_path)
+    fleet.export(tmp_path)  # waits for the shards that are still at work
 
     fleet.assert_exact(tmp_path)
 
 
-def test_a_shard_waits_for_another_one_that_is_at_work_on_its_file(fleet: Fleet, tmp_path: Path):
-    interval = fleet.whole()
-    (shard,) = _shards(fleet.sandbox.state.user_ids, tmp_path, [interval], CoachingClient.from_env, "jsonl", {})
-    other = UnfinishedFile(shard.path)
-    other.begin_or_resume("its arguments", None, b"")
-    (future,) = fleet.submit(fleet.dask, tmp_path, intervals=[interval])
-    fleet.dask.run(shard.path.exists)
-    assert future.status == "pending"
+def test_a_shard_waits_for_another_task_that_is_at_work_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    attempts = iter([ExportBusy("at work"), ExportBusy("has just ended"), EXPORTED])
 
-    other.close()  # which removes it, because it is empty
+    async def export_(*_: object, **__: object) -> Exported:
+        if isinstance(attempt := next(attempts), ExportBusy):
+            raise attempt
+        return attempt
 
-    assert future.result().items == APPOINTMENTS
+    monkeypatch.setattr(f"{_shards.__module__}.export", export_)
+    monkeypatch.setattr(f"{_shards.__module__}.BUSY_PAUSE", 0.0)
+    (shard,) = _shards("user", tmp_path, [WEEK], lambda: CoachingClient(AccessToken("a")), "jsonl", {})
+
+    assert _export_shard(shard) == EXPORTED
 
 
 def test_an_asynchronous_client_waits_for_futures(fleet: Fleet, tmp_path: Path):
@@ -149,9 +155,6 @@ def test_shards_have_the_form_the_columns_and_the_filters_of_an_export(fleet: Fl
     }
     assert {id_ for name in names for id_ in ids(tmp_path / name)} == completed
     assert [each.items for each in done] == [len(ids(tmp_path / name)) for name in reversed(names)]
-
-
-WEEK = Interval.parse("2026-W48")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -20,6 +21,7 @@ from coaching_async.integrations.dask import export_shards, submit_shards
 from coaching_async.sandbox import Sandbox
 from tests.support.cli import environment
 from tests.support.export import ids
+from tests.support.fault_server import HANG
 
 
 @attrs.define
@@ -50,9 +52,8 @@ class Fleet:
         os.kill(chance.choice(list(self.dask.run(os.getpid).values())), signal.SIGKILL)
 
     def wait_for_requests(self, number: int) -> None:
-        """Wait until the workers have sent further requests."""
-        before = len(self.sandbox.requests)
-        while len(self.sandbox.requests) < before + number:
+        """Wait until the workers have sent that many requests, since the beginning."""
+        while len(self.sandbox.requests) < number:
             time.sleep(0.001)
 
     def assert_exact(self, folder: Path) -> None:
@@ -77,8 +78,10 @@ def a_fleet(sandbox: Sandbox, *, workers: int, shards: int) -> Iterator[Fleet]:
     with sandbox, pytest.MonkeyPatch.context() as patch:
         for name, value in environment(sandbox).items():
             patch.setenv(name, value)
+        patient = {f"distributed.comm.timeouts.{each}": HANG for each in ("connect", "tcp")}
         with (
+            dask.config.set(patient),
             LocalCluster(n_workers=workers, threads_per_worker=2, dashboard_address=None, host="127.0.0.1") as cluster,
-            Client(cluster) as dask,
+            Client(cluster) as client,
         ):
-            yield Fleet(sandbox, dask, cluster, shards)
+            yield Fleet(sandbox, client, cluster, shards)
