@@ -51,9 +51,9 @@ class SharedToken(Value):
             return None
         return self.token
 
-    def is_being_fetched(self, now: float, holder: str) -> bool:
-        """Return whether another process than `holder` fetches a token."""
-        return self.lease is not None and self.lease.holder != holder and self.lease.is_valid(now)
+    def is_being_fetched(self, now: float) -> bool:
+        """Return whether a process fetches a token."""
+        return self.lease is not None and self.lease.is_valid(now)
 
     def with_lease(self, holder: str, now: float) -> "SharedToken":
         """Return it with a lease, new or renewed, of `holder`."""

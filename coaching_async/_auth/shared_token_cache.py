@@ -1,5 +1,6 @@
 """The access token of an OAuth client in the shared state, from which the token source of each process takes it."""
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -10,10 +11,11 @@ from typing import Final, TypeAlias
 import anyio
 import attrs
 
+from coaching_async._exceptions import AuthError
 from coaching_async._shared_state.connection import Loaded, SharedStateConnection, SharedStateUnavailable
 
 from .secret import Secret
-from .shared_token import LEASE_DURATION, SharedToken
+from .shared_token import LEASE_DURATION, Lease, SharedToken
 from .token_endpoint import Token
 
 __all__ = ["SharedTokenCache"]
@@ -23,6 +25,11 @@ RequestToken: TypeAlias = Callable[[], Awaitable[Token]]
 
 POLL_INTERVALS: Final = (0.05, 0.15)
 """Least and most seconds between two looks for the token that another process fetches."""
+
+
+MAX_WAIT: Final = 15.0
+"""Seconds for which a caller waits for other processes after the first of them has failed. Each may take as long as all of its
+own retries, so one after the other would take longer than any caller waits."""
 
 
 WRITE_RETRY_DELAY: Final = 1.0
@@ -40,6 +47,23 @@ class _Fetch:
 
 
 @attrs.define(eq=False, repr=False)
+class _Waiting:
+    """The waiting of a caller for the token that other processes fetch."""
+
+    holder: str | None = None
+    """The holder of the lease when the waiting began."""
+    ends_at: float = math.inf
+
+    def is_in_vain(self, lease: Lease | None, now: float) -> bool:
+        """Return whether to stop. The first holder may take as long as it needs, those after it have `MAX_WAIT` seconds."""
+        holder = None if lease is None else lease.holder
+        self.holder = self.holder or holder
+        if holder != self.holder:
+            self.ends_at = min(self.ends_at, now + MAX_WAIT)
+        return now >= self.ends_at
+
+
+@attrs.define(eq=False, repr=False)
 class SharedTokenCache:
     """Gives a process the token that all processes of its OAuth client share.
 
@@ -51,19 +75,25 @@ class SharedTokenCache:
 
     connection: SharedStateConnection
     name: str
-    _latest: _Fetch = attrs.field(factory=_Fetch, init=False)
-    """The last fetch of this process. Its lease may still be in the text if its caller was cancelled."""
+    _latest: _Fetch | None = attrs.field(default=None, init=False)
+    """The last fetch of this process."""
 
     async def find(self, rejected: Collection[Secret]) -> Token | None:
         """Return the shared token, None if there is none that can be used."""
         return _usable(await self._load(), rejected)
 
     async def get(self, request: RequestToken, rejected: Collection[Secret]) -> Token:
-        """Return the shared token. If there is none, request it, or wait until another process has it."""
+        """Return the shared token. If there is none, request it, or wait until another process has it.
+
+        Raises `AuthError` if several processes have failed one after the other, and what `request` raises.
+        """
+        waiting = _Waiting()
         while True:
             found = await self._load()
             token = _usable(found, rejected)
-            if token is None and found is not None and self._is_being_fetched(found):
+            if token is None and found is not None and found.value.is_being_fetched(found.time):
+                if waiting.is_in_vain(found.value.lease, anyio.current_time()):
+                    raise AuthError.temporary("several processes of this OAuth client got no token: see their errors")
                 await anyio.sleep(uniform(*POLL_INTERVALS))  # noqa: S311 # no secret
             else:
                 token = token or await self._fetch(found, request)
@@ -81,16 +111,13 @@ class SharedTokenCache:
         token = _usable(found, rejected)
         if token is not None and anyio.current_time() < token.refresh_at:
             return token
-        return None if self._is_being_fetched(found) else await self._fetch(found, request)
+        return None if found.value.is_being_fetched(found.time) else await self._fetch(found, request)
 
     async def _load(self) -> Loaded[SharedToken] | None:
         """Return what is in the text, None if the shared state is lost."""
         with suppress(SharedStateUnavailable):
             return await self.connection.load(self.name, SharedToken.parse)
         return None
-
-    def _is_being_fetched(self, found: Loaded[SharedToken]) -> bool:
-        return found.value.is_being_fetched(found.time, self._latest.holder)
 
     async def _fetch(self, found: Loaded[SharedToken] | None, request: RequestToken) -> Token | None:
         """Request a token, with the lease unless the shared state is lost. Return None if another process has changed the text."""
@@ -121,19 +148,19 @@ class SharedTokenCache:
                 break
             with suppress(SharedStateUnavailable):
                 await self._update(lambda value, time: value.with_lease_renewed(fetch.holder, time))
-        while not await self._write_result(fetch) and self._is_worth_writing(fetch):
+        while not await self._write_result(fetch) and self._token_of(fetch) and not self.connection.is_closing:
             await self.connection.pause(WRITE_RETRY_DELAY)
 
-    def _is_worth_writing(self, fetch: _Fetch) -> bool:
-        """Return whether the result has to be written when the shared state is found again."""
-        return fetch.token is not None and fetch is self._latest and not self.connection.is_closing
+    def _token_of(self, fetch: _Fetch) -> Token | None:
+        """Return the token that was fetched, unless this process has begun to fetch another one since."""
+        return fetch.token if fetch is self._latest else None
 
     async def _write_result(self, fetch: _Fetch) -> bool:
         """Remove the lease, and write the token if there is one. Return False if the shared state is lost."""
 
         def change(value: SharedToken, time: float) -> SharedToken:
-            token = fetch.token and fetch.token.shifted(time - anyio.current_time())
-            return value.with_result(fetch.holder, token, time)
+            token = self._token_of(fetch)
+            return value.with_result(fetch.holder, token and token.shifted(time - anyio.current_time()), time)
 
         with suppress(SharedStateUnavailable):
             await self._update(change)

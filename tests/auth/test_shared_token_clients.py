@@ -1,8 +1,10 @@
 """Clients that share their token: which of them do, what they show, and what remains when they are closed."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,14 +16,18 @@ from coaching_async import (
     AuthError,
     ClientCredentials,
     CoachingClient,
+    FileSharedState,
     RateLimit,
     RefreshToken,
     Saml2Bearer,
 )
+from coaching_async._shared_state import connection
 from coaching_async.testing import MemorySharedState
 from tests.auth.test_token_source_properties import CANARY, Platform, get, refuse, stall
+from tests.concurrency.test_identity_over_event_loops import in_child
 from tests.faults.support import failing
-from tests.support.doubles import Service
+from tests.support.doubles import Service, answer, pipeline_of
+from tests.support.fault_server import HANG
 from tests.support.secrets_logged import SecretsLogged, logging_everything
 from tests.support.token_fleet import Reached, all_of
 
@@ -212,3 +218,39 @@ async def test_after_a_call_that_was_refused_no_client_is_called_again_by_that_p
                     await get(client)
 
     assert requests == ["/oauth/token"] * 3
+
+
+@pytest.mark.real_time
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_client_whose_event_loop_has_ended_shares_its_token_with_processes_that_are_forked(
+    anyio_backend_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connection, "OPERATION_TIMEOUT", HANG)
+    posts = tmp_path / "posts"
+    posts.touch()
+
+    def platform(request: httpx.Request) -> httpx.Response:
+        """Issues a token for each post, and rejects the first one in the children."""
+        if request.url.path == "/oauth/token":
+            with posts.open("a") as file:
+                file.write("post\n")
+            return answer({"access_token": f"t{len(posts.read_text().split())}", "expires_in": 600})
+        is_revoked = os.getpid() != parent and request.headers["Authorization"] == "Bearer t1"
+        return answer({"code": "bad.credentials"}, 401) if is_revoked else answer({"id": "1"})
+
+    async def use() -> None:
+        with anyio.fail_after(HANG):
+            await client.appointments.get("1")
+            cache = pipeline_of(client).send.send.tokens.shared
+            while (await cache._load()).value.lease is not None:  # noqa: ASYNC110 # it is written in the background
+                await anyio.sleep(0.01)
+
+    parent, state = os.getpid(), FileSharedState(tmp_path / "state")
+    client = Service(platform).client(GRANT, shared_state=state)
+    backend: Any = {"backend": anyio_backend_name}
+    anyio.run(use, **backend)
+
+    raised = [in_child(lambda: anyio.run(use, **backend)) for _ in range(3)]
+
+    assert raised == ["", "", ""]
+    assert posts.read_text().split() == ["post"] * 2

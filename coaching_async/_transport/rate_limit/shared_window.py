@@ -261,8 +261,7 @@ class SharedWindow:
 
     def _ahead(self, name: str, priority: Priority, now: float, due_at: float = math.inf) -> int:
         """Return how many processes take a permit before this one: those in front of it that look until `due_at`."""
-        own = self.members[name].waiting.get(priority)
-        place = (now if own is None else own.since, name)
+        place = self._place(name, priority, now)
         return sum(
             other != name
             and (waiting := member.waits(priority, now)) is not None
@@ -274,17 +273,20 @@ class SharedWindow:
     def end_of_queue_at(self, name: str, own_before: int, now: float) -> float:
         """Return when an interactive request of this process gets its permit at the earliest.
 
-        `own_before` requests of the same process are before it. Processes take turns, so as many of each other one are, too.
+        `own_before` requests of the same process are before it. Processes take turns, so as many of each other one are, too,
+        and one more of each that is in front.
         """
-        window = self.union(now)
-        is_ahead = self._ahead(name, Priority.INTERACTIVE, now)
-        others = [
-            waiting.tasks
+        window, place = self.union(now), self._place(name, Priority.INTERACTIVE, now)
+        window.interactive_waiting = own_before + sum(
+            min(waiting.tasks, own_before + ((waiting.since, other) < place))
             for other, member in self.members.items()
             if other != name and (waiting := member.waits(Priority.INTERACTIVE, now))
-        ]
-        window.interactive_waiting = own_before + is_ahead + sum(min(tasks, own_before) for tasks in others)
+        )
         return max(window.end_of_queue_at(now), self.cooldown_ends_at)
+
+    def _place(self, name: str, priority: Priority, now: float) -> tuple[float, str]:
+        own = self.members[name].waiting.get(priority)
+        return (now if own is None else own.since, name)
 
     def _probes(self, now: float) -> int:
         """Return how many requests that started after the cooldown are in flight."""
