@@ -334,6 +334,53 @@ async def test_a_shared_state_that_is_lost_at_any_operation_fails_no_call(moment
         assert await one.token() == "t1"
 
 
+async def test_processes_that_had_tokens_of_their_own_get_one_token_when_theirs_are_due():
+    login, store = LoginHost(life=600), MemorySharedState()
+    store.down = True
+    async with fleet(4, login, store) as processes:
+        await all_of(tokens_of(processes))
+        store.down = False
+
+        for _ in range(120):
+            await anyio.sleep(5)
+            await all_of(tokens_of(processes))
+
+        assert len(set(await all_of(tokens_of(processes)))) == 1
+    assert len(login.asked_at) == 4 + 1
+
+
+async def test_a_shared_state_that_goes_back_to_an_older_token_costs_one_more_if_that_was_revoked():
+    login, store = LoginHost(), MemorySharedState()
+    async with fleet(3, login, store) as (one, other, third):
+        await all_of(tokens_of([one, other]))
+        await anyio.sleep(0.1)
+        older = dict(store._texts)
+        await all_of(tokens_of([one, other], "t1"))
+        await anyio.sleep(0.1)
+        store._texts |= older
+
+        assert await third.token() == "t1"
+        assert await third.token("t1") == "t3"
+        assert await all_of(tokens_of([one, other])) == ["t2"] * 2
+
+
+async def test_a_swap_that_was_carried_out_although_the_answer_says_not_costs_no_waiting():
+    """A library or a proxy may repeat a command whose answer was lost."""
+    login = LoginHost()
+    async with fleet(2, login, MemorySharedState()) as (one, other):
+        swap, answers = one.reached.swap, [False, True, False]
+
+        async def repeated(*arguments: Any) -> bool:
+            return await swap(*arguments) and (answers.pop(0) if answers else True)
+
+        one.reached.swap = repeated  # type: ignore[method-assign]
+        with anyio.fail_after(1):
+            assert await one.token() == "t1"
+        await anyio.sleep(0.1)
+
+        assert await other.token() == "t1"
+
+
 async def test_a_text_of_another_version_is_as_a_lost_shared_state():
     login, store = LoginHost(), MemorySharedState()
     async with fleet(2, login, store) as processes:
