@@ -45,9 +45,9 @@ class RedisSharedState:
 
     `client` is an open `coredis.Redis`, which runs on asyncio and on trio, or a `redis.asyncio.Redis` or `valkey.asyncio.Valkey`,
     which run on asyncio, or a cluster client of these libraries. It is borrowed, and not closed. It has to outlive the
-    `CoachingClient`. The user needs the commands EVAL, GET, SET and TIME, for keys that begin with `prefix`.
+    `CoachingClient`. Its user needs the commands EVAL, GET, SET and TIME, for keys that begin with `prefix`.
 
-    Raises: `TypeError` if `client` is none of these.
+    Raises: `TypeError` if `client` is none of these, or `prefix` is no text.
     """
 
     def __init__(self, client: Coredis | RedisPy, *, prefix: str = "coaching_async:") -> None:
@@ -56,6 +56,8 @@ class RedisSharedState:
                 "RedisSharedState takes a client: a coredis.Redis, a redis.asyncio.Redis, a valkey.asyncio.Valkey, or a cluster "
                 f"client of these libraries, not a {type(client).__module__}.{type(client).__qualname__}"
             )
+        if not isinstance(cast("object", prefix), str):
+            raise TypeError(f"prefix is a str, not {type(prefix).__name__}")
         self._client: Final = client
         self._takes_numkeys: Final = "numkeys" in inspect.signature(client.eval).parameters
         self._prefix: Final = prefix
