@@ -71,8 +71,8 @@ def test_a_state_that_cannot_be_used_is_told_and_the_command_succeeds(sandbox: S
     "place, says",
     [
         (f"memcached://u:{HARMFUL}@host", "begins with redis://"),
-        (f"redis://u:{HARMFUL}@host:777777", "this is no URL of a Redis server"),
-        (f"redis://u:{HARMFUL}@[::1", "this is no URL of a Redis server"),
+        (f"redis://u:{HARMFUL}@host:777777", "this is no URL of a Redis,"),
+        (f"redis://u:{HARMFUL}@[::1", "this is no URL of a Redis,"),
         ("/no/such/folder/state", "a folder that exists"),
         ("/", "is a folder"),
     ],
