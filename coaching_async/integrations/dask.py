@@ -1,7 +1,7 @@
 """Dask: an export in shards of time, on the workers of a cluster.
 
 with distributed.Client(address) as dask:
-    export_shards(dask, user_ids, "/shared/coaching", intervals=Interval.parse("2026").months())
+    export_shards(dask, user_ids, "/shared/coaching", intervals=Interval.parse("2026-01/2026-12").months())
 """
 
 import os

@@ -16,6 +16,9 @@ KILLS = 20
 SEED = 20261130
 REQUESTS, SECONDS = 150, 5.0
 
+LOW = 40
+"""A limit that the clients keep to, and that they reach on a busy machine, too."""
+
 pytestmark = pytest.mark.timeout(1800)
 
 
@@ -35,7 +38,7 @@ def test_shards_share_one_token_and_one_rate_limit(fleet: Fleet, tmp_path: Path,
     before, started, folder = len(fleet.sandbox.requests), time.monotonic(), tmp_path / "shards"
     folder.mkdir()
 
-    done = fleet.export(folder, client=sharing(tmp_path, rate_limit=RateLimit(REQUESTS, per=SECONDS)))
+    done = fleet.export(folder, client=sharing(tmp_path, rate_limit=RateLimit(LOW, per=SECONDS)))
 
     fleet.assert_exact(folder)
     requests = fleet.sandbox.requests[before:]
@@ -44,10 +47,10 @@ def test_shards_share_one_token_and_one_rate_limit(fleet: Fleet, tmp_path: Path,
     most = most_in_a_window([each.at.timestamp() for each in requests if not each.path.endswith("/oauth/token")])
     show(
         f"{sum(each.items for each in done)} appointments, {len(requests)} requests in {time.monotonic() - started:.1f} s, "
-        f"{dict(statuses)}, {mints} mint, {most} at most in a window of {REQUESTS}"
+        f"{dict(statuses)}, {mints} mint, {most} at most in a window of {LOW}"
     )
     assert (mints, set(statuses)) == (1, {200})
-    assert most <= REQUESTS
+    assert LOW * 0.9 <= most <= LOW
 
 
 def test_workers_that_are_killed_cost_no_appointment_and_double_none(
