@@ -305,7 +305,7 @@ def test_the_example_of_a_fleet_uses_one_token_and_meets_no_429(place: str):
 
     assert (ran.returncode, complaints(ran.stderr)) == (0, [])
     exported, throttled, tokens, direct = ran.stdout.splitlines()
-    assert (exported, throttled) == ("900 appointments exported", "0 answers 429")
+    assert (exported, throttled) == ("600 appointments exported", "0 answers 429")
     assert tokens == "1 tokens for 3 processes"
     assert "direct calls: median" in direct
 

@@ -41,7 +41,7 @@ def main(port: int) -> None:
     """Run the fleet until the export is complete, and print what the sandbox has seen."""
     with (
         Sandbox(
-            appointments=900, page_cap=10, rate_limit=LIMIT.requests, rate_window=LIMIT.per, latency=0.03
+            appointments=600, page_cap=10, rate_limit=LIMIT.requests, rate_window=LIMIT.per, latency=0.03
         ) as sandbox,
         TemporaryDirectory() as folder,
     ):

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from coaching_async import CoachingClient, FileSharedState, RateLimit, SharedState
+from coaching_async.integrations.redis import RedisSharedState
 
 LIMIT = RateLimit(50, per=5.0)  # of a real org: 300 in 60 s, which is the default
 
@@ -13,12 +14,8 @@ LIMIT = RateLimit(50, per=5.0)  # of a real org: 300 in 60 s, which is the defau
 async def open_shared_state() -> AsyncGenerator[SharedState]:
     """Connect to Redis if REDIS_URL is set, else use the file that SHARED_STATE names."""
     if url := os.environ.get("REDIS_URL"):
-        import coredis
-
-        from coaching_async.integrations.redis import RedisSharedState
-
-        async with coredis.Redis.from_url(url) as redis:
-            yield RedisSharedState(redis)
+        async with RedisSharedState.from_url(url) as shared_state:
+            yield shared_state
     else:
         yield FileSharedState(os.environ["SHARED_STATE"])
 
