@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 import anyio
 import attrs
 
-from coaching_async._concurrency.tasks import SpawnBackgroundTask
+from coaching_async._concurrency.tasks import SpawnBackgroundTask, is_cancelled
 from coaching_async._events import Emit, SharedStateFound, SharedStateLost
 
 from .store import SharedState
@@ -22,6 +22,10 @@ OPERATION_TIMEOUT: Final = 0.5
 
 PROBE_INTERVAL: Final = 1.0
 """Seconds between attempts to reach a shared state that is lost."""
+
+
+MAX_REFUSALS: Final = 3
+"""Refused swaps of the same text in a row, after which the place does not do what it promises."""
 
 
 PROBE: Final = "probe"
@@ -67,6 +71,8 @@ class SharedStateConnection:
         self._lost_at: float | None = None
         self._reason = ""
         """Why it was lost."""
+        self._refused: dict[str, tuple[str | None, int]] = {}
+        """The old text of the last swap that was refused, and how often it was, by name."""
         self._is_probing = False
         self._closing = anyio.Event()
 
@@ -97,7 +103,11 @@ class SharedStateConnection:
         """
         if self.is_lost:
             raise SharedStateUnavailable(self._reason)
-        return await self._operate(lambda: self._store.swap(name, old, new, keep)) is True
+        return await self._swap(name, old, new, keep)
+
+    def refuse(self, reason: str) -> SharedStateUnavailable:
+        """Take the state for lost because of what it does. Return the error to raise. `reason` quotes nothing of it."""
+        return self._lose(reason)
 
     async def pause(self, seconds: float) -> None:
         """Sleep in a background task, but no longer than until the client is closed."""
@@ -122,12 +132,30 @@ class SharedStateConnection:
             case _:
                 raise self._lose("its answer is none that SharedState.load may give")
 
+    async def _swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
+        is_swapped: object = await self._operate(lambda: self._store.swap(name, old, new, keep))
+        if not isinstance(is_swapped, bool):  # the number of rows, None: taken for False, it would be tried for ever
+            raise self._lose("its answer is none that SharedState.swap may give")
+        before, refusals = self._refused.pop(name, (None, 0))
+        if not is_swapped:
+            # A text that was not the old one cannot be the old one again, so another refusal of it is a fault of the place.
+            self._refused[name] = refused = old, refusals + 1 if before == old else 1
+            if refused[1] == MAX_REFUSALS:
+                del self._refused[name]
+                raise self._lose("it swaps no text, though no other process has")
+        return is_swapped
+
     async def _operate(self, operation: Callable[[], Awaitable[T]]) -> T:
         reason = "no answer in time"
         with anyio.move_on_after(OPERATION_TIMEOUT):
             try:
                 return await operation()
-            except Exception as error:  # noqa: BLE001 # of any library; its text may quote what is stored
+            except (
+                Exception,
+                anyio.get_cancelled_exc_class(),
+            ) as error:  # of any library; its text may quote what is stored
+                if is_cancelled(error):
+                    raise
                 reason = type(error).__name__
         raise self._lose(reason)
 
@@ -158,5 +186,8 @@ class SharedStateConnection:
         """Load what is used, and swap a text of its own: a place may be back for reading only."""
         if self._suspect is not None:
             await self._load(*self._suspect)
-        loaded = await self._load(PROBE, lambda text: text)
-        await self._operate(lambda: self._store.swap(PROBE, loaded.text, "", KEEP_PROBE))
+        old = await self._load(PROBE, lambda text: text)
+        await self._swap(PROBE, old.text, f"{old.time}", KEEP_PROBE)  # another process may be faster
+        found = await self._load(PROBE, lambda text: text)
+        if found.text == old.text:
+            raise SharedStateUnavailable(self._reason)

@@ -2,9 +2,7 @@
 
 import logging
 import math
-import os
 import random
-import secrets
 from contextlib import suppress
 from typing import Final
 
@@ -19,11 +17,12 @@ from coaching_async._transport.retry_policy import cooldown_seconds
 
 from .limit import RateLimit
 from .limiter import Permit
+from .membership import Membership
 from .shared_text import decode, encode
-from .shared_window import MAX_LEASE, Decision, InFlight, Member, SharedWindow, Waiting
+from .shared_window import MAX_LEASE, Decision, InFlight, Member, Waiting
 from .window import Window
 
-__all__ = ["Membership", "SharedRateLimiter"]
+__all__ = ["SharedRateLimiter"]
 
 logger: Final = logging.getLogger("coaching_async")
 
@@ -44,30 +43,12 @@ KEEP_WINDOWS: Final = 30
 """Windows for which the text is kept. A lowered limit takes 20 of them to grow."""
 
 
+MAX_FORGOTTEN: Final = 5
+"""Looks in a row for which something was forgotten, after which the shared state keeps nothing."""
+
+
 LATENESS_WEIGHT: Final = 10
 """The weight of a new permit in the mean lateness is a tenth."""
-
-
-@attrs.define(eq=False, repr=False)
-class Membership:
-    """What a process knows of those that it shares a limit with. It outlives the event loop."""
-
-    limit: RateLimit
-    name: str = attrs.field(factory=lambda: secrets.token_hex(6))
-    process: int = attrs.field(factory=os.getpid)
-    revision: int = 0
-    remembered: SharedWindow = attrs.field(factory=SharedWindow)
-    """What the shared state held last."""
-    ahead: float = 0.0
-    """How many seconds the clock of the shared state was ahead then."""
-    lateness: float = 0.0
-    has_warned: bool = False
-
-    def rebase(self, shift: float) -> None:
-        """Continue in another event loop, whose clock is `shift` seconds ahead, or in a forked process."""
-        self.ahead -= shift
-        if self.process != os.getpid():
-            self.name, self.process, self.revision = secrets.token_hex(6), os.getpid(), 0
 
 
 @attrs.define(eq=False, repr=False)
@@ -117,6 +98,8 @@ class SharedRateLimiter:
         """Counts the changes of this process's part, and those that are written."""
         self._unwritten: dict[float, int] = {}
         """The last change that each background task has to write, by the delay of the task."""
+        self._forgotten = 0
+        """Looks in a row for which something was forgotten."""
         self._is_alone = False
         self._alone_since = math.inf
         """Since when this process has not known what the others use."""
@@ -281,7 +264,10 @@ class SharedRateLimiter:
         membership, queue = self._membership, None if asked is None else self._queues[asked]
         loaded = await self._connection.load(self._name, decode)
         shared, now, ahead = loaded.value, loaded.time, loaded.ahead
-        shared.bring_back(membership.remembered, now)
+        self._forgotten = self._forgotten + 1 if shared.bring_back(membership.remembered, now) else 0
+        if self._forgotten == MAX_FORGOTTEN:
+            self._forgotten = 0
+            raise self._connection.refuse("it forgets what was written")
         membership.revision += 1
         changes, news, self._news = self._changes, self._news, _News()
         shared.members[membership.name] = self._member(ahead)

@@ -152,8 +152,8 @@ class SharedWindow:
     held_until: float = -math.inf
     members: dict[str, Member] = attrs.field(factory=dict[str, Member])
 
-    def bring_back(self, remembered: "SharedWindow", now: float) -> None:
-        """Put back what a process remembers, and the shared state has forgotten.
+    def bring_back(self, remembered: "SharedWindow", now: float) -> bool:
+        """Put back what a process remembers, and the shared state has forgotten. Return whether it has.
 
         Each member's revision only grows, so one that is missing or lower than it was has been forgotten. Others may have got
         permits since, of which this process knows nothing, so for a moment nobody gets any, and each brings its own back.
@@ -164,7 +164,7 @@ class SharedWindow:
             if member.matters(now) and (name not in self.members or self.members[name].revision < member.revision)
         }
         if not forgotten:
-            return
+            return False
         self.members |= forgotten
         self.held_until = max(self.held_until, now + HOLD)
         self.cooldown_ends_at = max(self.cooldown_ends_at, remembered.cooldown_ends_at)
@@ -173,6 +173,7 @@ class SharedWindow:
             self.learned_limit = remembered.learned_limit
             self.last_decrease_at = remembered.last_decrease_at
             self.next_increase_at = remembered.next_increase_at
+        return True
 
     def normalize(self, now: float) -> None:
         """Drop what matters no more, and cap times that cannot be."""

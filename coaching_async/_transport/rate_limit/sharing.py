@@ -7,7 +7,7 @@ from coaching_async._shared_state.connection import SharedStateConnection, Share
 from coaching_async._value import Value
 
 from .limit import RateLimit
-from .shared_limiter import Membership
+from .membership import Membership
 from .shared_text import decode
 
 __all__ = ["Sharing", "read_sharing"]
