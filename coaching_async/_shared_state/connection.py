@@ -9,6 +9,7 @@ import attrs
 
 from coaching_async._concurrency.tasks import SpawnBackgroundTask, is_cancelled
 from coaching_async._events import Emit, SharedStateFound, SharedStateLost
+from coaching_async._value import Secret
 
 from .store import SharedState
 
@@ -25,7 +26,7 @@ PROBE_INTERVAL: Final = 1.0
 
 
 MAX_REFUSALS: Final = 3
-"""Refused swaps of the same text in a row, after which the place does not do what it promises."""
+"""How often a text is found again after its swap was refused, before the place is taken for one that swaps nothing."""
 
 
 PROBE: Final = "probe"
@@ -48,7 +49,7 @@ class SharedStateUnavailable(Exception):
 class Loaded(Generic[T]):
     """A text that was loaded, as it is and parsed, with the time by the clock of the shared state."""
 
-    text: str | None
+    text: Secret | None
     value: T
     time: float
     ahead: float
@@ -71,8 +72,8 @@ class SharedStateConnection:
         self._lost_at: float | None = None
         self._reason = ""
         """Why it was lost."""
-        self._refused: dict[str, tuple[str | None, int]] = {}
-        """The old text of the last swap that was refused, and how often it was, by name."""
+        self._refused: dict[str, tuple[Secret | None, int]] = {}
+        """The old text of a swap that was refused, and how often it was found again since, by name."""
         self._is_probing = False
         self._closing = anyio.Event()
 
@@ -96,8 +97,8 @@ class SharedStateConnection:
             self._suspect = name, parse
             raise
 
-    async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
-        """Replace `old` by `new`. Return whether `old` was there. Raises `SharedStateUnavailable`.
+    async def swap(self, name: str, old: Secret | None, new: Secret, keep: float) -> bool:
+        """Replace `old` by `new`, which an error's frames must not show. Return whether `old` was there. Raises `SharedStateUnavailable`.
 
         A swap whose caller was cancelled, or that took too long, may have been carried out.
         """
@@ -127,35 +128,41 @@ class SharedStateConnection:
         match await self._operate(lambda: self._store.load(name)):
             case (str() | None as text, int() | float() as time) if abs(time) < MAX_TIME:
                 with suppress(ValueError):
-                    return Loaded(text, parse(text), time, time - asked_at)
+                    value, hidden = parse(text), None if text is None else Secret(text)
+                    if name in self._refused:
+                        self._count_refusals(name, hidden)
+                    return Loaded(hidden, value, time, time - asked_at)
                 raise self._lose("its text is none of this version's")
             case _:
                 raise self._lose("its answer is none that SharedState.load may give")
 
-    async def _swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
-        is_swapped: object = await self._operate(lambda: self._store.swap(name, old, new, keep))
+    async def _swap(self, name: str, old: Secret | None, new: Secret, keep: float) -> bool:
+        is_swapped: object = await self._operate(
+            lambda: self._store.swap(name, None if old is None else old.reveal(), new.reveal(), keep)
+        )
         if not isinstance(is_swapped, bool):  # the number of rows, None: taken for False, it would be tried for ever
             raise self._lose("its answer is none that SharedState.swap may give")
-        before, refusals = self._refused.pop(name, (None, 0))
         if not is_swapped:
-            # A text that was not the old one cannot be the old one again, so another refusal of it is a fault of the place.
-            self._refused[name] = refused = old, refusals + 1 if before == old else 1
-            if refused[1] == MAX_REFUSALS:
-                del self._refused[name]
-                raise self._lose("it swaps no text, though no other process has")
+            _, found_again = self._refused.get(name, (old, 0))
+            self._refused[name] = old, found_again
         return is_swapped
+
+    def _count_refusals(self, name: str, text: Secret | None) -> None:
+        """Take the state for lost if a text that was not the old one, as `swap` says, is the old one after all, again and again."""
+        old, found_again = self._refused.pop(name, (None, 0))
+        if found_again == MAX_REFUSALS:
+            raise self._lose("it swaps no text, though no other process has")
+        if old == text:
+            self._refused[name] = old, found_again + 1
 
     async def _operate(self, operation: Callable[[], Awaitable[T]]) -> T:
         reason = "no answer in time"
         with anyio.move_on_after(OPERATION_TIMEOUT):
             try:
                 return await operation()
-            except (
-                Exception,
-                anyio.get_cancelled_exc_class(),
-            ) as error:  # of any library; its text may quote what is stored
-                if is_cancelled(error):
-                    raise
+            except BaseException as error:  # noqa: BLE001 # of any library; its text and its frames may quote what is stored
+                if is_cancelled(error) or not isinstance(error, (Exception, anyio.get_cancelled_exc_class())):
+                    raise error.with_traceback(None)  # noqa: B904 # it is the same error
                 reason = type(error).__name__
         raise self._lose(reason)
 
@@ -187,7 +194,7 @@ class SharedStateConnection:
         if self._suspect is not None:
             await self._load(*self._suspect)
         old = await self._load(PROBE, lambda text: text)
-        await self._swap(PROBE, old.text, f"{old.time}", KEEP_PROBE)  # another process may be faster
+        await self._swap(PROBE, old.text, Secret(f"{old.time}"), KEEP_PROBE)  # another process may be faster
         found = await self._load(PROBE, lambda text: text)
         if found.text == old.text:
             raise SharedStateUnavailable(self._reason)

@@ -14,6 +14,7 @@ from coaching_async._concurrency.synchronization import Signal
 from coaching_async._shared_state.connection import SharedStateConnection, SharedStateUnavailable
 from coaching_async._transport.priority import Priority
 from coaching_async._transport.retry_policy import cooldown_seconds
+from coaching_async._value import Secret
 
 from .limit import RateLimit
 from .limiter import Permit
@@ -290,7 +291,7 @@ class SharedRateLimiter:
                     own.waiting.pop(asked, None)
                 else:
                     own.waiting[asked] = attrs.evolve(own.waiting[asked], looks_at=decision.look_at)
-            text = encode(shared, now)
+            text = Secret(encode(shared, now))
             is_swapped = await self._connection.swap(self._name, loaded.text, text, self._keep())
         finally:
             if not is_swapped:
