@@ -1,7 +1,7 @@
 """The connection of a client to its shared state: deadlines, and what is told when the state cannot be reached."""
 
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Generic, TypeVar
 
 import anyio
@@ -19,6 +19,10 @@ T = TypeVar("T")
 
 OPERATION_TIMEOUT: Final = 0.5
 """Seconds that one operation of the shared state takes at most."""
+
+
+MAX_OPERATIONS: Final = 4
+"""Operations of one client at the same time."""
 
 
 PROBE_INTERVAL: Final = 1.0
@@ -74,6 +78,7 @@ class SharedStateConnection:
         """Why it was lost."""
         self._refused: dict[str, tuple[Secret | None, int]] = {}
         """The old text of a swap that was refused, and how often it was found again since, by name."""
+        self._operations = anyio.Semaphore(MAX_OPERATIONS, fast_acquire=True)
         self._is_probing = False
         self._closing = anyio.Event()
 
@@ -89,22 +94,30 @@ class SharedStateConnection:
 
     async def load(self, name: str, parse: Callable[[str | None], T]) -> Loaded[T]:
         """Load the text of this name and parse it. Raises `SharedStateUnavailable`, also where `parse` raises `ValueError`."""
-        if self.is_lost:
-            raise SharedStateUnavailable(self._reason)
-        try:
-            return await self._load(name, parse)
-        except SharedStateUnavailable:
-            self._suspect = name, parse
-            raise
+        async with self._turn():
+            try:
+                return await self._load(name, parse)
+            except SharedStateUnavailable:
+                self._suspect = name, parse
+                raise
 
     async def swap(self, name: str, old: Secret | None, new: Secret, keep: float) -> bool:
         """Replace `old` by `new`, which an error's frames must not show. Return whether `old` was there. Raises `SharedStateUnavailable`.
 
         A swap whose caller was cancelled, or that took too long, may have been carried out.
         """
-        if self.is_lost:
-            raise SharedStateUnavailable(self._reason)
-        return await self._swap(name, old, new, keep)
+        async with self._turn():
+            return await self._swap(name, old, new, keep)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for other operations of this client, so that many at once are not taken for a shared state that is slow."""
+        if not self.is_lost:
+            async with self._operations:
+                if not self.is_lost:
+                    yield
+                    return
+        raise SharedStateUnavailable(self._reason)
 
     def refuse(self, reason: str) -> SharedStateUnavailable:
         """Take the state for lost because of what it does. Return the error to raise. `reason` quotes nothing of it."""

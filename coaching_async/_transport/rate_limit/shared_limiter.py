@@ -219,19 +219,21 @@ class SharedRateLimiter:
         own, now = self._own, anyio.current_time()
         self._is_alone, self._alone_since = True, min(self._alone_since, now)
         remembered, ahead = self._membership.remembered, self._membership.ahead
-        members = sum(member.matters(now + ahead) for member in remembered.members.values())
+        members = remembered.processes(now + ahead)
         learned = remembered.union(now + ahead).current_limit(now + ahead) if members else own.limit.requests
         share = max(1, min(learned, self._membership.limit.requests) // max(1, members))
-        own.limit, own.learned_limit = RateLimit(share, per=own.limit.per), share
-        own.next_increase_at = math.inf
+        self._use(RateLimit(share, per=own.limit.per))
         self._write_soon(WRITE_DELAY)
 
     def _join(self) -> None:
         """Use the limit of all again."""
         if self._is_alone:
             self._is_alone = False
-            self._own.limit, self._own.learned_limit = self._membership.limit, self._membership.limit.requests
-            self._own.next_increase_at = math.inf
+            remembered = self._membership.remembered
+            self._use(remembered.limit if remembered.members else self._membership.limit)
+
+    def _use(self, limit: RateLimit) -> None:
+        self._own.limit, self._own.learned_limit, self._own.next_increase_at = limit, limit.requests, math.inf
 
     def _alone_at(self, priority: Priority, now: float) -> float:
         """Return when a request may take a permit of this process's share, and of what the others are known to have left."""
@@ -302,6 +304,8 @@ class SharedRateLimiter:
             return None
         membership.remembered, membership.ahead, self._written = shared, ahead, changes
         self._alone_since = math.inf
+        if not self._is_alone and self._own.limit != shared.limit:
+            self._use(shared.limit)
         self._warn_of_other_limit(shared.limit)
         if asked is None or queue is None:
             return None, decision

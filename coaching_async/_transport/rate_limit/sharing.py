@@ -50,7 +50,7 @@ async def read_sharing(connection: SharedStateConnection, name: str, membership:
     limit = shared.limit if shared.members else membership.limit
     window = shared.union(now)
     return Sharing(
-        processes=sum(member.matters(now) for member in shared.members.values()),
+        processes=shared.processes(now),
         limit=limit,
         learned_limit=min(window.current_limit(now), limit.requests),
         used=len(window.expiry_times),
