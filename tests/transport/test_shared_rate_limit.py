@@ -260,3 +260,21 @@ async def test_a_process_with_another_limit_makes_all_keep_to_the_lower_one(capl
     assert warnings == [
         "the processes that share this limit were given different ones: all keep to 30 requests in 20 s"
     ]
+
+
+@pytest.mark.parametrize(
+    "one, other, lowest",
+    [
+        (RateLimit(10, per=2.0), RateLimit(300, per=60.0), RateLimit(10, per=2.0)),
+        (RateLimit(30, per=20.0), RateLimit(4, per=2.0), RateLimit(30, per=20.0)),
+    ],
+)
+async def test_limits_with_different_periods_keep_all_to_the_lower_one(
+    one: RateLimit, other: RateLimit, lowest: RateLimit
+):
+    async with fleet_of(lowest) as fleet:
+        await run(fleet, 4, fleet.process(one).bulk, fleet.process(other).bulk)
+
+        assert fleet.most() <= lowest.requests
+        assert fleet.used(lowest.per, 4 * lowest.per) >= 0.8
+        assert all(process.sent[Priority.BULK] > 2 for process in fleet.processes)
