@@ -20,7 +20,7 @@ from .limit import RateLimit
 from .limiter import Permit
 from .membership import Membership
 from .shared_text import decode, encode
-from .shared_window import MAX_LEASE, Decision, InFlight, Member, Waiting
+from .shared_window import MAX_LEASE, Decision, InFlight, Member, Waiting, look_spacing
 from .window import Window
 
 __all__ = ["SharedRateLimiter"]
@@ -184,6 +184,8 @@ class SharedRateLimiter:
                 if priority is Priority.INTERACTIVE:
                     raise_if_too_late(decision.earliest_at - self._membership.ahead)
                 look_at = queue.looks_at
+                if priority is Priority.BULK:  # this counts as lateness, which the pace makes up for
+                    look_at += look_spacing(self._membership.limit)
             with anyio.CancelScope(deadline=look_at):
                 await self._changed.wait()
 

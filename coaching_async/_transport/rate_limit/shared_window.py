@@ -16,7 +16,7 @@ from coaching_async._transport.retry_policy import MAX_COOLDOWN
 from .limit import RateLimit
 from .window import Window
 
-__all__ = ["MAX_LEASE", "Decision", "InFlight", "Member", "SharedWindow", "Waiting"]
+__all__ = ["MAX_LEASE", "Decision", "InFlight", "Member", "SharedWindow", "Waiting", "look_spacing"]
 
 
 MAX_LEASE: Final = 75.0
@@ -37,6 +37,10 @@ HOLD_AFTER_LOSS: Final = 3.0
 
 MAX_POLL: Final = 1.0
 """Longest time in seconds between two looks of a process that waits for another process."""
+
+
+MAX_LOOK_SPACING: Final = 0.05
+"""Longest time in seconds between the looks of two processes that expect the same permit of bulk."""
 
 
 PROBE_PATIENCE: Final = 10.0
@@ -268,7 +272,10 @@ class SharedWindow:
             return Decision(granted=True, look_at=now, earliest_at=max(first_at, since))
         # Those who look later take a permit then, before this process does.
         at = at if ahead == due else _permit_at(window, priority, ahead, now)
-        return Decision(granted=False, look_at=now + poll if at == math.inf else at, earliest_at=earliest)
+        at = now + poll if at == math.inf else at
+        if priority is Priority.BULK:
+            at += ahead * look_spacing(window.limit)
+        return Decision(granted=False, look_at=at, earliest_at=earliest)
 
     def _ahead(self, name: str, priority: Priority, now: float, due_at: float = math.inf) -> int:
         """Return how many processes take a permit before this one: those in front of it that look until `due_at`."""
@@ -315,6 +322,14 @@ def _permit_at(window: Window, priority: Priority, ahead: int, now: float) -> fl
     at = window.next_permit_at(priority, now)
     window.in_flight, window.last_granted_at = before
     return at
+
+
+def look_spacing(limit: RateLimit) -> float:
+    """Return how many seconds bulk looks later than an interactive request, and later than the process in front of it.
+
+    They expect the same permit. If they looked at the same moment, only one of them could swap the text.
+    """
+    return min(limit.per / limit.requests / 10, MAX_LOOK_SPACING)
 
 
 def _mean(values: list[float]) -> float:
