@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import json
+import os
 import selectors
 import signal
 from collections.abc import Callable, Iterator
@@ -32,6 +33,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # depend on the day of its run.
 TODAY = date(2026, 11, 23)
 _sandbox._today = lambda: TODAY
+
+# dlt reports to its makers what is done with it, unless it reads this when it is imported.
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 
 settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calm")

@@ -27,6 +27,9 @@ LOCK_TIMEOUT: Final = 0.4
 
 DISK: Final = ThreadSlots("coaching_async.threads.disk")
 
+APPLICATION_ID: Final = 0xC0AC_41
+"""What marks a database as one of this class."""
+
 CREATE: Final = """
     CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, text TEXT NOT NULL, written_at REAL NOT NULL, keep_until REAL NOT NULL)
 """
@@ -57,8 +60,8 @@ class FileSharedState(Value):
     the file holds is worth nothing after a restart of the machine. Processes in containers share it by a volume. They
     have to see one `time.monotonic()`, which those of one kernel do.
 
-    No file is open between operations, so that the file may be removed at any time, which is to forget all texts.
-    Operations run in threads, because a disk may stall.
+    No file is open between operations, so that the file may be removed at any time, which is to forget all texts. One that
+    was damaged, when the machine lost its power, is removed. Operations run in threads, because a disk may stall.
 
     Raises: `TypeError` or `ValueError` if the path is none of a file in a folder that exists.
     """
@@ -159,10 +162,20 @@ def _try_once(path: str, operation: Callable[["Connection"], T]) -> T:
             # Writing through to the disk would take a hundred times as long, for texts that do not outlive the machine.
             database.execute("PRAGMA synchronous = OFF")
             if is_new:
+                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 database.execute(CREATE)
             return operation(database)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT and _is_ours(database):
+                os.unlink(path)  # noqa: PTH108 # by the next operation it is a file that has forgotten all texts
+            raise
         finally:
             database.close()
+
+
+def _is_ours(database: "Connection") -> bool:
+    """Whether the file was created by a `FileSharedState`, as far as its first bytes tell."""
+    return bool(database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,))
 
 
 def _create(path: str) -> bool:

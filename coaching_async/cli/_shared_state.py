@@ -15,8 +15,6 @@ __all__ = ["NOTHING_SHARED", "Shared", "shared_state_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SCHEMES: Final = ("redis", "rediss", "unix")
-
 
 @attrs.frozen(eq=False, repr=False)
 class Shared:
@@ -65,28 +63,14 @@ def shared_state_option(command: F) -> F:
 def _to_shared(_: click.Context, __: click.Parameter, value: str | None) -> Shared:
     if not value:
         return NOTHING_SHARED
-    scheme, separator, _rest = value.partition("://")
-    if not separator:
-        try:
-            return Shared(FileSharedState(value))
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    if scheme.lower() not in SCHEMES:
-        raise click.BadParameter(f"the URL of a Redis server begins with {', '.join(f'{each}://' for each in SCHEMES)}")
-    return _redis(value)
-
-
-def _redis(url: str) -> Shared:
     try:
-        import coredis
-
+        if "://" not in value:
+            return Shared(FileSharedState(value))
         from coaching_async.integrations.redis import RedisSharedState
+
+        redis = RedisSharedState.from_url(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
     except ModuleNotFoundError:
         raise click.ClickException("coredis is missing; install it with: pip install 'coaching_async[redis]'") from None
-    try:
-        redis = coredis.Redis.from_url(url)
-    except Exception:  # noqa: BLE001 # of any kind, and its text may quote the password
-        raise click.BadParameter(
-            "this is no URL of a Redis server, such as rediss://user:password@host:6379/0"
-        ) from None
-    return Shared(RedisSharedState(redis), redis)
+    return Shared(redis, redis)

@@ -1,13 +1,15 @@
 """Redis, Valkey: one access token and one rate limit for the processes on several machines.
 
-async with coredis.Redis.from_url("rediss://...") as redis:
-    async with CoachingClient.from_env(shared_state=RedisSharedState(redis)) as client: ...
+async with RedisSharedState.from_url("rediss://...") as shared_state:
+    async with CoachingClient.from_env(shared_state=shared_state) as client: ...
 """
 
 import inspect
 import math
 from collections.abc import Awaitable
-from typing import Any, Final, Protocol, cast
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, cast
 
 __all__ = ["RedisSharedState"]
 
@@ -28,6 +30,10 @@ class RedisPy(Protocol):
         ...
 
 
+PREFIX: Final = "coaching_async:"
+
+SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
 LOAD: Final = """
 local time = redis.call('TIME')
 return {redis.call('GET', KEYS[1]), time[1], time[2]}
@@ -43,22 +49,66 @@ return 1
 class RedisSharedState:
     """A `SharedState` in Redis 5 or newer, or in Valkey, for processes on several machines.
 
+    `from_url` makes a client of its own. Enter it with `async with`, before the `CoachingClient`.
+
     `client` is an open `coredis.Redis`, which runs on asyncio and on trio, or a `redis.asyncio.Redis` or `valkey.asyncio.Valkey`,
     which run on asyncio, or a cluster client of these libraries. It is borrowed, and not closed. It has to outlive the
-    `CoachingClient`. The user needs the commands EVAL, GET, SET and TIME, for keys that begin with `prefix`.
+    `CoachingClient`. Its user needs the commands EVAL, GET, SET and TIME, for keys that begin with `prefix`.
 
-    Raises: `TypeError` if `client` is none of these.
+    Raises: `TypeError` if `client` is none of these, or `prefix` is no text.
     """
 
-    def __init__(self, client: Coredis | RedisPy, *, prefix: str = "coaching_async:") -> None:
+    def __init__(self, client: Coredis | RedisPy, *, prefix: str = PREFIX) -> None:
         if isinstance(client, type) or not inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
             raise TypeError(
                 "RedisSharedState takes a client: a coredis.Redis, a redis.asyncio.Redis, a valkey.asyncio.Valkey, or a cluster "
                 f"client of these libraries, not a {type(client).__module__}.{type(client).__qualname__}"
             )
+        if not isinstance(cast("object", prefix), str):
+            raise TypeError(f"prefix is a str, not {type(prefix).__name__}")
         self._client: Final = client
         self._takes_numkeys: Final = "numkeys" in inspect.signature(client.eval).parameters
         self._prefix: Final = prefix
+        self._own_client: AbstractAsyncContextManager[object] | None = None
+
+    @classmethod
+    def from_url(cls, url: str, *, prefix: str = PREFIX) -> Self:
+        """Return the shared state in the Redis of a URL, such as rediss://user:password@host:6379/0, on asyncio and trio.
+
+            async with RedisSharedState.from_url(url) as shared_state: ...
+
+        The connections are opened when they are needed, and closed at the end of the block. Errors of the block are raised as they
+        are. In the block of a `coredis.Redis` they are raised in an `ExceptionGroup`, because it is a task group.
+
+        Raises: `TypeError` or `ValueError` if it is no such URL; the text does not quote it. `ModuleNotFoundError` without coredis.
+        """
+        import coredis
+
+        if not isinstance(cast("object", url), str):
+            raise TypeError(f"the URL of a Redis is a str, not {type(url).__name__}")
+        if not url.casefold().startswith(SCHEMES):
+            raise ValueError(f"the URL of a Redis begins with {', '.join(SCHEMES)}")
+        try:
+            client = coredis.Redis.from_url(url)
+        except Exception:  # noqa: BLE001 # of any kind; its text may quote the password
+            raise ValueError("this is no URL of a Redis, such as rediss://user:password@host:6379/0") from None
+        shared_state = cls(client, prefix=prefix)
+        shared_state._own_client = client  # of this class
+        return shared_state
+
+    async def __aenter__(self) -> Self:
+        if self._own_client is not None:
+            await self._own_client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._own_client is None:
+            return
+        if isinstance(exc, Exception):  # its task group would wrap it
+            exc_type = exc = traceback = None
+        await self._own_client.__aexit__(exc_type, exc, traceback)
 
     async def load(self, name: str) -> tuple[str | None, float]:
         """Return the text of this name, None if there is none, and the time of the server, in seconds since 1970.

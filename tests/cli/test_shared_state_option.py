@@ -33,11 +33,9 @@ def test_commands_that_share_a_file_use_one_token(sandbox: Sandbox, tmp_path: Pa
     state, users = str(tmp_path / "state"), of_all_users(sandbox)
 
     assert run(sandbox, "export", *users, "--out", str(tmp_path / "a.jsonl"), "--shared-state", state).exit_code == 0
-    out = str(tmp_path / "b.html")
-    ran = run(
-        sandbox, "report", *users, "--interval", "2026-01-01/2027-12-31", "--out", out, COACHING_SHARED_STATE=state
+    assert (
+        run(sandbox, "export", *users, "--out", str(tmp_path / "b.jsonl"), COACHING_SHARED_STATE=state).exit_code == 0
     )
-    assert ran.exit_code in {0, 3}, ran.output
     told = run(sandbox, "doctor", COACHING_SHARED_STATE=state)
 
     assert "ok          shared state: it answers in" in told.output
@@ -73,8 +71,8 @@ def test_a_state_that_cannot_be_used_is_told_and_the_command_succeeds(sandbox: S
     "place, says",
     [
         (f"memcached://u:{HARMFUL}@host", "begins with redis://"),
-        (f"redis://u:{HARMFUL}@host:777777", "this is no URL of a Redis server"),
-        (f"redis://u:{HARMFUL}@[::1", "this is no URL of a Redis server"),
+        (f"redis://u:{HARMFUL}@host:777777", "this is no URL of a Redis,"),
+        (f"redis://u:{HARMFUL}@[::1", "this is no URL of a Redis,"),
         ("/no/such/folder/state", "a folder that exists"),
         ("/", "is a folder"),
     ],

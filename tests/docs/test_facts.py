@@ -33,6 +33,7 @@ BESIDE = (
     "integrations.fastapi",
     "integrations.aiohttp",
     "integrations.opentelemetry",
+    "integrations.dask",
     "integrations.redis",
 )
 

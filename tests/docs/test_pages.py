@@ -15,8 +15,10 @@ import tomllib
 from codeop import CommandCompiler
 from collections.abc import Callable
 from configparser import ConfigParser
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -35,6 +37,7 @@ from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sand
 from tests.support.cli import command_of, environment
 from tests.support.fault_server import HANG
 from tests.support.markdown import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
+from tests.support.redis_server import RedisServer
 from tests.support.warehouse import surroundings
 
 PYTHON = {page: found for page in PAGES if (found := blocks(page, "python"))}
@@ -72,6 +75,19 @@ def users_token(sandbox: Sandbox) -> str:
     return answer.json()["access_token"]
 
 
+class Celery:
+    """The queue of Celery, as far as a page needs it: the tests install no queue. A task is the function itself."""
+
+    def __init__(self, name: str, *, broker: str | None) -> None: ...
+
+    def task(self, **_: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        return lambda function: function
+
+
+CELERY: Any = ModuleType("celery")
+CELERY.Celery = Celery
+
+
 @pytest.mark.parametrize(
     "page, backend",
     [pytest.param(page, each, id=f"{name_of(page)}-{each}") for page in PROGRAMS for each in runs_on(page)],
@@ -81,7 +97,10 @@ def test_the_python_blocks_of_a_page_run_in_order(
 ):
     monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)  # a block sets it
     monkeypatch.chdir(tmp_path)
-    with Sandbox(appointments=200) as sandbox, start_blocking_portal(backend) as portal:
+    monkeypatch.setitem(sys.modules, "celery", CELERY)
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox(appointments=200))
+        portal = stack.enter_context(start_blocking_portal(backend))
         for name, value in (environment(sandbox) | surroundings(tmp_path)).items():
             monkeypatch.setenv(name, value)
         names: dict[str, Any] = {
@@ -89,6 +108,8 @@ def test_the_python_blocks_of_a_page_run_in_order(
             "users_token": users_token(sandbox),
             "sandbox_url": sandbox.base_url,
         }
+        if any("redis_url" in block.text for block in PROGRAMS[page]):
+            names["redis_url"] = stack.enter_context(RedisServer()).url
         with portal.wrap_async_context_manager(CoachingClient.from_env()) as client:
             for block in PROGRAMS[page]:
                 names["client"] = client  # the blocks expect it to be open
@@ -189,17 +210,18 @@ def of_export(arguments: list[str], _: list[str]) -> None:
     assert {argument.partition("=")[0] for argument in arguments} <= set(VARIABLES)
 
 
-def of_uvicorn(arguments: list[str], _: list[str]) -> None:
+def of_server(arguments: list[str], _: list[str]) -> None:
     assert re.fullmatch(r"\w+:app", arguments[0])
 
 
 COMMANDS: dict[str, Callable[[list[str], list[str]], None]] = {
     "coaching-async": of_ours,
     "export": of_export,
+    "gunicorn": of_server,
     "make": of_make,
     "pip": of_pip,
     "python": of_python,
-    "uvicorn": of_uvicorn,
+    "uvicorn": of_server,
 }
 
 

@@ -1,33 +1,31 @@
 """A source of dlt: what is in the warehouse after a run is what the service has."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import math
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pyarrow import parquet
 
-from coaching_async import (
-    Appointment,
-    AppointmentUpdate,
-    CoachingClient,
-    Interval,
-    User,
-    to_dict,
-)
+from coaching_async import Appointment, AppointmentUpdate, CoachingClient, DecodeError, Interval, User, to_dict
 from coaching_async.integrations.dlt import _reading, coaching
-from coaching_async.sandbox import Sandbox
-from coaching_async.tables import Kind, arrow_schema, columns, to_rows
+from coaching_async.sandbox import Fault, Sandbox
+from coaching_async.tables import Column, Kind, arrow_schema, columns, to_rows
+from coaching_async.testing import MemorySharedState
 from tests.support.warehouse import Clients, Warehouse, of_users, surroundings
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NOW = datetime(2026, 12, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-EVERYTHING = {"with_annotations": True, "with_statuses": True, "with_users": True}
+LOOKBACK = 10 * DAY
+
+Row = Mapping[str, Any]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +39,7 @@ def kept_in_a_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(appointments=60, users=4, page_cap=10) as sandbox:
+    with Sandbox(appointments=30, users=4, page_cap=5) as sandbox:
         yield sandbox
 
 
@@ -50,72 +48,118 @@ def clients(sandbox: Sandbox) -> Clients:
     return Clients(sandbox)
 
 
-@pytest.fixture(scope="module")
-def users(sandbox: Sandbox) -> list[str]:
-    return list(sandbox.state.user_ids)[:3]
+@attrs.frozen
+class Look:
+    """What the service and the warehouse have after a run."""
+
+    service: Mapping[str, Row]
+    """The appointments of the users."""
+    annotations: list[tuple[str, str, str]]
+    statuses: list[tuple[str, str]]
+    tables: Mapping[str, list[Row]]
+    types: Mapping[str, Mapping[str, str]]
+    lists_read: int
+    """Requests of pages of appointments."""
+
+    def values(self, table: str, *names: str) -> list[tuple[Any, ...]]:
+        return sorted(tuple(row[name] for name in names) for row in self.tables[table])
+
+
+@attrs.frozen
+class Story:
+    """A warehouse after its first run, after the service has changed and a second run, and after one that replaces all."""
+
+    users: list[str]
+    appointments: list[Appointment]
+    """Those before the first run."""
+    changed: str
+    deleted: tuple[str, str]
+    """One before the window, and one in it."""
+    first: Look
+    second: Look
+    replaced: Look
 
 
 @pytest.fixture(scope="module")
-def loaded(sandbox: Sandbox, clients: Clients, users: list[str], tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """A warehouse after its first run."""
-    warehouse = Warehouse(tmp_path_factory.mktemp("warehouse"))
-    warehouse.run(coaching(users, client=clients, **EVERYTHING))
-    return warehouse
+def story(sandbox: Sandbox, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    warehouse, state = Warehouse(tmp_path_factory.mktemp("warehouse")), sandbox.state
+    users = list(state.user_ids)[:3]
 
-
-def collected(clients: Clients, read: Callable[[CoachingClient], AsyncIterator[Any]]) -> list[Any]:
-    async def collect() -> list[Any]:
+    async def read() -> list[Appointment]:
         async with clients() as client:
-            return [item async for item in read(client)]
+            return await client.appointments.list(users).collect()
 
-    return anyio.run(collect)
+    async def change() -> None:
+        async with clients() as client:
+            links = ["https://example.com/agenda"]
+            await client.appointments.update(changed, AppointmentUpdate(name="Another name", external_links=links))
+            for id_ in deleted:
+                await client.appointments.delete(id_)
+
+    def run(**how: Any) -> Look:
+        before = len(sandbox.requests)
+        everything = {"with_annotations": True, "with_statuses": True, "with_users": True}
+        warehouse.run(coaching(users, client=clients, lookback=LOOKBACK, **everything), **how)
+        service = {row["id"]: row for row in of_users(sandbox, *users)}
+        return Look(
+            service,
+            sorted(
+                (id_, each["id"], each["text"]) for id_ in service for each in state.annotations.get(id_, {}).values()
+            ),
+            sorted((id_, each["status"]) for id_ in service for each in state.statuses[id_]),
+            *warehouse.look(),
+            sum(arrival.path.endswith("/appointments") for arrival in sandbox.requests[before:]),
+        )
+
+    appointments = anyio.run(read)
+    early, *_, changed, late = sorted(appointments, key=lambda each: str(each.date_start))
+    changed, deleted = changed.id, (early.id, late.id)
+    first = run()
+    anyio.run(change)
+    return Story(users, appointments, changed, deleted, first, run(), run(write_disposition="replace"))
 
 
-def test_the_first_run_loads_all_appointments_of_the_users_with_all_of_their_fields(
-    loaded: Warehouse, sandbox: Sandbox, clients: Clients, users: list[str]
-):
-    flat = [column for column in columns(Appointment) if column.kind is not Kind.TEXTS]
-    expected = to_rows(collected(clients, lambda client: client.appointments.list(users).walk()), flat)
-
-    names = [column.name for column in flat]
-    found = loaded.rows(f"select {', '.join(names)} from appointments order by id")
-
-    assert {row["id"] for row in expected} == {row["id"] for row in of_users(sandbox, *users)}
-    assert [dict(zip(names, row, strict=True)) for row in found] == sorted(expected, key=lambda row: str(row["id"]))
+def flat_columns(model: type[Any]) -> list[Column]:
+    return [column for column in columns(model) if column.kind is not Kind.TEXTS]
 
 
-def test_the_lists_of_an_appointment_are_tables_that_name_it(loaded: Warehouse, sandbox: Sandbox, users: list[str]):
-    appointments = of_users(sandbox, *users)
-    ids = [row["id"] for row in appointments]
+def by_id(rows: Any) -> list[Row]:
+    return sorted(rows, key=lambda row: str(row["id"]))
 
-    for table, column, field in (
-        ("attendees", "attendee_id", "attendees"),
-        ("conversations", "conversation_id", "conversations"),
-        ("documents", "document_id", "documents"),
+
+def test_the_first_run_loads_all_appointments_of_the_users_with_all_of_their_fields(story: Story):
+    expected = to_rows(story.appointments, flat_columns(Appointment))
+
+    found = [{name: row[name] for name in expected[0]} for row in story.first.tables["appointments"]]
+
+    assert {row["id"] for row in expected} == story.first.service.keys()
+    assert by_id(found) == by_id(expected)
+
+
+def test_the_lists_of_an_appointment_are_tables_that_name_it(story: Story):
+    look = story.first
+
+    for table, column in (
+        ("attendees", "attendee_id"),
+        ("conversations", "conversation_id"),
+        ("documents", "document_id"),
     ):
-        expected = [(row["id"], each["id"]) for row in appointments for each in row.get(field, ())]
+        expected = [(id_, each["id"]) for id_, row in look.service.items() for each in row.get(table, ())]
         assert expected
-        assert sorted(loaded.rows(f"select appointment_id, {column} from appointments__{table}")) == sorted(expected)
-    links = [(row["id"], link) for row in appointments for link in row.get("externalLinks", ())]
-    assert sorted(loaded.rows("select appointment_id, external_link from appointments__external_links")) == sorted(
-        links
-    )
-    notes = [(id_, note["id"], note["text"]) for id_ in ids for note in sandbox.state.annotations.get(id_, {}).values()]
-    assert sorted(loaded.rows("select appointment_id, id, text from appointments__annotations")) == sorted(notes)
-    history = [(id_, change["status"]) for id_ in ids for change in sandbox.state.statuses[id_]]
-    assert sorted(loaded.rows("select appointment_id, status from appointments__statuses")) == sorted(history)
+        assert look.values(f"appointments__{table}", "appointment_id", column) == sorted(expected)
+    links = [(id_, link) for id_, row in look.service.items() for link in row.get("externalLinks", ())]
+    assert look.values("appointments__external_links", "appointment_id", "external_link") == sorted(links)
+    assert look.values("appointments__annotations", "appointment_id", "id", "text") == look.annotations
+    assert look.values("appointments__statuses", "appointment_id", "status") == look.statuses
 
 
-def test_the_users_are_those_that_were_asked_for_and_those_that_appointments_refer_to(
-    loaded: Warehouse, sandbox: Sandbox, users: list[str]
-):
-    found = dict(loaded.rows("select id, name from users"))
+def test_the_users_are_those_that_were_asked_for_and_those_that_appointments_refer_to(story: Story, sandbox: Sandbox):
+    found = dict(story.first.values("users", "id", "name"))
 
-    assert found.keys() == set(sandbox.state.user_ids)
-    assert all(found[id_] == sandbox.state.users[id_]["name"] for id_ in users)
+    assert found == {id_: sandbox.state.users[id_]["name"] for id_ in sandbox.state.user_ids}
 
 
-def test_columns_have_the_types_of_the_models(loaded: Warehouse):
+def test_columns_have_the_types_of_the_models(story: Story):
     kinds = {
         Kind.TEXT: "VARCHAR",
         Kind.INTEGER: "BIGINT",
@@ -124,19 +168,55 @@ def test_columns_have_the_types_of_the_models(loaded: Warehouse):
         Kind.DATE: "DATE",
         Kind.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
     }
-    tables = loaded.tables()
+    types = story.first.types
 
     for table, model in (("appointments", Appointment), ("users", User)):
-        flat = [column for column in columns(model) if column.kind is not Kind.TEXTS]
-        assert tables[table] == {column.name: kinds[column.kind] for column in flat}
-    assert tables["appointments__annotations"]["date_created"] == "TIMESTAMP WITH TIME ZONE"
-    assert tables["appointments__statuses"].keys() == {"appointment_id", "status", "created_by_id", "date_created"}
-    assert tables["left_out"]["row_count"] == "BIGINT"
+        assert types[table] == {column.name: kinds[column.kind] for column in flat_columns(model)}
+    assert types["appointments__annotations"]["date_created"] == "TIMESTAMP WITH TIME ZONE"
+    assert types["appointments__statuses"].keys() == {"appointment_id", "status", "created_by_id", "date_created"}
+    assert types["left_out"]["row_count"] == "BIGINT"
+    assert story.first.tables["left_out"] == []  # the table exists all the same
 
 
-def ids_of(sandbox: Sandbox, users: list[str], start: str, end: str) -> list[str]:
-    """Return the ids of the appointments of users between two dates."""
-    return sorted(row["id"] for row in of_users(sandbox, *users) if start <= row["dateStart"] < end)
+def test_a_later_run_reads_no_more_than_the_window(story: Story):
+    window = [row for row in story.second.service.values() if row["dateStart"] >= (NOW - LOOKBACK).isoformat()]
+
+    assert 5 < len(window) < len(story.second.service) / 2
+    assert story.second.lists_read <= -(-len(window) // 5) + 1
+
+
+def test_a_later_run_merges_what_has_changed_with_its_lists(story: Story):
+    look = story.second
+
+    (name,) = {row["name"] for row in look.tables["appointments"] if row["id"] == story.changed}
+    links = {
+        row["external_link"]
+        for row in look.tables["appointments__external_links"]
+        if row["appointment_id"] == story.changed
+    }
+    assert (name, links) == ("Another name", {"https://example.com/agenda"})
+    assert [id_ for (id_,) in look.values("appointments", "id")] == sorted(story.first.service)  # none twice
+    for table in ("attendees", "conversations", "documents", "annotations", "statuses"):
+        before, after = (each.tables[f"appointments__{table}"] for each in (story.first, look))
+        assert len(after) == len(before)
+
+
+def test_what_was_deleted_in_the_window_has_an_older_load(story: Story):
+    rows = story.second.tables["appointments"]
+    newest = max(row["_dlt_load_id"] for row in rows)
+
+    old = [row["id"] for row in rows if row["date_start"] >= NOW - LOOKBACK and row["_dlt_load_id"] < newest]
+
+    assert old == [story.deleted[1]]
+
+
+def test_a_run_that_replaces_reads_all_and_has_nothing_that_was_deleted(story: Story):
+    look = story.replaced
+
+    assert [id_ for (id_,) in look.values("appointments", "id")] == sorted(look.service)
+    assert not look.service.keys() & set(story.deleted)
+    assert look.values("appointments__annotations", "appointment_id", "id", "text") == look.annotations
+    assert look.values("appointments__statuses", "appointment_id", "status") == look.statuses
 
 
 @pytest.fixture
@@ -144,107 +224,92 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return Warehouse(tmp_path)
 
 
-def test_a_later_run_reads_the_window_alone_and_merges_what_has_changed(tmp_path: Path):
-    with Sandbox(appointments=100, users=3, page_cap=10) as sandbox:
-        clients, warehouse = Clients(sandbox), Warehouse(tmp_path)
-        users = list(sandbox.state.user_ids)
-        source = partial(coaching, users, client=clients, lookback=10 * DAY)
-        warehouse.run(source())
-        window = [row for row in of_users(sandbox, *users) if row["dateStart"] >= (NOW - 10 * DAY).isoformat()]
-        changed = next(row["id"] for row in window if row["status"] == "Scheduled" and not row.get("conversations"))
-
-        async def change() -> None:
-            async with clients() as client:
-                await client.appointments.update(
-                    changed,
-                    AppointmentUpdate(name="Another name", conversation_ids=["11111111-1111-4111-8111-222222222222"]),
-                )
-
-        anyio.run(change)
+def test_runs_go_on_where_earlier_ones_ended_and_read_new_users_from_the_beginning(
+    sandbox: Sandbox, clients: Clients, warehouse: Warehouse
+):
+    def asked(*users: str, **how: Any) -> list[tuple[int, str | None]]:
+        """Return how many users each list is asked for, and the months of its interval."""
         before = len(sandbox.requests)
-        warehouse.run(source())
+        warehouse.pipeline.extract(coaching(users, client=clients, lookback=DAY, **how))
+        found = dict.fromkeys(
+            re.sub("&page_?[nN]umber=[0-9]+", "", arrival.query)
+            for arrival in sandbox.requests[before:]
+            if arrival.path.endswith("/appointments")
+        )
+        return [
+            (
+                query.count("userIds"),
+                (re.findall(r"interval=([0-9]{4}-[0-9]{2}).*?%2F([0-9]{4}-[0-9]{2})", query) or [None])[0],
+            )
+            for query in found
+        ]
 
-        assert 20 < len(window) < 80
-        assert len(sandbox.requests) - before <= -(-len(window) // 10) + 1
-        assert warehouse.rows(f"select name from appointments where id = '{changed}'") == [("Another name",)]
-        assert warehouse.rows("select count(*), count(distinct id) from appointments") == [(100, 100)]
-        assert warehouse.rows(
-            f"select conversation_id from appointments__conversations where appointment_id = '{changed}'"
-        ) == [("11111111-1111-4111-8111-222222222222",)]
-        attendees = sum(len(row["attendees"]) for row in sandbox.state.appointments.values())
-        assert warehouse.rows("select count(*) from appointments__attendees") == [(attendees,)]
+    one, two, *_ = sandbox.state.user_ids
+    october, november = Interval.parse("2026-10/2026-11").months()
 
-
-def test_users_who_are_new_are_read_from_the_beginning_and_history_is_loaded_month_by_month(tmp_path: Path):
-    with Sandbox(appointments=60, users=4) as sandbox:
-        clients, warehouse = Clients(sandbox), Warehouse(tmp_path)
-        first, *others = sandbox.state.user_ids
-
-        for month in (*Interval.parse("2026-10/2026-11").months(), Interval.month(2026, 10)):
-            before = len(sandbox.requests)
-            warehouse.run(coaching(first, client=clients, interval=month, lookback=DAY))
-        assert warehouse.column("select id from appointments") == ids_of(sandbox, [first], "2026-10", "2026-12")
-        assert sandbox.requests[before:] == []  # October was there
-
-        warehouse.run(coaching([first, others[0]], client=clients, lookback=DAY))
-        assert warehouse.column("select id from appointments") == ids_of(sandbox, [first, others[0]], "2026-10", "9")
+    assert asked(one, interval=october) == [(1, ("2026-10", "2026-11"))]
+    assert asked(one, interval=november) == [(1, ("2026-11", "2026-12"))]
+    assert asked(one, interval=october) == []  # it was read long ago
+    assert asked(one, two) == [(1, ("2026-11", "2036-12")), (1, ("2026-10", "2036-12"))]
+    assert asked(one, two, statuses="Scheduled") == [(2, None)]
 
 
-def test_what_was_deleted_has_an_older_load_and_is_gone_after_a_replacing_run(tmp_path: Path):
-    with Sandbox(appointments=30, users=3) as sandbox:
-        clients, warehouse = Clients(sandbox), Warehouse(tmp_path)
-        source = partial(coaching, lambda client: client.users.list(state="any"), client=clients)
-        warehouse.run(source())
-        kept, *_, deleted = sorted(sandbox.state.appointments.values(), key=lambda row: row["dateStart"])
+def test_a_row_that_cannot_be_read_is_a_row_of_a_table_or_the_failure_of_a_strict_client(
+    sandbox: Sandbox, clients: Clients, warehouse: Warehouse
+):
+    sandbox.faults.add(*(Fault("odd_row", path=path) for path in (r"/appointments\?", r"/users\?id")))
+    sandbox.faults.add(Fault("odd_row", path="/annotations", times=math.inf))
+    source = coaching(sandbox.state.user_ids, client=clients, with_annotations=True, with_users=True)
 
-        async def delete() -> None:
-            async with clients() as client:
-                await client.appointments.delete(deleted["id"])
-                await client.appointments.delete(kept["id"])  # before the window
+    rows = list(source)
+    sandbox.faults.clear()
 
-        anyio.run(delete)
-        warehouse.run(source())
+    left_out: dict[str, list[Row]] = {}
+    for row in rows:
+        if "row_count" in row:
+            left_out.setdefault(row["list_name"], []).append(row)
+    (appointment,), (user,) = left_out["appointments"], left_out["users"]
+    assert (appointment["appointment_id"], appointment["page"], appointment["position"]) == (None, 1, 0)
+    read = sandbox.state.appointments.keys() - {appointment["row_id"]}
+    assert {row["id"] for row in rows if "date_start" in row} == read
+    noted = {id_ for id_ in read if sandbox.state.annotations.get(id_)}
+    assert {row["appointment_id"] for row in left_out["annotations"]} == noted
+    assert user["row_id"] not in {row["id"] for row in rows if "email" in row}
 
-        newest = "select max(_dlt_load_id) from appointments"
-        window = (NOW - 30 * DAY).isoformat()
-        assert warehouse.column(
-            f"select id from appointments where date_start >= '{window}' and _dlt_load_id < ({newest})"
-        ) == [deleted["id"]]
-
-        warehouse.run(source(), write_disposition="replace")
-        assert warehouse.column("select id from appointments") == sorted(sandbox.state.appointments)
-        assert len(sandbox.state.appointments) == 28
-
-
-def test_tables_exist_where_there_is_nothing_to_load(warehouse: Warehouse):
-    with Sandbox(appointments=0, users=1) as sandbox:
-        warehouse.run(coaching(sandbox.state.user_ids, client=Clients(sandbox), with_users=True))
-
-    assert warehouse.rows("select count(*) from appointments") == [(0,)]
-    assert warehouse.rows("select count(*) from users") == [(1,)]
-    assert warehouse.tables()["left_out"]
+    sandbox.faults.add(Fault("odd_row", path=r"/appointments\?"))
+    with pytest.raises(PipelineStepFailed) as failed:
+        warehouse.pipeline.extract(coaching(sandbox.state.user_ids, client=Clients(sandbox, strict=True)))
+    assert isinstance(failed.value.__cause__.__cause__, DecodeError)
 
 
-def test_parquet_files_have_the_rows_and_types_of_the_models(clients: Clients, users: list[str], tmp_path: Path):
+def test_a_client_with_a_shared_state_loads_the_same(sandbox: Sandbox):
+    source = coaching(sandbox.state.user_ids, client=Clients(sandbox, shared_state=MemorySharedState()))
+
+    assert {row["id"] for row in source} == sandbox.state.appointments.keys()
+
+
+def test_parquet_files_have_the_rows_and_types_of_the_models(sandbox: Sandbox, clients: Clients, tmp_path: Path):
+    users = list(sandbox.state.user_ids)
     destination = dlt.destinations.filesystem(tmp_path.as_uri())
-    pipeline = dlt.pipeline(
-        "lake", destination=destination, dataset_name="raw", pipelines_dir=str(tmp_path / "pipelines")
-    )
+    pipelines = str(tmp_path / "pipelines")
+    pipeline = dlt.pipeline("lake", destination=destination, dataset_name="raw", pipelines_dir=pipelines)
 
+    async def read() -> list[Appointment]:
+        async with clients() as client:
+            return await client.appointments.list(users).collect()
+
+    appointments = anyio.run(read)
     pipeline.run(coaching(users, client=clients), loader_file_format="parquet")
 
-    flat = [column for column in columns(Appointment) if column.kind is not Kind.TEXTS]
-    appointments = collected(clients, lambda client: client.appointments.list(users).walk())
+    flat = flat_columns(Appointment)
     table = parquet.read_table(tmp_path / "raw" / "appointments").select([column.name for column in flat])
-    assert sorted(table.to_pylist(), key=lambda row: row["id"]) == sorted(
-        to_rows(appointments, flat), key=lambda row: str(row["id"])
-    )
-    assert table.schema.field("date_start").type == arrow_schema(flat).field("date_start").type
+    assert by_id(table.to_pylist()) == by_id(to_rows(appointments, flat))
+    assert {name: table.schema.field(name).type for name in table.schema.names} == {
+        field.name: field.type for field in arrow_schema(flat)
+    }
     attendees = parquet.read_table(tmp_path / "raw" / "appointments__attendees").to_pylist()
     assert {(row["appointment_id"], row["attendee_id"]) for row in attendees} == {
-        (appointment.id, attendee["id"])
-        for appointment in appointments
-        for attendee in to_dict(appointment)["attendees"]
+        (each.id, attendee["id"]) for each in appointments for attendee in to_dict(each)["attendees"]
     }
 
 
@@ -289,6 +354,12 @@ async def a_list(_: CoachingClient) -> list[str]:
 def test_a_function_that_finds_no_user_ends_the_run(user_ids: Any, text: str, warehouse: Warehouse, clients: Clients):
     with pytest.raises(PipelineStepFailed, match=text):
         warehouse.pipeline.extract(coaching(user_ids, client=clients))
+
+
+def test_a_function_may_find_users_as_the_client_lists_them(sandbox: Sandbox, clients: Clients):
+    source = coaching(lambda client: client.users.list(state="any"), client=clients)
+
+    assert {row["id"] for row in source} == sandbox.state.appointments.keys()
 
 
 def test_a_client_that_is_none_ends_the_run(warehouse: Warehouse):

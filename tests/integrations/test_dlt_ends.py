@@ -1,6 +1,7 @@
 """However a run of dlt ends, its client is closed, and the next run loads what is missing."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from coaching_async import DecodeError, Forbidden
+from coaching_async import Forbidden
 from coaching_async.integrations.dlt import coaching
 from coaching_async.integrations.dlt._tasks import Put, TaskIterator
 from coaching_async.sandbox import Fault, Sandbox
-from coaching_async.testing import MemorySharedState, assert_no_leaks
+from coaching_async.testing import assert_no_leaks
 from tests.support.fault_server import HANG
-from tests.support.warehouse import Clients, Warehouse, kill_during, of_users, surroundings
+from tests.support.warehouse import Clients, Warehouse, running, surroundings
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,7 @@ def test_a_run_has_one_client_and_one_token_and_leaves_nothing_open(sandbox: San
     assert (len(clients.made), tokens(sandbox)) == (1, 1)
 
 
-def test_a_run_that_the_service_refuses_fails_with_that_error_and_loads_all_when_it_is_repeated(
+def test_a_run_that_the_service_refuses_fails_with_that_error_and_begins_again_when_it_is_repeated(
     sandbox: Sandbox, warehouse: Warehouse
 ):
     clients = Clients(sandbox)
@@ -97,10 +98,11 @@ def test_a_run_that_the_service_refuses_fails_with_that_error_and_loads_all_when
 
     with assert_no_leaks(), pytest.raises(PipelineStepFailed) as failed:
         warehouse.pipeline.extract(coaching(sandbox.state.user_ids, client=clients))
-    warehouse.run(coaching(sandbox.state.user_ids, client=clients))
+    before = len(sandbox.requests)
+    warehouse.pipeline.extract(coaching(sandbox.state.user_ids, client=clients))
 
     assert isinstance(failed.value.__cause__.__cause__, Forbidden)
-    assert warehouse.column("select id from appointments") == sorted(sandbox.state.appointments)
+    assert [arrival.path for arrival in sandbox.requests[before:]].count("/api/v2/coaching/appointments") == 4
     assert (len(clients.made), tokens(sandbox)) == (2, 2)
 
 
@@ -131,42 +133,15 @@ def test_the_client_is_closed_when_a_row_is_refused_between_two_requests(sandbox
         warehouse.pipeline.extract(source)
 
 
-def test_a_row_that_cannot_be_read_is_a_row_of_its_own_table_or_the_failure_of_a_strict_client(
-    sandbox: Sandbox, warehouse: Warehouse
-):
-    sandbox.faults.add(Fault("odd_row", path="/appointments?"))
-    sandbox.faults.add(Fault("odd_row", path="/annotations"))
-    source = coaching(sandbox.state.user_ids, client=Clients(sandbox), with_annotations=True)
-
-    warehouse.run(source)
-
-    found = warehouse.rows(
-        "select list_name, appointment_id is null, row_id is null, page, position, row_count from left_out"
-    )
-    assert sorted(found) == [("annotations", False, False, 1, 0, 1), ("appointments", True, False, 1, 0, 1)]
-    ((missing,),) = warehouse.rows("select row_id from left_out where list_name = 'appointments'")
-    assert warehouse.column("select id from appointments") == sorted(sandbox.state.appointments.keys() - {missing})
-
-    sandbox.faults.add(Fault("odd_row", path="/appointments?"))
-    with pytest.raises(PipelineStepFailed) as failed:
-        warehouse.pipeline.extract(coaching(sandbox.state.user_ids, client=Clients(sandbox, strict=True)))
-    assert isinstance(failed.value.__cause__.__cause__, DecodeError)
-
-
-def test_a_client_with_a_shared_state_loads_the_same(sandbox: Sandbox, warehouse: Warehouse):
-    clients = Clients(sandbox, shared_state=MemorySharedState())
-
-    warehouse.run(coaching(sandbox.state.user_ids, client=clients))
-
-    assert warehouse.column("select id from appointments") == sorted(sandbox.state.appointments)
-
-
 def test_a_run_that_was_killed_is_repeated_and_loads_all(sandbox: Sandbox, tmp_path: Path):
     users = list(sandbox.state.user_ids)
+    sandbox.faults.add(Fault("stall", path="appointments", after=2))
 
-    kill_during(3, sandbox, tmp_path, users)
+    with running(sandbox, tmp_path, users) as process:
+        while len(sandbox.requests) < 4:
+            assert process.poll() is None
+            time.sleep(0.01)
     warehouse = Warehouse(tmp_path)
     warehouse.run(coaching(users, client=Clients(sandbox)))
 
-    ids = sorted(row["id"] for row in of_users(sandbox, *users))
-    assert warehouse.column("select id from appointments") == ids
+    assert warehouse.column("select id from appointments") == sorted(sandbox.state.appointments)

@@ -19,8 +19,11 @@ from jsonschema import Draft202012Validator
 from coaching_async import Appointment, AppointmentCreate, from_dict, to_dict
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, UserGrant
 from coaching_async.testing import build, fails
+from tests.support.effort import FULL
 from tests.support.example_servers import COMMANDS, EXAMPLES, USER, complaints, environment, serving
 from tests.support.fault_server import HANG, HOST
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +285,29 @@ def notifications(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         if line == "event: notification\n":
             yield next(lines)
+
+
+# A fleet
+
+
+@pytest.mark.parametrize("place", ["file", "redis"] if FULL else ["file"])
+def test_the_example_of_a_fleet_uses_one_token_and_meets_no_429(place: str):
+    with contextlib.ExitStack() as stack:
+        where = {"REDIS_URL": stack.enter_context(RedisServer()).url if place == "redis" else ""}
+        ran = subprocess.run(
+            [sys.executable, "-W", "error", EXAMPLES / "fleet" / "main.py", str(free_port())],
+            env=environment("") | where,
+            capture_output=True,
+            text=True,
+            timeout=3 * HANG,
+            check=False,
+        )
+
+    assert (ran.returncode, complaints(ran.stderr)) == (0, [])
+    exported, throttled, tokens, direct = ran.stdout.splitlines()
+    assert (exported, throttled) == ("600 appointments exported", "0 answers 429")
+    assert tokens == "1 tokens for 3 processes"
+    assert "direct calls: median" in direct
 
 
 # Scripts

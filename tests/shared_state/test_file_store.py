@@ -274,6 +274,39 @@ async def test_a_file_of_another_program_is_refused(state: FileSharedState):
             await operation
 
 
+def damage(state: FileSharedState) -> bytes:
+    """Overwrite all but the header of the file, and return what the file is then."""
+    file = Path(state.path)
+    file.write_bytes(damaged := file.read_bytes()[:100] + b"\xff" * (file.stat().st_size - 100))
+    return damaged
+
+
+def contents(state: FileSharedState) -> bytes:
+    return Path(state.path).read_bytes()
+
+
+@pytest.mark.parametrize("is_loaded", [True, False], ids=["load", "swap"])
+async def test_a_file_that_a_loss_of_power_has_damaged_is_one_that_forgets(state: FileSharedState, is_loaded: bool):
+    await state.swap("a", None, "1", 60)
+    damage(state)
+
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        await (state.load("a") if is_loaded else state.swap("a", "1", "2", 60))
+    assert (await state.load("a"))[0] is None
+    assert await state.swap("a", None, "3", 60)
+
+
+async def test_a_damaged_file_of_another_program_is_left_as_it_is(state: FileSharedState):
+    execute(state, "CREATE TABLE texts (name, text, written_at, keep_until)")
+    allow(state, 0o600)
+    damaged = damage(state)
+
+    for operation in (state.load("a"), state.swap("a", None, "1", 60)):
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            await operation
+    assert contents(state) == damaged
+
+
 async def test_a_file_that_is_removed_or_replaced_is_one_that_forgets(state: FileSharedState, tmp_path: Path):
     await state.swap("a", None, "1", 60)
     remove(state)

@@ -35,10 +35,13 @@ class RedisServer:
     """A redis-server that keeps nothing on disk.
 
     It can be killed and started again on the same port, hung, and made to forget. `with` starts it, and kills it.
+    `cluster` makes it a cluster of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, cluster: bool = False) -> None:
         self.port = 0
+        self._folder = tempfile.TemporaryDirectory()
+        self._is_cluster = cluster
         self._program, self._environment = program()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -51,6 +54,7 @@ class RedisServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._folder.cleanup()
 
     @property
     def url(self) -> str:
@@ -86,30 +90,30 @@ class RedisServer:
 
     def _start(self) -> bool:
         """Start the server, and wait until it answers. Return False if it ends instead, because its port is taken."""
-        options = [
-            "--port",
-            str(self.port),
-            "--bind",
-            HOST,
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            tempfile.gettempdir(),
-        ]
+        options = ["--port", self.port, "--bind", HOST, "--save", "", "--appendonly", "no", "--dir", self._folder.name]
+        if self._is_cluster:
+            options += ["--cluster-enabled", "yes", "--cluster-port", free_port()]
         self._process = process = subprocess.Popen(
-            [self._program, *options], env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [self._program, *map(str, options)],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + HANG
         while process.poll() is None and time.monotonic() < deadline:
             # Another server may have the port.
             with contextlib.suppress(OSError):
                 if f"process_id:{process.pid}\r\n" in self.command("INFO", "server"):
-                    return True
+                    return not self._is_cluster or self._serves_all_keys(deadline)
             time.sleep(0.01)
         self.kill()
         return False
+
+    def _serves_all_keys(self, deadline: float) -> bool:
+        self.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        while not (is_ready := "cluster_state:ok" in self.command("CLUSTER", "INFO")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return is_ready
 
 
 def program() -> tuple[str, dict[str, str]]:

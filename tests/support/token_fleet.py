@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -124,6 +125,11 @@ async def fleet(number: int, login: Any, store: SharedState) -> AsyncIterator[li
     finally:
         for process in processes:
             await process.close()
+
+
+def tokens_of(processes: list[Process], rejected: str | None = None) -> list[Callable[[], Awaitable[str]]]:
+    """Return what asks each process for its token."""
+    return [partial(process.token, rejected) for process in processes]
 
 
 async def all_of(functions: list[Callable[[], Awaitable[Any]]]) -> list[Any]:

@@ -3,29 +3,29 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import dlt
+from dlt.common.runtime import anon_tracker
 
 from coaching_async import ClientCredentials, CoachingClient, RateLimit
-from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from tests.support.cli import environment
 from tests.support.markdown import ROOT
+
+anon_tracker.get_anonymous_id = lambda: (
+    "none"
+)  # dlt writes it into the home of the user, even if it sends no statistics
 
 FAST: Final = RateLimit(100_000, per=1.0)
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """Return the environment variables that keep dlt in a folder, and silent."""
-    return {
-        "DLT_DATA_DIR": str(folder / "data"),
-        "DLT_PROJECT_DIR": str(folder),
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "RUNTIME__LOG_LEVEL": "CRITICAL",
-    }
+    """Return the environment variables that keep dlt in a folder. tests/conftest.py sets the one that keeps it from the network."""
+    return {"DLT_DATA_DIR": str(folder / "data"), "DLT_PROJECT_DIR": str(folder), "RUNTIME__LOG_LEVEL": "CRITICAL"}
 
 
 class Clients:
@@ -55,21 +55,30 @@ class Warehouse:
     def run(self, source: Any, **how: Any) -> None:
         self.pipeline.run(source, **how)
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.pipeline.sql_client() as client:
-            return list(client.execute_sql(query) or [])
-
     def column(self, query: str) -> list[Any]:
-        return sorted(value for (value,) in self.rows(query))
+        with self.pipeline.sql_client() as client:
+            return sorted(value for (value,) in client.execute_sql(query) or [])
 
-    def tables(self) -> dict[str, dict[str, str]]:
-        """Return the columns of each table, with their types as DuckDB has them, without those that dlt adds."""
-        found: dict[str, dict[str, str]] = {}
-        query = "select table_name, column_name, data_type from information_schema.columns where table_schema = 'raw'"
-        for table, column, kind in self.rows(query):
-            if not (table.startswith("_dlt") or column.startswith("_dlt")):
-                found.setdefault(table, {})[column] = kind
-        return found
+    def look(self) -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, str]]]:
+        """Return the rows of each table, and its columns with their types as DuckDB has them.
+
+        Columns that dlt adds are left out, except for the load of a row.
+        """
+        rows: dict[str, list[dict[str, Any]]] = {}
+        types: dict[str, dict[str, str]] = {}
+        with self.pipeline.sql_client() as client:
+            query = (
+                "select table_name, column_name, data_type from information_schema.columns where table_schema = 'raw'"
+            )
+            for table, column, kind in client.execute_sql(query) or []:
+                if not (table.startswith("_dlt") or column.startswith("_dlt")):
+                    types.setdefault(table, {})[column] = kind
+            for table, columns in types.items():
+                names = [*columns, *(["_dlt_load_id"] if "__" not in table else [])]
+                quoted = ", ".join(f'"{name}"' for name in names)
+                found = client.execute_sql(f"select {quoted} from {table}") or []
+                rows[table] = [dict(zip(names, row, strict=True)) for row in found]
+        return rows, types
 
 
 def of_users(sandbox: Sandbox, *users: str) -> list[dict[str, Any]]:
@@ -84,12 +93,15 @@ def of_users(sandbox: Sandbox, *users: str) -> list[dict[str, Any]]:
 
 PROGRAM: Final = """
 import sys
+from datetime import timedelta
 
 import dlt
+from dlt.common.runtime import anon_tracker
 
 from coaching_async import CoachingClient, RateLimit
 from coaching_async.integrations.dlt import coaching
 
+anon_tracker.get_anonymous_id = lambda: "none"
 folder, *users = sys.argv[1:]
 pipeline = dlt.pipeline(
     "coaching",
@@ -97,21 +109,17 @@ pipeline = dlt.pipeline(
     dataset_name="raw",
     pipelines_dir=f"{folder}/pipelines",
 )
-pipeline.run(coaching(users, client=lambda: CoachingClient.from_env(rate_limit=RateLimit(100_000, per=1.0))))
+client = lambda: CoachingClient.from_env(rate_limit=RateLimit(100_000, per=1.0))
+pipeline.run(coaching(users, client=client, lookback=timedelta.max))
 """
 
 
-def kill_during(request: int, sandbox: Sandbox, folder: Path, users: list[str]) -> None:
-    """Run a pipeline in a process of its own, and kill that when this request of it, counted from 0, has arrived."""
-    fault = Fault("stall", after=request)
-    sandbox.faults.add(fault)
-    arrived = len(sandbox.requests) + request + 1
+@contextmanager
+def running(sandbox: Sandbox, folder: Path, users: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a pipeline in a process of its own, which is killed at the end of the block."""
     environ = os.environ | environment(sandbox) | surroundings(folder) | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-W", "error", "-c", PROGRAM, folder, *users], env=environ) as process:
         try:
-            while len(sandbox.requests) < arrived:
-                assert process.poll() is None, "the run has ended before"
-                time.sleep(0.01)
+            yield process
         finally:
             process.kill()
-    sandbox.faults.clear()

@@ -123,7 +123,7 @@ class Chaos:
             if self._random.random() < 0.3 and watch.cursor is not None:
                 self.restarts += 1
                 watch = client.notifications.watch(every=0.5, cursor=watch.cursor)
-        with anyio.move_on_after(60):
+        with anyio.move_on_after(900):  # a cooldown may have begun just before
             await self._read_some(client.notifications.watch(cursor=watch.cursor))
 
     async def _read_some(self, watch: AsyncIterator[Notification]) -> None:

@@ -31,8 +31,8 @@ HOLD: Final = 1.0
 """Seconds without permits after the shared state has forgotten something, so that each process brings its own back."""
 
 
-HOLD_AFTER_LOSS: Final = 2.0
-"""Seconds without permits after the shared state was lost: each process finds it within a second and a half."""
+HOLD_AFTER_LOSS: Final = 3.0
+"""Seconds without permits after the shared state was lost: each process finds it within a second and a half, and looks within another."""
 
 
 MAX_POLL: Final = 1.0
