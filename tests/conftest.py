@@ -20,6 +20,7 @@ from trio.testing import MockClock
 from benchmarks import environments
 from coaching_async.sandbox import _sandbox
 from tests.support.contract import Witness, witnessing
+from tests.support.dlt_settings import HAS_DLT
 from tests.support.official_sdk.everyday import Official, official
 from tests.support.redis_server import RedisServer
 
@@ -36,6 +37,9 @@ _sandbox._today = lambda: TODAY
 
 # dlt reports to its makers what is done with it, unless it reads this when it is imported.
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+
+if not HAS_DLT:
+    collect_ignore_glob = ["integrations/test_dlt*.py"]
 
 settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calm")

@@ -30,8 +30,11 @@ DISK: Final = ThreadSlots("coaching_async.threads.disk")
 APPLICATION_ID: Final = 0xC0AC_41
 """What marks a database as one of this class."""
 
-CREATE: Final = """
-    CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, text TEXT NOT NULL, written_at REAL NOT NULL, keep_until REAL NOT NULL)
+CREATE: Final = f"""
+    BEGIN EXCLUSIVE;
+    PRAGMA application_id = {APPLICATION_ID};
+    CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, text TEXT NOT NULL, written_at REAL NOT NULL, keep_until REAL NOT NULL);
+    COMMIT
 """
 
 
@@ -162,8 +165,7 @@ def _try_once(path: str, operation: Callable[["Connection"], T]) -> T:
             # Writing through to the disk would take a hundred times as long, for texts that do not outlive the machine.
             database.execute("PRAGMA synchronous = OFF")
             if is_new:
-                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                database.execute(CREATE)
+                database.executescript(CREATE)
             return operation(database)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT and _is_ours(database):

@@ -31,7 +31,7 @@ async def check_shared_state(client: CoachingClient) -> tuple[Check, ...]:
 
 
 def _check_lost(reason: str) -> Check:
-    sentence = f"it cannot be used: {reason}. Each process goes on with a token of its own and its share of the limit"
+    sentence = f"it cannot be used: {reason}. Each process goes on by itself, with its share of the limit"
     return Check(
         NAME,
         "problem",

@@ -35,14 +35,16 @@ from coaching_async._config import VARIABLES
 from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 from tests.support.cli import command_of, environment
+from tests.support.dlt_settings import HAS_DLT, surroundings
 from tests.support.fault_server import HANG
 from tests.support.markdown import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
 from tests.support.redis_server import RedisServer
-from tests.support.warehouse import surroundings
 
 PYTHON = {page: found for page in PAGES if (found := blocks(page, "python"))}
 TESTS = {page: found for page, found in PYTHON.items() if any("def test_" in each.text for each in found)}
 PROGRAMS = {page: found for page, found in PYTHON.items() if page not in TESTS and page.name != "README.md"}
+if not HAS_DLT:
+    PROGRAMS = {page: found for page, found in PROGRAMS.items() if page.name != "warehouse.md"}
 BACKENDS = ("asyncio", "trio")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -98,10 +100,11 @@ def test_the_python_blocks_of_a_page_run_in_order(
     monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)  # a block sets it
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "celery", CELERY)
+    of_page = surroundings(tmp_path) if page.name == "warehouse.md" else {}
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(appointments=200))
         portal = stack.enter_context(start_blocking_portal(backend))
-        for name, value in (environment(sandbox) | surroundings(tmp_path)).items():
+        for name, value in (environment(sandbox) | of_page).items():
             monkeypatch.setenv(name, value)
         names: dict[str, Any] = {
             "__name__": "a_page",

@@ -19,7 +19,8 @@ from coaching_async.integrations.dlt import _reading, coaching
 from coaching_async.sandbox import Fault, Sandbox
 from coaching_async.tables import Column, Kind, arrow_schema, columns, to_rows
 from coaching_async.testing import MemorySharedState
-from tests.support.warehouse import Clients, Warehouse, of_users, surroundings
+from tests.support.dlt_settings import surroundings
+from tests.support.warehouse import Clients, Warehouse, of_users
 
 NOW = datetime(2026, 12, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

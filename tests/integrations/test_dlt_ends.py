@@ -16,8 +16,9 @@ from coaching_async.integrations.dlt import coaching
 from coaching_async.integrations.dlt._tasks import Put, TaskIterator
 from coaching_async.sandbox import Fault, Sandbox
 from coaching_async.testing import assert_no_leaks
+from tests.support.dlt_settings import surroundings
 from tests.support.fault_server import HANG
-from tests.support.warehouse import Clients, Warehouse, running, surroundings
+from tests.support.warehouse import Clients, Warehouse, running
 
 
 @pytest.fixture(autouse=True)

@@ -372,6 +372,26 @@ def test_a_process_that_is_forked_in_the_middle_of_an_operation_goes_on(state: F
         thread.join()
 
 
+def test_processes_that_create_the_file_at_once_find_it_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(file_store, "LOCK_TIMEOUT", HANG)
+    for number in range(8):
+        state = FileSharedState(tmp_path / f"state {number}")
+        begin, begun = os.pipe()
+        children: list[int] = []
+        for _ in range(3):
+            if not (child := os.fork()):
+                try:
+                    os.close(begun)
+                    os.read(begin, 1)
+                    anyio.run(state.load, "a")
+                finally:
+                    os._exit(0 if sys.exception() is None else 1)
+            children.append(child)
+        os.close(begun)
+        os.close(begin)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+
+
 def test_a_process_that_is_killed_while_it_counts_leaves_a_file_that_is_whole(
     state: FileSharedState, monkeypatch: pytest.MonkeyPatch
 ):

@@ -17,7 +17,8 @@ import pytest
 from coaching_async import AppointmentUpdate, Interval
 from coaching_async.integrations.dlt import coaching
 from coaching_async.sandbox import Sandbox
-from tests.support.warehouse import Clients, Warehouse, of_users, running, surroundings
+from tests.support.dlt_settings import surroundings
+from tests.support.warehouse import Clients, Warehouse, of_users, running
 
 KILLS = max(1, int(os.environ.get("LONG_KILLS", "100")) // 5)
 SEED = 20261130

@@ -1,6 +1,6 @@
 """Processes that count in one shared state: `python -m tests.support.counting SWAPS ADDRESS file/trio coredis/asyncio ...`.
 
-There is a process for each library and backend. They are forked from one that has imported the libraries.
+There is a process for each library and backend. They are forked from one process.
 """
 
 import os
@@ -9,9 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
-import coredis
-import redis.asyncio
-import valkey.asyncio
 
 from coaching_async import FileSharedState, SharedState
 from coaching_async.integrations.redis import RedisSharedState
@@ -21,17 +18,23 @@ COUNTER = "digest/counter"
 
 @asynccontextmanager
 async def opened(kind: str, address: str) -> AsyncIterator[SharedState]:
-    """Open a store: of this kind, at a path or URL."""
+    """Open a store: of this kind, at a path or URL. Only its library is imported."""
     match kind:
         case "file":
             yield FileSharedState(address)
         case "coredis":
+            import coredis
+
             async with coredis.Redis.from_url(address) as client:
                 yield RedisSharedState(client)
         case "redis":
+            import redis.asyncio
+
             async with redis.asyncio.Redis.from_url(address) as client:
                 yield RedisSharedState(client)
         case "valkey":
+            import valkey.asyncio
+
             async with valkey.asyncio.Valkey.from_url(address, decode_responses=True) as client:
                 yield RedisSharedState(client)
         case _:

@@ -9,23 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import dlt
-from dlt.common.runtime import anon_tracker
 
 from coaching_async import ClientCredentials, CoachingClient, RateLimit
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from tests.support.cli import environment
+from tests.support.dlt_settings import surroundings
 from tests.support.markdown import ROOT
 
-anon_tracker.get_anonymous_id = lambda: (
-    "none"
-)  # dlt writes it into the home of the user, even if it sends no statistics
-
 FAST: Final = RateLimit(100_000, per=1.0)
-
-
-def surroundings(folder: Path) -> dict[str, str]:
-    """Return the environment variables that keep dlt in a folder. tests/conftest.py sets the one that keeps it from the network."""
-    return {"DLT_DATA_DIR": str(folder / "data"), "DLT_PROJECT_DIR": str(folder), "RUNTIME__LOG_LEVEL": "CRITICAL"}
 
 
 class Clients:
