@@ -1,5 +1,6 @@
-"""`Value`: the base of classes that are compared by their fields; what a copy of an object is."""
+"""`Value`: the base of classes that are compared by their fields; what a copy of an object is; `Secret`: a hidden text."""
 
+import hmac
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
@@ -7,7 +8,7 @@ from typing import Any, ClassVar, NoReturn, Self, SupportsIndex
 
 import attrs
 
-__all__ = ["NotCopyable", "OwnCopy", "Value"]
+__all__ = ["NotCopyable", "OwnCopy", "Secret", "Value"]
 
 
 class Value:
@@ -73,3 +74,30 @@ class NotCopyable:
 
     def __reduce_ex__(self, _: SupportsIndex, /) -> NoReturn:
         raise TypeError(f"{type(self).__name__} objects are neither copied nor pickled: {self._instead}")
+
+
+class Secret(OwnCopy):
+    """A secret text. Only `reveal()` returns it; repr, str, format and pickle do not show it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('**********')"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled: it would lie in the clear wherever the pickle goes")

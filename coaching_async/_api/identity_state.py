@@ -12,7 +12,7 @@ from coaching_async._concurrency.event_loop import lasting_clock
 from coaching_async._transport.cooldown import Cooldown
 from coaching_async._transport.rate_limit.limit import RateLimit
 from coaching_async._transport.rate_limit.limiter import RateLimiter
-from coaching_async._transport.rate_limit.shared_limiter import Membership
+from coaching_async._transport.rate_limit.membership import Membership
 from coaching_async._transport.retry_policy import RetryBudget
 
 from .name_cache import NameCache

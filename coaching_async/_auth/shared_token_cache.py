@@ -139,7 +139,7 @@ class SharedTokenCache:
         return True
 
     async def _swap(self, found: Loaded[SharedToken], new: SharedToken) -> bool:
-        return await self.connection.swap(self.name, found.text, new.encode(), new.keep(found.time))
+        return await self.connection.swap(self.name, found.text, Secret(new.encode()), new.keep(found.time))
 
     async def _keep_lease_and_write_result(self, fetch: _Fetch) -> None:
         while not fetch.ended.is_set():

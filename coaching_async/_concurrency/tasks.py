@@ -38,6 +38,17 @@ def current_task() -> Any:
     return task
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Return whether an exception is the cancellation of the current task, and not one that a library has raised by itself.
+
+    A library raises `asyncio.CancelledError` where it waits for a future or a task that it has cancelled.
+    """
+    if not isinstance(error, anyio.get_cancelled_exc_class()):
+        return False
+    cancelling = getattr(current_task(), "cancelling", None)  # trio's Cancelled cannot be raised by a library
+    return cancelling is None or bool(cancelling())
+
+
 class ErrorCollectingTaskGroup:
     """A task group that raises an error of its tasks as itself, not in an exception group.
 

@@ -1,14 +1,15 @@
 """The connection of a client to its shared state: deadlines, and what is told when the state cannot be reached."""
 
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Generic, TypeVar
 
 import anyio
 import attrs
 
-from coaching_async._concurrency.tasks import SpawnBackgroundTask
+from coaching_async._concurrency.tasks import SpawnBackgroundTask, is_cancelled
 from coaching_async._events import Emit, SharedStateFound, SharedStateLost
+from coaching_async._value import Secret
 
 from .store import SharedState
 
@@ -20,8 +21,16 @@ OPERATION_TIMEOUT: Final = 0.5
 """Seconds that one operation of the shared state takes at most."""
 
 
+MAX_OPERATIONS: Final = 4
+"""Operations of one client at the same time."""
+
+
 PROBE_INTERVAL: Final = 1.0
 """Seconds between attempts to reach a shared state that is lost."""
+
+
+MAX_REFUSALS: Final = 3
+"""How often a text is found again after its swap was refused, before the place is taken for one that swaps nothing."""
 
 
 PROBE: Final = "probe"
@@ -44,7 +53,7 @@ class SharedStateUnavailable(Exception):
 class Loaded(Generic[T]):
     """A text that was loaded, as it is and parsed, with the time by the clock of the shared state."""
 
-    text: str | None
+    text: Secret | None
     value: T
     time: float
     ahead: float
@@ -67,6 +76,9 @@ class SharedStateConnection:
         self._lost_at: float | None = None
         self._reason = ""
         """Why it was lost."""
+        self._refused: dict[str, tuple[Secret | None, int]] = {}
+        """The old text of a swap that was refused, and how often it was found again since, by name."""
+        self._operations = anyio.Semaphore(MAX_OPERATIONS, fast_acquire=True)
         self._is_probing = False
         self._closing = anyio.Event()
 
@@ -82,22 +94,34 @@ class SharedStateConnection:
 
     async def load(self, name: str, parse: Callable[[str | None], T]) -> Loaded[T]:
         """Load the text of this name and parse it. Raises `SharedStateUnavailable`, also where `parse` raises `ValueError`."""
-        if self.is_lost:
-            raise SharedStateUnavailable(self._reason)
-        try:
-            return await self._load(name, parse)
-        except SharedStateUnavailable:
-            self._suspect = name, parse
-            raise
+        async with self._turn():
+            try:
+                return await self._load(name, parse)
+            except SharedStateUnavailable:
+                self._suspect = name, parse
+                raise
 
-    async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
-        """Replace `old` by `new`. Return whether `old` was there. Raises `SharedStateUnavailable`.
+    async def swap(self, name: str, old: Secret | None, new: Secret, keep: float) -> bool:
+        """Replace `old` by `new`, which an error's frames must not show. Return whether `old` was there. Raises `SharedStateUnavailable`.
 
         A swap whose caller was cancelled, or that took too long, may have been carried out.
         """
-        if self.is_lost:
-            raise SharedStateUnavailable(self._reason)
-        return await self._operate(lambda: self._store.swap(name, old, new, keep)) is True
+        async with self._turn():
+            return await self._swap(name, old, new, keep)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for other operations of this client, so that many at once are not taken for a shared state that is slow."""
+        if not self.is_lost:
+            async with self._operations:
+                if not self.is_lost:
+                    yield
+                    return
+        raise SharedStateUnavailable(self._reason)
+
+    def refuse(self, reason: str) -> SharedStateUnavailable:
+        """Take the state for lost because of what it does. Return the error to raise. `reason` quotes nothing of it."""
+        return self._lose(reason)
 
     async def pause(self, seconds: float) -> None:
         """Sleep in a background task, but no longer than until the client is closed."""
@@ -117,17 +141,41 @@ class SharedStateConnection:
         match await self._operate(lambda: self._store.load(name)):
             case (str() | None as text, int() | float() as time) if abs(time) < MAX_TIME:
                 with suppress(ValueError):
-                    return Loaded(text, parse(text), time, time - asked_at)
+                    value, hidden = parse(text), None if text is None else Secret(text)
+                    if name in self._refused:
+                        self._count_refusals(name, hidden)
+                    return Loaded(hidden, value, time, time - asked_at)
                 raise self._lose("its text is none of this version's")
             case _:
                 raise self._lose("its answer is none that SharedState.load may give")
+
+    async def _swap(self, name: str, old: Secret | None, new: Secret, keep: float) -> bool:
+        is_swapped: object = await self._operate(
+            lambda: self._store.swap(name, None if old is None else old.reveal(), new.reveal(), keep)
+        )
+        if not isinstance(is_swapped, bool):  # the number of rows, None: taken for False, it would be tried for ever
+            raise self._lose("its answer is none that SharedState.swap may give")
+        if not is_swapped:
+            _, found_again = self._refused.get(name, (old, 0))
+            self._refused[name] = old, found_again
+        return is_swapped
+
+    def _count_refusals(self, name: str, text: Secret | None) -> None:
+        """Take the state for lost if a text that was not the old one, as `swap` says, is the old one after all, again and again."""
+        old, found_again = self._refused.pop(name, (None, 0))
+        if found_again == MAX_REFUSALS:
+            raise self._lose("it swaps no text, though no other process has")
+        if old == text:
+            self._refused[name] = old, found_again + 1
 
     async def _operate(self, operation: Callable[[], Awaitable[T]]) -> T:
         reason = "no answer in time"
         with anyio.move_on_after(OPERATION_TIMEOUT):
             try:
                 return await operation()
-            except Exception as error:  # noqa: BLE001 # of any library; its text may quote what is stored
+            except BaseException as error:  # noqa: BLE001 # of any library; its text and its frames may quote what is stored
+                if is_cancelled(error) or not isinstance(error, (Exception, anyio.get_cancelled_exc_class())):
+                    raise error.with_traceback(None)  # noqa: B904 # it is the same error
                 reason = type(error).__name__
         raise self._lose(reason)
 
@@ -158,5 +206,8 @@ class SharedStateConnection:
         """Load what is used, and swap a text of its own: a place may be back for reading only."""
         if self._suspect is not None:
             await self._load(*self._suspect)
-        loaded = await self._load(PROBE, lambda text: text)
-        await self._operate(lambda: self._store.swap(PROBE, loaded.text, "", KEEP_PROBE))
+        old = await self._load(PROBE, lambda text: text)
+        await self._swap(PROBE, old.text, Secret(f"{old.time}"), KEEP_PROBE)  # another process may be faster
+        found = await self._load(PROBE, lambda text: text)
+        if found.text == old.text:
+            raise SharedStateUnavailable(self._reason)

@@ -168,16 +168,18 @@ def _try_once(path: str, operation: Callable[["Connection"], T]) -> T:
                 database.executescript(CREATE)
             return operation(database)
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT and _is_ours(database):
+            if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} and _is_ours(path):
                 os.unlink(path)  # noqa: PTH108 # by the next operation it is a file that has forgotten all texts
             raise
         finally:
             database.close()
 
 
-def _is_ours(database: "Connection") -> bool:
-    """Whether the file was created by a `FileSharedState`, as far as its first bytes tell."""
-    return bool(database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,))
+def _is_ours(path: str) -> bool:
+    """Whether a damaged file was written by a `FileSharedState`, as far as its header tells, or has lost all of its bytes."""
+    content = Path(path).read_bytes()
+    header_id = int.from_bytes(content[68:72], "big")  # see the format of SQLite's database header
+    return (content.startswith(b"SQLite format 3\0") and header_id == APPLICATION_ID) or not content.strip(b"\0")
 
 
 def _create(path: str) -> bool:

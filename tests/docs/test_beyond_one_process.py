@@ -144,7 +144,7 @@ def test_the_shared_state_in_postgresql_is_one(sandbox: Sandbox, page: dict[str,
 
 
 def test_a_user_of_redis_needs_the_four_commands_that_the_page_names(redis_url: str):
-    (rule,) = re.findall(r"`ACL SETUSER coaching on >password (.*)`", PAGE.read_text())
+    (rule,) = re.findall(r"`ACL SETUSER coaching on >password (.*?)`", " ".join(PAGE.read_text().split()))
 
     async def use() -> None:
         async with redis.asyncio.Redis.from_url(redis_url) as admin:

@@ -51,9 +51,9 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 def runs_on(page: Path) -> list[str]:
-    """Return both backends, or the one that the page is about; one if nothing is awaited."""
+    """Return both backends, or the one that the page is about; one if nothing is awaited, or a cluster is started."""
     text = "".join(program.text for program in PROGRAMS[page] if is_awaiting(program))
-    if not text:
+    if not text or any("from distributed import" in program.text for program in PROGRAMS[page]):
         return list(BACKENDS[:1])
     return [
         backend

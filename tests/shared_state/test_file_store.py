@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +281,13 @@ def damage(state: FileSharedState) -> bytes:
     return damaged
 
 
+def cut(state: FileSharedState, left: int, *, is_filled: bool) -> None:
+    """Cut the file off, and fill it with zeros."""
+    file = Path(state.path)
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:left] + b"\0" * (size - left if is_filled else 0))
+
+
 def contents(state: FileSharedState) -> bytes:
     return Path(state.path).read_bytes()
 
@@ -294,6 +301,22 @@ async def test_a_file_that_a_loss_of_power_has_damaged_is_one_that_forgets(state
         await (state.load("a") if is_loaded else state.swap("a", "1", "2", 60))
     assert (await state.load("a"))[0] is None
     assert await state.swap("a", None, "3", 60)
+
+
+@pytest.mark.parametrize("left", [0, 100, 2000, 4096], ids=lambda left: f"{left} bytes are left")
+@pytest.mark.parametrize("is_filled", [False, True])
+async def test_a_file_of_which_only_the_beginning_was_written_is_one_that_forgets(
+    state: FileSharedState, left: int, is_filled: bool
+):
+    await state.swap("a", None, "1", 60)
+    cut(state, left, is_filled=is_filled)
+
+    for _ in range(2):
+        with suppress(sqlite3.DatabaseError):
+            await state.swap("a", "1", "lost", 60)
+
+    assert await state.swap("a", None, "2", 60)
+    assert (await state.load("a"))[0] == "2"
 
 
 async def test_a_damaged_file_of_another_program_is_left_as_it_is(state: FileSharedState):

@@ -13,7 +13,8 @@ from coaching_async._concurrency.tasks import BackgroundTasks
 from coaching_async._shared_state.connection import SharedStateConnection
 from coaching_async._transport.priority import Priority
 from coaching_async._transport.rate_limit.limiter import Permit, RateLimiter
-from coaching_async._transport.rate_limit.shared_limiter import Membership, SharedRateLimiter
+from coaching_async._transport.rate_limit.membership import Membership
+from coaching_async._transport.rate_limit.shared_limiter import SharedRateLimiter
 from coaching_async.testing import MemorySharedState
 
 NAME = "digest/budget"

@@ -77,6 +77,17 @@ async def test_looks_are_few_and_a_process_that_asks_for_nothing_looks_at_nothin
         assert fleet.looks() == before
 
 
+async def test_few_looks_are_repeated_because_processes_that_expect_the_same_permit_look_one_after_the_other():
+    async with fleet_of(RateLimit(150, per=10.0)) as fleet:
+
+        async def direct() -> None:
+            await fleet.process().direct(every=0.25)
+
+        await run(fleet, 2, direct, direct, *(fleet.process().bulk for _ in range(6)))
+
+        assert sum(process.line.count["conflicts"] for process in fleet.processes) <= 0.1 * fleet.looks()
+
+
 async def test_what_was_used_is_written_within_a_second_and_at_once_when_the_client_closes():
     async with fleet_of(LIMIT) as fleet:
         process = fleet.process()
@@ -260,3 +271,21 @@ async def test_a_process_with_another_limit_makes_all_keep_to_the_lower_one(capl
     assert warnings == [
         "the processes that share this limit were given different ones: all keep to 30 requests in 20 s"
     ]
+
+
+@pytest.mark.parametrize(
+    "one, other, lowest",
+    [
+        (RateLimit(10, per=2.0), RateLimit(300, per=60.0), RateLimit(10, per=2.0)),
+        (RateLimit(30, per=20.0), RateLimit(4, per=2.0), RateLimit(30, per=20.0)),
+    ],
+)
+async def test_limits_with_different_periods_keep_all_to_the_lower_one(
+    one: RateLimit, other: RateLimit, lowest: RateLimit
+):
+    async with fleet_of(lowest) as fleet:
+        await run(fleet, 4, fleet.process(one).bulk, fleet.process(other).bulk)
+
+        assert fleet.most() <= lowest.requests
+        assert fleet.used(lowest.per, 4 * lowest.per) >= 0.8
+        assert all(process.sent[Priority.BULK] > 2 for process in fleet.processes)

@@ -1,5 +1,6 @@
 """What a rate limit that several processes share promises when the shared state fails, on the virtual clock."""
 
+import asyncio
 import json
 import logging
 import os
@@ -113,6 +114,40 @@ async def test_whatever_is_wrong_with_the_shared_state_a_call_goes_on_and_it_is_
         assert isinstance(lost, SharedStateLost)
         assert "secret" not in lost.reason
         assert isinstance(found, SharedStateFound)
+
+
+@pytest.mark.parametrize("answer", [False, True, None, 1, 0, "OK"])
+async def test_a_shared_state_that_swaps_nothing_or_says_what_is_no_bool_is_away(answer: object):
+    store = Faulty()
+    store.swap_fault = partial(answers, answer)
+    async with fleet_of(LIMIT, store=store) as fleet:
+        process = fleet.process()
+        with anyio.fail_after(20):
+            for _ in range(3):
+                await process.send()
+                await anyio.sleep(1.5)
+
+        assert [type(event) for event in process.events] == [SharedStateLost]
+    assert process.line.count["swaps"] < 40
+
+
+async def test_a_cancellation_of_the_shared_states_own_is_a_failure_of_it(anyio_backend_name: str):
+    async def cancelled() -> object:
+        if anyio_backend_name == "trio":
+            raise ConnectionError
+        raise asyncio.CancelledError
+
+    store = Faulty()
+    store.fault = cancelled
+    async with fleet_of(LIMIT, store=store) as fleet:
+        process = fleet.process()
+        for _ in range(3):
+            await process.send()
+        with anyio.move_on_after(0.1) as scope:
+            await anyio.sleep_forever()
+        assert scope.cancelled_caught
+
+        assert [type(event) for event in process.events] == [SharedStateLost]
 
 
 @pytest.mark.parametrize("priority", Priority)

@@ -164,9 +164,9 @@ def test_processes_take_turns_and_who_does_not_come_is_passed_over(priority: Pri
 def test_a_lease_that_has_ended_counts_as_answered_then():
     one = member(in_flight=[InFlight(NOW, NOW + 5)])
 
-    assert (len(one.held(NOW + 4.9)), one.used_until(NOW + 4.9)) == (1, [])
-    assert (one.held(NOW + 5), one.used_until(NOW + 5)) == ([], [NOW + 65])
-    assert one.used_until(NOW + 65) == []
+    assert (len(one.held(NOW + 4.9)), one.used_until(NOW + 4.9, 60)) == (1, [])
+    assert (one.held(NOW + 5), one.used_until(NOW + 5, 60)) == ([], [NOW + 65])
+    assert one.used_until(NOW + 65, 60) == []
 
 
 def test_after_a_cooldown_one_request_is_in_flight_and_one_more_for_each_success():

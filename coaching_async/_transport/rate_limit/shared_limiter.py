@@ -2,9 +2,7 @@
 
 import logging
 import math
-import os
 import random
-import secrets
 from contextlib import suppress
 from typing import Final
 
@@ -16,14 +14,16 @@ from coaching_async._concurrency.synchronization import Signal
 from coaching_async._shared_state.connection import SharedStateConnection, SharedStateUnavailable
 from coaching_async._transport.priority import Priority
 from coaching_async._transport.retry_policy import cooldown_seconds
+from coaching_async._value import Secret
 
 from .limit import RateLimit
 from .limiter import Permit
+from .membership import Membership
 from .shared_text import decode, encode
-from .shared_window import MAX_LEASE, Decision, InFlight, Member, SharedWindow, Waiting
+from .shared_window import MAX_LEASE, Decision, InFlight, Member, Waiting, look_spacing
 from .window import Window
 
-__all__ = ["Membership", "SharedRateLimiter"]
+__all__ = ["SharedRateLimiter"]
 
 logger: Final = logging.getLogger("coaching_async")
 
@@ -44,30 +44,12 @@ KEEP_WINDOWS: Final = 30
 """Windows for which the text is kept. A lowered limit takes 20 of them to grow."""
 
 
+MAX_FORGOTTEN: Final = 5
+"""Looks in a row for which something was forgotten, after which the shared state keeps nothing."""
+
+
 LATENESS_WEIGHT: Final = 10
 """The weight of a new permit in the mean lateness is a tenth."""
-
-
-@attrs.define(eq=False, repr=False)
-class Membership:
-    """What a process knows of those that it shares a limit with. It outlives the event loop."""
-
-    limit: RateLimit
-    name: str = attrs.field(factory=lambda: secrets.token_hex(6))
-    process: int = attrs.field(factory=os.getpid)
-    revision: int = 0
-    remembered: SharedWindow = attrs.field(factory=SharedWindow)
-    """What the shared state held last."""
-    ahead: float = 0.0
-    """How many seconds the clock of the shared state was ahead then."""
-    lateness: float = 0.0
-    has_warned: bool = False
-
-    def rebase(self, shift: float) -> None:
-        """Continue in another event loop, whose clock is `shift` seconds ahead, or in a forked process."""
-        self.ahead -= shift
-        if self.process != os.getpid():
-            self.name, self.process, self.revision = secrets.token_hex(6), os.getpid(), 0
 
 
 @attrs.define(eq=False, repr=False)
@@ -117,6 +99,8 @@ class SharedRateLimiter:
         """Counts the changes of this process's part, and those that are written."""
         self._unwritten: dict[float, int] = {}
         """The last change that each background task has to write, by the delay of the task."""
+        self._forgotten = 0
+        """Looks in a row for which something was forgotten."""
         self._is_alone = False
         self._alone_since = math.inf
         """Since when this process has not known what the others use."""
@@ -200,6 +184,8 @@ class SharedRateLimiter:
                 if priority is Priority.INTERACTIVE:
                     raise_if_too_late(decision.earliest_at - self._membership.ahead)
                 look_at = queue.looks_at
+                if priority is Priority.BULK:  # this counts as lateness, which the pace makes up for
+                    look_at += look_spacing(self._membership.limit)
             with anyio.CancelScope(deadline=look_at):
                 await self._changed.wait()
 
@@ -233,19 +219,21 @@ class SharedRateLimiter:
         own, now = self._own, anyio.current_time()
         self._is_alone, self._alone_since = True, min(self._alone_since, now)
         remembered, ahead = self._membership.remembered, self._membership.ahead
-        members = sum(member.matters(now + ahead) for member in remembered.members.values())
+        members = remembered.processes(now + ahead)
         learned = remembered.union(now + ahead).current_limit(now + ahead) if members else own.limit.requests
         share = max(1, min(learned, self._membership.limit.requests) // max(1, members))
-        own.limit, own.learned_limit = RateLimit(share, per=own.limit.per), share
-        own.next_increase_at = math.inf
+        self._use(RateLimit(share, per=own.limit.per))
         self._write_soon(WRITE_DELAY)
 
     def _join(self) -> None:
         """Use the limit of all again."""
         if self._is_alone:
             self._is_alone = False
-            self._own.limit, self._own.learned_limit = self._membership.limit, self._membership.limit.requests
-            self._own.next_increase_at = math.inf
+            remembered = self._membership.remembered
+            self._use(remembered.limit if remembered.members else self._membership.limit)
+
+    def _use(self, limit: RateLimit) -> None:
+        self._own.limit, self._own.learned_limit, self._own.next_increase_at = limit, limit.requests, math.inf
 
     def _alone_at(self, priority: Priority, now: float) -> float:
         """Return when a request may take a permit of this process's share, and of what the others are known to have left."""
@@ -281,7 +269,10 @@ class SharedRateLimiter:
         membership, queue = self._membership, None if asked is None else self._queues[asked]
         loaded = await self._connection.load(self._name, decode)
         shared, now, ahead = loaded.value, loaded.time, loaded.ahead
-        shared.bring_back(membership.remembered, now)
+        self._forgotten = self._forgotten + 1 if shared.bring_back(membership.remembered, now) else 0
+        if self._forgotten == MAX_FORGOTTEN:
+            self._forgotten = 0
+            raise self._connection.refuse("it forgets what was written")
         membership.revision += 1
         changes, news, self._news = self._changes, self._news, _News()
         shared.members[membership.name] = self._member(ahead)
@@ -304,7 +295,7 @@ class SharedRateLimiter:
                     own.waiting.pop(asked, None)
                 else:
                     own.waiting[asked] = attrs.evolve(own.waiting[asked], looks_at=decision.look_at)
-            text = encode(shared, now)
+            text = Secret(encode(shared, now))
             is_swapped = await self._connection.swap(self._name, loaded.text, text, self._keep())
         finally:
             if not is_swapped:
@@ -313,6 +304,8 @@ class SharedRateLimiter:
             return None
         membership.remembered, membership.ahead, self._written = shared, ahead, changes
         self._alone_since = math.inf
+        if not self._is_alone and self._own.limit != shared.limit:
+            self._use(shared.limit)
         self._warn_of_other_limit(shared.limit)
         if asked is None or queue is None:
             return None, decision

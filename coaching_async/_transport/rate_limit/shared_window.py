@@ -16,7 +16,7 @@ from coaching_async._transport.retry_policy import MAX_COOLDOWN
 from .limit import RateLimit
 from .window import Window
 
-__all__ = ["MAX_LEASE", "Decision", "InFlight", "Member", "SharedWindow", "Waiting"]
+__all__ = ["MAX_LEASE", "Decision", "InFlight", "Member", "SharedWindow", "Waiting", "look_spacing"]
 
 
 MAX_LEASE: Final = 75.0
@@ -37,6 +37,10 @@ HOLD_AFTER_LOSS: Final = 3.0
 
 MAX_POLL: Final = 1.0
 """Longest time in seconds between two looks of a process that waits for another process."""
+
+
+MAX_LOOK_SPACING: Final = 0.05
+"""Longest time in seconds between the looks of two processes that expect the same permit of bulk."""
 
 
 PROBE_PATIENCE: Final = 10.0
@@ -80,9 +84,8 @@ class Member:
         """Whether it uses nothing and waits for nothing."""
         return not (self.in_flight or self.expiry_times or self.throttled_expiry_times or self.waiting)
 
-    def used_until(self, now: float) -> list[float]:
+    def used_until(self, now: float, per: float) -> list[float]:
         """Return when its used permits come free, those included whose lease has ended."""
-        per = self.limit.per
         ended = [permit.lease_ends_at + per for permit in self.in_flight if permit.lease_ends_at <= now]
         return [time for time in (*self.expiry_times, *ended) if time > now]
 
@@ -95,17 +98,16 @@ class Member:
         waiting = self.waiting.get(priority)
         return waiting if waiting is not None and waiting.looks_at + PASSED_OVER_AFTER > now else None
 
-    def matters(self, now: float) -> bool:
+    def matters(self, now: float, per: float) -> bool:
         """Return whether the others have to know about it, or have heard of it in the last window."""
-        return bool(self.written_at + self.limit.per > now or self.held(now) or self.used_until(now))
+        return bool(self.written_at + per > now or self.held(now) or self.used_until(now, per))
 
-    def is_over(self, now: float) -> bool:
+    def is_over(self, now: float, per: float) -> bool:
         """Return whether nobody can remember anything of it that matters, so that it is forgotten on purpose."""
-        return self.written_at + MAX_LEASE + self.limit.per <= now
+        return self.written_at + MAX_LEASE + per <= now
 
-    def capped(self, now: float) -> "Member":
+    def capped(self, now: float, per: float) -> "Member":
         """Return it without times that cannot be: the clock of the shared state has gone back."""
-        per = self.limit.per
         latest_expiry = max(self.expiry_times, default=now)
         latest_lease = max((one.lease_ends_at for one in self.in_flight), default=now)
         latest = max((self.written_at, *(waiting.since for waiting in self.waiting.values())))
@@ -152,19 +154,20 @@ class SharedWindow:
     held_until: float = -math.inf
     members: dict[str, Member] = attrs.field(factory=dict[str, Member])
 
-    def bring_back(self, remembered: "SharedWindow", now: float) -> None:
-        """Put back what a process remembers, and the shared state has forgotten.
+    def bring_back(self, remembered: "SharedWindow", now: float) -> bool:
+        """Put back what a process remembers, and the shared state has forgotten. Return whether it has.
 
         Each member's revision only grows, so one that is missing or lower than it was has been forgotten. Others may have got
         permits since, of which this process knows nothing, so for a moment nobody gets any, and each brings its own back.
         """
+        per = max(self.longest_period, remembered.longest_period)
         forgotten = {
             name: member
             for name, member in remembered.members.items()
-            if member.matters(now) and (name not in self.members or self.members[name].revision < member.revision)
+            if member.matters(now, per) and (name not in self.members or self.members[name].revision < member.revision)
         }
         if not forgotten:
-            return
+            return False
         self.members |= forgotten
         self.held_until = max(self.held_until, now + HOLD)
         self.cooldown_ends_at = max(self.cooldown_ends_at, remembered.cooldown_ends_at)
@@ -173,20 +176,23 @@ class SharedWindow:
             self.learned_limit = remembered.learned_limit
             self.last_decrease_at = remembered.last_decrease_at
             self.next_increase_at = remembered.next_increase_at
+        return True
 
     def normalize(self, now: float) -> None:
         """Drop what matters no more, and cap times that cannot be."""
-        self.members = {name: member.capped(now) for name, member in self.members.items() if not member.is_over(now)}
+        per = self.longest_period
+        self.members = {
+            name: member.capped(now, per) for name, member in self.members.items() if not member.is_over(now, per)
+        }
         self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
         self.held_until = min(self.held_until, now + HOLD_AFTER_LOSS)
         self.last_decrease_at = min(self.last_decrease_at, now)
-        per = self.limit.per
         if self.next_increase_at > now + 2 * per and self.next_increase_at < math.inf:
             self.next_increase_at = now + 2 * per
 
     def wait_for_others(self, name: str, since: float, now: float) -> None:
         """Let nobody get a permit until the others have written what they have used since the shared state was lost."""
-        others = [member for other, member in self.members.items() if other != name and not member.is_over(now)]
+        others = [member for other, member in self.members.items() if other != name]
         if any(member.written_at < since for member in others):
             self.held_until = max(self.held_until, now + HOLD_AFTER_LOSS)
 
@@ -195,6 +201,15 @@ class SharedWindow:
         """The lowest of the limits that the processes were given."""
         limits = (member.limit for member in self.members.values())
         return min(limits, key=lambda limit: (limit.requests / limit.per, limit.requests), default=RateLimit())
+
+    @property
+    def longest_period(self) -> float:
+        """The longest period of the limits, in seconds: processes that were given another one may have counted by it."""
+        return max((member.limit.per for member in self.members.values()), default=RateLimit().per)
+
+    def processes(self, now: float) -> int:
+        """Return how many processes have been heard of in the last window, or use permits."""
+        return sum(member.matters(now, self.longest_period) for member in self.members.values())
 
     def union(self, now: float) -> Window:
         """Return the window of all processes together."""
@@ -207,7 +222,7 @@ class SharedWindow:
             last_decrease_at=self.last_decrease_at,
             next_increase_at=self.next_increase_at,
             last_granted_at=max((member.last_granted_at for member in members), default=-math.inf),
-            expiry_times=deque(sorted(time for member in members for time in member.used_until(now))),
+            expiry_times=deque(sorted(time for member in members for time in member.used_until(now, limit.per))),
             throttled_expiry_times=sorted(time for member in members for time in member.throttled_expiry_times),
             mean_latency=_mean([member.mean_latency for member in members if member.mean_latency]),
             lateness=_mean([member.lateness for member in members if member.lateness]),
@@ -257,7 +272,10 @@ class SharedWindow:
             return Decision(granted=True, look_at=now, earliest_at=max(first_at, since))
         # Those who look later take a permit then, before this process does.
         at = at if ahead == due else _permit_at(window, priority, ahead, now)
-        return Decision(granted=False, look_at=now + poll if at == math.inf else at, earliest_at=earliest)
+        at = now + poll if at == math.inf else at
+        if priority is Priority.BULK:
+            at += ahead * look_spacing(window.limit)
+        return Decision(granted=False, look_at=at, earliest_at=earliest)
 
     def _ahead(self, name: str, priority: Priority, now: float, due_at: float = math.inf) -> int:
         """Return how many processes take a permit before this one: those in front of it that look until `due_at`."""
@@ -304,6 +322,14 @@ def _permit_at(window: Window, priority: Priority, ahead: int, now: float) -> fl
     at = window.next_permit_at(priority, now)
     window.in_flight, window.last_granted_at = before
     return at
+
+
+def look_spacing(limit: RateLimit) -> float:
+    """Return how many seconds bulk looks later than an interactive request, and later than the process in front of it.
+
+    They expect the same permit. If they looked at the same moment, only one of them could swap the text.
+    """
+    return min(limit.per / limit.requests / 10, MAX_LOOK_SPACING)
 
 
 def _mean(values: list[float]) -> float:

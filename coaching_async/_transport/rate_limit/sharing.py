@@ -7,7 +7,7 @@ from coaching_async._shared_state.connection import SharedStateConnection, Share
 from coaching_async._value import Value
 
 from .limit import RateLimit
-from .shared_limiter import Membership
+from .membership import Membership
 from .shared_text import decode
 
 __all__ = ["Sharing", "read_sharing"]
@@ -50,7 +50,7 @@ async def read_sharing(connection: SharedStateConnection, name: str, membership:
     limit = shared.limit if shared.members else membership.limit
     window = shared.union(now)
     return Sharing(
-        processes=sum(member.matters(now) for member in shared.members.values()),
+        processes=shared.processes(now),
         limit=limit,
         learned_limit=min(window.current_limit(now), limit.requests),
         used=len(window.expiry_times),
