@@ -45,6 +45,9 @@ class Shared:
 
 NOTHING_SHARED: Final = Shared()
 
+URL_SCHEMES: Final = ("redis:", "rediss:", "unix:")
+"""What begins with one is a URL, though its slashes may be missing. It may hold a password, and must not name a file."""
+
 
 def shared_state_option(command: F) -> F:
     """Add the option, which is passed as the argument `shared`."""
@@ -61,14 +64,15 @@ def shared_state_option(command: F) -> F:
 
 
 def _to_shared(_: click.Context, __: click.Parameter, value: str | None) -> Shared:
-    if not value:
+    place = (value or "").strip()  # the content of a mounted file often ends with a line end
+    if not place:
         return NOTHING_SHARED
     try:
-        if "://" not in value:
-            return Shared(FileSharedState(value))
+        if "://" not in place and not place.casefold().startswith(URL_SCHEMES):
+            return Shared(FileSharedState(place))
         from coaching_async.integrations.redis import RedisSharedState
 
-        redis = RedisSharedState.from_url(value)
+        redis = RedisSharedState.from_url(place)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     except ModuleNotFoundError:

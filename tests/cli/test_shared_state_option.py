@@ -36,7 +36,7 @@ def test_commands_that_share_a_file_use_one_token(sandbox: Sandbox, tmp_path: Pa
     assert (
         run(sandbox, "export", *users, "--out", str(tmp_path / "b.jsonl"), COACHING_SHARED_STATE=state).exit_code == 0
     )
-    told = run(sandbox, "doctor", COACHING_SHARED_STATE=state)
+    told = run(sandbox, "doctor", COACHING_SHARED_STATE=f" {state}\n")  # as the content of a mounted file may be
 
     assert "ok          shared state: it answers in" in told.output
     assert "3 processes have used it" in told.output
@@ -71,6 +71,7 @@ def test_a_state_that_cannot_be_used_is_told_and_the_command_succeeds(sandbox: S
     "place, says",
     [
         (f"memcached://u:{HARMFUL}@host", "begins with redis://"),
+        (f"redis:{HARMFUL}@host", "begins with redis://"),
         (f"redis://u:{HARMFUL}@host:777777", "this is no URL of a Redis,"),
         (f"redis://u:{HARMFUL}@[::1", "this is no URL of a Redis,"),
         ("/no/such/folder/state", "a folder that exists"),
