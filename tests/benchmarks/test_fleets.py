@@ -36,7 +36,7 @@ def test_what_the_service_counted_is_told_by_its_log():
 @pytest.mark.real_time
 def test_the_processes_of_a_fleet_report_what_they_did():
     found = run(Plan(RateLimit(20, per=0.4), windows=2, bulks=range(1), callers=range(2)), Sharing("file"))
-    assert list(found) == list(MEASURES)
+    assert set(found) == set(MEASURES)
     assert found[FAILED] == 0
 
 
