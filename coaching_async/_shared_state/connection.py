@@ -1,8 +1,8 @@
 """The connection of a client to its shared state: deadlines, and what is told when the state cannot be reached."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import anyio
 import attrs
@@ -110,7 +110,7 @@ class SharedStateConnection:
             return await self._swap(name, old, new, keep)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self) -> AsyncGenerator[None, None]:
         """Wait for other operations of this client, so that many at once are not taken for a shared state that is slow."""
         if not self.is_lost:
             async with self._operations:
@@ -150,10 +150,12 @@ class SharedStateConnection:
                 raise self._lose("its answer is none that SharedState.load may give")
 
     async def _swap(self, name: str, old: Secret | None, new: Secret, keep: float) -> bool:
-        is_swapped: object = await self._operate(
+        is_swapped = await self._operate(
             lambda: self._store.swap(name, None if old is None else old.reveal(), new.reveal(), keep)
         )
-        if not isinstance(is_swapped, bool):  # the number of rows, None: taken for False, it would be tried for ever
+        if not isinstance(
+            cast("object", is_swapped), bool
+        ):  # the number of rows, None: taken for False, it would be tried for ever
             raise self._lose("its answer is none that SharedState.swap may give")
         if not is_swapped:
             _, found_again = self._refused.get(name, (old, 0))

@@ -30,6 +30,9 @@ DISK: Final = ThreadSlots("coaching_async.threads.disk")
 APPLICATION_ID: Final = 0xC0AC_41
 """What marks a database as one of this class."""
 
+LARGEST: Final = 10_000_000
+"""Bytes that a file of this class never has."""
+
 CREATE: Final = f"""
     BEGIN EXCLUSIVE;
     PRAGMA application_id = {APPLICATION_ID};
@@ -177,7 +180,10 @@ def _try_once(path: str, operation: Callable[["Connection"], T]) -> T:
 
 def _is_ours(path: str) -> bool:
     """Whether a damaged file was written by a `FileSharedState`, as far as its header tells, or has lost all of its bytes."""
-    content = Path(path).read_bytes()
+    with Path(path).open("rb") as file:
+        content = file.read(LARGEST)
+    if len(content) == LARGEST:
+        return False
     header_id = int.from_bytes(content[68:72], "big")  # see the format of SQLite's database header
     return (content.startswith(b"SQLite format 3\0") and header_id == APPLICATION_ID) or not content.strip(b"\0")
 

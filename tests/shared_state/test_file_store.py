@@ -223,14 +223,17 @@ async def test_a_disk_that_hangs_holds_up_nothing_that_computes(
     disk_is_back = threading.Event()
     monkeypatch.setattr(file_store, "_create", lambda path: disk_is_back.wait(HANG))
 
-    for _ in range(2 * MAX_THREADS):
-        with anyio.move_on_after(0.05) as scope:
-            await state.load("a")
-        assert scope.cancelled_caught
-    assert len([thread for thread in threading.enumerate() if thread.name == "coaching_async"]) == MAX_THREADS
-    assert await run_in_thread(lambda: "computed") == "computed"
+    async with assert_no_leaks(within=HANG):
+        try:
+            for _ in range(2 * MAX_THREADS):
+                with anyio.move_on_after(0.05) as scope:
+                    await state.load("a")
+                assert scope.cancelled_caught
+            assert [each.name for each in threading.enumerate()].count("coaching_async") == MAX_THREADS
+            assert await run_in_thread(lambda: "computed") == "computed"
+        finally:
+            disk_is_back.set()
 
-    disk_is_back.set()
     monkeypatch.undo()
     await state.load("a")
 

@@ -85,7 +85,8 @@ class Fleet:
 
     def __init__(
         self,
-        service: Service,
+        url: str,
+        appointment_id: str,
         store: str,
         address: str,
         limit: RateLimit,
@@ -95,8 +96,8 @@ class Fleet:
     ) -> None:
         self._options = {
             "is_patient": is_patient,
-            "url": service.url,
-            "appointment_id": service.appointment_id,
+            "url": url,
+            "appointment_id": appointment_id,
             "store": store,
             "address": address,
             "limit": [limit.requests, limit.per],
