@@ -132,10 +132,11 @@ def curves(figure: Figure) -> Canvas:
     canvas = Canvas(figsize=(6, 1.6 * len(figure.curves) + 0.4), layout="constrained")
     axes = canvas.subplots(len(figure.curves), squeeze=False, sharex=True)[:, 0]
     for measure, each in zip(figure.curves, axes, strict=True):
-        each.plot(numbers, [row.median(measure) for row in figure.rows], color=OURS, marker="o")
+        values = [row.median(measure) for row in figure.rows]
+        each.plot(numbers, values, color=OURS, marker="o")
         each.set_xscale("log", base=2)
         each.set_xticks(numbers, map(str, numbers))
-        each.set_ylim(bottom=0)
+        each.set_ylim(0, 1.15 * max(values))
         each.set_title(measure, loc="left", fontsize=9)
     axes[-1].set_xlabel(figure.rows[-1].case.split()[-1])
     return canvas
