@@ -1,8 +1,9 @@
-"""Take all figures, one after the other, each in a process of its own.
+"""Take all figures, or those that are named, one after the other, each in a process of its own.
 
-    python -m benchmarks [--quick]
+    python -m benchmarks [FIGURE ...] [--quick]
 
-Without `--quick` (10 minutes instead of one) the results are written to benchmarks/results.json and docs/performance.md.
+Without `--quick` (20 minutes instead of three, for all) the results are written to benchmarks/results.json and
+docs/performance.md. There the figures that are not named stay as they are.
 """
 
 import argparse
@@ -14,23 +15,53 @@ from pathlib import Path
 from typing import Final
 
 from .harness import ROOT, Figure
-from .report import Results, write
+from .report import Results, read, write
 from .surroundings import machine, versions
 
-FIGURES: Final = ("decode", "fetch", "latency", "rate", "overhead", "imports", "memory", "stall")
+FIGURES: Final = (
+    "decode",
+    "fetch",
+    "latency",
+    "rate",
+    "overhead",
+    "imports",
+    "memory",
+    "stall",
+    "fleet",
+    "fleet_sizes",
+    "fleet_call",
+)
 
 
 def main() -> None:
-    """Take all figures, and write the report."""
+    """Take figures, and write the report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute instead of ten, and no report")
-    quick: bool = parser.parse_args().quick
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"all unless named: {', '.join(FIGURES)}")
+    parser.add_argument("--quick", action="store_true", help="three minutes instead of twenty, and no report")
+    options = parser.parse_args()
+    if unknown := set(options.figures) - set(FIGURES):
+        parser.error(f"there is no figure {', '.join(sorted(unknown))}")
     try:
-        figures = tuple(take(name, quick=quick) for name in FIGURES)
+        taken = tuple(take(name, quick=options.quick) for name in FIGURES if name in (options.figures or FIGURES))
     except KeyboardInterrupt:
         sys.exit(130)  # the interrupted program has reported it
-    if not quick:
-        write(Results(machine(), versions(), figures), ROOT)
+    if not options.quick:
+        found = Results(machine(), versions(), taken)
+        write(merged(read(ROOT), found) if options.figures else found, ROOT)
+
+
+def merged(before: Results, found: Results) -> Results:
+    """Return earlier results with some figures taken again; exit if they cannot stand on one page."""
+    differing = {
+        name
+        for old, new in ((before.machine, found.machine), (before.versions, found.versions))
+        for name, value in old.items()
+        if new.get(name) != value
+    }
+    if differing:
+        sys.exit(f"take all figures again: the others were taken with another {', '.join(sorted(differing))}")
+    figures = {figure.key: figure for figure in (*before.figures, *found.figures)}
+    return Results(found.machine, found.versions, tuple(figures[name] for name in FIGURES if name in figures))
 
 
 def take(name: str, *, quick: bool) -> Figure:

@@ -80,7 +80,7 @@ class Goal:
 
 @attrs.frozen
 class Figure:
-    """The result of one program. `measures[0]` is plotted."""
+    """The result of one program. `measures[0]` is plotted, as bars."""
 
     key: str
     title: str
@@ -88,6 +88,8 @@ class Figure:
     measures: tuple[str, ...]
     rows: tuple[Row, ...]
     goals: tuple[Goal, ...] = ()
+    curves: tuple[str, ...] = ()
+    """Measures that are plotted instead, over the cases. These begin with a number and end with what it counts."""
 
     @classmethod
     def from_json(cls, found: Any) -> Self:

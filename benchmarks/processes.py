@@ -18,7 +18,7 @@ from .environments import official_sdk
 from .harness import ROOT, Failed
 from .service import Service
 
-__all__ = ["Fetch", "Work", "fetcher", "program", "sandbox", "serving", "vendor"]
+__all__ = ["Fetch", "Program", "Work", "fetcher", "program", "sandbox", "serving", "vendor"]
 
 Work: TypeAlias = Callable[..., Any]
 """A function that runs a function of `official_worker`, by name and arguments, and returns its result."""
@@ -44,10 +44,14 @@ class Program:
 
     def ask(self, line: str) -> str:
         """Send a line and wait for one. Raises `Failed` if the process has ended."""
+        self.tell(line)
+        return self.read_line()
+
+    def tell(self, line: str) -> None:
+        """Send a line."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        return self.read_line()
 
     def read_line(self) -> str:
         """Wait for a line and return it."""

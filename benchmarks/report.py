@@ -90,7 +90,7 @@ def anchor(figure: Figure) -> str:
 
 def section(figure: Figure) -> list[str]:
     """Return one figure as Markdown."""
-    plotted = f"![{figure.title}: {figure.measures[0]}](performance/{figure.key}.svg)"
+    plotted = f"![{figure.title}: {', '.join(figure.curves or figure.measures[:1])}](performance/{figure.key}.svg)"
     return [f"### {figure.title}", "", figure.about, "", *markdown(table(figure)), plotted, ""]
 
 
@@ -102,21 +102,44 @@ def markdown(found: Table) -> list[str]:
 
 
 def plot(figure: Figure, path: Path) -> None:
-    """Plot bars of the first measure, cases one below the other; equal figures give equal bytes."""
+    """Plot a figure; equal figures give equal bytes."""
+    with mpl.rc_context({"svg.hashsalt": figure.key, "svg.fonttype": "none", "font.size": 9}):
+        canvas = curves(figure) if figure.curves else bars(figure)
+        for each in canvas.axes:
+            each.spines[["top", "right"]].set_visible(False)
+        canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def bars(figure: Figure) -> Canvas:
+    """Return bars of the first measure, cases one below the other."""
     measure = figure.measures[0]
     cases = [(case, list(rows)) for case, rows in groupby(figure.rows, key=lambda row: row.case)]
     heights = [len(rows) + 1.2 for _, rows in cases]
-    with mpl.rc_context({"svg.hashsalt": figure.key, "svg.fonttype": "none", "font.size": 9}):
-        canvas = Canvas(figsize=(6, 0.3 * sum(heights) + 0.4), layout="constrained")
-        axes = canvas.subplots(len(cases), squeeze=False, height_ratios=heights)[:, 0]
-        for (case, rows), each in zip(cases, axes, strict=True):
-            bars = each.barh([row.contender for row in rows], [row.median(measure) for row in rows], color=colors(rows))
-            each.bar_label(bars, [number(row.median(measure)) for row in rows], padding=3)
-            each.invert_yaxis()
-            each.margins(x=0.12)
-            each.set_title(f"{case}: {measure}" if case else measure, loc="left", fontsize=9)
-            each.spines[["top", "right"]].set_visible(False)
-        canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    canvas = Canvas(figsize=(6, 0.3 * sum(heights) + 0.4), layout="constrained")
+    axes = canvas.subplots(len(cases), squeeze=False, height_ratios=heights)[:, 0]
+    for (case, rows), each in zip(cases, axes, strict=True):
+        drawn = each.barh([row.contender for row in rows], [row.median(measure) for row in rows], color=colors(rows))
+        each.bar_label(drawn, [number(row.median(measure)) for row in rows], padding=3)
+        each.invert_yaxis()
+        each.margins(x=0.12)
+        each.set_title(f"{case}: {measure}" if case else measure, loc="left", fontsize=9)
+    return canvas
+
+
+def curves(figure: Figure) -> Canvas:
+    """Return curves of some measures over the numbers of the cases, one below the other."""
+    numbers = [int(row.case.split()[0]) for row in figure.rows]
+    canvas = Canvas(figsize=(6, 1.6 * len(figure.curves) + 0.4), layout="constrained")
+    axes = canvas.subplots(len(figure.curves), squeeze=False, sharex=True)[:, 0]
+    for measure, each in zip(figure.curves, axes, strict=True):
+        values = [row.median(measure) for row in figure.rows]
+        each.plot(numbers, values, color=OURS, marker="o")
+        each.set_xscale("log", base=2)
+        each.set_xticks(numbers, map(str, numbers))
+        each.set_ylim(0, 1.15 * max(values))
+        each.set_title(measure, loc="left", fontsize=9)
+    axes[-1].set_xlabel(figure.rows[-1].case.split()[-1])
+    return canvas
 
 
 def colors(rows: list[Row]) -> list[str]:

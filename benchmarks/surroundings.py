@@ -13,6 +13,7 @@ __all__ = ["machine", "versions"]
 
 HERE: Final = (
     "coaching_async", "httpx", "httpx2", "httpx-aiohttp", "aiohttp", "anyio", "trio", "attrs", "cattrs", "orjson", "pydantic", "msgspec",
+    "coredis",
 )  # fmt: skip
 ASK: Final = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
 

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from benchmarks import decode, fetch, handwritten, report
-from benchmarks.__main__ import FIGURES
+from benchmarks.__main__ import FIGURES, merged
 from benchmarks.data import appointment, page
 from benchmarks.harness import Failed, Figure, Goal, Row, alternate, main
 from benchmarks.processes import serving
@@ -193,6 +193,36 @@ def test_a_report_writes_between_the_marks_and_nowhere_else(root: Path):
         "| uphill | ours | 2 | 1 | 3 |\n| uphill | ideal | 1.5 | 0.75 |  |\n| downhill | ours | 1 | 1 | 3 |\n" in text
     )
     assert "![Walking on: ms](performance/walking.svg)" in text
+
+
+def test_curves_are_plotted_over_the_numbers_of_the_cases(tmp_path: Path):
+    rows = tuple(Row("ours", ({"ms": 3.0 * size, "KiB": 1.0},), f"{size} processes") for size in (2, 4))
+    figure = Figure("growing", "Growing", "", ("ms", "KiB"), rows, curves=("ms", "KiB"))
+
+    for name in ("one", "another"):
+        report.plot(figure, tmp_path / name)
+
+    text = (tmp_path / "one").read_text()
+    assert text == (tmp_path / "another").read_text()
+    assert all(f">{label}</text>" in text for label in ("2", "4", "ms", "KiB", "processes"))
+
+
+def test_a_figure_that_is_taken_again_takes_the_place_of_its_last_results():
+    before = report.Results(
+        {"cores": "2"}, {"httpx": "1"}, tuple(attrs.evolve(FIGURE, key=key) for key in ("decode", "rate"))
+    )
+    again = attrs.evolve(FIGURE, key="rate", title="Again")
+    new = attrs.evolve(FIGURE, key="fetch")
+    found = report.Results({"cores": "2"}, {"httpx": "1", "coredis": "6"}, (new, again))
+
+    assert merged(before, found) == attrs.evolve(found, figures=(before.figures[0], new, again))
+
+
+@pytest.mark.parametrize("changes", [{"machine": {"cores": "4"}}, {"versions": {"httpx": "2"}}, {"versions": {}}])
+def test_figures_of_other_machines_and_versions_are_not_mixed(changes: dict[str, dict[str, str]]):
+    before = report.Results({"cores": "2"}, {"httpx": "1"}, ())
+    with pytest.raises(SystemExit, match=r"^take all figures again: .* another (cores|httpx)$"):
+        merged(before, attrs.evolve(before, **changes))
 
 
 def test_the_page_has_the_results_of_the_last_run():
