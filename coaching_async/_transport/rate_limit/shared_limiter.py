@@ -233,6 +233,7 @@ class SharedRateLimiter:
             self._use(remembered.limit if remembered.members else self._membership.limit)
 
     def _use(self, limit: RateLimit) -> None:
+        self._own.change_period(limit.per)
         self._own.limit, self._own.learned_limit, self._own.next_increase_at = limit, limit.requests, math.inf
 
     def _alone_at(self, priority: Priority, now: float) -> float:

@@ -43,6 +43,10 @@ MAX_LOOK_SPACING: Final = 0.05
 """Longest time in seconds between the looks of two processes that expect the same permit of bulk."""
 
 
+MAX_WAIT: Final = 5.0
+"""Longest time in seconds between two looks of a process that waits: what it waits for may have changed."""
+
+
 PROBE_PATIENCE: Final = 10.0
 """Seconds for which a request after a cooldown counts as a probe. The process that sent it may have died."""
 
@@ -275,7 +279,7 @@ class SharedWindow:
         at = now + poll if at == math.inf else at
         if priority is Priority.BULK:
             at += ahead * look_spacing(window.limit)
-        return Decision(granted=False, look_at=at, earliest_at=earliest)
+        return Decision(granted=False, look_at=min(at, now + MAX_WAIT), earliest_at=earliest)
 
     def _ahead(self, name: str, priority: Priority, now: float, due_at: float = math.inf) -> int:
         """Return how many processes take a permit before this one: those in front of it that look until `due_at`."""

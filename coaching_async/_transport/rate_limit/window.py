@@ -76,6 +76,12 @@ class Window:
         self.next_increase_at += shift
         self.epoch += 1
 
+    def change_period(self, per: float) -> None:
+        """Count the requests by another period, in seconds. Those that are forgotten already stay so."""
+        if longer := per - self.limit.per:
+            self.expiry_times = deque(time + longer for time in self.expiry_times)
+            self.throttled_expiry_times = [time + longer for time in self.throttled_expiry_times]
+
     def grant(self, now: float) -> None:
         """Take a permit."""
         self.in_flight += 1
