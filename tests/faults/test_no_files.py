@@ -1,4 +1,4 @@
-"""Row 112: the client takes no file names and opens no files."""
+"""Row 112: the client takes no file names and opens no files, except for the file of a `FileSharedState`, if it is given one."""
 
 import ast
 import inspect
@@ -48,7 +48,7 @@ def test_row_112_no_public_function_takes_a_file_name():
     assert {"CoachingClient", "CoachingClient.request", "appointments.create", "Listing.collect"} <= offered.keys()
 
     for name, function in offered.items():
-        if name.endswith("TokenStore.save"):  # saves a token
+        if name.endswith("TokenStore.save") or name.startswith("FileSharedState"):  # saves a token; has a file
             continue
         assert not [word for word in FILES if word in name.rpartition(".")[2].lower()], name
         for each, parameter in parameters(function).items():
@@ -66,7 +66,7 @@ def test_row_112_no_module_of_the_client_opens_a_file():
     # What stands beside the client. `_files` is in a layer above it, so the client cannot import it.
     around = {"_files.py", "cli", "doctor", "export", "integrations", "report", "sandbox", "testing"}
     for source in package.rglob("*.py"):
-        if source.relative_to(package).parts[0] in around:
+        if source.relative_to(package).parts[0] in around or source.name == "file_store.py":
             continue
         read += 1
         tree = ast.parse(source.read_text())
