@@ -9,9 +9,12 @@ READY := $(VENV)/ready-$(VERSION)
 # Tests that start programs, and wait for them: commands; the sandbox, the vendor's SDK, snippets of the documentation.
 COMMANDS := $(addprefix tests/,benchmarks cli integrations)
 PROGRAMS := $(addprefix tests/,docs sandbox)
-UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(PROGRAMS))
+# Tests of what waits, on a virtual clock or for a disk: apart from the other units, because one process uses one core.
+WAITING := $(addprefix tests/,channels export shared_state transport)
+ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(PROGRAMS))
+UNITS := $(ALL_UNITS) $(addprefix --ignore ,$(WAITING))
 
-.PHONY: demo test lint format types faults units programs commands pythons docs coverage record long bench bench-quick clean
+.PHONY: demo test lint format types faults units waiting programs commands pythons docs coverage record long bench bench-quick clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -19,7 +22,7 @@ demo: $(INSTALLED)
 # The tests of faults, the other tests, those on other Pythons, the types and the documentation are checked side by side: on
 # two cores that halves the time.
 test: lint
-	$(MAKE) --no-print-directory --jobs=4 faults programs commands units types pythons docs
+	$(MAKE) --no-print-directory --jobs=4 faults units waiting programs commands types pythons docs
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -40,6 +43,9 @@ faults: $(READY)
 units: $(READY)
 	$(BIN)/python -m pytest -q $(UNITS)
 
+waiting: $(READY)
+	$(BIN)/python -m pytest -q $(WAITING)
+
 programs: $(READY)
 	$(BIN)/python -m pytest -q $(PROGRAMS)
 
@@ -59,7 +65,7 @@ record: $(READY)
 
 # Not part of `make test`: under it the units take three times as long.
 coverage: $(READY)
-	$(BIN)/coverage run -m pytest -q $(UNITS)
+	$(BIN)/coverage run -m pytest -q $(ALL_UNITS)
 	$(BIN)/coverage report
 
 # Half an hour, and never part of `make test`: see tests/slow/README.md.
