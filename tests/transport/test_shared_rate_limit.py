@@ -43,8 +43,9 @@ async def test_bulks_use_the_limit_and_no_window_has_more(processes: int, seed: 
         assert fleet.used(fleet.limit.per, WINDOWS * fleet.limit.per) >= 0.97
         if processes > 4:
             sent = [process.sent[Priority.BULK] for process in fleet.processes]
-            assert max(sent) <= 1.25 * statistics.mean(sent)
-            assert min(sent) >= 0.75 * statistics.mean(sent)
+            unfair = 0.25 if FULL else 0.5  # the burst at the start is a third of the requests of a short run
+            assert max(sent) <= (1 + unfair) * statistics.mean(sent)
+            assert min(sent) >= (1 - unfair) * statistics.mean(sent)
 
 
 @long
