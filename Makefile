@@ -22,7 +22,7 @@ demo: $(INSTALLED)
 # The tests of faults, the other tests, those on other Pythons, the types and the documentation are checked side by side: on
 # two cores that halves the time.
 test: lint
-	$(MAKE) --no-print-directory --jobs=4 faults units waiting programs commands types pythons docs
+	$(MAKE) --no-print-directory --jobs=5 commands units waiting faults programs types pythons docs
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
