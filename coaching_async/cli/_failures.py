@@ -47,8 +47,8 @@ class OnSigterm:
         if self.is_received:
             return
         self.is_received = True
-        on_ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio's, while it runs
-        if not callable(on_ctrl_c):  # Ctrl-C is ignored, as in a background job of a shell
+        on_ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio's or trio's, while it runs
+        if not callable(on_ctrl_c):  # on a system that cannot block signals
             raise KeyboardInterrupt
         on_ctrl_c(signal.SIGINT, frame)
 
@@ -60,14 +60,34 @@ def sigterm_interrupts() -> Generator[None]:
         yield
         return
     on_ctrl_c, on_sigterm = signal.getsignal(signal.SIGINT), OnSigterm()
-    signal.signal(signal.SIGTERM, on_sigterm)
+    with _event_loop_handles_ctrl_c():
+        signal.signal(signal.SIGTERM, on_sigterm)
+        try:
+            yield
+        finally:
+            is_interrupted = signal.getsignal(signal.SIGTERM) is not on_sigterm
+            # The process is about to end after an interruption, and Python's end resets all handlers but SIG_IGN.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN if is_interrupted else signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN if is_interrupted else on_ctrl_c)
+
+
+@contextmanager
+def _event_loop_handles_ctrl_c() -> Generator[None]:
+    """Let an event loop install its handler of Ctrl-C where Ctrl-C is ignored, as in a background job of a shell.
+
+    It does so only in place of Python's own. SIGINT is blocked meanwhile, so Ctrl-C stays ignored. Without that handler an
+    interrupt would be raised in any callback of the loop, and the loop would wait for ever for what that callback brings.
+    """
+    if sys.platform == "win32" or signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        yield
+        return
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        is_interrupted = signal.getsignal(signal.SIGTERM) is not on_sigterm
-        # The process is about to end after an interruption, and Python's end resets all handlers but SIG_IGN.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if is_interrupted else signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN if is_interrupted else on_ctrl_c)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops one that has arrived meanwhile
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
 
 
 def interrupt_once() -> None:

@@ -5,6 +5,8 @@ import os
 import pty
 import signal
 import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from coaching_async.sandbox import Fault, Sandbox
 from tests.support.cli import COMMAND, environment, exported, line_with, of_all_users, started
+from tests.support.fault_server import HANG
 
 ME = "11111111-1111-4111-8111-111111111111"
 
@@ -178,3 +181,46 @@ def test_the_cursor_of_the_terminal_is_shown_again(number: signal.Signals, sandb
     assert process.returncode == 128 + number
     assert shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h") > 0
     assert shown.endswith(b"coaching-async: interrupted; 40 appointments are written: go on with --resume\r\n")
+
+
+def test_sigterm_does_not_interrupt_a_callback_of_the_event_loop_where_ctrl_c_is_ignored(tmp_path: Path):
+    """An interrupted callback would lose what it brings, and who waits for it, shielded, would never end."""
+    program = """
+        import asyncio, signal
+        from coaching_async.cli._failures import sigterm_interrupts
+
+        async def main():
+            brought = asyncio.get_running_loop().create_future()
+
+            def bring():
+                signal.raise_signal(signal.SIGTERM)
+                brought.set_result(None)
+
+            asyncio.get_running_loop().call_soon(bring)
+            try:
+                await asyncio.shield(brought)
+            finally:
+                await brought
+
+        with sigterm_interrupts():
+            try:
+                asyncio.run(main())
+            except KeyboardInterrupt:
+                print("interrupted")
+            signal.raise_signal(signal.SIGINT)  # is still ignored
+        print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)
+    """
+
+    def ignore_ctrl_c() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
+        preexec_fn=ignore_ctrl_c,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "interrupted\nTrue\n"), done.stderr
