@@ -94,7 +94,7 @@ class Watched:
         """Swap."""
         self.report.operations += 1
         is_swapped = await self.store.swap(name, old, new, keep)
-        if name.endswith("/budget"):
+        if name.endswith("/rate_limit"):
             self.report.looks.append(time.perf_counter() - self.loading_at[name])
             self.report.conflicts += not is_swapped
         return is_swapped

@@ -12,7 +12,7 @@ from ._api.client import PLATFORM_ROOT, ApiClient
 from ._api.identity_state import Identity
 from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, Session
-from ._api.wiring import SessionFactory
+from ._api.session_factory import SessionFactory
 from ._auth.grants import Grant
 from ._auth.token_source import TokenSource
 from ._bulk.results import BulkResult

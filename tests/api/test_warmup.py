@@ -103,7 +103,7 @@ class Reading:
 @pytest.fixture
 async def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
     reading = Reading()
-    monkeypatch.setattr("coaching_async._api.wiring.new_tls_context", reading)
+    monkeypatch.setattr("coaching_async._api.session_factory.new_tls_context", reading)
     return reading
 
 

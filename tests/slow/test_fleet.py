@@ -56,7 +56,7 @@ class Chaos:
         self.fleet.accepts = lambda now: now >= refused_until
 
     async def kill(self) -> None:
-        self.random.choice([process for process in self.fleet.processes if not process.line.is_cut]).kill()
+        self.random.choice([process for process in self.fleet.processes if not process.store.is_cut]).kill()
 
     async def run(self, restart: Callable[[], None]) -> None:
         while True:
@@ -108,7 +108,7 @@ async def test_an_hour_of_chaos_exceeds_the_limit_by_little_and_loses_nothing(sh
         text, now = await store.load(NAME)
         assert sum(len(member.held(now)) for member in decode(text).members.values()) <= 5 * chaos.events.count("kill")
         for process in fleet.processes:
-            if not process.line.is_cut:
+            if not process.store.is_cut:
                 assert process.local.window.in_flight == process.local.window.interactive_waiting == 0
                 assert not any(queue.tasks for queue in process.limiter._queues.values())
         direct = [process for process in fleet.processes if process.sent[Priority.INTERACTIVE]]

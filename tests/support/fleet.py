@@ -17,14 +17,14 @@ from coaching_async._transport.rate_limit.membership import Membership
 from coaching_async._transport.rate_limit.shared_limiter import SharedRateLimiter
 from coaching_async.testing import MemorySharedState
 
-NAME = "digest/budget"
+NAME = "digest/rate_limit"
 
 
-class Line:
-    """The line of one process to the shared state. It counts operations, and ends when the process is killed."""
+class CountingStore:
+    """The shared state as one process uses it. It counts operations, and answers none when the process is killed."""
 
     def __init__(self, store: SharedState) -> None:
-        self.store = store
+        self._store = store
         self.is_cut = False
         self.count: Counter[str] = Counter()
 
@@ -32,13 +32,13 @@ class Line:
         self.count["loads"] += 1
         if self.is_cut:
             await anyio.sleep_forever()
-        return await self.store.load(name)
+        return await self._store.load(name)
 
     async def swap(self, name: str, old: str | None, new: str, keep: float) -> bool:
         self.count["swaps"] += 1
         if self.is_cut:
             await anyio.sleep_forever()
-        is_swapped = await self.store.swap(name, old, new, keep)
+        is_swapped = await self._store.swap(name, old, new, keep)
         self.count["conflicts"] += not is_swapped
         return is_swapped
 
@@ -50,7 +50,7 @@ class Process:
         self.fleet = fleet
         self.events: list[Event] = []
         self.background = BackgroundTasks()
-        self.line = Line(fleet.store)
+        self.store = CountingStore(fleet.store)
         self.membership = Membership(limit)
         self.local = RateLimiter(limit)
         self.enter_event_loop()
@@ -61,12 +61,12 @@ class Process:
         self.life = anyio.CancelScope()
 
     def enter_event_loop(self) -> None:
-        self.connection = SharedStateConnection(self.line, self.events.append, self.background.spawn)
+        self.connection = SharedStateConnection(self.store, self.events.append, self.background.spawn)
         self.limiter = SharedRateLimiter(self.connection, NAME, self.local.window, self.membership)
 
     def kill(self) -> None:
         """End it as `kill -9` does: it writes nothing more."""
-        self.line.is_cut = True
+        self.store.is_cut = True
         self.life.cancel()
 
     async def close(self) -> None:
@@ -170,7 +170,7 @@ class Fleet:
         return count / (self.limit.requests * (end - start) / self.limit.per)
 
     def looks(self) -> int:
-        return sum(process.line.count["swaps"] for process in self.processes)
+        return sum(process.store.count["swaps"] for process in self.processes)
 
 
 @asynccontextmanager

@@ -10,8 +10,8 @@ import anyio
 
 from coaching_async import ClientCredentials, CoachingError, RetryPolicy
 from coaching_async._auth.grants import Grant
+from coaching_async._auth.shared_name import shared_name
 from coaching_async._auth.shared_token_cache import SharedTokenCache
-from coaching_async._auth.sharing import shared_name
 from coaching_async._auth.token_endpoint import TokenEndpoint
 from coaching_async._auth.token_source import TokenState, token_source_for
 from coaching_async._concurrency.tasks import BackgroundTasks

@@ -45,7 +45,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> FakeLibrary:
     def new_http_client(**_: object) -> httpx.AsyncClient:
         return library.http()
 
-    monkeypatch.setattr("coaching_async._api.wiring.new_http_client", new_http_client)
+    monkeypatch.setattr("coaching_async._api.session_factory.new_http_client", new_http_client)
     return library
 
 

@@ -86,7 +86,7 @@ async def test_few_looks_are_repeated_because_processes_that_expect_the_same_per
 
         await run(fleet, 2, direct, direct, *(fleet.process().bulk for _ in range(6)))
 
-        assert sum(process.line.count["conflicts"] for process in fleet.processes) <= 0.1 * fleet.looks()
+        assert sum(process.store.count["conflicts"] for process in fleet.processes) <= 0.1 * fleet.looks()
 
 
 async def test_what_was_used_is_written_within_a_second_and_at_once_when_the_client_closes():

@@ -128,7 +128,7 @@ async def test_a_shared_state_that_swaps_nothing_or_says_what_is_no_bool_is_away
                 await anyio.sleep(1.5)
 
         assert [type(event) for event in process.events] == [SharedStateLost]
-    assert process.line.count["swaps"] < 40
+    assert process.store.count["swaps"] < 40
 
 
 async def test_a_cancellation_of_the_shared_states_own_is_a_failure_of_it(anyio_backend_name: str):

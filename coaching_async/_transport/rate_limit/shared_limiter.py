@@ -64,7 +64,7 @@ class _Queue:
 
 
 @attrs.define(eq=False, repr=False)
-class _News:
+class _Pending:
     """What has happened since the last write, and concerns all processes."""
 
     throttled: list[tuple[float, float, float]] = attrs.field(factory=list[tuple[float, float, float]])
@@ -92,7 +92,7 @@ class SharedRateLimiter:
         self._queues = {priority: _Queue() for priority in Priority}
         self._in_flight: dict[Permit, float] = {}
         """The permits that are in flight, with the end of their leases."""
-        self._news = _News()
+        self._pending = _Pending()
         self._look_lock = anyio.Lock()
         self._changed = Signal()
         self._changes = self._written = 0
@@ -151,11 +151,11 @@ class SharedRateLimiter:
         is_urgent = not sent
         if throttled:
             seconds = cooldown_seconds(retry_after) or DEFAULT_COOLDOWN
-            self._news.throttled.append((permit.granted_at, now, seconds))
+            self._pending.throttled.append((permit.granted_at, now, seconds))
             self._own.lower_limit(permit.granted_at, now)
             is_urgent = True
         elif sent and self._membership.remembered.ramp_limit < math.inf:
-            self._news.succeeded.append(permit.granted_at)
+            self._pending.succeeded.append(permit.granted_at)
             is_urgent = True
         self._write_soon(0.0 if is_urgent else WRITE_DELAY)
         if is_urgent or self._is_alone:
@@ -275,16 +275,16 @@ class SharedRateLimiter:
             self._forgotten = 0
             raise self._connection.refuse("it forgets what was written")
         membership.revision += 1
-        changes, news, self._news = self._changes, self._news, _News()
+        changes, pending, self._pending = self._changes, self._pending, _Pending()
         shared.members[membership.name] = self._member(ahead)
         is_swapped = False
         try:
             shared.normalize(now)
             if self._alone_since < math.inf:
                 shared.wait_for_others(membership.name, self._alone_since + ahead, now)
-            for granted_at, released_at, seconds in news.throttled:
+            for granted_at, released_at, seconds in pending.throttled:
                 shared.throttled(granted_at + ahead, now, released_at + ahead + seconds)
-            for granted_at in news.succeeded:
+            for granted_at in pending.succeeded:
                 shared.succeeded(granted_at + ahead)
             decision = Decision(granted=False, look_at=now, earliest_at=now)
             if asked is not None and queue is not None:
@@ -300,7 +300,9 @@ class SharedRateLimiter:
             is_swapped = await self._connection.swap(self._name, loaded.text, text, self._keep())
         finally:
             if not is_swapped:
-                self._news = _News(news.throttled + self._news.throttled, news.succeeded + self._news.succeeded)
+                self._pending = _Pending(
+                    pending.throttled + self._pending.throttled, pending.succeeded + self._pending.succeeded
+                )
         if not is_swapped:
             return None
         membership.remembered, membership.ahead, self._written = shared, ahead, changes

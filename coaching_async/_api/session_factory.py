@@ -7,8 +7,8 @@ from collections.abc import Callable
 import attrs
 
 from coaching_async._auth.bearer import BearerAuthMiddleware
+from coaching_async._auth.shared_name import shared_name
 from coaching_async._auth.shared_token_cache import SharedTokenCache
-from coaching_async._auth.sharing import shared_name
 from coaching_async._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
 from coaching_async._auth.token_source import token_source_for
 from coaching_async._concurrency.tasks import BackgroundTasks
@@ -72,11 +72,11 @@ class SessionFactory:
             signed = BearerAuthMiddleware(api_host, tokens, state.rejected_tokens)
             limiter: Limiter = state.rate_limiter
             sharing: ReadSharing | None = None
-            budget_name = shared_name(identity.auth, self.hosts.login, "budget")
-            if shared is not None and budget_name is not None:
+            limit_name = shared_name(identity.auth, self.hosts.login, "rate_limit")
+            if shared is not None and limit_name is not None:
                 membership = state.membership()
-                limiter = SharedRateLimiter(shared, budget_name, state.rate_limiter.window, membership)
-                sharing = functools.partial(read_sharing, shared, budget_name, membership)
+                limiter = SharedRateLimiter(shared, limit_name, state.rate_limiter.window, membership)
+                sharing = functools.partial(read_sharing, shared, limit_name, membership)
             limited = RateLimitMiddleware(signed, limiter)
             send = RetryMiddleware(limited, state.cooldown, state.retry_budget)
             ping = RetryMiddleware(AcceptAnyStatus(api_host))

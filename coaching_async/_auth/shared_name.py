@@ -10,7 +10,7 @@ from .token_source import TokenSource
 __all__ = ["shared_name"]
 
 
-def shared_name(auth: Grant | TokenSource, login_url: str, subject: Literal["token", "budget"]) -> str | None:
+def shared_name(auth: Grant | TokenSource, login_url: str, subject: Literal["token", "rate_limit"]) -> str | None:
     """Return the name of the text that the processes with these credentials share; None if they share none.
 
     Client credentials share their token and its rate limit, an access token its rate limit. The secret is a part of the name,
@@ -20,7 +20,7 @@ def shared_name(auth: Grant | TokenSource, login_url: str, subject: Literal["tok
     match auth:
         case ClientCredentials():
             return name_of(login_url, f"{auth.client_id}\n{auth.client_secret.reveal()}", subject)
-        case AccessToken() if subject == "budget":
+        case AccessToken() if subject == "rate_limit":
             return name_of(login_url, auth.secret.reveal(), subject)
         case _:
             return None
