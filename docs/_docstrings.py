@@ -9,7 +9,7 @@ import griffe
 
 FACT = re.compile(r"^(HTTP|Permission|Raises): ", re.MULTILINE)
 NAME = re.compile(r"(?<![`\[])`([A-Za-z]\w+)`(?!`)")
-INNER = {"Reference", "Resource", "Value"}
+INNER = {"AppointmentCreation", "HasEnd", "HasStart", "Reference", "Requests", "Resource", "Value"}
 """Bases that say nothing to a reader; their fields are in the tables of their subclasses."""
 DEFAULT = re.compile(r"\bdefault=((?:[^,()]|\([^()]*\))+)")
 

@@ -1,7 +1,9 @@
 """`Resource`, the base of all resources, and `build_listing` and `build_cursor_listing` for their list methods."""
 
+import functools
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias, TypeVar, Unpack
+from typing import ParamSpec, TypeAlias, TypeVar, Unpack
 
 import attrs
 
@@ -16,8 +18,9 @@ from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
 
-__all__ = ["Resource", "build_cursor_listing", "build_listing"]
+__all__ = ["Resource", "build_cursor_listing", "build_listing", "explain_keywords"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ExplainRefusal: TypeAlias = Callable[[BadRequest, int, int], BadRequest]
@@ -31,6 +34,22 @@ class Resource(NotCopyable, Value):
     _instead = "it is a part of its client"
 
     _api: ApiClient = attrs.field(repr=False)
+
+
+def explain_keywords(method: Callable[P, T]) -> Callable[P, T]:
+    """Make a method that is called with an unknown argument raise a `TypeError` that lists those that it has.
+
+    Python 3.13 suggests a similar one, older versions none.
+    """
+    parameters = [name for name in inspect.signature(method).parameters if name != "self"]
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if unknown := sorted(kwargs.keys() - parameters):
+            raise TypeError(f"{method.__name__}() has no argument {unknown[0]}; there are {', '.join(parameters)}")
+        return method(*args, **kwargs)
+
+    return call
 
 
 def _sorted_values(filters: Filters) -> Filters:

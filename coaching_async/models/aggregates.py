@@ -1,6 +1,7 @@
 """Aggregates: counts of appointments, and the queries for them."""
 
 from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -13,16 +14,20 @@ __all__ = [
     "AggregateClause",
     "AggregateData",
     "AggregateDimension",
+    "AggregateDimensionLike",
     "AggregateFilter",
     "AggregateFilterType",
+    "AggregateFilterTypeLike",
     "AggregateGroup",
     "AggregateGroupBy",
+    "AggregateGroupByLike",
     "AggregateMetric",
     "AggregatePredicate",
     "AggregateQuery",
     "AggregateStats",
     "AppointmentAggregates",
     "AppointmentMetric",
+    "AppointmentMetricLike",
 ]
 
 
@@ -37,10 +42,26 @@ class AppointmentMetric(OpenEnum):
     N_INVALID_SCHEDULE_ACTIVITIES = "nInvalidScheduleActivities"
 
 
+AppointmentMetricLike: TypeAlias = (
+    AppointmentMetric
+    | Literal[
+        "nActivities",
+        "nPlannedActivities",
+        "nInProgressActivities",
+        "nCompleteActivities",
+        "nOverdueActivities",
+        "nInvalidScheduleActivities",
+    ]
+)
+
+
 class AggregateGroupBy(OpenEnum):
     """The dimension by which counts are grouped."""
 
     ATTENDEE_ID = "attendeeId"
+
+
+AggregateGroupByLike: TypeAlias = AggregateGroupBy | Literal["attendeeId"]
 
 
 class AggregateDimension(OpenEnum):
@@ -51,11 +72,17 @@ class AggregateDimension(OpenEnum):
     STATUS = "status"
 
 
+AggregateDimensionLike: TypeAlias = AggregateDimension | Literal["attendeeId", "facilitatorId", "status"]
+
+
 class AggregateFilterType(OpenEnum):
     """Whether all parts of a filter or clause must match (and), or at least one (or)."""
 
     AND = "And"
     OR = "Or"
+
+
+AggregateFilterTypeLike: TypeAlias = AggregateFilterType | Literal["And", "Or"]
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -96,19 +123,19 @@ class AppointmentAggregates(Value):
     results: tuple[AggregateGroup, ...] = ()
 
 
-def _to_dimension(value: AggregateDimension | str) -> AggregateDimension:
+def _to_dimension(value: AggregateDimensionLike) -> AggregateDimension:
     return AggregateDimension.known(value)
 
 
-def _to_filter_type(value: AggregateFilterType | str) -> AggregateFilterType:
+def _to_filter_type(value: AggregateFilterTypeLike) -> AggregateFilterType:
     return AggregateFilterType.known(value)
 
 
-def _to_metrics(values: OneOrMany[AppointmentMetric]) -> tuple[AppointmentMetric, ...]:
+def _to_metrics(values: OneOrMany[AppointmentMetricLike]) -> tuple[AppointmentMetric, ...]:
     return to_members(AppointmentMetric, values)
 
 
-def _to_group_by(values: OneOrMany[AggregateGroupBy]) -> tuple[AggregateGroupBy, ...]:
+def _to_group_by(values: OneOrMany[AggregateGroupByLike]) -> tuple[AggregateGroupBy, ...]:
     return to_members(AggregateGroupBy, values)
 
 

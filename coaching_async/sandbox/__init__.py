@@ -6,7 +6,7 @@ with Sandbox() as sandbox:
 
 from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
 from ._channels.sockets import Socket, Sockets
-from ._faults.fault import Fault
+from ._faults.fault import Fault, FaultKind
 from ._sandbox import Sandbox
 from ._server.request_log import Arrival
 
@@ -20,6 +20,7 @@ __all__ = [
     "Arrival",
     "Client",
     "Fault",
+    "FaultKind",
     "Sandbox",
     "Socket",
     "Sockets",

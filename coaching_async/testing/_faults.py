@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from coaching_async.sandbox import Sandbox
+    from coaching_async.sandbox import FaultKind, Sandbox
 
 __all__ = ["Operation", "fails", "loses_answer", "never_answers", "route"]
 
@@ -118,7 +118,7 @@ def never_answers(sandbox: "Sandbox", operation: Operation, *, times: float = 1,
 
 def _add_fault(
     sandbox: "Sandbox",
-    kind: str,
+    kind: "FaultKind",
     operation: Operation,
     times: float,
     after: int,

@@ -46,7 +46,7 @@ def test_the_reference_has_every_public_name_once(module: str):
 
 
 def test_the_reference_has_every_attribute_of_a_client():
-    for name, group in coaching_async.CoachingClient.__annotations__.items():
+    for name, group in inspect.get_annotations(coaching_async.CoachingClient, eval_str=True).items():
         assert f"::: {group.__module__}.{group.__name__}\n    options:\n      heading: client.{name}\n" in REFERENCE
 
 

@@ -56,7 +56,7 @@ def sandbox() -> Iterator[Sandbox]:
 def test_every_method_of_the_sdk_and_of_the_client_is_on_the_page(told: Json):
     pairs = [row for row in rows("Operations") if re.match(r"`(get|post|put|patch|delete)_", row[0])]
     methods = [row[0].strip("`") for row in pairs]
-    kinds = inspect.get_annotations(coaching_async.CoachingClient)
+    kinds = inspect.get_annotations(coaching_async.CoachingClient, eval_str=True)
     ours = {
         f"client.{part}.{name}"
         for part, kind in kinds.items()

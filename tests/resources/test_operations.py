@@ -553,7 +553,7 @@ DOCSTRINGS = [
         type(getattr(CoachingClient(AccessToken("t")), each))
         for each in ("appointments", "annotations", "notifications", "schedule_slots", "users", "teams", "topics")
     )
-    for name in vars(resource)
+    for name, _ in inspect.getmembers(resource, inspect.isfunction)
     if not name.startswith("_")
 ]
 

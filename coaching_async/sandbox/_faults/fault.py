@@ -1,11 +1,11 @@
 """What a test orders: the kind of a fault, the requests that it applies to, and how often."""
 
 import re
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
-KINDS = (
+FaultKind: TypeAlias = Literal[
     "drop_before",
     "drop_after",
     "status",
@@ -23,7 +23,10 @@ KINDS = (
     "insert",
     "delete",
     "reorder",
-)
+]
+"""The kind of a fault."""
+
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 
 def _validate_kind(_: object, __: object, kind: str) -> None:
@@ -62,7 +65,7 @@ class Fault:
     `path`: to `times` of them (`math.inf` for all), after the first `after`.
     """
 
-    kind: str = attrs.field(validator=_validate_kind)
+    kind: FaultKind = attrs.field(validator=_validate_kind)
     method: str | None = None
     path: str | None = None
     times: float = attrs.field(default=1, validator=attrs.validators.ge(1))
