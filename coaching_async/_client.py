@@ -1,8 +1,7 @@
 """`CoachingClient`: the public object: its options, its resources, its views, and its end."""
 
-from __future__ import annotations
-
 import contextlib
+import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
@@ -181,20 +180,22 @@ class CoachingClient(Requests, NotCopyable):
         if isinstance(configured, ConfigurationError):
             raise configured
         auth, region = configured
-        return cls(
-            auth,
-            region=region,
-            timeout=timeout,
-            retry=retry,
-            rate_limit=rate_limit,
-            max_concurrency=max_concurrency,
-            http_client=http_client,
-            socket_client=socket_client,
-            allow_http=allow_http,
-            on_event=on_event,
-            strict=strict,
-            shared_state=shared_state,
-        )
+        options = {
+            "timeout": timeout,
+            "retry": retry,
+            "rate_limit": rate_limit,
+            "max_concurrency": max_concurrency,
+            "http_client": http_client,
+            "socket_client": socket_client,
+            "allow_http": allow_http,
+            "on_event": on_event,
+            "strict": strict,
+            "shared_state": shared_state,
+        }
+        # Defaults are not passed on, because a subclass may take fewer options, or have other defaults.
+        taken = inspect.signature(CoachingClient.from_env).parameters
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not taken[name].default}
+        return cls(auth, region=region, **given)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
         """Return a view of this client with another `timeout`, in seconds, or another `retry` policy.

@@ -7,7 +7,7 @@ with Sandbox() as sandbox:
 from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
 from ._channels.sockets import Socket, Sockets
 from ._faults.fault import Fault, FaultKind
-from ._sandbox import Sandbox
+from ._sandbox import Identified, NotificationType, Sandbox, UserLike
 from ._server.request_log import Arrival
 
 __all__ = [
@@ -21,8 +21,11 @@ __all__ = [
     "Client",
     "Fault",
     "FaultKind",
+    "Identified",
+    "NotificationType",
     "Sandbox",
     "Socket",
     "Sockets",
     "UserGrant",
+    "UserLike",
 ]

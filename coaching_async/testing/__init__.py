@@ -23,4 +23,4 @@ __all__ = [
     "route",
 ]
 
-pytest_plugins = ["coaching_async.testing._fixtures"]
+pytest_plugins: list[str] = ["coaching_async.testing._fixtures"]

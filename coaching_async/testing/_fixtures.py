@@ -1,9 +1,9 @@
 """Fixtures of the pytest plugin. PYTEST_DONT_REWRITE: there are no assertions."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 
@@ -18,7 +18,7 @@ from coaching_async import (
 )
 
 if TYPE_CHECKING:
-    from coaching_async.sandbox import Sandbox
+    from coaching_async.sandbox import NotificationType, Sandbox, UserLike
 
 HAS_PYTEST_ASYNCIO: Final = find_spec("pytest_asyncio") is not None
 
@@ -26,12 +26,19 @@ TODAY: Final = date(2026, 11, 23)
 """The day around which the data of `coaching_sandbox` are. It is fixed, so that they are the same in each run."""
 
 __all__ = [
+    "Notify",
     "coaching_client",
     "coaching_notifications",
     "coaching_notify",
     "coaching_sandbox",
     "coaching_user_client",
 ]
+
+
+class Notify(Protocol):
+    """The function that the fixture `coaching_notify` returns."""
+
+    def __call__(self, action: "NotificationType" = ..., user: "UserLike | None" = ...) -> Notification: ...
 
 
 @pytest.fixture
@@ -84,13 +91,13 @@ def coaching_notifications(request: pytest.FixtureRequest) -> NotificationStream
 
 
 @pytest.fixture
-def coaching_notify(coaching_sandbox: "Sandbox") -> Callable[..., Notification]:
+def coaching_notify(coaching_sandbox: "Sandbox") -> Notify:
     """Return a function `notify(action="Update", user=None)`, which makes a notification in the sandbox, and returns it.
 
     `user` is an id, an e-mail address or an object with an `id`, by default the user of `coaching_user_client`.
     """
 
-    def notify(action: str = "Update", user: Any = None) -> Notification:
+    def notify(action: "NotificationType" = "Update", user: "UserLike | None" = None) -> Notification:
         row = coaching_sandbox.notify(coaching_sandbox.state.user_ids[0] if user is None else user, action)
         return from_dict(Notification, row)
 

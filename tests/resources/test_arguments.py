@@ -96,7 +96,7 @@ async def test_a_read_flag_of_a_wrong_type_is_rejected(untouched: CoachingClient
 
 
 async def test_an_unknown_filter_is_rejected_by_name(untouched: CoachingClient):
-    with pytest.raises(TypeError, match="no such filter: state; there are interval, statuses"):
+    with pytest.raises(TypeError, match="no argument state; there are interval, statuses"):
         untouched.appointments.list_mine(state="Completed")  # type: ignore[call-arg]
 
 
