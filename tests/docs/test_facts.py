@@ -166,7 +166,9 @@ def test_the_table_of_the_sandbox_has_every_option():
 def test_the_policy_names_every_dependency_with_its_range():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = {"": project["dependencies"]} | project["optional-dependencies"]
-    needed = {(extra, each) for extra, all_of_it in extras.items() for each in all_of_it if "coaching_async[" not in each}
+    needed = {
+        (extra, each) for extra, all_of_it in extras.items() for each in all_of_it if "coaching_async[" not in each
+    }
     rows = re.findall(r"^\| (.*?) ?\| `(\S+)` \| .*\|$", (DOCS / "policy.md").read_text(), re.MULTILINE)
 
     assert {(extra, package) for names, package in rows for extra in re.findall(r"`(\w+)`", names) or [""]} == needed
