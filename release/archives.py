@@ -23,9 +23,9 @@ METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE
 SOURCE = (
     *PACKAGE,
     r"(benchmarks|release|tests)/(\w+/)*[\w.]+\.(json|md|py|sh|txt)",
-    r"docs/([\w-]+/)*[\w-]+\.(css|html|js|md|py|svg)",
+    r"docs/([\w-]+/)*[\w-]+\.(css|html|js|md|py|svg|toml)",
     r"(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md",
-    r"LICENSE|Makefile|PKG-INFO|mkdocs\.yml|pyproject\.toml|\.gitignore",
+    r"LICENSE|Makefile|PKG-INFO|pyproject\.toml|\.gitignore",
 )
 """What it takes to build, test and document the library again."""
 

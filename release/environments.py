@@ -41,7 +41,7 @@ EXTRAS = {
 NOT_YET = {"dlt": ("3.15",)}
 """Extras of a library that has no release for a Python yet."""
 
-COPIED = ("benchmarks", "docs", "tests", "pyproject.toml", "*.md", "LICENSE", "Makefile", "mkdocs.yml")
+COPIED = ("benchmarks", "docs", "tests", "pyproject.toml", "*.md", "LICENSE", "Makefile")
 """What the tests read beside the installed library."""
 
 OF_THE_SOURCES = (
