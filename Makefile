@@ -14,7 +14,7 @@ WAITING := $(addprefix tests/,channels export shared_state transport)
 ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(PROGRAMS))
 UNITS := $(ALL_UNITS) $(addprefix --ignore ,$(WAITING))
 
-.PHONY: demo test lint format types faults units waiting programs commands pythons docs coverage record long bench bench-quick clean
+.PHONY: demo test lint format types faults units waiting programs commands pythons docs coverage record long bench bench-quick release-check release-snapshot clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -84,6 +84,16 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --quick
+
+# Before a release: archives, metadata, public names, known vulnerabilities, and the tests against the installed wheel on each
+# Python. Where no vulnerability service can be reached: `make release-check AUDIT=no`, which says that nothing was audited.
+release-check: $(READY)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --group release
+	$(BIN)/python -m release check $(if $(filter no,$(AUDIT)),--no-audit)
+
+# The public names of this release, to which the next one is compared.
+release-snapshot: $(READY)
+	$(BIN)/python -m release snapshot
 
 clean:
 	rm -rf build $(VENV) .venv-python-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl

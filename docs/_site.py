@@ -30,7 +30,7 @@ PROGRAMS = {
     for program in sorted(DOCS.glob("examples/**/*.py"))
 }
 """The same for the example programs."""
-FIGURES = ("assets/*.css", "performance/*.svg")
+FIGURES = ("assets/*", "performance/*.svg")
 
 
 def build(folder: Path) -> None:
@@ -83,7 +83,10 @@ def _linked(markdown: str, uri: str, folder: str) -> str:
 
 def _check_navigation(entries: list[Any], texts: Mapping[str, str]) -> None:
     """Refuse a page that does not exist, and one that is in no place of the navigation, which Zensical lets pass."""
-    named, others = set(_named(entries)), {uri for uri in texts if not uri.startswith("examples/")}
+    named = {
+        re.sub(r"\.html#.*", ".md", uri) for uri in _named(entries)
+    }  # a section is named by its address in the site
+    others = {uri for uri in texts if not uri.startswith("examples/")}
     if odd := (named - texts.keys()) | (others - named):
         raise SystemExit(f"docs/zensical.toml: the navigation and the pages differ in {sorted(odd)}")
 
