@@ -113,9 +113,10 @@ def archives() -> Iterator[str]:
 
 def metadata() -> list[str]:
     """Return what PyPI would not accept or not render."""
-    command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *FOLDER.glob("dist/coaching_async-*")]
+    built = sorted(FOLDER.glob("dist/coaching_async-*"))
+    command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *built]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.splitlines() if done.returncode else []
+    return (done.stdout + done.stderr).splitlines() if done.returncode or not built else []
 
 
 def environments(wheel: Path, *, audited: bool) -> list[str]:
