@@ -99,7 +99,7 @@ SEARCHES = {
     "timeout": ["deadlines"],
     "timezone": ["lists"],
     "troubleshooting": ["doctor"],
-    "type hints": ["reference/models", "reference/client", "web"],
+    "type hints": ["tour", "reference/models", "reference/client", "web"],
     "upgrade": ["CHANGELOG", "policy"],
     "user name": ["people"],
     "webhook": ["live"],
