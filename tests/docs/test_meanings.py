@@ -36,7 +36,7 @@ def public_classes() -> Iterator[type]:
 
 def fields_of(cls: Any) -> set[str]:
     if issubclass(cls, CoachingError):
-        return set(cls.__dict__.get("__annotations__", ()))
+        return set(inspect.get_annotations(cls))
     return {field.name for field in attrs.fields(cls) if not field.name.startswith("_")} if attrs.has(cls) else set()
 
 
