@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -17,6 +17,8 @@ from coaching_async import (
     from_dict,
 )
 
+from ._notify import Notify
+
 if TYPE_CHECKING:
     from coaching_async.sandbox import NotificationType, Sandbox, UserLike
 
@@ -26,19 +28,12 @@ TODAY: Final = date(2026, 11, 23)
 """The day around which the data of `coaching_sandbox` are. It is fixed, so that they are the same in each run."""
 
 __all__ = [
-    "Notify",
     "coaching_client",
     "coaching_notifications",
     "coaching_notify",
     "coaching_sandbox",
     "coaching_user_client",
 ]
-
-
-class Notify(Protocol):
-    """The function that the fixture `coaching_notify` returns."""
-
-    def __call__(self, action: "NotificationType" = ..., user: "UserLike | None" = ...) -> Notification: ...
 
 
 @pytest.fixture
