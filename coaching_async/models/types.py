@@ -9,6 +9,8 @@ from typing import Final, Self
 
 import attrs
 
+from coaching_async._refusals.suggestions import choices
+
 from .periods import in_zone, is_misplaced, midnight, months_after, parse_period
 
 __all__ = [
@@ -70,7 +72,7 @@ class OpenEnum(enum.StrEnum):
         """Return the member with that value. Raises `ValueError`, which lists the choices, if there is none."""
         member = cls(value)
         if not member.is_known:
-            raise ValueError(f"{str(value)!r} is no {cls.__name__}: choose one of {', '.join(cls)}")
+            raise ValueError(f"{str(value)!r} is no {cls.__name__}: {choices(value, cls)}")
         return member
 
 
