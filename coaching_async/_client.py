@@ -32,6 +32,7 @@ from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event, log_to_stderr
 from ._pagination.listing import Listing
+from ._refusals.suggestions import choices
 from ._regions import region_of, resolve_hosts
 from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
@@ -57,6 +58,8 @@ __all__ = ["CoachingClient"]
 K = TypeVar("K")
 P = ParamSpec("P")
 T = TypeVar("T")
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 class CoachingClient(NotCopyable):
@@ -260,8 +263,8 @@ class CoachingClient(NotCopyable):
         Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
         """
         verb = method.upper()
-        if not verb.isalpha() or not verb.isascii():
-            raise ValueError("method is one of GET, POST, PUT, PATCH, DELETE")
+        if verb not in METHODS:
+            raise ValueError(f"{method!r} is no method: {choices(verb, METHODS)}")
         safety = Safety.SAFE if safe or verb in {"GET", "HEAD"} else Safety.WRITE
         if verb == "DELETE" and not safe:
             safety = Safety.DELETE

@@ -87,7 +87,7 @@ class Listing(AsyncOnly, Value, Generic[T]):
         _validate_count("page_size", self._page_size)
         if self._consistency not in get_args(Consistency):
             raise ValueError(
-                f"{self._consistency!r} is no consistency: {choices(self._consistency, get_args(Consistency))}"
+                f"consistency {self._consistency!r} does not exist: {choices(self._consistency, get_args(Consistency))}"
             )
         if self._cursor is not None and self._consistency == "verify":
             raise ValueError("verify needs to know every item that was handed out, which a cursor does not tell")

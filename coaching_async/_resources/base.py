@@ -1,7 +1,7 @@
 """`Resource`, the base of all resources, and `build_listing` and `build_cursor_listing` for their list methods."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias, TypeVar, Unpack
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeAlias, TypeVar, Unpack
 
 import attrs
 
@@ -39,18 +39,22 @@ def _sorted_values(filters: Filters) -> Filters:
     return {name: sorted(set(value)) if isinstance(value, tuple) else value for name, value in filters.items()}
 
 
+BOOLEANS: Final = ("True", "False")
+"""How the API spells them."""
+
+
 def description_of(operation: str, *queries: Filters) -> str:
     """Return an operation with its filters. Of ids and other texts, which may be personal data, only the number is told."""
     values: dict[str, dict[object, None]] = {}
     for query in queries:
         for name, value in query.items():
-            several: tuple[object, ...] = value if isinstance(value, tuple) else (value,)
+            several: Iterable[object] = value if isinstance(value, tuple | list) else (value,)
             values.setdefault(name, {}).update(dict.fromkeys(several))
     return ", ".join([operation, *(f"{name}={_shown(list(found))}" for name, found in values.items())])
 
 
 def _shown(values: Sequence[object]) -> str:
-    if all(isinstance(value, OpenEnum | Interval | int) for value in values):
+    if all(isinstance(value, OpenEnum | Interval | int) or value in BOOLEANS for value in values):
         return "|".join(format_interval(each) if isinstance(each, Interval) else str(each) for each in values)
     return f"<{len(values)}>"
 

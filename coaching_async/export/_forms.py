@@ -112,7 +112,7 @@ def layout_of(
     """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid ones."""
     form = form or ("jsonl" if is_stream(path) else form_of(Path(path)))
     if form not in FORMS:
-        raise ValueError(f"{form!r} is no form of a file: {choices(form, FORMS)}")
+        raise ValueError(f"form {form!r} does not exist: {choices(form, FORMS)}")
     if spreadsheet is not None and form != "csv":
         raise ValueError(f"spreadsheet is about files of the form csv, not {form}")
     if tz is not None and not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers

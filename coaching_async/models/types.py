@@ -157,7 +157,7 @@ def _aware(_: object, __: object, moment: datetime) -> None:
     require_aware(moment)
 
 
-PARSE_TEXT: Final = 'Interval.parse takes text, for example "2026-11-01/2026-11-30" or "2026-W48", with tz='
+PARSE_TEXT: Final = 'Interval.parse("2026-11-01/2026-11-30", tz=...) makes one of days or weeks, Interval.month(2026, 11, tz) of a month'
 """What to do with a text where an interval is wanted."""
 
 
@@ -166,7 +166,9 @@ class Interval:
     """A span of time between two aware datetimes, the end excluded."""
 
     start: datetime = attrs.field(validator=_aware)
+    """First moment, with a time zone."""
     end: datetime = attrs.field(validator=_aware)
+    """First moment after it, with a time zone."""
 
     def __attrs_post_init__(self) -> None:
         # Compared in UTC, because times of one zone compare by wall time, which repeats when clocks are turned back.

@@ -78,17 +78,29 @@ class Fault:
     """
 
     kind: str = attrs.field(validator=_validate_kind)
+    """What goes wrong: one of the kinds above."""
     method: str | None = attrs.field(default=None, converter=attrs.converters.optional(checked_method))
+    """HTTP method of the requests. None for all."""
     path: str | None = None
+    """A template of their path, or what their path, or path and query, matches. None for all."""
     times: float = attrs.field(default=1, validator=attrs.validators.ge(1))
+    """Number of requests that it applies to; `math.inf` for all."""
     after: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    """Number of matching requests that pass before the first one."""
     status: int | None = attrs.field(default=None, kw_only=True)
+    """HTTP status, for the kind `status`."""
     retry_after: float | str | None = attrs.field(default=None, kw_only=True)
+    """Header Retry-After, for the kind `status`: seconds, or the text of the header."""
     body: Any = attrs.field(default=None, kw_only=True)
+    """Body as JSON, for the kind `status`. None for an error body of the API."""
     delay: float = attrs.field(default=0.0, kw_only=True, validator=attrs.validators.ge(0))
+    """Seconds: between two bytes (`drip`), or until the work is done (`accepted`)."""
     size: int = attrs.field(default=2**28, kw_only=True, validator=attrs.validators.ge(1))
+    """Bytes of the body once it is decompressed, for `gzip_bomb`."""
     location: str | None = attrs.field(default=None, kw_only=True)
+    """Header Location, for `redirect`."""
     operation: Operation | None = attrs.field(default=None, kw_only=True)
+    """A method of the client, in place of `method` and `path`."""
     _method: str | None = attrs.field(init=False, repr=False, eq=False)
     _target: Target | None = attrs.field(init=False, repr=False, eq=False)
 

@@ -140,7 +140,7 @@ class Route:
 
     patterns: Mapping[str, re.Pattern[str]]
 
-    def matches(self, path: str, _: str) -> bool:
+    def matches(self, path: str, query: str) -> bool:  # noqa: ARG002 # of the protocol
         found = next((name for name, pattern in _PATTERNS.items() if pattern.fullmatch(path)), "")
         pattern = self.patterns.get(found)
         return pattern is not None and pattern.fullmatch(path) is not None
