@@ -30,7 +30,7 @@ PROGRAMS = {
     for program in sorted(DOCS.glob("examples/**/*.py"))
 }
 """The same for the example programs."""
-FIGURES = ("assets/*.css", "performance/*.svg")
+FIGURES = ("assets/*", "performance/*.svg")
 
 
 def build(folder: Path) -> None:

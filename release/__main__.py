@@ -6,13 +6,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+import tomllib
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from coaching_async import __version__
 from tests.support.other_pythons import VERSIONS, interpreter
 
+from .archives import differences, files_of, problems_of_source, problems_of_wheel
+from .audit import audit
+from .environments import UV, Environment, Failed, untested_bounds
 from .public_api import SNAPSHOT, Snapshot, public_names, unmentioned_changes
 
 ROOT = Path(__file__).parents[1]
@@ -47,10 +51,10 @@ def check(*, audited: bool) -> int:
         *report("public names", unmentioned_names()),
         *report("files in git", uncommitted()),
         *report("archives", archives()),
+        *report("metadata", metadata()),
     ]
-    if wheel := next(FOLDER.glob("dist/*.whl"), None):
-        found += report("metadata", metadata())
-        found += environments(wheel, audited=audited)
+    if not found:  # the rest takes half an hour
+        found = environments(next(FOLDER.glob("dist/*.whl")), audited=audited)
     took = f"{(time.monotonic() - begun) / 60:.0f} min"
     if found:
         print(f"coaching_async {__version__} cannot be released: {len(found)} problems ({took})")
@@ -61,8 +65,13 @@ def check(*, audited: bool) -> int:
 
 
 def report(subject: str, problems: Iterable[str]) -> list[str]:
-    """Print what was found, and return it."""
-    found = list(problems)
+    """Print what was found, and return it. What cannot be found out is a problem, too."""
+    found: list[str] = []
+    try:
+        for problem in problems:
+            found.append(problem)  # noqa: PERF402 # what was found before a failure is kept
+    except (Failed, subprocess.CalledProcessError) as failure:
+        found.append(str(failure))
     print(f"{subject}: ok" if not found else "\n  ".join([f"{subject}:", *found]), flush=True)
     return found
 
@@ -79,15 +88,14 @@ def uncommitted() -> list[str]:
 
 def archives() -> Iterator[str]:
     """Build both archives, and the wheel again in two other ways. Yield what is wrong with them."""
-    from .archives import differences, files_of, problems_of_source, problems_of_wheel
-    from .environments import UV
 
     def build(folder: str, *how: str | Path) -> Path:
         subprocess.run([UV, "build", "--quiet", "--out-dir", FOLDER / folder, *how], check=True, cwd=ROOT)
         return next(FOLDER.glob(f"{folder}/*.whl" if "--wheel" in how else f"{folder}/*.tar.gz"))
 
     oldest = FOLDER / "oldest-backend.txt"
-    oldest.write_text("hatchling==1.27.0\n")
+    (backend,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    oldest.write_text(backend.replace(">=", "=="))
     source = build("dist", "--sdist")
     of_source = files_of(build("dist", "--wheel", source))
     of_checkout = files_of(build("of-checkout", "--wheel"))
@@ -97,23 +105,22 @@ def archives() -> Iterator[str]:
     yield from (f"wheel: {problem}" for problem in problems_of_wheel(of_source, tracked))
     for name in differences(of_source, of_checkout):
         yield f"{name} is another one in the wheel that is built from the source archive"
+    naming_the_backend = ("METADATA", "RECORD", "WHEEL")
     for name in differences(of_checkout, by_oldest):
-        if not name.endswith((".dist-info/WHEEL", ".dist-info/RECORD")):  # they name the backend
-            yield f"{name} is another one if hatchling 1.27 builds it"
+        if not name.endswith(tuple(f".dist-info/{each}" for each in naming_the_backend)):
+            yield f"{name} is another one if the oldest {backend} builds it"
 
 
 def metadata() -> list[str]:
     """Return what PyPI would not accept or not render."""
-    command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *FOLDER.glob("dist/*.*")]
+    built = sorted(FOLDER.glob("dist/coaching_async-*"))
+    command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *built]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.splitlines() if done.returncode else []
+    return (done.stdout + done.stderr).splitlines() if done.returncode or not built else []
 
 
 def environments(wheel: Path, *, audited: bool) -> list[str]:
     """Return what does not work in fresh environments, and what is known to be vulnerable of the newest libraries."""
-    from .audit import audit
-    from .environments import Environment, Failed, untested_bounds
-
     pythons = {version: python for version in VERSIONS if (python := interpreter(version))}
     for version in VERSIONS:
         if version not in pythons:
@@ -138,18 +145,14 @@ def environments(wheel: Path, *, audited: bool) -> list[str]:
         if environment in ends:
             environment.check_demo(versions)
 
-    def run(subject: str, steps: Callable[[Environment], Iterator[str]], environment: Environment) -> list[str]:
-        try:
-            problems = list(steps(environment))
-        except Failed as failed:
-            problems = [str(failed)]
-        return report(f"{environment}: {subject}", problems)
+    def vulnerabilities() -> Iterator[str]:
+        yield from audit(every[-1].resolve_for_users())
 
-    found = report("known vulnerabilities", audit(every[-1].resolve_for_users())) if audited else []
+    found = report("known vulnerabilities", vulnerabilities()) if audited else []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         longest_first = sorted(every, key=lambda environment: environment not in ends)
-        running = [pool.submit(run, "tests", suite, each) for each in longest_first]
-        running += [pool.submit(run, "extras", extras, each) for each in every]
+        running = [pool.submit(report, f"{each}: tests", suite(each)) for each in longest_first]
+        running += [pool.submit(report, f"{each}: extras", extras(each)) for each in every]
     return found + [problem for each in running for problem in each.result()]
 
 

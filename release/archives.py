@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["differences", "files_of", "problems_of_source", "problems_of_wheel"]
 
 PACKAGE = (
-    r"coaching_async/(\w+/)*\w+\.py",
+    r"coaching_async/((?!tests?/)\w+/)*(?!test_)\w+\.py",
     r"coaching_async/py\.typed",
     r"coaching_async/report/(style\.css|templates/page\.html)",
     r"coaching_async/sandbox/_server/(\w+\.)?openapi\.json",

@@ -62,6 +62,8 @@ def test_whatever_is_missing_in_a_source_archive_is_found(name: str):
         "coaching_async/build/made.py",
         "coaching_async/key.pem",
         "coaching_async/notes.txt",
+        "coaching_async/tests/support.py",
+        "coaching_async/test_client.py",
         "coaching_async/_serialization/_speedups.so",
         "tests/.hypothesis/examples/1",
         "tests/secret.pem",
