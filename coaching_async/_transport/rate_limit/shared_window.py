@@ -31,8 +31,12 @@ HOLD: Final = 1.0
 """Seconds without permits after the shared state has forgotten something, so that each process brings its own back."""
 
 
-HOLD_AFTER_LOSS: Final = 3.0
-"""Seconds without permits after the shared state was lost: each process finds it within a second and a half, and looks within another."""
+MAX_HOLD: Final = 3.0
+"""Longest time in seconds without permits after the shared state was lost: a process that still runs has written what it used by then."""
+
+
+HOLD_POLL: Final = 0.2
+"""Seconds between two looks of a process during that time."""
 
 
 MAX_POLL: Final = 1.0
@@ -155,7 +159,9 @@ class SharedWindow:
     """After a 429 nobody sends anything until then."""
     ramp_limit: float = math.inf
     """Requests that may be in flight after the cooldown: one, and one more for each success (slow start)."""
+    held_since: float = -math.inf
     held_until: float = -math.inf
+    """Nobody gets a permit until then. It ends earlier if each process has written since it began."""
     members: dict[str, Member] = attrs.field(factory=dict[str, Member])
 
     def bring_back(self, remembered: "SharedWindow", now: float) -> bool:
@@ -173,7 +179,7 @@ class SharedWindow:
         if not forgotten:
             return False
         self.members |= forgotten
-        self.held_until = max(self.held_until, now + HOLD)
+        self._hold(HOLD, now)
         self.cooldown_ends_at = max(self.cooldown_ends_at, remembered.cooldown_ends_at)
         self.ramp_limit = min(self.ramp_limit, remembered.ramp_limit)
         if remembered.last_decrease_at > self.last_decrease_at:
@@ -189,7 +195,8 @@ class SharedWindow:
             name: member.capped(now, per) for name, member in self.members.items() if not member.is_over(now, per)
         }
         self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
-        self.held_until = min(self.held_until, now + HOLD_AFTER_LOSS)
+        self.held_since = min(self.held_since, now)
+        self.held_until = min(self.held_until, now + MAX_HOLD)
         self.last_decrease_at = min(self.last_decrease_at, now)
         if self.next_increase_at > now + 2 * per and self.next_increase_at < math.inf:
             self.next_increase_at = now + 2 * per
@@ -198,7 +205,21 @@ class SharedWindow:
         """Let nobody get a permit until the others have written what they have used since the shared state was lost."""
         others = [member for other, member in self.members.items() if other != name]
         if any(member.written_at < since for member in others):
-            self.held_until = max(self.held_until, now + HOLD_AFTER_LOSS)
+            self._hold(MAX_HOLD, now)
+
+    def _hold(self, seconds: float, now: float) -> None:
+        if self.held_until <= now:
+            self.held_since = now
+        self.held_until = max(self.held_until, now + seconds)
+
+    def is_held(self, now: float) -> bool:
+        """Return whether nobody gets a permit, because some have not yet written what they have used."""
+        if now < self.held_since + HOLD:  # some may be missing
+            return now < self.held_until
+        per = self.longest_period
+        return now < self.held_until and any(
+            member.written_at < self.held_since and member.matters(now, per) for member in self.members.values()
+        )
 
     @property
     def limit(self) -> RateLimit:
@@ -260,10 +281,13 @@ class SharedWindow:
         self.learn(window, now)
         share = window.limit.per / window.learned_limit
         ahead = self._ahead(name, priority, now)
-        paused_until = max(self.cooldown_ends_at, self.held_until)
         earliest = self.end_of_queue_at(name, 0, now) if priority is Priority.INTERACTIVE else now
-        if now < paused_until:
-            return Decision(granted=False, look_at=paused_until + min(ahead * share, MAX_POLL), earliest_at=earliest)
+        if now < self.cooldown_ends_at:
+            look_at = self.cooldown_ends_at + min(ahead * share, MAX_POLL)
+            return Decision(granted=False, look_at=look_at, earliest_at=earliest)
+        if self.is_held(now):
+            look_at = min(self.held_until, now + HOLD_POLL) + min(ahead * share, HOLD_POLL)
+            return Decision(granted=False, look_at=look_at, earliest_at=earliest)
         poll = min(MAX_POLL, (ahead + 1) * min(share, MAX_POLL / 5))
         if self._probes(now) >= self.ramp_limit:
             return Decision(granted=False, look_at=now + poll, earliest_at=earliest)
