@@ -210,7 +210,8 @@ def test_after_a_loss_nobody_gets_a_permit_until_each_process_has_written():
     shared.wait_for_others("a", away_since, back)
     shared.members["b"].written_at = back + HOLD
     assert not shared.decide("a", Priority.BULK, back + HOLD).granted
-    shared.members["c"].written_at = back + HOLD + 0.1
+    for name in "ac":
+        shared.members[name].written_at = back + HOLD + 0.1
 
     assert shared.decide("a", Priority.BULK, back + HOLD + 0.1).granted
 
@@ -224,6 +225,28 @@ def test_after_a_loss_nobody_waits_for_longer_than_that_for_a_process_that_does_
 
     assert not shared.decide("a", Priority.BULK, back + MAX_HOLD - 0.001).granted
     assert shared.decide("a", Priority.BULK, back + MAX_HOLD).granted
+
+
+def test_a_clock_that_goes_back_after_a_loss_lets_no_process_pass_for_one_that_has_written():
+    away_since, back = NOW - 65, NOW - 60
+    shared = SharedWindow(members={name: member(written_at=NOW - 6) for name in "abc"})
+    shared.members["c"].written_at = away_since - 1
+
+    shared.normalize(back)
+    shared.members["a"].written_at = back
+    shared.wait_for_others("a", away_since, back)
+    shared.members["a"].written_at = shared.members["c"].written_at = back + 1
+
+    assert not shared.decide("a", Priority.BULK, back + 2).granted
+
+
+def test_a_cooldown_that_is_over_does_not_come_back_with_the_clock():
+    shared = SharedWindow(cooldown_ends_at=NOW, held_since=NOW - 3, held_until=NOW, members={"a": member()})
+
+    shared.normalize(NOW)
+    shared.normalize(NOW - 100)
+
+    assert shared.decide("a", Priority.BULK, NOW - 100).granted
 
 
 def test_what_is_dropped_on_purpose_is_not_brought_back():

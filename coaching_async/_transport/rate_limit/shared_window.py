@@ -194,6 +194,11 @@ class SharedWindow:
         self.members = {
             name: member.capped(now, per) for name, member in self.members.items() if not member.is_over(now, per)
         }
+        # What is over must not be ahead again if the clock goes back.
+        if self.cooldown_ends_at <= now and self.ramp_limit == math.inf:
+            self.cooldown_ends_at = -math.inf
+        if self.held_until <= now:
+            self.held_since = self.held_until = -math.inf
         self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
         self.held_since = min(self.held_since, now)
         self.held_until = min(self.held_until, now + MAX_HOLD)
@@ -218,7 +223,7 @@ class SharedWindow:
             return now < self.held_until
         per = self.longest_period
         return now < self.held_until and any(
-            member.written_at < self.held_since and member.matters(now, per) for member in self.members.values()
+            member.written_at <= self.held_since and member.matters(now, per) for member in self.members.values()
         )
 
     @property
