@@ -220,7 +220,7 @@ def test_a_figure_that_is_taken_again_takes_the_place_of_its_last_results():
     new = attrs.evolve(FIGURE, key="fetch")
     found = report.Results({"cores": "2"}, {"httpx": "1", "coredis": "6"}, (new, again))
 
-    assert merged(before, found) == attrs.evolve(found, figures=(before.figures[0], new, again))
+    assert merged(before, found) == attrs.evolve(found, figures=(again, new, before.figures[0]))
 
 
 @pytest.mark.parametrize("changes", [{"machine": {"cores": "4"}}, {"versions": {"httpx": "2"}}, {"versions": {}}])

@@ -131,6 +131,7 @@ def _window(document: dict[str, Any]) -> SharedWindow:
         time_or(document["held_since"], -math.inf),
         time_or(document["held"], -math.inf),
         {name: member(_list(values)) for name, values in document["members"].items()},
+        base / 1000,
     )
 
 

@@ -39,6 +39,10 @@ HOLD_POLL: Final = 0.2
 """Seconds between two looks of a process during that time."""
 
 
+CLOCK_NOISE: Final = 0.1
+"""Seconds. A time that is later than now by less is rounded, or measured with a round trip in between."""
+
+
 MAX_POLL: Final = 1.0
 """Longest time in seconds between two looks of a process that waits for another process."""
 
@@ -114,24 +118,17 @@ class Member:
         """Return whether nobody can remember anything of it that matters, so that it is forgotten on purpose."""
         return self.written_at + MAX_LEASE + per <= now
 
-    def capped(self, now: float, per: float) -> "Member":
-        """Return it without times that cannot be: the clock of the shared state has gone back."""
-        latest_expiry = max(self.expiry_times, default=now)
-        latest_lease = max((one.lease_ends_at for one in self.in_flight), default=now)
-        latest = max((self.written_at, *(waiting.since for waiting in self.waiting.values())))
-        if latest <= now and latest_expiry <= now + per and latest_lease <= now + MAX_LEASE:
-            return self
+    def shifted(self, seconds: float) -> "Member":
+        """Return it with all times moved."""
         return attrs.evolve(
             self,
-            written_at=min(self.written_at, now),
-            last_granted_at=min(self.last_granted_at, now),
-            in_flight=[
-                InFlight(min(one.granted_at, now), min(one.lease_ends_at, now + MAX_LEASE)) for one in self.in_flight
-            ],
-            expiry_times=[min(time, now + per) for time in self.expiry_times],
-            throttled_expiry_times=[min(time, now + per) for time in self.throttled_expiry_times],
+            written_at=self.written_at + seconds,
+            last_granted_at=self.last_granted_at + seconds,
+            in_flight=[InFlight(one.granted_at + seconds, one.lease_ends_at + seconds) for one in self.in_flight],
+            expiry_times=[time + seconds for time in self.expiry_times],
+            throttled_expiry_times=[time + seconds for time in self.throttled_expiry_times],
             waiting={
-                priority: Waiting(min(one.since, now), one.tasks, min(one.looks_at, now + per))
+                priority: Waiting(one.since + seconds, one.tasks, one.looks_at + seconds)
                 for priority, one in self.waiting.items()
             },
         )
@@ -163,6 +160,23 @@ class SharedWindow:
     held_until: float = -math.inf
     """Nobody gets a permit until then. It ends earlier if each process has written since it began."""
     members: dict[str, Member] = attrs.field(factory=dict[str, Member])
+    time: float = -math.inf
+    """When it was written."""
+
+    def shift(self, seconds: float) -> None:
+        """Move all times, because the clock of the shared state was set to another time."""
+        self.last_decrease_at += seconds
+        self.next_increase_at += seconds
+        self.cooldown_ends_at += seconds
+        self.held_since += seconds
+        self.held_until += seconds
+        self.time += seconds
+        self.members = {name: member.shifted(seconds) for name, member in self.members.items()}
+
+    def follow_clock(self, now: float) -> None:
+        """Move all times if the clock was set back since this was written. How far it was set ahead nobody can know."""
+        if now < self.time - CLOCK_NOISE:
+            self.shift(now - self.time)
 
     def bring_back(self, remembered: "SharedWindow", now: float) -> bool:
         """Put back what a process remembers, and the shared state has forgotten. Return whether it has.
@@ -191,18 +205,9 @@ class SharedWindow:
     def normalize(self, now: float) -> None:
         """Drop what matters no more, and cap times that cannot be."""
         per = self.longest_period
-        self.members = {
-            name: member.capped(now, per) for name, member in self.members.items() if not member.is_over(now, per)
-        }
-        # What is over must not be ahead again if the clock goes back.
-        if self.cooldown_ends_at <= now and self.ramp_limit == math.inf:
-            self.cooldown_ends_at = -math.inf
-        if self.held_until <= now:
-            self.held_since = self.held_until = -math.inf
+        self.members = {name: member for name, member in self.members.items() if not member.is_over(now, per)}
         self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
-        self.held_since = min(self.held_since, now)
         self.held_until = min(self.held_until, now + MAX_HOLD)
-        self.last_decrease_at = min(self.last_decrease_at, now)
         if self.next_increase_at > now + 2 * per and self.next_increase_at < math.inf:
             self.next_increase_at = now + 2 * per
 
@@ -223,7 +228,7 @@ class SharedWindow:
             return now < self.held_until
         per = self.longest_period
         return now < self.held_until and any(
-            member.written_at <= self.held_since and member.matters(now, per) for member in self.members.values()
+            member.written_at < self.held_since and member.matters(now, per) for member in self.members.values()
         )
 
     @property
