@@ -14,7 +14,7 @@ WAITING := $(addprefix tests/,channels export shared_state transport)
 ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(PROGRAMS))
 UNITS := $(ALL_UNITS) $(addprefix --ignore ,$(WAITING))
 
-.PHONY: demo test lint format types faults units waiting programs commands pythons docs coverage record long bench bench-quick clean
+.PHONY: demo test lint format types faults units waiting programs commands pythons docs coverage record long bench bench-quick release-check release-snapshot clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -55,9 +55,9 @@ commands: $(READY)
 pythons: $(READY)
 	$(BIN)/python tests/support/other_pythons.py
 
-# The site is in build/site then. With --quiet no warning would count; the announcement that is put off is the theme's.
+# The site is in build/site then.
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python docs/_site.py
 
 # What decoding and calls cost, taken down as what they may cost: tests/benchmarks/test_guard.py fails where it is a tenth more.
 record: $(READY)
@@ -84,6 +84,16 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks --quick
+
+# Before a release: archives, metadata, public names, known vulnerabilities, and the tests against the installed wheel on each
+# Python. Where no vulnerability service can be reached: `make release-check AUDIT=no`, which says that nothing was audited.
+release-check: $(READY)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --group release
+	$(BIN)/python -m release check $(if $(filter no,$(AUDIT)),--no-audit)
+
+# The public names of this release, to which the next one is compared.
+release-snapshot: $(READY)
+	$(BIN)/python -m release snapshot
 
 clean:
 	rm -rf build $(VENV) .venv-python-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl

@@ -77,6 +77,7 @@ from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
 from ._transport.rate_limit.sharing import Sharing
 from ._transport.retry_policy import RetryPolicy
+from ._version import __version__ as __version__
 from .models import (
     AccessType,
     ActivityCategory,

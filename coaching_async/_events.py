@@ -47,126 +47,147 @@ class CallStarted(Value):
     """A method of the client was called."""
 
     operation: str
+    """Operation of the call, for example `appointments.get`; `oauth.token` for a token."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class RequestSent(Value):
-    """A request is sent. `attempt` counts from 1 within its call.
-
-    `waited` is how many seconds the call has waited so far: for a permit of the rate limit, for one of `max_concurrency`
-    slots, or for the end of the cooldown after a 429.
-    """
+    """A request is sent."""
 
     operation: str
+    """Operation of the call, for example `appointments.get`; `oauth.token` for a token."""
     attempt: int
+    """Number of the request within its call, from 1."""
     waited: float = 0.0
+    """Seconds that the call has waited so far: for permits of the rate limit, `max_concurrency` slots, and after 429s."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class RequestAnswered(Value):
-    """A response was received, with any status. `elapsed` is in seconds."""
+    """A response was received, with any status."""
 
     operation: str
+    """Operation of the call, for example `appointments.get`; `oauth.token` for a token."""
     attempt: int
+    """Number of the request within its call, from 1."""
     status: int
+    """HTTP status."""
     elapsed: float
+    """Seconds from the request to the complete response."""
     correlation_id: str | None
+    """Id of the request at the service, for the vendor's support. None if the response has none."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class RequestFailed(Value):
-    """A request failed without a response. `error` is the name of the exception's class, `elapsed` is in seconds."""
+    """A request failed without a response."""
 
     operation: str
+    """Operation of the call, for example `appointments.get`; `oauth.token` for a token."""
     attempt: int
+    """Number of the request within its call, from 1."""
     error: str
+    """Name of the exception's class."""
     elapsed: float
+    """Seconds from the request to the failure."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class RetryScheduled(Value):
-    """The request will be retried after `wait` seconds."""
+    """The request will be retried."""
 
     operation: str
+    """Operation of the call, for example `appointments.get`; `oauth.token` for a token."""
     attempt: int
+    """Number of the request that failed, from 1."""
     wait: float
+    """Seconds until the next request."""
     reason: str
+    """HTTP status, or name of the exception's class."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class RowsLeftOut(Value):
-    """A page of a list was read without the rows that cannot be read.
-
-    `indexes` are their indexes on the page, from 0, and `rows` is the number of all its rows. `reason` says what is wrong with
-    the first of them. If a page is read again, it has another event.
-    """
+    """A page of a list was read without the rows that cannot be read. If it is read again, it has another event."""
 
     operation: str
+    """Operation of the call, for example `appointments.get`; `oauth.token` for a token."""
     page: int
+    """Number of the page, from 1."""
     indexes: tuple[int, ...]
+    """Indexes of those rows on the page, from 0."""
     rows: int
+    """Number of all rows of the page."""
     reason: str
+    """What is wrong with the first of them."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class TokenIssued(Value):
-    """The login host issued a token that is valid for `expires_in` seconds."""
+    """The login host issued a token."""
 
     expires_in: float
+    """Seconds for which the token is valid."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class CallFinished(Value):
-    """A call ended. `error` is the name of the exception's class; None after a success.
-
-    `processed` says whether the service has carried the call out. For a call that `is_cancelled`, or interrupted, no
-    exception carries this. `waited` is the part of the `elapsed` seconds in which the call waited, as in `RequestSent`.
-    """
+    """A call ended."""
 
     operation: str
+    """Operation of the call, for example `appointments.get`; `oauth.token` for a token."""
     attempts: int
+    """Number of requests that the call sent."""
     elapsed: float
+    """Seconds that the call took, waiting included."""
     error: str | None
+    """Name of the exception's class. None after a success."""
     processed: Literal["no", "maybe", "yes"] = "no"
+    """Whether the service has carried the call out. For a cancelled call no exception carries this."""
     is_cancelled: bool = False
+    """Whether the caller was cancelled, or interrupted."""
     waited: float = 0.0
+    """Seconds of `elapsed` in which the call waited, as in `RequestSent`."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class ChannelOpened(Value):
-    """A listener has an open WebSocket again, or for the first time. `topics` is the number of its topics.
-
-    It had none for `away` seconds, in which it made `attempts` to open one, this one included.
-    """
+    """A listener has an open WebSocket again, or for the first time."""
 
     topics: int
+    """Number of the listener's topics."""
     away: float
+    """Seconds for which the listener had no WebSocket."""
     attempts: int
+    """Attempts to open one, this one included."""
     is_first: bool = False
+    """Whether it is the listener's first one."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class ChannelLost(Value):
-    """A listener lost its WebSocket, which had been open for `lived` seconds. It opens another one.
-
-    `reason` is one of `GapReason`. `code` is the close code of the WebSocket, if there is one.
-    """
+    """A listener lost its WebSocket. It opens another one."""
 
     reason: str
+    """Why, as in `Gap`."""
     code: int | None
+    """Close code of the WebSocket. None if there is none."""
     lived: float
+    """Seconds for which the WebSocket had been open."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class ChannelMoved(Value):
-    """A listener has replaced its WebSocket by another one. For `overlap` seconds both were open, so nothing was missed.
-
-    `reason` is "closing" (the service announced that it will close the WebSocket), "rotation" (the channel expires soon),
-    "token" (the client has another token) or "deaf" (a notification in the list had not come over the WebSocket).
-    """
+    """A listener has replaced its WebSocket by another one. Both were open for a time, so nothing was missed."""
 
     reason: str
+    """Why it was replaced.
+
+    "closing": the service announced that it will close the WebSocket. "rotation": the channel expires soon. "token": the
+    client has another token. "deaf": a notification in the list had not come over the WebSocket.
+    """
     overlap: float
+    """Seconds for which both were open."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -176,35 +197,38 @@ class ChannelClosed(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class GapFilled(Value):
-    """A listener has read `pages` of the list of notifications within `elapsed` seconds, and `found` so many new ones.
-
-    `reason` is "opened" or "moved" (another WebSocket is open), "unreadable" (a frame was), "overflow" (events were dropped
-    because the buffer was full), "audit" (every ten minutes, because a WebSocket may have become deaf), or "poll" (every minute
-    without a WebSocket).
-    """
+    """A listener has read the list of notifications, to find those that no event had brought."""
 
     reason: str
+    """Why the list was read.
+
+    "opened", "moved": another WebSocket is open. "unreadable": a frame was. "overflow": events were dropped because the
+    buffer was full. "audit": every ten minutes, because a WebSocket may have become deaf. "poll": every minute without one.
+    """
     found: int
+    """Number of notifications that were new."""
     pages: int
+    """Number of pages that were read."""
     elapsed: float
+    """Seconds that it took."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class FillFailed(Value):
-    """A listener or a watch could not read the list of notifications. It tries again. `error` is the name of the exception's class.
-
-    `reason` is why it was read, as in `GapFilled`, or "watch".
-    """
+    """A listener or a watch could not read the list of notifications. It tries again."""
 
     reason: str
+    """Why the list was read, as in `GapFilled`, or "watch"."""
     error: str
+    """Name of the exception's class."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class FramesDropped(Value):
-    """A listener has dropped `count` events because its buffer was full. The reader has emptied it now."""
+    """A listener has dropped events because its buffer was full. The reader has emptied it now."""
 
     count: int
+    """Number of events."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -214,19 +238,18 @@ class FrameUnreadable(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class SharedStateLost(Value):
-    """The shared state cannot be used. Until it is back, the client goes on with its share of the limit, and its own token.
-
-    `reason` is the name of an exception's class, or a sentence. It quotes nothing that is stored.
-    """
+    """The shared state cannot be used. Until it is back, the client goes on with its share of the limit, and its own token."""
 
     reason: str
+    """Name of an exception's class, or a sentence. It quotes nothing that is stored."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class SharedStateFound(Value):
-    """The shared state is back after `lost_for` seconds."""
+    """The shared state is back."""
 
     lost_for: float
+    """Seconds for which it could not be used."""
 
 
 Event: TypeAlias = (
@@ -259,15 +282,19 @@ class Stats(Value):
     """Statistics of a client since it was made."""
 
     calls: int = 0
+    """Calls that were started."""
     requests: int = 0
     """Requests to the API host. Requests to the login host are not included."""
     retries: int = 0
+    """Requests that were repeated."""
     throttled: int = 0
     """Responses with status 429."""
     waited: float = 0.0
     """Seconds that all ended calls together waited for permits, slots and cooldowns."""
     tokens: int = 0
+    """Access tokens that the login host issued."""
     failed_calls: int = 0
+    """Calls that ended with an error."""
     rows_left_out: int = 0
     """Rows of lists that cannot be read. A row counts each time that its page is read."""
     sockets: int = 0

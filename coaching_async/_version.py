@@ -1,6 +1,6 @@
 """The one place that says which release this is."""
 
-__all__ = ["VERSION"]
+__all__ = ["__version__"]
 
 
-VERSION = "0.1.0"
+__version__ = "0.2.0"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coaching_async import __version__
 from tests.support.other_pythons import LOWEST, VERSIONS
 
 ROOT = Path(__file__).parent.parent
@@ -29,9 +30,13 @@ def test_the_package_without_extras_installs_four_libraries_and_can_be_imported(
     program = (
         "import coaching_async, pathlib; package = pathlib.Path(coaching_async.__file__).parent;"
         "assert (package / 'py.typed').exists(); assert 'site-packages' in str(package);"
-        "coaching_async.CoachingClient(coaching_async.AccessToken('t'))"
+        "coaching_async.CoachingClient(coaching_async.AccessToken('t'));"
+        "import importlib.metadata; print(importlib.metadata.version('coaching_async'), coaching_async.__version__)"
     )
-    subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [python, "-W", "error", "-c", program], check=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == f"{__version__} {__version__}\n"
 
     command = subprocess.run([tmp_path / "bin" / "coaching-async"], check=False, capture_output=True, text=True)
     assert command.returncode == 1

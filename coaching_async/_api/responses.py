@@ -151,17 +151,18 @@ def _string_field(body: dict[str, object], name: str) -> str | None:
 
 @attrs.frozen(eq=False, repr=False)
 class RawResponse(Value, Generic[T]):
-    """The raw response of a call, and the value that the method returns for it.
-
-    Names in `headers` are case-insensitive. `attempts` counts the requests of the call. `elapsed` is the duration of the call
-    in seconds, waiting included.
-    """
+    """The raw response of a call, and the value that the method returns for it."""
 
     status: int
+    """HTTP status."""
     headers: Mapping[str, str] = attrs.field(repr=False)
+    """Headers of the response. Their names are case-insensitive."""
     correlation_id: str | None
+    """Id of the request at the service, for the vendor's support. None if the response has none."""
     attempts: int
+    """Number of requests that the call sent."""
     elapsed: float
+    """Seconds that the call took, waiting included."""
     _content: bytes = attrs.field(repr=False)
     _value: "T | OutcomeUnknown" = attrs.field(repr=False)
 

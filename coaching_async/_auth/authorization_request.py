@@ -32,11 +32,17 @@ class AuthorizationRequest(Value):
     """
 
     client_id: str = attrs.field(converter=client_id_text)
+    """Id of the OAuth client, as Genesys Cloud shows it."""
     redirect_uri: str = attrs.field(validator=non_empty_string)
+    """Address of your callback, one of those that the OAuth client names."""
     region: str | None = attrs.field(default=None, kw_only=True)
+    """Region of the organization, for example `eu-west-1`. None for the default."""
     login_url: str | None = attrs.field(default=None, kw_only=True)
+    """Address of the login host, in place of a region: that of a sandbox, for example."""
     state: str = attrs.field(factory=_random, kw_only=True, repr=False, validator=non_empty_string)
+    """Random text that the callback has to bring back."""
     code_verifier: str = attrs.field(factory=_random, kw_only=True, repr=False, validator=non_empty_string)
+    """Random text that proves who started the sign-in (PKCE)."""
 
     @property
     def code_challenge(self) -> str:

@@ -123,7 +123,9 @@ class ClientCredentials(OwnCopy, Value):
     """
 
     client_id: str = attrs.field(converter=client_id_text)
+    """Id of the OAuth client, as Genesys Cloud shows it."""
     client_secret: Secret = attrs.field(converter=_client_secret)
+    """Secret of the OAuth client. `reveal()` returns its text."""
 
     def form(self) -> Mapping[str, str]:
         """Return the form of the token request (RFC 6749 §4.4.2)."""
@@ -136,9 +138,13 @@ class Saml2Bearer(OwnCopy, Value):
     """A user's SAML 2 assertion, for tokens of that user. When both a token and the assertion have expired, calls fail."""
 
     client_id: str = attrs.field(converter=client_id_text)
+    """Id of the OAuth client, as Genesys Cloud shows it."""
     client_secret: Secret = attrs.field(converter=_client_secret)
+    """Secret of the OAuth client. `reveal()` returns its text."""
     org_name: str = attrs.field(validator=non_empty_string)
+    """Short name of the organization in Genesys Cloud."""
     assertion: Secret = attrs.field(converter=_secret)
+    """The SAML 2 assertion of the user, in Base64."""
 
     def form(self) -> Mapping[str, str]:
         """Return the form of the token request, with the assertion and its organization."""
@@ -196,10 +202,15 @@ class RefreshToken(OwnCopy, Value):
     """
 
     client_id: str = attrs.field(converter=client_id_text)
+    """Id of the OAuth client, as Genesys Cloud shows it."""
     client_secret: Secret | None = attrs.field(converter=_client_secret_or_none)
+    """Secret of the OAuth client; None for a public client (PKCE)."""
     refresh_token: Secret = attrs.field(converter=_secret)
+    """The refresh token of the sign-in."""
     store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False)
+    """Where new refresh tokens are kept; None keeps them in the client alone."""
     on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
+    """Async function that is called with each new refresh token, after it was saved in `store`."""
 
     def form(self) -> Mapping[str, str]:
         """Return the form of the token request (RFC 6749 §6)."""
@@ -221,12 +232,19 @@ class AuthorizationCode(OwnCopy, Value):
     """
 
     client_id: str = attrs.field(converter=client_id_text)
+    """Id of the OAuth client, as Genesys Cloud shows it."""
     client_secret: Secret | None = attrs.field(converter=_client_secret_or_none)
+    """Secret of the OAuth client; None for a public client (PKCE)."""
     code: Secret = attrs.field(converter=_secret)
+    """The code that the callback brought. It is valid once."""
     redirect_uri: str = attrs.field(validator=non_empty_string)
+    """Address of the callback, as in the authorization request."""
     code_verifier: Secret | None = attrs.field(default=None, kw_only=True, converter=_secret_or_none)
+    """Secret of the authorization request that proves who started it (PKCE). None if it had none."""
     store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False)
+    """Where new refresh tokens are kept; None keeps them in the client alone."""
     on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
+    """Async function that is called with each new refresh token, after it was saved in `store`."""
 
     def __attrs_post_init__(self) -> None:
         if self.client_secret is None and self.code_verifier is None:

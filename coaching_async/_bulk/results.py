@@ -20,8 +20,11 @@ class Outcome(Value, Generic[K, T]):
     """The outcome of one item: a value, an error, or neither if it was not started."""
 
     item: K
+    """Item of the input."""
     value: T | None = None
+    """What the call returned. None if it returned None, failed or was not started."""
     error: CoachingError | None = None
+    """Error of the call. None if there was none."""
     is_started: bool = True
     """False if the bulk was stopped before, by an error that every call would raise. No request was sent."""
 
@@ -57,12 +60,13 @@ class Progress(Value, Generic[K, T]):
 class BulkResult(Generic[K, T]):
     """Outcomes of all items.
 
-    `outcomes` has one for each item, in the order of the input. The mappings are keyed by item, or all by index, counted
+    The mappings are keyed by item, or all by index, counted
     from 0, if one of the items is not hashable. For an item that was given twice, `outcomes` has both outcomes, and a
     mapping has the last one that belongs to it.
     """
 
     outcomes: tuple[Outcome[K, T], ...]
+    """One outcome for each item, in the order of the input."""
     _rerun: Callable[[Iterable[K]], Awaitable["BulkResult[K, T]"]] = attrs.field(repr=False, eq=False)
 
     @cached_property

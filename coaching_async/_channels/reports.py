@@ -35,17 +35,18 @@ CHANNEL_LIMIT: Final = 20
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Gap(Value):
-    """A time in which events may have been missed, because no WebSocket was open, or because they were dropped.
-
-    `since` is when it began, by the clock of the service, and `seconds` how long it lasted. `dropped` counts events that came
-    and were not handed out. `is_filled` says that they were read from the list of notifications, and handed out.
-    """
+    """A time in which events may have been missed, because no WebSocket was open, or because they were dropped."""
 
     reason: GapReason
+    """Why events may be missing."""
     since: datetime
+    """When it began, by the clock of the service (UTC)."""
     seconds: float
+    """Seconds that it lasted."""
     dropped: int = 0
+    """Events that came and were not handed out."""
     is_filled: bool = False
+    """Whether what was missed was read from the list of notifications, and handed out."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -61,6 +62,7 @@ class ListenReport(Value):
     dropped: int = 0
     """Events that were dropped because the buffer was full. Those of one's own notifications are read from the list later."""
     gaps: int = 0
+    """Times in which events may have been missed."""
     channels: int = 0
     """Channels that were created."""
     reconnects: int = 0

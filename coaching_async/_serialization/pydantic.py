@@ -27,6 +27,8 @@ def add_pydantic_schema(cls: type) -> None:
 def _model_schema(cls: Any, source: Any, handler: Any) -> Any:
     from pydantic_core import core_schema as schemas
 
+    from .field_texts import field_texts  # reads source, which is of use here only
+
     own_ref = _ref(cls, source)
 
     def schema_of(annotation: Any) -> Any:
@@ -39,10 +41,13 @@ def _model_schema(cls: Any, source: Any, handler: Any) -> Any:
         return handler.generate_schema(annotation)
 
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(cls))
+    texts = field_texts(cls)
     shape = schemas.typed_dict_schema(
         {
             wire_name(field): schemas.typed_dict_field(
-                schema_of(_json_type(field.type)), required=field.default is attrs.NOTHING
+                schema_of(_json_type(field.type)),
+                required=field.default is attrs.NOTHING,
+                metadata=_described(texts.get(field.name)),
             )
             for field in fields
         },
@@ -54,6 +59,10 @@ def _model_schema(cls: Any, source: Any, handler: Any) -> Any:
         ref=own_ref,
         serialization=schemas.plain_serializer_function_ser_schema(to_dict),
     )
+
+
+def _described(text: str | None) -> Any:
+    return None if text is None else {"pydantic_js_updates": {"description": text}}
 
 
 def _enum_schema(cls: Any, source: Any, _: Any) -> Any:

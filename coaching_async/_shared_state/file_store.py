@@ -77,6 +77,7 @@ class FileSharedState(Value):
     """
 
     path: str = attrs.field(converter=_absolute_path)
+    """Absolute path of the file."""
 
     async def load(self, name: str) -> tuple[str | None, float]:
         """Return the text of this name, None if there is none, and the time in seconds since the machine was started.

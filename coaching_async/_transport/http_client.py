@@ -14,7 +14,7 @@ import httpx
 from coaching_async._concurrency.tasks import run_in_child_task, run_in_thread
 from coaching_async._exceptions import ConfigurationError
 from coaching_async._proxies import Proxy, proxy_for
-from coaching_async._version import VERSION
+from coaching_async._version import __version__
 
 from .body import ResponseBody
 from .httpcore_hooks import close_after_event_loop, new_admission
@@ -54,7 +54,7 @@ class HttpClient(Protocol):
 DEFAULT_HEADERS: Final = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip",
-    "User-Agent": f"coaching-async/{VERSION}",
+    "User-Agent": f"coaching-async/{__version__}",
 }
 """Headers of every request."""
 

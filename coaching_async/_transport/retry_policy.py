@@ -172,24 +172,28 @@ MAX_COOLDOWN: Final = 180.0
 
 @attrs.frozen(eq=False, repr=False)
 class RetryPolicy(Value):
-    """How often a client retries, and how long it waits before. Times are in seconds.
-
-    `attempts` includes the first one. Waits after a 429 are counted separately, by `throttle_waits`. If a Retry-After
-    exceeds `max_retry_after`, the error is raised at once; its `retry_after` has the seconds. If it is 0, or shorter than
-    the backoff after another fault, the client waits for the backoff.
-
-    `repeat_updates` lets the client repeat an update whose outcome is unknown, as it repeats a read. These are
-    `appointments.update` without a `status`, `annotations.update` and `notifications.mark_read`: they set fields to values,
-    so a second request sets the same values again. It may overwrite a change that was made in between, and attendees may be
-    notified twice. A change of the status is never repeated, because the service keeps a history of it, and neither is a
-    PATCH of `CoachingClient.request`.
-    """
+    """How often a client retries, and how long it waits before."""
 
     attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    """Requests of a call at most, the first one included. 429s do not count."""
     max_backoff: float = attrs.field(default=20.0, validator=attrs.validators.ge(0))
+    """Longest backoff, in seconds."""
     throttle_waits: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    """Waits of a call after 429s at most."""
     max_retry_after: float = attrs.field(default=180.0, validator=attrs.validators.ge(0))
+    """Longest Retry-After, in seconds, that is waited for.
+
+    A longer one raises the error at once, whose `retry_after` has the seconds. If it is 0, or shorter than the backoff after
+    another fault than a 429, the client waits for the backoff.
+    """
     repeat_updates: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
+    """Whether an update whose outcome is unknown is repeated, as a read is.
+
+    These are `appointments.update` without a `status`, `annotations.update` and `notifications.mark_read`: they set fields to
+    values, so a second request sets the same values again. It may overwrite a change that was made in between, and attendees
+    may be notified twice. A change of the status is never repeated, because the service keeps a history of it, and neither is a
+    PATCH of `CoachingClient.request`.
+    """
 
     def wait(
         self, fault: Fault, *, failures: int, throttles: int, retry_after: float | None, random: Callable[[], float]

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import click
 
+from coaching_async import __version__
+
 from ._failures import reported, sigterm_interrupts
 from ._output import checked_output
 
@@ -57,7 +59,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="coaching_async")
+@click.version_option(__version__)
 def main() -> None:
     """Work with the Genesys Cloud Coaching API, or with a sandbox of it.
 

@@ -40,10 +40,12 @@ SCOPE: Final = re.compile(r"coaching(?::[a-z]{1,20})?")
 
 @attrs.frozen
 class Report:
-    """Report in Markdown. It is incomplete if the service has stopped responding."""
+    """Report of the requests that were made."""
 
     text: str
+    """The report, in Markdown."""
     is_complete: bool
+    """Whether all requests were made. False if the service has stopped responding."""
 
 
 @attrs.frozen

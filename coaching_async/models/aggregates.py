@@ -63,6 +63,7 @@ class AggregateStats(Value):
     """The value of a metric."""
 
     count: int | None = None
+    """Number of appointments."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -70,7 +71,9 @@ class AggregateMetric(Value):
     """A metric and its value."""
 
     metric: AppointmentMetric | None = None
+    """What is counted."""
     stats: AggregateStats | None = None
+    """Its value."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -78,15 +81,19 @@ class AggregateData(Value):
     """The metrics of one interval."""
 
     interval: Interval | None = None
+    """Time that the counts are for, its end excluded."""
     metrics: tuple[AggregateMetric, ...] = ()
+    """One entry for each metric of the query."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AggregateGroup(Value):
-    """The data of one group. `group` identifies it, for example `{"attendeeId": "…"}`. It is empty without grouping."""
+    """The data of one group."""
 
     group: Mapping[str, str] = attrs.field(default=EMPTY_MAPPING, converter=FrozenDict)
+    """Dimension and id that identify the group, for example `{"attendeeId": "…"}`. Empty without grouping."""
     data: tuple[AggregateData, ...] = ()
+    """Counts of the group, by interval."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -94,6 +101,7 @@ class AppointmentAggregates(Value):
     """The response to an aggregate query."""
 
     results: tuple[AggregateGroup, ...] = ()
+    """One entry for each group, or a single one without grouping."""
 
 
 def _to_dimension(value: AggregateDimension | str) -> AggregateDimension:
@@ -125,7 +133,9 @@ class AggregatePredicate(Value):
     """A condition: `dimension` equals `value`."""
 
     dimension: AggregateDimension = attrs.field(converter=_to_dimension)
+    """What is compared."""
     value: str = attrs.field(converter=to_id)
+    """Value that it has to equal: the id of a user, or a status."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -133,7 +143,9 @@ class AggregateClause(Value):
     """Predicates, of which all or at least one must match."""
 
     type: AggregateFilterType = attrs.field(converter=_to_filter_type)
+    """Whether all predicates have to match (And), or at least one (Or)."""
     predicates: tuple[AggregatePredicate, ...] = attrs.field(converter=_to_tuple_of_predicates)
+    """Conditions of the clause."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -141,14 +153,20 @@ class AggregateFilter(Value):
     """Clauses, of which all or at least one must match."""
 
     type: AggregateFilterType = attrs.field(converter=_to_filter_type)
+    """Whether all clauses have to match (And), or at least one (Or)."""
     clauses: tuple[AggregateClause, ...] = attrs.field(converter=_to_tuple_of_clauses)
+    """Clauses of the filter."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class AggregateQuery(Value):
-    """A query for counts: for all metrics, unless `metrics` names some."""
+    """A query for counts."""
 
     interval: Interval = attrs.field(converter=to_interval)
+    """Time that is counted, its end excluded. Its times have a time zone."""
     metrics: tuple[AppointmentMetric, ...] = attrs.field(default=(), converter=_to_metrics)
+    """What to count. Empty for all metrics."""
     group_by: tuple[AggregateGroupBy, ...] = attrs.field(default=(), converter=_to_group_by)
+    """What to group the counts by. Empty for one group."""
     filter: AggregateFilter
+    """Which appointments count."""

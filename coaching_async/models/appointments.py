@@ -35,17 +35,24 @@ class AppointmentStatus(OpenEnum):
     """The status of an appointment. Only the service sets `INVALID_SCHEDULE`."""
 
     SCHEDULED = "Scheduled"
+    """Planned."""
     IN_PROGRESS = "InProgress"
+    """Begun."""
     COMPLETED = "Completed"
+    """Held. A completed appointment cannot be changed."""
     INVALID_SCHEDULE = "InvalidSchedule"
+    """Set by the service, in connection with workforce management. The API does not document when."""
 
 
 class Relationship(OpenEnum):
     """The role of a user in an appointment."""
 
     ATTENDEE = "Attendee"
+    """Attends the appointment."""
     CREATOR = "Creator"
+    """Created the appointment."""
     FACILITATOR = "Facilitator"
+    """Leads the appointment."""
 
 
 class SortOrder(OpenEnum):
@@ -64,29 +71,50 @@ class IntervalCondition(OpenEnum):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Appointment(Value):
-    """A coaching appointment. Times are aware datetimes, `length_in_minutes` is in minutes."""
+    """A coaching appointment."""
 
     id: str
+    """Id that the service assigned, a UUID in practice."""
     name: str | None = None
+    """Title."""
     description: str | None = None
+    """What the appointment is about."""
     date_start: datetime | None = None
+    """When it begins (UTC), to the minute."""
     length_in_minutes: int | None = None
+    """Planned length, in minutes."""
     status: AppointmentStatus | None = None
+    """Progress. Callers set it, except `InvalidSchedule`, which only the service sets."""
     facilitator: UserReference | None = None
+    """User who leads it. None if the service names none."""
     attendees: tuple[UserReference, ...] = ()
+    """Users who attend it."""
     created_by: UserReference | None = None
+    """User who created it. The service sets it."""
     date_created: datetime | None = None
+    """When it was created (UTC). The service sets it."""
     modified_by: UserReference | None = None
+    """User who changed it last. The service sets it."""
     date_modified: datetime | None = None
+    """When it was last changed (UTC). The service sets it."""
     conversations: tuple[ConversationReference, ...] = ()
+    """Conversations that are linked to it, for example the call that it is about."""
     documents: tuple[DocumentReference, ...] = ()
+    """Documents of content management that are linked to it."""
     is_overdue: bool | None = None
+    """Whether it is past due and not completed. The service computes it."""
     wfm_schedule: WfmScheduleReference | None = None
+    """Week schedule of workforce management that it is linked to. None if there is none."""
     date_completed: datetime | None = None
+    """When its status became `Completed` (UTC). None before. The service sets it."""
     external_links: tuple[str, ...] = ()
+    """Addresses of related pages outside of Genesys Cloud."""
     location: str | None = None
+    """Place, as free text."""
     share_insights_data: bool | None = None
+    """Whether insights data is shared. The API does not document with whom."""
     self_uri: str | None = None
+    """Path of this resource at the API host."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -94,7 +122,9 @@ class ConversationLink(Value):
     """A conversation, with the appointment that it was added to."""
 
     conversation: ConversationReference | None = None
+    """Conversation that was added."""
     appointment: AppointmentReference | None = None
+    """Appointment that it was added to."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -102,9 +132,13 @@ class StatusChange(Value):
     """A change of an appointment's status. It has no id."""
 
     status: AppointmentStatus
+    """Status after the change."""
     appointment: AppointmentReference | None = None
+    """Appointment whose status was changed."""
     created_by: UserReference | None = None
+    """User who changed the status. The service sets it."""
     date_created: datetime | None = None
+    """When the status was changed (UTC). The service sets it."""
 
 
 def _to_id_or_unset(value: IdLike | Unset) -> str | Unset:
@@ -186,18 +220,31 @@ class AppointmentCreate(Value):
     """A new appointment. `date_start` has a time zone; the service truncates it to the minute."""
 
     name: str = attrs.field(validator=_text_or())
+    """Title."""
     description: str = attrs.field(validator=_text_or())
+    """What the appointment is about. It may be empty."""
     date_start: datetime = attrs.field(validator=_validate_start)
+    """When it begins, with a time zone. The service cuts it to the minute."""
     length_in_minutes: int = attrs.field(validator=_validate_minutes)
+    """Planned length in minutes, at least 1."""
     attendee_ids: tuple[str, ...] = attrs.field(converter=to_ids)
+    """Ids of the users who attend it."""
     facilitator_id: str | Unset = attrs.field(default=UNSET, converter=_to_id_or_unset)
+    """Id of the user who leads it."""
     conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    """Ids of conversations to link."""
     document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    """Ids of documents of content management to link."""
     wfm_schedule: WfmScheduleReference | Unset = attrs.field(default=UNSET, converter=_with_ids)
+    """Week schedule of workforce management to link. Slots that were found bring theirs along."""
     external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_links_or_unset)
+    """Addresses of related pages outside of Genesys Cloud."""
     location: str | Unset = attrs.field(default=UNSET, validator=_text_or(UNSET))
+    """Place, as free text."""
     share_insights_data: bool | Unset = UNSET
+    """Whether insights data is shared. The API does not document with whom."""
     add_to_schedule: bool | Unset = UNSET
+    """Whether to put the appointment on the attendees' schedules of workforce management, too."""
 
     @classmethod
     def of(cls, appointment: Appointment, **changes: Unpack[AppointmentCreateFields]) -> Self:
@@ -246,14 +293,26 @@ class AppointmentUpdate(Value):
     """
 
     name: str | Unset = attrs.field(default=UNSET, validator=_text_or(UNSET))
+    """New title."""
     description: str | Unset | None = attrs.field(default=UNSET, validator=_text_or(UNSET, None))
+    """New text on what the appointment is about."""
     date_start: datetime | Unset = attrs.field(default=UNSET, validator=_validate_start)
+    """New start, with a time zone. The service cuts it to the minute."""
     length_in_minutes: int | Unset = attrs.field(default=UNSET, validator=_validate_minutes)
+    """New length in minutes, at least 1."""
     conversation_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    """Ids of all conversations that it shall be linked to, in place of the present ones."""
     document_ids: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_ids_or_unset)
+    """Ids of all documents that it shall be linked to, in place of the present ones."""
     status: AppointmentStatus | Unset = attrs.field(default=UNSET, converter=_to_settable_or_unset)
+    """New status: `Scheduled`, `InProgress` or `Completed`."""
     wfm_schedule: WfmScheduleReference | Unset | None = attrs.field(default=UNSET, converter=_with_ids)
+    """Week schedule of workforce management to link."""
     external_links: tuple[str, ...] | Unset = attrs.field(default=UNSET, converter=_to_links_or_unset)
+    """All addresses of related pages, in place of the present ones."""
     location: str | Unset | None = attrs.field(default=UNSET, validator=_text_or(UNSET, None))
+    """New place, as free text."""
     share_insights_data: bool | Unset = UNSET
+    """Whether insights data is shared. The API does not document with whom."""
     add_to_schedule: bool | Unset = UNSET
+    """Whether to put the appointment on the attendees' schedules of workforce management, too."""

@@ -27,7 +27,9 @@ class Reference(Value):
     """A reference to a resource of the service."""
 
     id: str
+    """Id of the resource that is referred to."""
     self_uri: str | None = None
+    """Path of that resource at the API host. The service sets it; a request needs none."""
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -57,10 +59,12 @@ class BusinessUnitReference(Reference):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class WfmScheduleReference(Reference):
-    """A reference to a week schedule of workforce management. A request needs its business unit and week, too."""
+    """A reference to a week schedule of workforce management."""
 
     business_unit: BusinessUnitReference | None = None
+    """Business unit of the schedule. A request has to name it."""
     week_date: date | None = None
+    """First day of the schedule's week. A request has to name it."""
 
 
 class HasNext:
@@ -76,10 +80,15 @@ class HasNext:
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Page(HasNext, Value, Generic[T]):
-    """One page of a list. `total` counts the entities of all pages, `page_number` starts at 1."""
+    """One page of a list."""
 
     entities: tuple[T, ...]
+    """Items of this page, in the order of the list."""
     page_number: int | None = None
+    """Number of this page, from 1. None in a list that has no page numbers."""
     page_size: int | None = None
+    """Size of a page, as the service applied it; it may be less than the size that was asked for."""
     page_count: int | None = None
+    """Number of pages of that size."""
     total: int | None = None
+    """Number of items on all pages, at the time of the response."""

@@ -164,7 +164,9 @@ class Interval:
     """A span of time between two aware datetimes, the end excluded."""
 
     start: datetime = attrs.field(validator=_aware)
+    """First moment, with a time zone."""
     end: datetime = attrs.field(validator=_aware)
+    """First moment after it, with a time zone."""
 
     def __attrs_post_init__(self) -> None:
         # Compared in UTC, because times of one zone compare by wall time, which repeats when clocks are turned back.

@@ -79,7 +79,9 @@ class Week:
     """The days of an ISO week that are in the interval of a report."""
 
     first: date
+    """First of the days."""
     last: date
+    """Last of the days."""
 
     @property
     def number(self) -> int:
@@ -99,6 +101,7 @@ class FacilitatorFigures:
     user_id: str | None
     """None for appointments without a facilitator."""
     counts: Counts
+    """Numbers of the appointments in the interval."""
     weeks: tuple[Counts, ...]
     """The same by week, in the order of `Figures.weeks`."""
 
@@ -108,6 +111,7 @@ class PersonFigures:
     """The appointments of one person of the report."""
 
     user_id: str
+    """Id of the person."""
     attended: Counts
     """Appointments that the person attends."""
     facilitated: int
@@ -121,9 +125,13 @@ class Figures:
     """The figures of a report. Each appointment counts once, except in `people`: there it counts for each attendee."""
 
     interval: Interval
+    """Time that the report covers, its end excluded."""
     tz: tzinfo
+    """Time zone of its days and weeks."""
     made_at: datetime
+    """When it was made. What is overdue, and next, is so at this time."""
     counts: Counts
+    """Numbers of all appointments in the interval."""
     statuses: Mapping[str, int]
     """Number of appointments by status, as the service names it."""
     weeks: tuple[Week, ...] = attrs.field(repr=False)
@@ -131,6 +139,7 @@ class Figures:
     by_week: tuple[Counts, ...] = attrs.field(repr=False)
     """In the order of `weeks`."""
     facilitators: tuple[FacilitatorFigures, ...] = attrs.field(repr=False)
+    """Figures of each facilitator."""
     people: tuple[PersonFigures, ...] = attrs.field(repr=False)
     """In the order in which the people were given."""
     delays: tuple[timedelta, ...] = attrs.field(repr=False)

@@ -21,6 +21,7 @@ class Report:
     title: str | None
     """The name of the team, for example. None stands for the people themselves."""
     figures: Figures
+    """What was counted."""
     names: Mapping[str, str] = attrs.field(repr=False)
     """Names of the people in the figures, by id. The id itself stands for a name that is gone."""
     rows_left_out: int

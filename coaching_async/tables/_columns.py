@@ -36,7 +36,9 @@ class Column:
     """A column of a table."""
 
     name: str
+    """Name of the column, as in the head of a table."""
     kind: Kind
+    """Kind of its cells."""
     read: Read = attrs.field(repr=False)
     """Returns the value of an item. For a person, it is the id, or the list of ids."""
     person: Literal["id", "name", "email"] | None = None

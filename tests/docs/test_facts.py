@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tomllib
 from importlib import import_module
 
 import attrs
@@ -160,3 +161,14 @@ def test_the_table_of_the_sandbox_has_every_option():
     rows = table(section("testing.md", "The sandbox"))
 
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == inspect.signature(Sandbox).parameters.keys()
+
+
+def test_the_policy_names_every_dependency_with_its_range():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {"": project["dependencies"]} | project["optional-dependencies"]
+    needed = {
+        (extra, each) for extra, all_of_it in extras.items() for each in all_of_it if "coaching_async[" not in each
+    }
+    rows = re.findall(r"^\| (.*?) ?\| `(\S+)` \| .*\|$", (DOCS / "policy.md").read_text(), re.MULTILINE)
+
+    assert {(extra, package) for names, package in rows for extra in re.findall(r"`(\w+)`", names) or [""]} == needed

@@ -101,6 +101,7 @@ WORDS = {
         "timezone",
     ],
     "moving.md": ["migrate", "recipes", "synchronous", "threads"],
+    "policy.md": ["dependencies", "deprecation", "httpx2", "Python versions", "semantic versioning", "upgrade"],
     "observing.md": ["events", "logging", "logs", "metrics", "observability", "OpenTelemetry", "spans", "statistics"],
     "pacing.md": ["429", "concurrency", "cooldown", "priority", "rate limit", "throttling"],
     "people.md": [

@@ -42,6 +42,7 @@ from coaching_async import (
     TeamMember,
     User,
     WfmScheduleReference,
+    __version__,
 )
 from coaching_async._permissions import PERMISSIONS
 from tests.conftest import DATA
@@ -494,7 +495,7 @@ async def test_an_operation_sends_and_returns_what_the_contract_specifies(
     assert parse_qsl(request.url.query.decode()) == row.query
     assert request.headers["Authorization"] == "Bearer t1"
     assert request.headers["Accept"] == "application/json"
-    assert re.fullmatch(r"coaching-async/\d+\.\d+\.\d+", request.headers["User-Agent"])
+    assert request.headers["User-Agent"] == f"coaching-async/{__version__}"
     if row.body is None:
         assert request.content == b""
         assert "Content-Type" not in request.headers

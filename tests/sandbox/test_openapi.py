@@ -78,3 +78,9 @@ def test_document_and_page_are_not_recorded_and_ignore_faults(start_sandbox: Cal
     assert httpx.get(f"{sandbox.base_url}{path}").status_code == 200
     assert httpx.post(f"{sandbox.base_url}{path}").headers["Allow"] == "GET"
     assert sandbox.requests == []
+
+
+def test_the_served_document_describes_every_property(sandbox: Sandbox):
+    for name, schema in shown(sandbox)["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert described.get("description"), f"{name}.{field}"

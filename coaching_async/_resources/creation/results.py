@@ -23,11 +23,12 @@ CreateStatus: TypeAlias = Literal["created", "existing", "missing", "failed"]
 
 @attrs.frozen(eq=False, repr=False, weakref_slot=False)
 class CreateOutcome(Outcome[AppointmentCreate, Appointment]):
-    """The outcome of one body. `item` is the body, `value` its appointment."""
+    """The outcome of one body. Its `item` is the body, its `value` the appointment."""
 
     index: int = attrs.field(kw_only=True)
     """Position of the body in the input, counted from 0."""
     status: CreateStatus = attrs.field(kw_only=True)
+    """What became of the body."""
     candidates: tuple[Appointment, ...] = attrs.field(default=(), kw_only=True)
     """Appointments that match, if that is ambiguous; otherwise empty.
 
@@ -41,6 +42,7 @@ class CreateProgress(Progress[AppointmentCreate, Appointment]):
     """Progress of `create_many`, after each outcome. `done` counts the appointments that were there already, too."""
 
     newest: CreateOutcome
+    """Outcome that came last."""
 
 
 @attrs.frozen
@@ -48,6 +50,7 @@ class CreateResult:
     """Outcomes of all bodies, in the order of the input."""
 
     outcomes: tuple[CreateOutcome, ...]
+    """One outcome for each body, in the order of the input."""
     since: datetime
     """What to give as `since` if the same bodies are created again, so that only what is missing is created."""
 

@@ -14,7 +14,9 @@ class RateLimit(Value):
     """At most `requests` in any window of `per` seconds, for one token."""
 
     requests: int = attrs.field(default=300, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
+    """Requests in a window."""
     per: float = attrs.field(default=60.0, kw_only=True, validator=attrs.validators.gt(0))
+    """Length of the window, in seconds."""
 
 
 BULK_BURST: Final = 5

@@ -30,25 +30,30 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 @attrs.frozen
 class Client:
-    """An OAuth client, and the permissions of its client-credentials tokens."""
+    """An OAuth client."""
 
     secret: str = attrs.field(repr=False)
+    """Secret of the client."""
     permissions: frozenset[str] = attrs.field(default=ALL_PERMISSIONS, converter=frozenset)
+    """Permissions of its client-credentials tokens: all of them, unless some are named."""
 
 
 @attrs.frozen
 class UserGrant:
-    """The grant of a refresh token; with `standing`, the token may be used any number of times.
-
-    Tokens that descend from one sign-in are a `family`. A `public` grant was made without the client's secret.
-    """
+    """The grant of a refresh token."""
 
     client_id: str
+    """OAuth client that may use the refresh token."""
     user_id: str
+    """User of its access tokens."""
     permissions: frozenset[str] = frozenset()
+    """Permissions of its access tokens."""
     standing: bool = False
+    """Whether the token may be used any number of times."""
     public: bool = False
+    """Whether the grant was made without the client's secret."""
     family: str | None = None
+    """Text that the tokens of one sign-in have in common. None before the first refresh."""
 
 
 @attrs.frozen

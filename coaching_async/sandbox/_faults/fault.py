@@ -63,16 +63,27 @@ class Fault:
     """
 
     kind: str = attrs.field(validator=_validate_kind)
+    """What goes wrong: one of the kinds above."""
     method: str | None = None
+    """HTTP method of the requests. None for all."""
     path: str | None = None
+    """What their path, or path and query, matches. None for all."""
     times: float = attrs.field(default=1, validator=attrs.validators.ge(1))
+    """Number of requests that it applies to; `math.inf` for all."""
     after: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    """Number of matching requests that pass before the first one."""
     status: int | None = attrs.field(default=None, kw_only=True)
+    """HTTP status, for the kind `status`."""
     retry_after: float | str | None = attrs.field(default=None, kw_only=True)
+    """Header Retry-After, for the kind `status`: seconds, or the text of the header."""
     body: Any = attrs.field(default=None, kw_only=True)
+    """Body as JSON, for the kind `status`. None for an error body of the API."""
     delay: float = attrs.field(default=0.0, kw_only=True, validator=attrs.validators.ge(0))
+    """Seconds: between two bytes (`drip`), or until the work is done (`accepted`)."""
     size: int = attrs.field(default=2**28, kw_only=True, validator=attrs.validators.ge(1))
+    """Bytes of the body once it is decompressed, for `gzip_bomb`."""
     location: str | None = attrs.field(default=None, kw_only=True)
+    """Header Location, for `redirect`."""
 
     def __attrs_post_init__(self) -> None:
         for kind, name in (("status", "status"), ("redirect", "location")):

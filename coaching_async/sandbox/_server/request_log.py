@@ -10,13 +10,18 @@ from coaching_async.sandbox._wire.formats import JsonObject, format_timestamp
 
 @attrs.frozen
 class Arrival:
-    """A request that arrived; `status` is None until a response is sent, and stays None if none is."""
+    """A request that arrived."""
 
     method: str
+    """HTTP method."""
     path: str
+    """Path of the URL, decoded."""
     query: str
+    """Query of the URL, as it was sent."""
     at: datetime
+    """When it arrived, by the clock of the sandbox (UTC)."""
     status: int | None = None
+    """Status of the response. None until it is sent, and if none is."""
 
     def as_json(self) -> JsonObject:
         return attrs.asdict(self) | {"at": format_timestamp(self.at)}
