@@ -43,8 +43,8 @@ def measure(quick: bool) -> Figure:
         max(figure.median(name, REFUSED) for name in SHARED),
     )
     return figure.with_answer(
-        f"Eight processes that share a token and a rate limit use {used:.1f} % of it together, and {refused:.0f} of their requests are"
-        " refused."
+        f"Eight processes that share a token and a rate limit use {used:.1f} % of it together, and the service refuses"
+        f" {refused:.0f} of their requests."
     ).with_goals(
         Goal("429s", max(figure.median(name, REFUSED) for name in SHARED), 0, at_least=False),
         Goal("tokens", max(figure.median(name, MINTS) for name in SHARED), 1, at_least=False),
