@@ -9,6 +9,7 @@ READY := $(VENV)/ready-$(VERSION)
 # Tests that start programs, and wait for them: commands; the sandbox, the vendor's SDK, snippets of the documentation.
 COMMANDS := $(addprefix tests/,benchmarks cli integrations)
 PROGRAMS := $(addprefix tests/,docs sandbox)
+SEARCHES := tests/docs/test_searches.py
 # Tests of what waits, on a virtual clock or for a disk: apart from the other units, because one process uses one core.
 WAITING := $(addprefix tests/,channels export shared_state transport)
 ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(PROGRAMS))
@@ -47,7 +48,7 @@ waiting: $(READY)
 	$(BIN)/python -m pytest -q $(WAITING)
 
 programs: $(READY)
-	$(BIN)/python -m pytest -q $(PROGRAMS)
+	$(BIN)/python -m pytest -q $(PROGRAMS) --ignore $(SEARCHES)
 
 commands: $(READY)
 	$(BIN)/python -m pytest -q $(COMMANDS)
@@ -55,9 +56,10 @@ commands: $(READY)
 pythons: $(READY)
 	$(BIN)/python tests/support/other_pythons.py
 
-# The site is in build/site then.
+# The site is in build/site then, and is searched for what people look for.
 docs: $(READY)
 	$(BIN)/python docs/_site.py
+	SITE=build/site $(BIN)/python -m pytest -q $(SEARCHES)
 
 # What decoding and calls cost, taken down as what they may cost: tests/benchmarks/test_guard.py fails where it is a tenth more.
 record: $(READY)

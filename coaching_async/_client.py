@@ -20,7 +20,8 @@ from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._config import (
     ClientOptions,
-    auth_from_environment,
+    log_level,
+    read_environment,
     validate_arguments,
     validate_concurrency,
     validate_shared_state,
@@ -29,9 +30,10 @@ from ._config import (
 )
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
-from ._logging import isolated, log_event
+from ._logging import isolated, log_event, log_to_stderr
 from ._pagination.listing import Listing
-from ._regions import resolve_hosts
+from ._refusals.suggestions import choices
+from ._regions import region_of, resolve_hosts
 from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
 from ._resources.items import build_items_listing
@@ -47,7 +49,7 @@ from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
 from ._transport.rate_limit.sharing import Sharing
 from ._transport.retry_policy import RetryPolicy, Safety
-from ._value import NotCopyable
+from ._value import NotCopyable, summary
 from .models.coercion import IdLike
 from .models.types import UNSET, Unset
 
@@ -56,6 +58,8 @@ __all__ = ["CoachingClient"]
 K = TypeVar("K")
 P = ParamSpec("P")
 T = TypeVar("T")
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 class CoachingClient(NotCopyable):
@@ -80,6 +84,8 @@ class CoachingClient(NotCopyable):
       out, and reported: in the `report` of an iteration, as an event, and as a WARNING in the log.
     - `shared_state` is a place that the processes of one OAuth client share, so that they use one access token and one rate
       limit together: a `FileSharedState` on one machine, a `RedisSharedState` on several. It is not closed.
+
+    The environment variable `GENESYSCLOUD_LOG` ("debug", "info", "warning", "error") writes the log to standard error.
 
     Raises `ConfigurationError`.
     """
@@ -112,12 +118,20 @@ class CoachingClient(NotCopyable):
         strict: bool = False,
         shared_state: SharedState | None = None,
     ) -> None:
+        log_to_stderr(log_level(os.environ))
         validate_concurrency(max_concurrency)
         validate_shared_state(shared_state)
         validate_arguments(auth, http_client, on_event, socket_client)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
         make_session = SessionFactory(
-            hosts, self._emit, retry, max_concurrency, http_client, socket_client, shared_state
+            hosts,
+            self._emit,
+            retry,
+            max_concurrency,
+            http_client,
+            socket_client,
+            shared_state,
+            is_default_region=region is None and base_url is None,
         )
 
         def new_session() -> Session:
@@ -143,6 +157,10 @@ class CoachingClient(NotCopyable):
             )
         )
 
+    def __repr__(self) -> str:
+        where = region_of(self._api.base_url) or self._api.host
+        return summary(self, where, "a view" if self._is_view else "", "closed" if self._is_closed else "")
+
     def _bind_resources(self, api: ApiClient) -> None:
         self._api = api
         self.appointments = Appointments(api)
@@ -160,17 +178,20 @@ class CoachingClient(NotCopyable):
 
         The variables are `GENESYSCLOUD_REGION` (a region, a domain or a URL; default us-east-1), and either
         `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
-        `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `options` are further arguments of `CoachingClient`.
+        `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `GENESYSCLOUD_RATE_LIMIT` is a number of requests a minute, and `GENESYSCLOUD_LOG`
+        a level of the log (see the class). `options` are further arguments of `CoachingClient`, and take precedence.
 
         Raises `ConfigurationError`, which names the variable that is missing or invalid. Blanks and line ends around a variable
         do not count.
         """
-        configured = auth_from_environment(environ, allow_http=options.get("allow_http", False))
+        found = read_environment(environ, allow_http=options.get("allow_http", False))
         del environ  # the frames of an error must not show it
-        if isinstance(configured, ConfigurationError):
-            raise configured
-        auth, region = configured
-        return cls(auth, region=region, **options)
+        if isinstance(found, ConfigurationError):
+            raise found
+        log_to_stderr(found.log_level)
+        if found.rate_limit is not None:
+            options.setdefault("rate_limit", found.rate_limit)
+        return cls(found.auth, region=found.region, **options)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
         """Return a view of this client with another `timeout`, in seconds, or another `retry` policy.
@@ -242,8 +263,8 @@ class CoachingClient(NotCopyable):
         Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
         """
         verb = method.upper()
-        if not verb.isalpha() or not verb.isascii():
-            raise ValueError("method is one of GET, POST, PUT, PATCH, DELETE")
+        if verb not in METHODS:
+            raise ValueError(f"{method!r} is no method: {choices(verb, METHODS)}")
         safety = Safety.SAFE if safe or verb in {"GET", "HEAD"} else Safety.WRITE
         if verb == "DELETE" and not safe:
             safety = Safety.DELETE

@@ -57,6 +57,7 @@ class CoachingError(Exception):
     """Base of all errors of this library, except `ValueError` and `TypeError` for invalid arguments."""
 
     processed: Processed = "no"
+    """Whether the service may have carried the call out: "no", "maybe" or "yes"."""
     attempts: int = 0
     """Number of requests sent for the call, the failed one included."""
     operation: str | None = None
@@ -100,11 +101,11 @@ class TransportError(CoachingError):
 class OutcomeUnknown(TransportError):
     """A write may have been carried out. Check its result before you retry it.
 
-    `processed` is "yes" if the service reported success but its response could not be read. `reference` locates an
-    appointment that the service accepted (202) and that could not be read yet.
+    `processed` is "yes" if the service reported success but its response could not be read.
     """
 
     reference: AppointmentReference | None = None
+    """Appointment that the service accepted (202) and that could not be read yet. None for any other cause."""
 
 
 class DeadlineExceeded(CoachingError, TimeoutError):
@@ -112,12 +113,19 @@ class DeadlineExceeded(CoachingError, TimeoutError):
 
 
 class AuthError(CoachingError):
-    """The login host issued no token. `status` and `code` are its HTTP status and OAuth error code, if it sent them."""
+    """The login host issued no token."""
 
     status: int | None = None
+    """HTTP status of the login host. None if it sent no response."""
     code: str | None = None
+    """OAuth error code of the login host, for example `invalid_client`. None if it sent none."""
     is_temporary: bool = False
     """Whether another attempt may get one: the login host, or the store of the refresh token, failed. So a listener waits."""
+    advice: str = ""
+    """What to do about it. It is the end of the text."""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (super().__str__(), self.advice)))
 
     @classmethod
     def temporary(cls, message: str) -> "AuthError":
@@ -135,22 +143,28 @@ class DecodeError(CoachingError):
     """Deserialization of a 2xx response failed, because it does not match the API's schema. The text names the JSON path."""
 
     status: int | None = None
+    """HTTP status of the response. None for a message of a WebSocket."""
     correlation_id: str | None = None
+    """Id of the request at the service, for the vendor's support. None if the response has none."""
 
 
 class ResponseError(CoachingError):
     """The service returned an error status, or something between the client and the service did (`is_from_gateway`).
 
     The subclasses for 400 to 409 are statements of the API. A gateway's error with these statuses is a plain `ResponseError`.
-    `str()` is for logs: ids and addresses in it are redacted. `message` is the unredacted text of the service.
+    `str()` is for logs: ids and addresses in it are redacted.
     """
 
     status: int = 0
+    """HTTP status. 0 if the call was not sent."""
     code: str | None = None
+    """What is wrong, for programs, for example `not.found`. None if the response has no error body."""
     message: str | None = None
+    """What is wrong, for people, as the service says it. It may quote ids and addresses."""
     correlation_id: str | None = None
-    """Identifies the request for Genesys support."""
+    """Id of the request at the service, for the vendor's support. None if the response has none."""
     details: tuple[ErrorDetail, ...] = ()
+    """What is wrong with single fields."""
     retry_after: float | None = None
     """Seconds that the service asked to wait (Retry-After)."""
 

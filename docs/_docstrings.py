@@ -1,15 +1,17 @@
-"""Docstrings as the reference shows them: facts in a list, the fields of a class in a table, public names as links."""
+"""Docstrings as the reference shows them: facts in a list, the fields of a class in a table, examples, public names as links."""
 
 import re
 from collections.abc import Iterator
 from html import escape
+from textwrap import dedent
 from typing import Any
 
 import griffe
 
+EXAMPLE = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
 FACT = re.compile(r"^(HTTP|Permission|Raises): ", re.MULTILINE)
 NAME = re.compile(r"(?<![`\[])`([A-Za-z]\w+)`(?!`)")
-INNER = {"Reference", "Resource", "Value"}
+INNER = {"NotCopyable", "OwnCopy", "Reference", "Resource", "Value"}
 """Bases that say nothing to a reader; their fields are in the tables of their subclasses."""
 DEFAULT = re.compile(r"\bdefault=((?:[^,()]|\([^()]*\))+)")
 
@@ -21,7 +23,7 @@ class Docstrings(griffe.Extension):
         """All of it is loaded."""
         names = {str(name) for name in pkg.exports or ()}
         things = list(_within(pkg))
-        texts = {thing.path: _listed(thing.docstring.value) for thing in things if thing.docstring}
+        texts = {thing.path: _listed(_shown(thing.docstring.value)) for thing in things if thing.docstring}
         tables = {thing.path: _table(thing, names) for thing in things if isinstance(thing, griffe.Class)}
         for thing in things:
             if text := "\n\n".join(filter(None, (texts.get(thing.path), tables.get(thing.path)))):
@@ -38,6 +40,10 @@ def _within(thing: griffe.Object) -> Iterator[griffe.Object]:
     for each in thing.members.values():
         if isinstance(each, griffe.Object):
             yield from _within(each)
+
+
+def _shown(text: str) -> str:
+    return EXAMPLE.sub(lambda example: f"```python\n{dedent(example[0])}```\n", text)
 
 
 def _listed(text: str) -> str:

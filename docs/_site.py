@@ -21,6 +21,7 @@ DOCS = ROOT / "docs"
 ARTICLE = re.compile(r"<article\b.*</article>", re.DOTALL)
 CODE = re.compile(r"<(pre|code|script)\b.*?</\1>", re.DOTALL)
 LEFT_OVER = re.compile(r"^\s*[-|] |```", re.MULTILINE)
+TITLE = re.compile(r"(?P<title>.*?)(?:: (?P<command>`[^`]*`))?\.(?=\s|$)(?P<rest>.*)", re.DOTALL)
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?![a-z]+:|#)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 
 PAGES = {"README.md": "index.md"} | {name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
@@ -30,6 +31,9 @@ PROGRAMS = {
     for program in sorted(DOCS.glob("examples/**/*.py"))
 }
 """The same for the example programs."""
+OTHERS = "docs/examples/everyday/official/"
+HIDDEN = "---\nsearch: { exclude: true }\n---\n\n"
+"""Begins a page that the search does not find, because it is about another library."""
 FIGURES = ("assets/*", "performance/*.svg")
 
 
@@ -44,13 +48,17 @@ def build(folder: Path) -> None:
         (folder / "pages" / figure.relative_to(DOCS)).parent.mkdir(exist_ok=True)
         shutil.copyfile(figure, folder / "pages" / figure.relative_to(DOCS))
     settings = Path(shutil.copy(DOCS / "zensical.toml", folder))
-    _check_navigation(tomllib.loads(settings.read_text())["project"]["nav"], texts)
+    navigation = tomllib.loads(settings.read_text())["project"]["nav"]
+    _check_navigation(navigation, texts)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}  # the reference is that of this package
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", str(settings)]
     if code := subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:  # noqa: S603 # our own files
         raise SystemExit(code)
     for page in sorted((folder / "site").rglob("*.html")):
         _check_page(page)
+    for page, _, anchor in (uri.partition("#") for uri in _named(navigation) if "#" in uri):
+        if f' id="{anchor}"' not in (folder / "site" / page).read_text():
+            raise SystemExit(f"docs/zensical.toml: {page} has no section #{anchor}")
 
 
 def _texts() -> Iterator[tuple[str, str]]:
@@ -63,9 +71,16 @@ def _texts() -> Iterator[tuple[str, str]]:
 
 
 def _shown(path: str) -> str:
+    """Return the page of a program: its docstring, and below it its code."""
     program = (ROOT / path).read_text()
-    title = re.split(r"[:.]( |$)", ast.get_docstring(ast.parse(program)) or path, maxsplit=1, flags=re.MULTILINE)[0]
-    return f"# {title}\n\n`{path}`\n\n```python\n{program}```\n"
+    tree = ast.parse(program)
+    text = TITLE.match(ast.get_docstring(tree) or "")
+    if text is None:
+        raise SystemExit(f"{path} does not begin with a docstring of a sentence")
+    command = f"Start it with {text['command']}." if text["command"] else ""
+    code = "".join(program.splitlines(keepends=True)[tree.body[0].end_lineno :]).lstrip("\n")
+    hidden = HIDDEN if path.startswith(OTHERS) else ""
+    return f"{hidden}# {text['title']}\n\n{command}{text['rest']}\n\n`{path}`\n\n```python\n{code}```\n"
 
 
 def _linked(markdown: str, uri: str, folder: str) -> str:

@@ -1,7 +1,7 @@
 """`Resource`, the base of all resources, and `build_listing` and `build_cursor_listing` for their list methods."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias, TypeVar, Unpack
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeAlias, TypeVar, Unpack
 
 import attrs
 
@@ -15,8 +15,9 @@ from coaching_async._value import NotCopyable, Value
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
+from coaching_async.models.types import Interval, OpenEnum, format_interval
 
-__all__ = ["Resource", "build_cursor_listing", "build_listing"]
+__all__ = ["Resource", "build_cursor_listing", "build_listing", "description_of"]
 
 T = TypeVar("T")
 
@@ -36,6 +37,26 @@ class Resource(NotCopyable, Value):
 def _sorted_values(filters: Filters) -> Filters:
     """Return filters in which several values are sorted, because their order, and duplicates, do not change the list."""
     return {name: sorted(set(value)) if isinstance(value, tuple) else value for name, value in filters.items()}
+
+
+BOOLEANS: Final = ("True", "False")
+"""How the API spells them."""
+
+
+def description_of(operation: str, *queries: Filters) -> str:
+    """Return an operation with its filters. Of ids and other texts, which may be personal data, only the number is told."""
+    values: dict[str, dict[object, None]] = {}
+    for query in queries:
+        for name, value in query.items():
+            several: Iterable[object] = value if isinstance(value, tuple | list) else (value,)
+            values.setdefault(name, {}).update(dict.fromkeys(several))
+    return ", ".join([operation, *(f"{name}={_shown(list(found))}" for name, found in values.items())])
+
+
+def _shown(values: Sequence[object]) -> str:
+    if all(isinstance(value, OpenEnum | Interval | int) or value in BOOLEANS for value in values):
+        return "|".join(format_interval(each) if isinstance(each, Interval) else str(each) for each in values)
+    return f"<{len(values)}>"
 
 
 def build_listing(
@@ -70,6 +91,7 @@ def build_listing(
     return Listing(
         tuple(map(page_fetcher, chunks)),
         page_size,
+        description=description_of(operation, *chunks),
         key=list_fingerprint(operation, str(page_size), *urls) if how else None,
         order=order if isinstance(order, SortOrder) else None,
         rate_limit=api.identity.rate_limit,
@@ -91,4 +113,10 @@ def build_cursor_listing(
         page = await api.get_page(cls, operation, url, number)
         return set_next_cursor(page, next_cursor_in(page, "after"))
 
-    return Listing((fetch,), page_size, new_pager=CursorPager, rate_limit=api.identity.rate_limit)
+    return Listing(
+        (fetch,),
+        page_size,
+        description=description_of(operation, filters),
+        new_pager=CursorPager,
+        rate_limit=api.identity.rate_limit,
+    )

@@ -1,5 +1,6 @@
 """`build_items_listing`: any list of the platform, as JSON objects."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ __all__ = ["build_items_listing"]
 
 
 PAGING_PARAMETERS: Final = frozenset({"after", "before", "cursor", "pageNumber", "pageSize"})
+
+
+OF_AN_ID: Final = re.compile(r"(?<=/)(?!v\d+/)[^/]*[^/A-Za-z][^/]*")
+"""A segment of a path that is no word, and so may be an id or an address."""
 
 
 def build_items_listing(
@@ -35,4 +40,10 @@ def build_items_listing(
         following = next_cursor_in(page, "after", "cursor") or next_cursor_of(page)
         return set_next_cursor(page, following if rows_of(page) else None)
 
-    return Listing((fetch,), page_size, new_pager=DetectingPager, rate_limit=api.identity.rate_limit)
+    return Listing(
+        (fetch,),
+        page_size,
+        description=f"items, {OF_AN_ID.sub('…', path)}",
+        new_pager=DetectingPager,
+        rate_limit=api.identity.rate_limit,
+    )

@@ -79,6 +79,9 @@ class RedisSharedState:
         self._prefix: Final = prefix
         self._own_client: AbstractAsyncContextManager[object] | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(prefix={self._prefix!r})"
+
     @classmethod
     def from_url(cls, url: str, *, prefix: str = PREFIX) -> Self:
         """Return the shared state in the Redis of a URL, such as rediss://user:password@host:6379/0, on asyncio and trio.

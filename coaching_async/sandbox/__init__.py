@@ -7,6 +7,7 @@ with Sandbox() as sandbox:
 from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
 from ._channels.sockets import Socket, Sockets
 from ._faults.fault import Fault
+from ._faults.targets import OPERATIONS, Operation
 from ._sandbox import Sandbox
 from ._server.request_log import Arrival
 
@@ -15,11 +16,13 @@ __all__ = [
     "CLIENT_ID",
     "CLIENT_SECRET",
     "CODE",
+    "OPERATIONS",
     "ORG_NAME",
     "REFRESH_TOKEN",
     "Arrival",
     "Client",
     "Fault",
+    "Operation",
     "Sandbox",
     "Socket",
     "Sockets",

@@ -1,4 +1,7 @@
-"""Create an appointment about a conversation."""
+"""Create an appointment about a conversation.
+
+A create is not idempotent, so after a lost response it looks for the appointment, and never sends a second create.
+"""
 
 from contextlib import suppress
 from datetime import UTC, datetime

@@ -1,4 +1,7 @@
-"""Export the appointments of users in a quarter to a file of JSON lines."""
+"""Export the appointments of users in a quarter to a file of JSON lines.
+
+After an interruption the same call goes on where it stopped. It needs no extra.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

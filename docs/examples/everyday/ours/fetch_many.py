@@ -1,4 +1,7 @@
-"""Fetch hundreds of appointments by their ids."""
+"""Fetch hundreds of appointments by their ids.
+
+One failure stops no other call, and all of them keep the rate limit.
+"""
 
 from collections.abc import Sequence
 

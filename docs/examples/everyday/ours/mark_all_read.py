@@ -1,4 +1,7 @@
-"""Mark all notifications of the user as read."""
+"""Mark all notifications of the user as read.
+
+The client needs a user's token: see `with_auth`.
+"""
 
 from coaching_async import CoachingClient
 

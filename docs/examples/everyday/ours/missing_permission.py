@@ -1,4 +1,7 @@
-"""Report the permission that a token lacks."""
+"""Report the permission that a token lacks.
+
+An error's text contains no ids, and may be shown to a user.
+"""
 
 from coaching_async import AppointmentCreate, CoachingClient, Forbidden
 

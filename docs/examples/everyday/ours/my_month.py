@@ -1,4 +1,7 @@
-"""List the user's appointments of this month."""
+"""List the user's appointments of this month.
+
+The client needs a user's token: see `with_auth`.
+"""
 
 from datetime import date
 

@@ -1,4 +1,7 @@
-"""Make one call with a shorter timeout and without retries."""
+"""Make one call with a shorter timeout and without retries.
+
+The other calls of the client keep its timeout and its retry policy.
+"""
 
 from coaching_async import Appointment, CoachingClient, CoachingError, RetryPolicy
 

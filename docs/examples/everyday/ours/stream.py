@@ -1,4 +1,7 @@
-"""Stream a long list to a browser: `uvicorn stream:app`."""
+"""Stream a long list to a browser: `uvicorn stream:app`.
+
+It needs `pip install 'coaching_async[fastapi]' uvicorn`.
+"""
 
 from typing import Annotated
 

@@ -1,4 +1,7 @@
-"""Test a function that lists appointments, without a network."""
+"""Test a function that lists appointments, without a network.
+
+It needs `pip install 'coaching_async[testing]'`, and runs with `pytest test_names.py`.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Call the API with the token of each request's user: `uvicorn user_handler:app`."""
+"""Call the API with the token of each request's user: `uvicorn user_handler:app`.
+
+It needs `pip install 'coaching_async[fastapi]' uvicorn`.
+"""
 
 from fastapi import FastAPI
 
