@@ -81,7 +81,7 @@ def a_fleet(sandbox: Sandbox, *, workers: int, shards: int) -> Iterator[Fleet]:
         patient = {f"distributed.comm.timeouts.{each}": HANG for each in ("connect", "tcp")}
         with (
             dask.config.set(patient),
-            LocalCluster(n_workers=workers, threads_per_worker=2, dashboard_address=None, host="127.0.0.1") as cluster,
+            LocalCluster(n_workers=workers, threads_per_worker=2, dashboard_address=":0", host="127.0.0.1") as cluster,
             Client(cluster) as client,
         ):
             yield Fleet(sandbox, client, cluster, shards)
