@@ -19,7 +19,8 @@ from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._config import (
-    auth_from_environment,
+    log_level,
+    read_environment,
     validate_arguments,
     validate_concurrency,
     validate_shared_state,
@@ -28,8 +29,9 @@ from ._config import (
 )
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
-from ._logging import isolated, log_event
-from ._regions import resolve_hosts
+from ._logging import isolated, log_event, log_to_stderr
+from ._refusals.async_only import AsyncContextOnly
+from ._regions import region_of, resolve_hosts
 from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
 from ._resources.notifications import Notifications
@@ -43,7 +45,7 @@ from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
 from ._transport.rate_limit.sharing import Sharing
 from ._transport.retry_policy import RetryPolicy
-from ._value import NotCopyable
+from ._value import NotCopyable, summary
 from .models.types import UNSET, Unset
 
 __all__ = ["CoachingClient"]
@@ -53,7 +55,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CoachingClient(Requests, NotCopyable):
+class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
     """An async client of the Genesys Cloud Coaching API, for asyncio and trio.
 
     Use it with `async with`, or call `aclose()` at the end.
@@ -75,6 +77,8 @@ class CoachingClient(Requests, NotCopyable):
       out, and reported: in the `report` of an iteration, as an event, and as a WARNING in the log.
     - `shared_state` is a place that the processes of one OAuth client share, so that they use one access token and one rate
       limit together: a `FileSharedState` on one machine, a `RedisSharedState` on several. It is not closed.
+
+    The environment variable `GENESYSCLOUD_LOG` ("debug", "info", "warning", "error") writes the log to standard error.
 
     Raises `ConfigurationError`.
     """
@@ -107,12 +111,20 @@ class CoachingClient(Requests, NotCopyable):
         strict: bool = False,
         shared_state: SharedState | None = None,
     ) -> None:
+        log_to_stderr(log_level(os.environ))
         validate_concurrency(max_concurrency)
         validate_shared_state(shared_state)
         validate_arguments(auth, http_client, on_event, socket_client)
         hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
         make_session = SessionFactory(
-            hosts, self._emit, retry, max_concurrency, http_client, socket_client, shared_state
+            hosts,
+            self._emit,
+            retry,
+            max_concurrency,
+            http_client,
+            socket_client,
+            shared_state,
+            is_default_region=region is None and base_url is None,
         )
 
         def new_session() -> Session:
@@ -137,6 +149,10 @@ class CoachingClient(Requests, NotCopyable):
                 strict=validate_strict(strict),
             )
         )
+
+    def __repr__(self) -> str:
+        where = region_of(self._api.base_url) or self._api.host
+        return summary(self, where, "a view" if self._is_view else "", "closed" if self._is_closed else "")
 
     def _bind_resources(self, api: ApiClient) -> None:
         self._api = api
@@ -169,17 +185,19 @@ class CoachingClient(Requests, NotCopyable):
 
         The variables are `GENESYSCLOUD_REGION` (a region, a domain or a URL; default us-east-1), and either
         `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
-        `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `environ` replaces `os.environ`. The other arguments are those of `CoachingClient`.
+        `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `GENESYSCLOUD_RATE_LIMIT` is a number of requests a minute, and `GENESYSCLOUD_LOG`
+        a level of the log (see the class). `environ` replaces `os.environ`. The other arguments are those of `CoachingClient`, and
+        take precedence.
 
         Raises `ConfigurationError`, which names the variable that is missing or invalid. Blanks and line ends around a variable
         do not count.
         """
         # Not a default, because signatures show defaults.
-        configured = auth_from_environment(os.environ if environ is None else environ, allow_http=allow_http)
+        found = read_environment(os.environ if environ is None else environ, allow_http=allow_http)
         del environ  # the frames of an error must not show it
-        if isinstance(configured, ConfigurationError):
-            raise configured
-        auth, region = configured
+        if isinstance(found, ConfigurationError):
+            raise found
+        log_to_stderr(found.log_level)
         options = {
             "timeout": timeout,
             "retry": retry,
@@ -192,10 +210,12 @@ class CoachingClient(Requests, NotCopyable):
             "strict": strict,
             "shared_state": shared_state,
         }
-        # Defaults are not passed on, because a subclass may take fewer options, or have other defaults.
+        # Defaults are not passed on, because the environment, or a subclass, may have others.
         taken = inspect.signature(CoachingClient.from_env).parameters
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not taken[name].default}
-        return cls(auth, region=region, **given)
+        if found.rate_limit is not None:
+            given.setdefault("rate_limit", found.rate_limit)
+        return cls(found.auth, region=found.region, **given)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
         """Return a view of this client with another `timeout`, in seconds, or another `retry` policy.

@@ -2,18 +2,22 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from ._auth.grants import AccessToken, ClientCredentials, Grant
 from ._auth.secret import Secret
 from ._auth.token_source import TokenSource
 from ._exceptions import ConfigurationError
+from ._logging import LEVEL_NAMES
+from ._refusals.suggestions import choices
 from ._regions import resolve_hosts
 from ._shared_state.store import SharedState
+from ._transport.rate_limit.limit import RateLimit
 from .models.coercion import strip_blanks
 
 __all__ = [
-    "auth_from_environment",
+    "log_level",
+    "read_environment",
     "validate_arguments",
     "validate_concurrency",
     "validate_shared_state",
@@ -81,13 +85,26 @@ VARIABLES: Final = (
 )
 
 
+LOG_VARIABLE: Final = "GENESYSCLOUD_LOG"
+
+
+RATE_LIMIT_VARIABLE: Final = "GENESYSCLOUD_RATE_LIMIT"
+
+
+class Environment(NamedTuple):
+    """What the environment says of a client. None stands for what it does not say."""
+
+    auth: Grant | TokenSource
+    region: str | None
+    rate_limit: RateLimit | None
+    log_level: str | None
+
+
 QUOTES: Final = ("'", '"')
 
 
-def auth_from_environment(
-    environ: Mapping[str, str], *, allow_http: bool = False
-) -> tuple[Grant | TokenSource, str | None] | ConfigurationError:
-    """Return authentication and region (None where it is not set), or an error that names the variable.
+def read_environment(environ: Mapping[str, str], *, allow_http: bool = False) -> Environment | ConfigurationError:
+    """Return what the environment says of a client, or an error that names the variable.
 
     Blanks, line ends and invisible characters at the ends of a variable are left out, because the content of a mounted file
     often ends with some. The error is returned, because the frames of a raised one would show the environment.
@@ -113,7 +130,29 @@ def auth_from_environment(
         resolve_hosts(region_name, allow_http=allow_http)
     except ConfigurationError as error:
         return ConfigurationError(f"{VARIABLES[0]}: {error}")
-    return auth, region_name
+    try:
+        rate_limit = _parse_rate_limit(environ.get(RATE_LIMIT_VARIABLE, ""))
+        return Environment(auth, region_name, rate_limit, log_level(environ))
+    except ConfigurationError as error:
+        return error
+
+
+def _parse_rate_limit(text: str) -> RateLimit | None:
+    text = strip_blanks(text)
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(f"{RATE_LIMIT_VARIABLE} is a whole number of requests a minute, at least 1")
+    return RateLimit(int(text))
+
+
+def log_level(environ: Mapping[str, str]) -> str | None:
+    """Return the level of the log that the environment names; None if it names none."""
+    level = strip_blanks(environ.get(LOG_VARIABLE, "")).casefold()
+    del environ  # the frames of an error must not show it
+    if level and level not in LEVEL_NAMES:
+        raise ConfigurationError(f"{LOG_VARIABLE} is no level of the log: {choices(level, LEVEL_NAMES)}")
+    return level or None
 
 
 def _secret_variable(environ: Mapping[str, str], name: str) -> Secret | None:

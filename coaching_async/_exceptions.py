@@ -121,6 +121,11 @@ class AuthError(CoachingError):
     """OAuth error code of the login host, for example `invalid_client`. None if it sent none."""
     is_temporary: bool = False
     """Whether another attempt may get one: the login host, or the store of the refresh token, failed. So a listener waits."""
+    advice: str = ""
+    """What to do about it. It is the end of the text."""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (super().__str__(), self.advice)))
 
     @classmethod
     def temporary(cls, message: str) -> "AuthError":

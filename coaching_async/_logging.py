@@ -1,6 +1,7 @@
 """Events as records of the standard library's `logging`, in the logger "coaching_async"."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,10 +28,48 @@ from ._events import (
     TokenIssued,
 )
 
-__all__ = ["isolated", "log_event"]
+__all__ = ["LEVEL_NAMES", "isolated", "log_event", "log_to_stderr"]
 
 
 logger: Final = logging.getLogger("coaching_async")
+
+
+LEVEL_NAMES: Final = ("debug", "info", "warning", "error")
+
+
+class StderrHandler(logging.Handler):
+    """Writes records to standard error, unless the program itself writes them to a terminal or its like."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            if not _is_written_by_program(record):
+                sys.stderr.write(f"{self.format(record)}\n")
+        except Exception:  # noqa: BLE001 # as every handler of the standard library does
+            self.handleError(record)
+
+
+def log_to_stderr(level: str | None) -> None:
+    """Write the log records of this package to standard error, from one of `LEVEL_NAMES` on. None changes nothing."""
+    if level is None:
+        return
+    logger.setLevel(level.upper())
+    if not any(isinstance(handler, StderrHandler) for handler in logger.handlers):
+        handler = StderrHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
+
+
+def _is_written_by_program(record: logging.LogRecord) -> bool:
+    """Return whether another handler writes a record to standard error or standard output, where it would stand twice."""
+    place: logging.Logger | None = logging.getLogger(record.name)
+    while place is not None:
+        for handler in place.handlers:
+            stream: object = getattr(handler, "stream", None)
+            if stream in {sys.stderr, sys.stdout} and record.levelno >= handler.level:
+                return True
+        place = place.parent if place.propagate else None
+    return False
 
 
 LEVELS: Final[Mapping[type, int]] = {

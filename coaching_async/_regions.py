@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ._exceptions import ConfigurationError
+from ._refusals.suggestions import suggestion
 
-__all__ = ["HOST_CHARACTERS", "REGIONS", "Hosts", "resolve_hosts"]
+__all__ = ["DEFAULT_REGION", "HOST_CHARACTERS", "REGIONS", "Hosts", "region_of", "resolve_hosts"]
 
 
 REGIONS: Final = {
@@ -68,6 +69,12 @@ def resolve_hosts(
     return Hosts(base_url, login_url)
 
 
+def region_of(url: str) -> str | None:
+    """Return the AWS name of the region whose API host or login host has this URL, None for any other URL."""
+    host = (urlsplit(url).hostname or "").removeprefix("api.").removeprefix("login.")
+    return next((name for name, domain in REGIONS.items() if domain == host), None)
+
+
 def _region_url(region: str) -> str:
     """Return the API URL of an AWS region, a Genesys domain, or a host of it. Any other URL is returned unchanged."""
     region = region.strip()
@@ -78,7 +85,9 @@ def _region_url(region: str) -> str:
     domain = REGIONS.get(name.replace("_", "-"), name)
     if "." not in domain or not set(domain) <= HOST_CHARACTERS:
         shown = "this one" if "@" in region else repr(region)  # a userinfo may contain a password
-        raise ConfigurationError(f"unknown region {shown}: use one of {', '.join(REGIONS)}, or your org's domain")
+        near = suggestion(name, REGIONS)
+        choice = f"use one of {', '.join(REGIONS)}, or your org's domain"
+        raise ConfigurationError(f"unknown region {shown}: {'; '.join(filter(None, (choice, near)))}")
     for prefix in PREFIXES:
         domain = domain.removeprefix(prefix)
     return f"https://api.{domain}"

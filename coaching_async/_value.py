@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn, Self, SupportsIndex
 
 import attrs
 
-__all__ = ["MissingField", "NotCopyable", "OwnCopy", "Secret", "Value"]
+__all__ = ["MissingField", "NotCopyable", "OwnCopy", "Secret", "Value", "summary"]
 
 
 class Value:
@@ -34,6 +34,12 @@ class Value:
     def __repr__(self) -> str:
         cls: Any = self.__class__
         return f"{cls.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in _shown(cls))})"
+
+
+def summary(thing: object, *parts: str, **counts: int) -> str:
+    """Return a repr of what holds too much to show it all: some parts, and counts that are not 0."""
+    counted = (f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+    return f"{type(thing).__name__}({', '.join(filter(None, (*parts, *counted)))})"
 
 
 @cache

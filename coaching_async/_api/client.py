@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import anyio
 import attrs
 
+from coaching_async._auth.grants import AccessToken
 from coaching_async._events import CallFinished, CallStarted, Emit, RowsLeftOut
 from coaching_async._exceptions import (
     ClientMisuse,
@@ -62,6 +63,10 @@ PLATFORM_ROOT: Final = "/api/v2"
 
 
 JSON_HEADERS: Final = {"Content-Type": "application/json"}
+
+
+EXPIRED: Final = "an AccessToken is not renewed: make a client, or a view by with_auth(), with a new one"
+"""What to do if a token that was given as it is was rejected."""
 
 
 MAX_URL_LENGTH: Final = 60_000
@@ -306,7 +311,16 @@ class ApiClient:
         session.raise_if_closed()
         with take_capture() as capture:
             is_captured = capture is not None
-            call = CallContext(operation, self.emit, self.retry, current_priority(), self.host, is_captured=is_captured)
+            advice = EXPIRED if isinstance(self.identity.auth, AccessToken) else None
+            call = CallContext(
+                operation,
+                self.emit,
+                self.retry,
+                current_priority(),
+                self.host,
+                advice_on_401=advice,
+                is_captured=is_captured,
+            )
             started = anyio.current_time()
             value = await self._call_with_events(session, call, started, run)
             if capture is not None:

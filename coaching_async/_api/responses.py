@@ -116,6 +116,8 @@ def error_from_response(response: Response, call: CallContext) -> ResponseError:
     if message:
         parts.append(f"({redact(message)})")
     advice = advice_for(call.operation, response.status, code) if is_from_service else None
+    if response.status == 401 and is_from_service:
+        advice = call.advice_on_401
     if not is_from_service and not issubclass(cls, STATED_BY_ANYONE):
         cls, advice = ResponseError, CHECK_NETWORK
     text = f"{' '.join(parts)}{f': {advice}' if advice else ''}{_correlation_suffix(response)}"

@@ -7,12 +7,15 @@ from collections.abc import Callable
 import attrs
 
 from coaching_async._auth.bearer import BearerAuthMiddleware
+from coaching_async._auth.login_host import LoginHost
 from coaching_async._auth.shared_name import shared_name
 from coaching_async._auth.shared_token_cache import SharedTokenCache
 from coaching_async._auth.token_endpoint import NormalizeThrottlingMiddleware, TokenEndpoint
 from coaching_async._auth.token_source import token_source_for
 from coaching_async._concurrency.tasks import BackgroundTasks
 from coaching_async._events import Emit
+from coaching_async._exceptions import ConfigurationError
+from coaching_async._proxies import proxy_for
 from coaching_async._regions import Hosts
 from coaching_async._shared_state.connection import SharedStateConnection
 from coaching_async._shared_state.store import SharedState
@@ -49,6 +52,8 @@ class SessionFactory:
     http_client: HttpClient | None
     socket_client: HttpClient | None
     shared_state: SharedState | None
+    is_default_region: bool = False
+    """Whether no region and no URL was given."""
     tls: Callable[[], ssl.SSLContext] = attrs.field(factory=lambda: functools.cache(new_tls_context), init=False)
 
     def __call__(self) -> Session:
@@ -65,7 +70,8 @@ class SessionFactory:
             login = RetryMiddleware(
                 NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
             )
-            endpoint = TokenEndpoint(f"{self.hosts.login}/oauth/token", login, self.emit, self.retry)
+            host = LoginHost(self.hosts.login, self.is_default_region, self._find_proxy)
+            endpoint = TokenEndpoint(f"{self.hosts.login}/oauth/token", login, self.emit, self.retry, host)
             token_name = shared_name(identity.auth, self.hosts.login, "token")
             token_cache = None if shared is None or token_name is None else SharedTokenCache(shared, token_name)
             tokens = token_source_for(identity.auth, endpoint, background.spawn, state.tokens, token_cache)
@@ -83,6 +89,16 @@ class SessionFactory:
             return Pipeline(send, tokens, state.names, ping, sharing)
 
         return Session(new_pipeline, background, http, SocketClients(self.socket_client, self.tls), shared)
+
+    def _find_proxy(self, url: str) -> str | None:
+        """Return the address of the proxy that our own HTTP client uses for a URL. Which one a borrowed client uses is not known."""
+        if self.http_client is not None:
+            return None
+        try:
+            proxy = proxy_for(url)
+        except ConfigurationError:  # the environment has changed since
+            return None
+        return None if proxy is None else proxy.address
 
     def _new_http_client(self) -> HttpClient:
         return new_http_client(connections=self.max_concurrency + 1, tls=self.tls, urls=self.hosts)

@@ -13,6 +13,7 @@ from coaching_async._regions import resolve_hosts
 from coaching_async._value import Value
 
 from .grants import AuthorizationCode, OnRotated, TokenStore, client_id_text, hide_arguments, non_empty_string
+from .login_host import LoginHost
 from .secret import Secret
 
 __all__ = ["AuthorizationRequest"]
@@ -53,9 +54,7 @@ class AuthorizationRequest(Value):
     @property
     def url(self) -> str:
         """URL of the login page to send the user to. Raises `ConfigurationError`."""
-        if self.region is not None and self.login_url is not None:
-            raise ConfigurationError("region and login_url contradict each other: give one of them")
-        login = resolve_hosts(self.region, self.login_url, self.login_url).login
+        login = self._login_host().url
         query = {
             "client_id": self.client_id,
             "response_type": "code",
@@ -66,16 +65,26 @@ class AuthorizationRequest(Value):
         }
         return f"{login}/oauth/authorize?{urlencode(query)}"
 
+    def _login_host(self) -> LoginHost:
+        if self.region is not None and self.login_url is not None:
+            raise ConfigurationError("region and login_url contradict each other: give one of them")
+        login = resolve_hosts(self.region, self.login_url, self.login_url).login
+        return LoginHost(login, is_default=self.region is None and self.login_url is None)
+
     def _parse_callback(self, callback_url: str) -> Secret | AuthError:
         """Return the code, or the error if there is none."""
         query = parse_qs(urlsplit(callback_url).query or callback_url.lstrip("?"))
         state, code, error = ((query.get(name) or [""])[0] for name in ("state", "code", "error"))
         if not hmac.compare_digest(state.encode(), self.state.encode()):
-            return AuthError("the callback's state is not this request's: begin the sign-in again")
-        if code and not error:
+            failure = AuthError("the callback's state is not this request's")
+        elif code and not error:
             return Secret(code)
-        failure = AuthError("the login host refused the sign-in" if error else "the callback has no code")
-        failure.code = error if error.replace("_", "").isalnum() else None
+        elif error:
+            failure = AuthError(f"the login host {self._login_host()} refused the sign-in")
+            failure.code = error if error.replace("_", "").isalnum() else None
+        else:
+            failure = AuthError("the callback has no code")
+        failure.advice = "let the user begin it again"
         return failure
 
     def grant(

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from coaching_async._value import OwnCopy, Value
+from coaching_async._value import OwnCopy, Value, summary
 from coaching_async.models.coercion import IdLike, has_blank_end, to_id
 
 from .secret import B64TOKEN, Secret
@@ -175,6 +175,9 @@ class MemoryTokenStore(OwnCopy):
 
     def __init__(self, token: str | None = None) -> None:
         self._token = _secret_or_none(token)
+
+    def __repr__(self) -> str:
+        return summary(self, "empty" if self._token is None else "a token")
 
     async def load(self) -> str | None:
         """Return the refresh token, or None if there is none yet."""

@@ -11,11 +11,12 @@ import attrs
 from coaching_async._events import TOKEN_OPERATION, Emit, TokenIssued
 from coaching_async._exceptions import AuthError, OutcomeUnknown, redact
 from coaching_async._serialization.json import parse_object
-from coaching_async._transport.messages import CHECK_NETWORK, CallContext, Request, Response, Send
+from coaching_async._transport.messages import CallContext, Request, Response, Send
 from coaching_async._transport.retry_policy import RetryPolicy, Safety
 from coaching_async._value import Value
 
 from .grants import ClientCredentials, Grant, refresh_token_form
+from .login_host import ADVICE_ON_GATEWAY, LoginHost, advice_on_refusal
 from .secret import B64TOKEN, Secret
 
 __all__ = ["REFRESH_RETRY_DELAY", "NormalizeThrottlingMiddleware", "Token", "TokenEndpoint"]
@@ -72,6 +73,7 @@ class TokenEndpoint:
     send: Send
     emit: Emit
     retry: RetryPolicy
+    host: LoginHost = attrs.field(default=attrs.Factory(lambda self: LoginHost(self.url), takes_self=True))
 
     def new_call_context(self) -> CallContext:
         """Return a context for one token request and its retries."""
@@ -90,14 +92,11 @@ class TokenEndpoint:
         request = self._request(grant, call, safety, refresh_token)
         response = await self._send(request)
         if response.status != 200:
-            raise _auth_error(response, request)
+            raise self._error(response, request, grant, is_refresh=refresh_token is not None)
         parsed = _parse_token_response(response)
         if isinstance(parsed, str):
-            error = AuthError(f"the login host's answer is no token: {parsed}")
-            if not response.is_from_service:
-                error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_NETWORK}")
-                error.is_from_gateway = error.is_temporary = True
-            raise error
+            error = AuthError(f"the answer of the login host {self.host} is no token: {parsed}")
+            raise error if response.is_from_service else self._gateway_error(response)
         self.emit(TokenIssued(parsed.expires_in))
         expires_at = requested_at + parsed.expires_in
         margin = min(MAX_REFRESH_MARGIN, parsed.expires_in / 10)
@@ -108,7 +107,28 @@ class TokenEndpoint:
             return await self.send(request)
         except OutcomeUnknown as error:
             cause = error.__cause__
-        raise AuthError.temporary("the login host's answer got lost, and with it perhaps a token") from cause
+        raise AuthError.temporary(
+            f"the answer of the login host {self.host} got lost, and with it perhaps a token"
+        ) from cause
+
+    def _error(self, response: Response, request: Request, grant: Grant, *, is_refresh: bool) -> AuthError:
+        code, text = _oauth_error(response)
+        if _echoes_credentials(text, request):
+            text = ""
+        if code is None and not response.is_from_service:
+            error = self._gateway_error(response)
+        else:
+            answer = " ".join(filter(None, (str(response.status), code, redact(text))))
+            error = AuthError(f"the login host {self.host} gives no token: {answer}")
+            error.advice = advice_on_refusal(self.host, grant, response.status, code, is_refresh=is_refresh)
+            error.is_temporary = response.status >= 500 or response.status in {408, 429}
+        error.status, error.code = response.status, code
+        return error
+
+    def _gateway_error(self, response: Response) -> AuthError:
+        error = AuthError.temporary(f"no token: {response.describe_foreign(str(self.host))}")
+        error.is_from_gateway, error.advice = True, ADVICE_ON_GATEWAY
+        return error
 
     def _request(self, grant: Grant, call: CallContext, safety: Safety, refresh_token: Secret | None) -> Request:
         form = grant.form() if refresh_token is None else refresh_token_form(refresh_token)
@@ -124,20 +144,6 @@ def _basic_auth(client_id: str, client_secret: Secret) -> str:
     """Return the Authorization header. Both parts are form-encoded before they are joined (RFC 6749 §2.3.1)."""
     pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
-
-
-def _auth_error(response: Response, request: Request) -> AuthError:
-    code, text = _oauth_error(response)
-    if _echoes_credentials(text, request):
-        text = ""
-    is_from_gateway = code is None and not response.is_from_service
-    if is_from_gateway:
-        error = AuthError(f"no token: {response.describe_foreign(request.host)}: {CHECK_NETWORK}")
-    else:
-        error = AuthError(f"the login host gives no token: {response.status} {code or ''} {redact(text)}".rstrip())
-    error.status, error.code, error.is_from_gateway = response.status, code, is_from_gateway
-    error.is_temporary = is_from_gateway or response.status >= 500 or response.status in {408, 429}
-    return error
 
 
 RATE_LIMIT: Final = re.compile(r"rate[\s_-]*limit|too many (?:token )?requests|slow_down", re.IGNORECASE)

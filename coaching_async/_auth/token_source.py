@@ -299,7 +299,7 @@ class RotatingTokenSource:
         ):  # the access token came, but saving the refresh token took too long
             logger.error("a new refresh token could not be kept within %g s", REFRESH_TIMEOUT)
             return None
-        timeout = AuthError.temporary(f"the login host gave no token within {REFRESH_TIMEOUT:g} s")
+        timeout = AuthError.temporary(f"the login host {self.endpoint.host} gave no token within {REFRESH_TIMEOUT:g} s")
         self.state.failure.store(timeout)
         return timeout
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 
 from coaching_async._exceptions import ClientMisuse, CoachingError
-from coaching_async._value import Value
+from coaching_async._value import Value, summary
 
 __all__ = ["BulkResult", "Outcome", "Progress", "raise_errors"]
 
@@ -56,7 +56,7 @@ class Progress(Value, Generic[K, T]):
     """Outcome of the call that has just ended."""
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, repr=False)
 class BulkResult(Generic[K, T]):
     """Outcomes of all items.
 
@@ -67,7 +67,12 @@ class BulkResult(Generic[K, T]):
 
     outcomes: tuple[Outcome[K, T], ...]
     """One outcome for each item, in the order of the input."""
-    _rerun: Callable[[Iterable[K]], Awaitable["BulkResult[K, T]"]] = attrs.field(repr=False, eq=False)
+    _rerun: Callable[[Iterable[K]], Awaitable["BulkResult[K, T]"]] = attrs.field(eq=False)
+
+    def __repr__(self) -> str:
+        succeeded = sum(outcome.is_ok for outcome in self.outcomes)
+        failed = sum(outcome.error is not None for outcome in self.outcomes)
+        return summary(self, f"{succeeded} succeeded", failed=failed, not_started=len(self.not_started))
 
     @cached_property
     def succeeded(self) -> Mapping[K, T]:

@@ -14,7 +14,8 @@ from coaching_async._api.session import CLIENT_CLOSED, Session
 from coaching_async._concurrency.synchronization import SingleTaskGuard
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import BadRequest, ClientMisuse
-from coaching_async._value import NotCopyable
+from coaching_async._refusals.async_only import AsyncContextOnly, AsyncOnly
+from coaching_async._value import NotCopyable, summary
 from coaching_async.models.channels import ChannelEvent, ChannelTopic
 from coaching_async.models.notifications import Notification
 from coaching_async.models.users import User
@@ -39,10 +40,13 @@ ListenerState: TypeAlias = Literal["opening", "live", "moving", "waiting", "ende
 attempt, or has ended."""
 
 
-class ListenerStream(NotCopyable, AsyncIterator[T], Generic[T]):
+class ListenerStream(AsyncOnly, AsyncContextOnly, NotCopyable, AsyncIterator[T], Generic[T]):
     """Base of the streams: enters and leaves the listener, and waits for what it receives."""
 
     _instead = "it is used once, by one task"
+    _instead_of_for = "`async with ... as stream`, and `async for` over the stream in it"
+    _instead_of_len = "its `report`, which has the counts so far"
+    _instead_of_index = "`await anext(stream)` for the next one"
     _pager: "CatchUpPager | None" = None
 
     def __init__(self, api: ApiClient, buffer: int, *, is_partial: bool) -> None:
@@ -58,6 +62,10 @@ class ListenerStream(NotCopyable, AsyncIterator[T], Generic[T]):
         self._receiver: NotificationReceiver | EventReceiver
         self._channels: Channels | None = None
         self._listener: Listener | None = None
+
+    def __repr__(self) -> str:
+        report = self.report
+        return summary(self, self.state if self._is_entered else "not entered", events=report.frames, gaps=report.gaps)
 
     @property
     def state(self) -> ListenerState:

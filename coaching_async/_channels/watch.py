@@ -12,6 +12,8 @@ from coaching_async._api.client import ApiClient
 from coaching_async._concurrency.synchronization import SingleTaskGuard
 from coaching_async._events import FillFailed
 from coaching_async._exceptions import CoachingError, ResponseError
+from coaching_async._refusals.async_only import AsyncOnly
+from coaching_async._value import summary
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
@@ -34,12 +36,18 @@ JITTER: Final = 0.1
 """Share of the interval by which it varies, so that processes that start together do not stay together."""
 
 
-class NotificationWatch(AsyncIterator[Notification]):
+class NotificationWatch(AsyncOnly, AsyncIterator[Notification]):
     """Async iterator over the notifications of a user, each once, as they are found in the list.
 
     Between two steps it holds nothing, so `break` needs no cleanup, and iterating over it again goes on. After an error the
     next step goes on, too.
     """
+
+    _instead_of_for = (
+        "`async for notification in watch`, or `await client.notifications.list().collect()` for those in the list"
+    )
+    _instead_of_len = "`await client.notifications.list().total()`"
+    _instead_of_index = "`await anext(...)` for the next one"
 
     def __init__(
         self, api: ApiClient, *, every: float, start: Start, cursor: str | None, expand_appointment: bool
@@ -59,6 +67,9 @@ class NotificationWatch(AsyncIterator[Notification]):
         self._pause = 0.0
         self._next_look = 0.0
         self._guard = SingleTaskGuard("watch")
+
+    def __repr__(self) -> str:
+        return summary(self, f"every {self._every:g} s", found=self._pager.found, failures=self._failures)
 
     @property
     def cursor(self) -> str | None:

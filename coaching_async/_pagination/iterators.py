@@ -9,6 +9,8 @@ import attrs
 from coaching_async._concurrency.synchronization import SingleTaskGuard
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import ClientMisuse, CoachingError
+from coaching_async._refusals.async_only import AsyncContextOnly, AsyncOnly
+from coaching_async._value import summary
 from coaching_async.models.common import Page
 
 from .cursor import encode_cursor
@@ -21,13 +23,21 @@ __all__ = ["ItemWalk", "PageWalk", "Stream", "Walk"]
 T = TypeVar("T")
 
 
-class BaseWalk(Generic[T]):
+class BaseWalk(AsyncOnly, Generic[T]):
     """Base of the iterators over a list."""
 
-    def __init__(self, reader: Reader[T], fingerprint: str | None) -> None:
+    _instead_of_for = "`async for item in walk`"
+    _instead_of_len = "the `total` of its `page`, or `await listing.total()` of its listing"
+    _instead_of_index = "`await anext(...)` for the next one"
+
+    def __init__(self, reader: Reader[T], fingerprint: str | None, description: str = "") -> None:
         self._reader: Reader[T] = reader
         self._fingerprint: Final = fingerprint
+        self._description: Final = description
         self._guard: Final = SingleTaskGuard("walk")
+
+    def __repr__(self) -> str:
+        return summary(self, self._description, pages_read=self.report.pages)
 
     @property
     def page(self) -> Page[T]:
@@ -103,18 +113,24 @@ class PageWalk(BaseWalk[T], AsyncIterator[Page[T]]):
     If the list was split, it reads one part after the other, even if the listing has an order.
     """
 
+    _instead_of_for = "`async for page in listing.pages()`"
+
     async def __anext__(self) -> Page[T]:
         return (await self._next_reader()).take_page()
 
 
-class Stream(ItemWalk[T]):
+class Stream(AsyncContextOnly, ItemWalk[T]):
     """Async iterator over the items of a list, each once and in order, with prefetch: `async with` it, then `async for` over it.
 
     Leaving the block cancels the reads in flight. An error ends the stream; another one can resume from its `cursor`.
     """
 
-    def __init__(self, reader: Reader[T], prefetcher: Prefetcher[T], fingerprint: str | None) -> None:
-        super().__init__(reader, fingerprint)
+    _instead_of_for = "`async with listing.stream() as items`, and `async for item in items` in it"
+
+    def __init__(
+        self, reader: Reader[T], prefetcher: Prefetcher[T], fingerprint: str | None, description: str = ""
+    ) -> None:
+        super().__init__(reader, fingerprint, description)
         self._prefetcher = prefetcher
         self._tasks: ErrorCollectingTaskGroup | None = None
         self._problem: str | None = "a stream is used inside its block: async with listing.stream() as items"

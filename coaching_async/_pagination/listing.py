@@ -7,9 +7,11 @@ from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar, get_args
 import attrs
 
 from coaching_async._exceptions import CoachingError
+from coaching_async._refusals.async_only import AsyncOnly
+from coaching_async._refusals.suggestions import choices
 from coaching_async._transport.priority import bulk_priority
 from coaching_async._transport.rate_limit.limit import RateLimit, bulk_seconds
-from coaching_async._value import Value
+from coaching_async._value import Value, summary
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike, to_id_container
 from coaching_async.models.common import Page
@@ -53,7 +55,7 @@ class Plan(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
-class Listing(Value, Generic[T]):
+class Listing(AsyncOnly, Value, Generic[T]):
     """A list of the service. It sends nothing until it is used. It can be used again: each walk starts from the beginning.
 
     All its methods need the permission, and raise the errors, of the method that made it. If the list changes during a
@@ -62,29 +64,41 @@ class Listing(Value, Generic[T]):
     leave the total unchanged and shift no row that is read. `consistency="verify"` reads the list until two passes agree.
     """
 
-    _fetchers: tuple[FetchPage[T], ...] = attrs.field(repr=False)
+    _instead_of_for = "`async for item in listing`, or `await listing.collect()` for a list"
+    _instead_of_len = "`await listing.total()`"
+    _instead_of_index = "`await listing.first()`, or `await listing.collect(limit=...)` for the first ones"
+
+    _fetchers: tuple[FetchPage[T], ...]
     """Reads the pages of each list that it is split into."""
     _page_size: int
-    _fingerprint: str | None = attrs.field(alias="key", default=None, kw_only=True, repr=False)
+    _description: str = attrs.field(alias="description", default="", kw_only=True)
+    """Its operation and filters, without ids and names, for `repr()`."""
+    _fingerprint: str | None = attrs.field(alias="key", default=None, kw_only=True)
     """Identifies its cursors; None if it takes none."""
     _order: SortOrder | None = attrs.field(alias="order", default=None, kw_only=True)
     """Order in which its chunks are merged."""
     _cursor: str | None = attrs.field(alias="cursor", default=None, kw_only=True)
     _consistency: Consistency = attrs.field(alias="consistency", default="default", kw_only=True)
-    _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True, repr=False)
-    _new_pager: NewPager = attrs.field(alias="new_pager", default=Pager, kw_only=True, repr=False)
-    _start_positions: tuple[Position | None, ...] = attrs.field(init=False, repr=False)
+    _rate_limit: RateLimit = attrs.field(alias="rate_limit", factory=RateLimit, kw_only=True)
+    _new_pager: NewPager = attrs.field(alias="new_pager", default=Pager, kw_only=True)
+    _start_positions: tuple[Position | None, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         _validate_count("page_size", self._page_size)
         if self._consistency not in get_args(Consistency):
-            raise ValueError('consistency is "default" or "verify"')
+            raise ValueError(
+                f"consistency {self._consistency!r} does not exist: {choices(self._consistency, get_args(Consistency))}"
+            )
         if self._cursor is not None and self._consistency == "verify":
             raise ValueError("verify needs to know every item that was handed out, which a cursor does not tell")
         start_positions: tuple[Position | None, ...] = (START,) * len(self._fetchers)
         if self._cursor is not None:
             start_positions = decode_cursor(self._cursor, self._fingerprint or "", len(self._fetchers))
         object.__setattr__(self, "_start_positions", start_positions)
+
+    def __repr__(self) -> str:
+        resumed, verified = "resumed" if self._cursor else "", "verified" if self._consistency == "verify" else ""
+        return summary(self, self._description, resumed, verified)
 
     def __aiter__(self) -> Walk[T]:
         """Return a walk over the items, one page at a time. `break` needs no cleanup."""
@@ -100,11 +114,12 @@ class Listing(Value, Generic[T]):
         """
         if isinstance(seen, IdLike):
             raise TypeError("seen is a set of ids, and not one id")
-        return Walk(self._reader(self._page_readers(), to_id_container(seen)), self._fingerprint)
+        return Walk(self._reader(self._page_readers(), to_id_container(seen)), self._fingerprint, self._description)
 
     def pages(self) -> PageWalk[T]:
         """Return a walk over the pages. Items of earlier pages are left out of them."""
-        return PageWalk(ChainedReader(self._list_readers(self._page_readers(), ())), self._fingerprint)
+        reader = ChainedReader(self._list_readers(self._page_readers(), ()))
+        return PageWalk(reader, self._fingerprint, self._description)
 
     def stream(self, concurrency: int = 8) -> Stream[T]:
         """Return a stream of the items, which reads up to `concurrency` pages at once (prefetch).
@@ -126,7 +141,7 @@ class Listing(Value, Generic[T]):
     def _stream(self, concurrency: int, limit: int | None) -> Stream[T]:
         is_merged = self._order is not None and len(self._fetchers) > 1
         prefetcher = Prefetcher(self._page_readers(), self._start_positions, concurrency, limit, is_merged=is_merged)
-        return Stream(self._reader(prefetcher.page_readers(), ()), prefetcher, self._fingerprint)
+        return Stream(self._reader(prefetcher.page_readers(), ()), prefetcher, self._fingerprint, self._description)
 
     async def first(self) -> T | None:
         """Return the first item, or None if the list is empty.

@@ -2,8 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import ParamSpec, TypeAlias, TypeVar, Unpack
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, ParamSpec, TypeAlias, TypeVar, Unpack
 
 import attrs
 
@@ -13,12 +13,14 @@ from coaching_async._pagination.cursor import list_fingerprint
 from coaching_async._pagination.cursor_pager import CursorPager
 from coaching_async._pagination.listing import Listing, WalkOptions
 from coaching_async._pagination.pages import ServiceCursor, next_cursor_in, set_next_cursor
+from coaching_async._refusals.suggestions import choices
 from coaching_async._value import NotCopyable, Value
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
+from coaching_async.models.types import Interval, OpenEnum, format_interval
 
-__all__ = ["Resource", "build_cursor_listing", "build_listing", "explain_keywords"]
+__all__ = ["Resource", "build_cursor_listing", "build_listing", "description_of", "explain_keywords"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,16 +39,16 @@ class Resource(NotCopyable, Value):
 
 
 def explain_keywords(method: Callable[P, T]) -> Callable[P, T]:
-    """Make a method that is called with an unknown argument raise a `TypeError` that lists those that it has.
+    """Make a method that is called with an unknown argument raise a `TypeError` that lists those that it has, and suggests one.
 
-    Python 3.13 suggests a similar one, older versions none.
+    Python itself lists none, and suggests one since 3.13.
     """
     parameters = [name for name in inspect.signature(method).parameters if name != "self"]
 
     @functools.wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         if unknown := sorted(kwargs.keys() - parameters):
-            raise TypeError(f"{method.__name__}() has no argument {unknown[0]}; there are {', '.join(parameters)}")
+            raise TypeError(f"{method.__name__}() has no argument {unknown[0]!r}: {choices(unknown[0], parameters)}")
         return method(*args, **kwargs)
 
     return call
@@ -55,6 +57,26 @@ def explain_keywords(method: Callable[P, T]) -> Callable[P, T]:
 def _sorted_values(filters: Filters) -> Filters:
     """Return filters in which several values are sorted, because their order, and duplicates, do not change the list."""
     return {name: sorted(set(value)) if isinstance(value, tuple) else value for name, value in filters.items()}
+
+
+BOOLEANS: Final = ("True", "False")
+"""How the API spells them."""
+
+
+def description_of(operation: str, *queries: Filters) -> str:
+    """Return an operation with its filters. Of ids and other texts, which may be personal data, only the number is told."""
+    values: dict[str, dict[object, None]] = {}
+    for query in queries:
+        for name, value in query.items():
+            several: Iterable[object] = value if isinstance(value, tuple | list) else (value,)
+            values.setdefault(name, {}).update(dict.fromkeys(several))
+    return ", ".join([operation, *(f"{name}={_shown(list(found))}" for name, found in values.items())])
+
+
+def _shown(values: Sequence[object]) -> str:
+    if all(isinstance(value, OpenEnum | Interval | int) or value in BOOLEANS for value in values):
+        return "|".join(format_interval(each) if isinstance(each, Interval) else str(each) for each in values)
+    return f"<{len(values)}>"
 
 
 def build_listing(
@@ -89,6 +111,7 @@ def build_listing(
     return Listing(
         tuple(map(page_fetcher, chunks)),
         page_size,
+        description=description_of(operation, *chunks),
         key=list_fingerprint(operation, str(page_size), *urls) if how else None,
         order=order if isinstance(order, SortOrder) else None,
         rate_limit=api.identity.rate_limit,
@@ -110,4 +133,10 @@ def build_cursor_listing(
         page = await api.get_page(cls, operation, url, number)
         return set_next_cursor(page, next_cursor_in(page, "after"))
 
-    return Listing((fetch,), page_size, new_pager=CursorPager, rate_limit=api.identity.rate_limit)
+    return Listing(
+        (fetch,),
+        page_size,
+        description=description_of(operation, filters),
+        new_pager=CursorPager,
+        rate_limit=api.identity.rate_limit,
+    )

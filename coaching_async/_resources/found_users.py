@@ -8,7 +8,7 @@ import attrs
 from coaching_async._bulk.results import BulkResult
 from coaching_async._exceptions import BadRequest, CoachingError, NotFound
 from coaching_async._serialization.rows import LeftOutRow
-from coaching_async._value import Value
+from coaching_async._value import Value, summary
 from coaching_async.models.coercion import FrozenDict
 from coaching_async.models.users import User
 
@@ -33,6 +33,9 @@ class FoundUsers(Value, Mapping[str, User]):
     """The ids that match no user."""
     left_out: tuple[LeftOutRow, ...] = ()
     """Users that the service sent and that cannot be read. Their ids are not `missing`."""
+
+    def __repr__(self) -> str:
+        return summary(self, f"{len(self)} users", missing=len(self.missing), left_out=len(self.left_out))
 
     def __getitem__(self, id_: str) -> User:
         user: User = self._users[id_]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
@@ -13,7 +14,7 @@ from coaching_async._pagination.pages import ServiceCursor, next_cursor_in, next
 from coaching_async._serialization.json import dumps
 from coaching_async._serialization.rows import rows_of
 from coaching_async._serialization.urls import QueryArgument, encode_query, request_target
-from coaching_async._transport.retry_policy import Safety
+from coaching_async._transport.retry_policy import safety_of
 from coaching_async.models.common import Page
 
 __all__ = ["Query", "Requests"]
@@ -66,14 +67,9 @@ class Requests:
         Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
         """
         verb = method.upper()
-        if not verb.isalpha() or not verb.isascii():
-            raise ValueError("method is one of GET, POST, PUT, PATCH, DELETE")
-        safety = Safety.SAFE if safe or verb in {"GET", "HEAD"} else Safety.WRITE
-        if verb == "DELETE" and not safe:
-            safety = Safety.DELETE
-        return await self._api.request(
-            verb, request_target(path, query or {}), safety, None if json is None else dumps(json)
-        )
+        safety = safety_of(verb, changes_nothing=safe)
+        target = request_target(path, query or {})
+        return await self._api.request(verb, target, safety, None if json is None else dumps(json))
 
     def items(
         self,
@@ -98,6 +94,10 @@ class Requests:
         return _build_items_listing(self._api, path, query or {}, page_size)
 
 
+OF_AN_ID: Final = re.compile(r"(?<=/)(?!v\d+/)[^/]*[^/A-Za-z][^/]*")
+"""A segment of a path that is no word, and so may be an id or an address."""
+
+
 PAGING_PARAMETERS: Final = frozenset({"after", "before", "cursor", "pageNumber", "pageSize"})
 
 
@@ -117,4 +117,10 @@ def _build_items_listing(api: ApiClient, path: str, query: Query, page_size: int
         following = next_cursor_in(page, "after", "cursor") or next_cursor_of(page)
         return set_next_cursor(page, following if rows_of(page) else None)
 
-    return Listing((fetch,), page_size, new_pager=DetectingPager, rate_limit=api.identity.rate_limit)
+    return Listing(
+        (fetch,),
+        page_size,
+        description=f"items, {OF_AN_ID.sub('…', path)}",
+        new_pager=DetectingPager,
+        rate_limit=api.identity.rate_limit,
+    )

@@ -95,7 +95,13 @@ class UserSearch:
             is_last = number >= (last_page_of(page, page.page_size or size) or 0)
             return set_next_cursor(self._select(page), None if is_last else ("pageNumber", str(number + 1)))
 
-        return Listing((fetch,), page_size, new_pager=CursorPager, rate_limit=api.identity.rate_limit)
+        return Listing(
+            (fetch,),
+            page_size,
+            description=f"users.search, {len(question['query'])} criteria",
+            new_pager=CursorPager,
+            rate_limit=api.identity.rate_limit,
+        )
 
     def _select(self, page: Page[User]) -> Page[User]:
         """Return the page with the users who have the address."""

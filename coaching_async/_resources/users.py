@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 from coaching_async._bulk.runner import bulk
 from coaching_async._exceptions import NotFound
 from coaching_async._pagination.listing import Consistency, Listing
+from coaching_async._refusals.suggestions import choices
 from coaching_async.models.coercion import IdLike, IdsLike, OneOrMany, to_ids
 from coaching_async.models.common import Page
 from coaching_async.models.users import User, UserState, UserStateLike
@@ -118,7 +119,7 @@ class Users(Resource):
         Raises: `ValueError` now for invalid arguments; `BadRequest` when iterated.
         """
         if state not in LISTED_STATES:
-            raise ValueError(f"{str(state)!r} is no state of users: choose one of {', '.join(LISTED_STATES)}")
+            raise ValueError(f"{str(state)!r} is no state of users: {choices(state, LISTED_STATES)}")
         return build_listing(
             self._api,
             Page[User],

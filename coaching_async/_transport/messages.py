@@ -35,6 +35,8 @@ class CallContext:
     """The host that its requests are for."""
     scope: anyio.CancelScope | None = None
     """Its deadline."""
+    advice_on_401: str | None = None
+    """What to do if the token is rejected."""
     is_captured: bool = False
     """Whether the caller wants the response itself (`CoachingClient.raw`) rather than what a 202 leads to."""
     attempts: int = 0

@@ -24,6 +24,7 @@ from coaching_async import (
     SharedState,
     Unauthorized,
 )
+from coaching_async._refusals.suggestions import choices
 
 from ._advice import is_proxys, network_advice
 from ._listening import SUBSCRIBE, check_channels, check_topic, check_websocket, tried_operations
@@ -80,7 +81,7 @@ async def examine(
     """
     needed = frozenset((needs,) if isinstance(needs, str) else needs)
     if unknown := sorted(needed.difference(OPERATIONS)):
-        raise ValueError(f"{unknown[0]!r} is no operation: choose from {', '.join(OPERATIONS)}")
+        raise ValueError(f"{unknown[0]!r} is no operation: {choices(unknown[0], OPERATIONS)}")
     if client is not None:
         if shared_state is not None:
             raise ValueError("a client has a shared state of its own: leave out shared_state, or the client")
@@ -141,7 +142,7 @@ async def _check_service(client: CoachingClient, needed: frozenset[str]) -> list
         _check_connection(answers.values()),
         credentials,
         _check_clock(asked.values()),
-        _check_rate_limit(answers.get(LIMITS), throttled),
+        _check_rate_limit(answers.get(LIMITS), throttled, client),
         *listening,
         *_check_operations(answers, needed),
         *tried_operations(listening),
@@ -178,7 +179,7 @@ def _check_unreachable(error: CoachingError, client: CoachingClient, *, has_logg
     if isinstance(error, ConfigurationError):
         return Check("proxy", "problem", str(error), "Correct or unset it.")
     if isinstance(error, AuthError) and error.status is not None and not error.is_from_gateway:
-        return Check("credentials", "problem", str(error), _refusal_advice(error.status))
+        return Check("credentials", "problem", str(error.args[0]), _refusal_advice(error.status))
     if is_proxys(error):
         return Check("proxy", "problem", str(error), network_advice(error))
     host = "the API host" if has_logged_in else "the login host"
@@ -257,12 +258,12 @@ def _service_time(answer: Answer) -> datetime | None:
     return service_time if service_time is None or service_time.tzinfo else service_time.replace(tzinfo=UTC)
 
 
-def _check_rate_limit(answer: Answer | None, throttled: int) -> Check:
+def _check_rate_limit(answer: Answer | None, throttled: int, client: CoachingClient) -> Check:
     if throttled:
         sentence = f"{throttled} of the answers were 429, though little was asked"
         advice = "Something else uses this token, or the org allows less: share a client or a shared_state, or give it a lower rate_limit."
         return Check("rate limit", "problem", sentence, advice)
-    ours = RateLimit()
+    ours = client.rate_limit if isinstance(client, ConfiguredClient) else RateLimit()
     known = [
         value
         for entity in entities(answer.json if isinstance(answer, RawResponse) else None)

@@ -12,6 +12,7 @@ from coaching_async import (
     CoachingClient,
     ConfigurationError,
     Event,
+    RateLimit,
     RetryPolicy,
     SharedState,
     TokenIssued,
@@ -50,16 +51,19 @@ class ConfiguredClient(CoachingClient):
         auth: AccessToken | ClientCredentials | TokenSource,
         *,
         region: str | None = None,
+        rate_limit: RateLimit = RateLimit(),  # noqa: B008 # immutable
         shared_state: SharedState | None = None,
     ) -> None:
         super().__init__(
             auth,
             region=region,
+            rate_limit=rate_limit,
             timeout=DEADLINE,
             retry=ONE_RETRY,
             on_event=self._record_token_lifetime,
             shared_state=shared_state,
         )
+        self.rate_limit = rate_limit
         self.token_lifetime: float | None = None
         # The URL of a sign-in is the only public way to a region's login host. The API host differs from it in its prefix only.
         login = urlsplit(AuthorizationRequest("doctor", "http://localhost/", region=region).url)

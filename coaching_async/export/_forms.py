@@ -7,6 +7,8 @@ from typing import IO, Any, Final, Literal, TypeAlias
 
 import attrs
 
+from coaching_async._refusals.suggestions import choices
+
 from ._checkpoint import ExportRefused
 from ._lines import ApiLines, CsvLines, JsonLines, LineRenderer, Lines, Renderer, RowLines
 from ._output_stream import is_stream
@@ -113,7 +115,7 @@ def layout_of(
     """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid ones."""
     form = form or ("jsonl" if is_stream(path) else form_of(Path(path)))
     if form not in FORMS:
-        raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
+        raise ValueError(f"form {form!r} does not exist: {choices(form, FORMS)}")
     if spreadsheet is not None and form != "csv":
         raise ValueError(f"spreadsheet is about files of the form csv, not {form}")
     if tz is not None and not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers

@@ -64,6 +64,9 @@ class Hub:
         self._entering_error: Exception | None = None
         self._has_warned = False
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.subscribers} subscribers{'' if self._error is None else ', failed'})"
+
     async def __aenter__(self) -> Self:
         if self._is_entered:
             raise ClientMisuse("this hub has been entered already: make a new one")

@@ -23,6 +23,9 @@ class Subscription(AsyncIterator[Item]):
         self._to_text = to_text
         self._unsubscribe = unsubscribe
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(at {self.last_event_id})"
+
     @property
     def last_event_id(self) -> str:
         """Place behind the item that was returned last, for `Hub.subscribe(last_event_id=...)`."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
+from urllib.parse import urlsplit
 
 __all__ = ["RedisSharedState"]
 
@@ -46,6 +47,13 @@ return 1
 """
 
 
+def _require_place(url: str) -> None:
+    """Raise `ValueError` if the URL names neither a host nor a socket: coredis would notice when it connects."""
+    parts = urlsplit(url)
+    if not (parts.path if parts.scheme == "unix" else parts.hostname):
+        raise ValueError
+
+
 class RedisSharedState:
     """A `SharedState` in Redis 5 or newer, or in Valkey, for processes on several machines.
 
@@ -71,6 +79,9 @@ class RedisSharedState:
         self._prefix: Final = prefix
         self._own_client: AbstractAsyncContextManager[object] | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(prefix={self._prefix!r})"
+
     @classmethod
     def from_url(cls, url: str, *, prefix: str = PREFIX) -> Self:
         """Return the shared state in the Redis of a URL, such as rediss://user:password@host:6379/0, on asyncio and trio.
@@ -89,6 +100,7 @@ class RedisSharedState:
         if not url.casefold().startswith(SCHEMES):
             raise ValueError(f"the URL of a Redis begins with {', '.join(SCHEMES)}")
         try:
+            _require_place(url)
             client = coredis.Redis.from_url(url)
         except Exception:  # noqa: BLE001 # of any kind; its text may quote the password
             raise ValueError("this is no URL of a Redis, such as rediss://user:password@host:6379/0") from None

@@ -1,7 +1,7 @@
 """Coercion of arguments: what a caller may pass into what a model holds."""
 
 import re
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Collection, Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from reprlib import Repr
@@ -63,7 +63,8 @@ def to_id(value: IdLike) -> str:
         return str(value)
     if not value or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         shown = f"a value of type {type(value).__name__}" if value else ascii(value)
-        raise ValueError(f"{shown} is no id: every id has to be a non-empty str or a UUID")
+        hint = ", such as the `id` of this object" if hasattr(value, "id") else ""
+        raise ValueError(f"{shown} is no id: every id has to be a non-empty str or a UUID{hint}")
     if has_blank_end(value):
         raise ValueError(
             f"{_shown(value)} is no id: it begins or ends with a blank, a line end or an invisible character"
@@ -98,8 +99,16 @@ def to_ids(value: IdsLike) -> tuple[str, ...]:
 
     Raises what `to_id` raises, and `TypeError` if there is nothing to iterate over.
     """
-    ids = tuple(map(to_id, (value,) if isinstance(value, str | UUID) else value))
+    ids = tuple(map(to_id, (value,) if isinstance(value, str | UUID) else _several(value, "an id is a str or a UUID")))
     return tuple(sorted(ids)) if isinstance(value, AbstractSet) else ids
+
+
+def _several(values: Iterable[T], what_one_is: str) -> Iterable[T]:
+    """Return `values`. Raise `TypeError` for a single object. A list of the service says itself how it is read."""
+    if not isinstance(values, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] # as below
+        hint = ": give its `id`" if hasattr(values, "id") else ""
+        raise TypeError(f"{what_one_is}, and several are a list of them, not {type(values).__name__}{hint}")
+    return values
 
 
 def to_id_container(values: Container[IdLike]) -> Container[str]:
@@ -113,7 +122,7 @@ def to_id_container(values: Container[IdLike]) -> Container[str]:
 
 def to_texts(values: Iterable[str] | str) -> tuple[str, ...]:
     """Return texts as a tuple: a single one, or several. A set is sorted. Raises `ValueError` for an empty one."""
-    texts = (values,) if isinstance(values, str) else tuple(values)
+    texts = (values,) if isinstance(values, str) else tuple(_several(values, "one is a str"))
     if not all(isinstance(text, str) and text for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("every item has to be a non-empty str")
     return tuple(sorted(texts)) if isinstance(values, AbstractSet) else texts

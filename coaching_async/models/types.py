@@ -9,6 +9,8 @@ from typing import Final, Self
 
 import attrs
 
+from coaching_async._refusals.suggestions import choices
+
 from .periods import in_zone, is_misplaced, midnight, months_after, parse_period
 
 __all__ = [
@@ -70,7 +72,7 @@ class OpenEnum(enum.StrEnum):
         """Return the member with that value. Raises `ValueError`, which lists the choices, if there is none."""
         member = cls(value)
         if not member.is_known:
-            raise ValueError(f"{str(value)!r} is no {cls.__name__}: choose one of {', '.join(cls)}")
+            raise ValueError(f"{str(value)!r} is no {cls.__name__}: {choices(value, cls)}")
         return member
 
 
@@ -155,7 +157,7 @@ def _aware(_: object, __: object, moment: datetime) -> None:
     require_aware(moment)
 
 
-PARSE_TEXT: Final = 'Interval.parse takes text, for example "2026-11-01/2026-11-30" or "2026-W48", with tz='
+PARSE_TEXT: Final = 'Interval.parse("2026-11-01/2026-11-30", tz=...) makes one of days or weeks, Interval.month(2026, 11, tz) of a month'
 """What to do with a text where an interval is wanted."""
 
 

@@ -7,6 +7,7 @@ with Sandbox() as sandbox:
 from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
 from ._channels.sockets import Socket, Sockets
 from ._faults.fault import Fault, FaultKind
+from ._faults.targets import OPERATIONS, Operation
 from ._sandbox import Identified, NotificationType, Sandbox, UserLike
 from ._server.request_log import Arrival
 
@@ -15,6 +16,7 @@ __all__ = [
     "CLIENT_ID",
     "CLIENT_SECRET",
     "CODE",
+    "OPERATIONS",
     "ORG_NAME",
     "REFRESH_TOKEN",
     "Arrival",
@@ -23,6 +25,7 @@ __all__ = [
     "FaultKind",
     "Identified",
     "NotificationType",
+    "Operation",
     "Sandbox",
     "Socket",
     "Sockets",

@@ -151,6 +151,9 @@ class Sandbox:
         self._host, self._port = host, port
         self._server: Server | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'not running' if self._server is None else self.base_url})"
+
     @property
     def base_url(self) -> str:
         """The URL of the API host, without a path."""

@@ -3,13 +3,13 @@
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 import attrs
 
 from coaching_async import Interval, OpenEnum, UserReference
+from coaching_async._refusals.suggestions import suggestion
 
 __all__ = ["Cell", "Column", "Kind", "chosen_names", "columns"]
 
@@ -97,8 +97,7 @@ def chosen_names(chosen: Iterable[str], known: Sequence[str]) -> tuple[str, ...]
     found = tuple(chosen)
     for name in found:
         if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            advice = suggestion(name, known) or f"there are {', '.join(known)}"
             raise ValueError(f"no column is called {name!r}: {advice}")
     if not found or len(set(found)) != len(found):
         raise ValueError("columns has to name at least one column, and each of them once")

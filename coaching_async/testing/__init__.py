@@ -3,7 +3,7 @@
     # conftest.py
     pytest_plugins = ["coaching_async.testing"]
 
-adds the fixtures `coaching_sandbox`, `coaching_client`, `coaching_user_client`, `coaching_notifications` and `coaching_notify`. The
+adds the fixtures `coaching_sandbox`, `coaching_environment`, `coaching_client`, `coaching_user_client`, `coaching_notifications` and `coaching_notify`. The
 plugin is loaded by name, because one that is loaded by an entry point is imported in every run of pytest on the machine. PYTEST_DONT_REWRITE: the plugin contains no assertions.
 """
 

@@ -1,7 +1,6 @@
 """Faults of a sandbox by the name of the operation that they affect."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from coaching_async.sandbox import FaultKind, Sandbox
@@ -43,50 +42,17 @@ Operation: TypeAlias = Literal[
 ]
 """Name of a method that sends one kind of request."""
 
-ROUTES: Final[Mapping[Operation, tuple[str, str]]] = {
-    "annotations.create": ("POST", "coaching/appointments/*/annotations"),
-    "annotations.delete": ("DELETE", "coaching/appointments/*/annotations/*"),
-    "annotations.get": ("GET", "coaching/appointments/*/annotations/*"),
-    "annotations.list": ("GET", "coaching/appointments/*/annotations"),
-    "annotations.update": ("PATCH", "coaching/appointments/*/annotations/*"),
-    "appointments.add_conversation": ("POST", "coaching/appointments/*/conversations"),
-    "appointments.aggregate": ("POST", "coaching/appointments/aggregates/query"),
-    "appointments.create": ("POST", "coaching/appointments"),
-    "appointments.delete": ("DELETE", "coaching/appointments/*"),
-    "appointments.get": ("GET", "coaching/appointments/(?!me$)*"),
-    "appointments.list": ("GET", "coaching/appointments"),
-    "appointments.list_mine": ("GET", "coaching/appointments/me"),
-    "appointments.list_statuses": ("GET", "coaching/appointments/*/statuses"),
-    "appointments.set_status": ("PATCH", "coaching/appointments/*/status"),
-    "appointments.update": ("PATCH", "coaching/appointments/*"),
-    "notifications.get": ("GET", "coaching/notifications/*"),
-    "notifications.list": ("GET", "coaching/notifications"),
-    "notifications.mark_read": ("PATCH", "coaching/notifications/*"),
-    "schedule_slots.get_job": ("GET", "coaching/scheduleslots/jobs/*"),
-    "schedule_slots.query": ("POST", "coaching/scheduleslots/query"),
-    "schedule_slots.start_job": ("POST", "coaching/scheduleslots/jobs"),
-    "teams.list": ("GET", "teams"),
-    "teams.list_members": ("GET", "teams/*/members"),
-    "topics.available": ("GET", "notifications/availabletopics"),
-    "topics.channels": ("GET", "notifications/channels"),
-    "topics.create_channel": ("POST", "notifications/channels"),
-    "topics.subscribe": ("PUT", "notifications/channels/*/subscriptions"),
-    "users.get": ("GET", "users/(?!me$)*"),
-    "users.list": ("GET", "users"),
-    "users.me": ("GET", "users/me"),
-    "users.search": ("POST", "users/search"),
-}
-
 
 def route(operation: Operation) -> tuple[str, str]:
-    """Return the method and path of a `Fault` for one operation.
+    """Return the method and path of one operation: those of a `Fault` with this `operation`.
 
-        sandbox.faults.add(Fault("drip", *route("appointments.get"), delay=0.1))
-
-    Raises: `KeyError` for an unknown operation.
+    Raises: `ValueError` for an unknown operation.
     """
-    method, path = ROUTES[operation]
-    return method, f"^/api/v2/{path.replace('*', '[^/?]+')}$"
+    from coaching_async.sandbox import OPERATIONS, Fault  # needs an extra, which `build` does not need
+
+    Fault("stall", operation=operation)  # refuses an unknown one
+    method, path = OPERATIONS[operation]
+    return method, f"^{path}$"
 
 
 def fails(
@@ -102,6 +68,8 @@ def fails(
 
     They change no data. `retry_after` is in seconds. The client retries what it may, so the caller does not see a single
     503 to a read. For that use `math.inf` times.
+
+    Raises: `ValueError` for an unknown operation, as the functions below.
     """
     _add_fault(sandbox, "status", operation, times, after, status, retry_after)
 
@@ -127,4 +95,5 @@ def _add_fault(
 ) -> None:
     from coaching_async.sandbox import Fault  # needs an extra, which `build` does not need
 
-    sandbox.faults.add(Fault(kind, *route(operation), times, after, status=status, retry_after=retry_after))
+    fault = Fault(kind, times=times, after=after, status=status, retry_after=retry_after, operation=operation)
+    sandbox.faults.add(fault)

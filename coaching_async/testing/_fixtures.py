@@ -1,6 +1,6 @@
 """Fixtures of the pytest plugin. PYTEST_DONT_REWRITE: there are no assertions."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import date
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ from coaching_async import (
     CoachingClient,
     Notification,
     NotificationStream,
+    RateLimit,
     RetryPolicy,
     from_dict,
 )
@@ -27,8 +28,12 @@ HAS_PYTEST_ASYNCIO: Final = find_spec("pytest_asyncio") is not None
 TODAY: Final = date(2026, 11, 23)
 """The day around which the data of `coaching_sandbox` are. It is fixed, so that they are the same in each run."""
 
+AMPLE: Final = RateLimit(100_000)
+"""A rate limit that delays no test, because the sandbox has none of its own."""
+
 __all__ = [
     "coaching_client",
+    "coaching_environment",
     "coaching_notifications",
     "coaching_notify",
     "coaching_sandbox",
@@ -51,11 +56,31 @@ def coaching_sandbox() -> "Iterator[Sandbox]":
 
 
 @pytest.fixture
+def coaching_environment(coaching_sandbox: "Sandbox", monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """Set the environment variables of `CoachingClient.from_env` for `coaching_sandbox`, and return them.
+
+    It is for tests of programs that make their own client: web applications, scripts, subprocesses. No rate limit delays it.
+    """
+    from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
+
+    variables = {
+        "GENESYSCLOUD_REGION": coaching_sandbox.base_url,
+        "GENESYSCLOUD_OAUTHCLIENT_ID": CLIENT_ID,
+        "GENESYSCLOUD_OAUTHCLIENT_SECRET": CLIENT_SECRET,
+        "GENESYSCLOUD_RATE_LIMIT": str(AMPLE.requests),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GENESYSCLOUD_ACCESS_TOKEN", raising=False)  # it would take precedence
+    return variables
+
+
+@pytest.fixture
 def coaching_client(request: pytest.FixtureRequest) -> CoachingClient:
     """Return an open client of `coaching_sandbox`, for tests of anyio's plugin (asyncio and trio) and of pytest-asyncio.
 
-    The plugin that runs the test opens and closes the client in the test's event loop. Retries wait up to 10 ms; after a
-    429 they wait as long as the response says.
+    The plugin that runs the test opens and closes the client in the test's event loop. No rate limit delays it. Retries wait
+    up to 10 ms; after a 429 they wait as long as the response says.
     """
     client: CoachingClient = _of_plugin(request, "coaching_client")
     return client
@@ -121,7 +146,7 @@ def _user_client(sandbox: "Sandbox") -> CoachingClient:
 
 
 def _client_with(auth: AccessToken | ClientCredentials, sandbox: "Sandbox") -> CoachingClient:
-    return CoachingClient(auth, base_url=sandbox.base_url, retry=RetryPolicy(max_backoff=0.01))
+    return CoachingClient(auth, base_url=sandbox.base_url, retry=RetryPolicy(max_backoff=0.01), rate_limit=AMPLE)
 
 
 # Equal fixtures for two plugins, because each has its own kind of async fixture.

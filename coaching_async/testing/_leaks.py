@@ -36,6 +36,9 @@ class assert_no_leaks:  # noqa: N801 # lower case, as the context managers of co
         self._open_before: set[str] = set()
         self._tasks_before: set[str] = set()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(within={self._within})"
+
     def __enter__(self) -> Self:
         self._open_before = _threads() | _descriptors()
         return self

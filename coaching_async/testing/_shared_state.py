@@ -24,6 +24,9 @@ class MemorySharedState:
         self.ahead: float = 0.0
         self._texts: dict[str, tuple[str, float]] = {}
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._texts)} texts{', down' if self.down else ''})"
+
     async def load(self, name: str) -> tuple[str | None, float]:
         """Return the text of this name, None if there is none, and the time."""
         await self._on_the_way()

@@ -189,7 +189,9 @@ def test_state_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch):
 def test_a_refused_sign_in_is_an_auth_error_with_its_code(error: str, code: str | None):
     request = new_request()
 
-    with failing(AuthError, "the login host refused the sign-in$") as caught:
+    with failing(
+        AuthError, r"^the login host login\.mypurecloud\.\w+ \(.*\) refused the sign-in: let the user begin it again$"
+    ) as caught:
         request.grant(callback_url(request, error=error, error_description="why", code=CANARY))
 
     assert caught.value.code == code

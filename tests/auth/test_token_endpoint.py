@@ -147,7 +147,7 @@ async def test_what_the_login_host_refuses_itself_is_not_sent_again(answer: Resp
     source, script = source_of(answer, TOKEN)
 
     for _ in range(3):
-        with pytest.raises(AuthError, match="the login host gives no token: ") as caught:
+        with pytest.raises(AuthError, match=r"the login host login\.test gives no token: ") as caught:
             await source.token()
         assert not caught.value.is_from_gateway
         assert not caught.value.is_temporary

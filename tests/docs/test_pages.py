@@ -33,7 +33,7 @@ from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from packaging.requirements import Requirement
 
 from coaching_async import CoachingClient
-from coaching_async._config import VARIABLES
+from coaching_async._config import LOG_VARIABLE, RATE_LIMIT_VARIABLE, VARIABLES
 from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 from tests.support.cli import command_of, environment
@@ -177,8 +177,8 @@ def test_the_program_in_the_readme_needs_no_settings_and_prints_five_appointment
 @pytest.mark.parametrize("page", TESTS, ids=name_of)
 def test_every_block_of_a_page_about_tests_is_a_passing_test(page: Path, tmp_path: Path):
     for number, block in enumerate(TESTS[page]):
-        is_conftest = block.text.startswith("# conftest.py\n")
-        (tmp_path / ("conftest.py" if is_conftest else f"test_block_{number}.py")).write_text(block.text)
+        named = re.match(r"# (\w+\.py)\n", block.text)
+        (tmp_path / (named[1] if named else f"test_block_{number}.py")).write_text(block.text)
     plugins = ("anyio.pytest_plugin", "pytest_asyncio.plugin", "respx.plugin")
     options = ["-W", "error", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", *options, *(f"-p{plugin}" for plugin in plugins), tmp_path]
@@ -237,7 +237,7 @@ def of_python(arguments: list[str], _: list[str]) -> None:
 
 
 def of_export(arguments: list[str], _: list[str]) -> None:
-    assert {argument.partition("=")[0] for argument in arguments} <= set(VARIABLES)
+    assert {argument.partition("=")[0] for argument in arguments} <= {*VARIABLES, LOG_VARIABLE, RATE_LIMIT_VARIABLE}
 
 
 def of_server(arguments: list[str], _: list[str]) -> None:

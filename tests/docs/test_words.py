@@ -134,6 +134,15 @@ WORDS = {
         "user names",
         "WebSocket",
     ],
+    "testing-fastapi.md": [
+        "aiohttp",
+        "ASGITransport",
+        "FastAPI",
+        "pytest-asyncio",
+        "respx",
+        "TestClient",
+        "token of a user",
+    ],
     "tour.md": ["ipython", "jupyter", "quickstart", "tour"],
     "updating.md": [
         "202",

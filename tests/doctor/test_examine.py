@@ -31,7 +31,7 @@ from coaching_async.cli import main
 from coaching_async.doctor import Check, Examination, examine
 from coaching_async.doctor._operations import OPERATIONS, READS
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Client, Fault, Sandbox
-from coaching_async.testing._faults import ROUTES
+from coaching_async.sandbox import OPERATIONS as SANDBOX_OPERATIONS
 from tests.support.cli import COMMAND, environment, started
 from tests.support.doubles import TOKEN, Service, answer, on
 from tests.support.fault_server import Authority, FaultServer, answering, ok, then
@@ -115,8 +115,8 @@ async def test_the_doctor_only_reads_and_changes_nothing(sandbox: Sandbox, tmp_p
 
 
 def test_every_operation_that_sends_one_kind_of_request_is_examined_and_every_get_is_sent():
-    assert set(OPERATIONS) == set(ROUTES)
-    assert set(READS) == {name for name, (method, _) in ROUTES.items() if method == "GET"}
+    assert set(OPERATIONS) == set(SANDBOX_OPERATIONS)
+    assert set(READS) == {name for name, (method, _) in SANDBOX_OPERATIONS.items() if method == "GET"}
     assert set(PERMISSIONS) - set(OPERATIONS) == {"schedule_slots.find"}
 
 
@@ -520,7 +520,7 @@ async def test_a_closed_client_and_an_unknown_operation_are_refused(sandbox: San
 
     with pytest.raises(ClientMisuse):
         await examine(client)
-    with pytest.raises(ValueError, match=r"'appointments.lst' is no operation: choose from"):
+    with pytest.raises(ValueError, match=r"'appointments.lst' is no operation: choose one of"):
         await examine(environ=environment(sandbox), needs=["appointments.lst"])
     assert sandbox.requests == []
 

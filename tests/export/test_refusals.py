@@ -45,7 +45,7 @@ async def test_an_export_is_resumed_with_the_same_arguments_only(other: dict[str
 @pytest.mark.parametrize(
     "how, kind, says",
     [
-        ({"form": "orc"}, ValueError, "form is one of jsonl, csv, xlsx, parquet, not 'orc'"),
+        ({"form": "orc"}, ValueError, "form 'orc' does not exist: choose one of jsonl, csv, xlsx, parquet"),
         ({"form": "csv", "columns": ["facilitator"]}, ValueError, "no column is called 'facilitator': did you mean"),
         ({"form": "csv", "columns": ["zzz"]}, ValueError, "no column is called 'zzz': there are id, name, "),
         ({"form": "csv", "columns": []}, ValueError, "columns has to name at least one"),
@@ -55,7 +55,7 @@ async def test_an_export_is_resumed_with_the_same_arguments_only(other: dict[str
         ({"form": "xlsx", "spreadsheet": False}, ValueError, "spreadsheet is about files of the form csv, not xlsx"),
         ({"users": []}, ValueError, "user_ids is empty"),
         ({"page_size": 0}, ValueError, "page_size has to be"),
-        ({"consistency": "maybe"}, ValueError, 'consistency is "default" or "verify"'),
+        ({"consistency": "maybe"}, ValueError, "consistency 'maybe' does not exist: choose one of default, verify"),
         ({"on_progress": exported}, TypeError, "on_progress is a plain function"),
         ({"on_progress": 5}, TypeError, "on_progress is a plain function"),
         ({"colour": "red"}, TypeError, "unexpected keyword argument 'colour'"),

@@ -167,7 +167,7 @@ def test_shards_have_the_form_the_columns_and_the_filters_of_an_export(fleet: Fl
         ({"interval": WEEK}, TypeError, "the shards have their interval from intervals"),
         ({"interval_condition": "Overlaps"}, TypeError, "the shards have their interval_condition"),
         ({"resume": True}, TypeError, "no such option of an export: resume"),
-        ({"form": "xls"}, ValueError, "form is one of"),
+        ({"form": "xls"}, ValueError, "form 'xls' does not exist: choose one of"),
         ({"columns": ["nonsense"]}, ValueError, "nonsense"),
         ({"statuses": "nonsense"}, ValueError, "no AppointmentStatus"),
         ({"page_size": 0}, ValueError, "page_size"),

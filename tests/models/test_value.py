@@ -13,7 +13,9 @@ from coaching_async import (
     Channel,
     ChannelClosed,
     ErrorLimit,
+    FoundUsers,
     FrameUnreadable,
+    Listing,
     Page,
     StatusChange,
     UserReference,
@@ -26,7 +28,8 @@ VALUES = [cls for cls in vars(coaching_async).values() if isinstance(cls, type) 
 @pytest.mark.parametrize("cls", VALUES)
 def test_every_value_class_has_the_methods_of_value(cls: type):
     assert attrs.has(cls)
-    assert {cls.__eq__, cls.__hash__, cls.__repr__} == {Value.__eq__, Value.__hash__, Value.__repr__}
+    assert {cls.__eq__, cls.__hash__} == {Value.__eq__, Value.__hash__}
+    assert cls in {FoundUsers, Listing} or cls.__repr__ is Value.__repr__, "these two hold too much to show all of it"
 
 
 def test_a_value_without_fields_equals_another_of_its_class():

@@ -13,6 +13,7 @@ import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from coaching_async.sandbox._faults.fault import KINDS
+from coaching_async.sandbox._faults.targets import OPERATIONS
 from coaching_async.sandbox._server.socket_orders import _TO_SOCKETS
 from tests.sandbox.api import APPOINTMENTS, Api
 from tests.sandbox.channels.listening import channel_of, opened
@@ -69,6 +70,29 @@ def test_the_form_offers_every_kind_of_fault(sandbox: Sandbox):
     kinds = page(sandbox, "/").text.partition("const KINDS = {")[2].partition("};")[0]
 
     assert set(re.findall(r"^  (\w+): ", kinds, re.MULTILINE)) == set(KINDS)
+
+
+def test_the_form_offers_every_operation(sandbox: Sandbox):
+    operations = page(sandbox, "/").text.partition("const OPERATIONS = ")[2].partition(";")[0]
+
+    assert json.loads(operations) == list(OPERATIONS)
+
+
+def test_a_fault_is_ordered_by_operation_or_template(sandbox: Sandbox, api: Api):
+    faults, http = "/_sandbox/faults", plain(sandbox)
+    by_operation = {"kind": "status", "status": 503, "operation": "users.me"}
+    by_template = {"kind": "status", "status": 503, "path": "/appointments/{appointmentId}"}
+
+    assert http.post(faults, json=[by_operation, by_template]).status_code == 201
+    assert [each["operation"] for each in http.get(faults).json()] == ["users.me", None]
+    assert api.get("/api/v2/users/me").status_code == 503
+    assert api.get("/api/v2/coaching/appointments/an-id").status_code == 503
+    assert sandbox.faults.pending == ()
+    refused = http.post(faults, json={"kind": "stall", "operation": "users.mee"})
+    assert (refused.status_code, refused.json()["message"]) == (
+        400,
+        "there is no operation 'users.mee'; did you mean users.me?",
+    )
 
 
 def test_people_are_listed_with_their_teams(sandbox: Sandbox):

@@ -206,7 +206,7 @@ async def test_a_closed_client_is_a_misuse(anyio_backend_name: str):
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_borrowed_client_of_a_closed_event_loop_raises_a_clear_error():
     with FaultServer(ok(APPOINTMENT)) as server:
-        client = borrowing(httpx.AsyncClient(), server)
+        client = borrowing(httpx.AsyncClient(limits=httpx.Limits(keepalive_expiry=HANG)), server)
 
         async def get() -> None:
             await client.appointments.get("1")

@@ -75,11 +75,16 @@ async def results(client: CoachingClient) -> None:
     for _ in client.appointments.list("u"):  # refused
         pass
     await client.appointments.list("u")  # refused
+    len(client.appointments.list("u"))  # refused
+    str(client.appointments.list("u")[0])  # refused
+    with client:  # refused
+        pass
     listing = await client.bulk(client.appointments.get, [1])  # refused
     listing.raise_for_failures()
 
 
 def sandbox_faults(sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("drops"))  # refused
+    sandbox.faults.add(Fault("stall", operation="appointments.creates"))  # refused
     fails(sandbox, "appointments.creates")  # refused
     sandbox.notify("u", "Creates")  # refused

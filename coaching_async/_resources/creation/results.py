@@ -1,5 +1,6 @@
 """Results of `create_many`: the outcome of each body, progress, and the result as a whole."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -7,6 +8,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from coaching_async._bulk.results import Outcome, Progress, raise_errors
+from coaching_async._value import summary
 from coaching_async.models.appointments import Appointment, AppointmentCreate
 
 __all__ = ["CreateOutcome", "CreateProgress", "CreateResult", "CreateStatus"]
@@ -45,7 +47,7 @@ class CreateProgress(Progress[AppointmentCreate, Appointment]):
     """Outcome that came last."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class CreateResult:
     """Outcomes of all bodies, in the order of the input."""
 
@@ -53,6 +55,10 @@ class CreateResult:
     """One outcome for each body, in the order of the input."""
     since: datetime
     """What to give as `since` if the same bodies are created again, so that only what is missing is created."""
+
+    def __repr__(self) -> str:
+        counts = Counter[str](outcome.status for outcome in self.outcomes)
+        return summary(self, f"{counts.pop('created', 0)} created", **counts)
 
     @property
     def created(self) -> Sequence[CreateOutcome]:

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
-from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 import attrs
 
+from coaching_async._refusals.suggestions import suggestion
 from coaching_async.cli._user_ids import without_invisible
 
-__all__ = ["COLUMNS", "REQUIRED", "Column", "column_of", "parse_start", "parse_time", "suggestion"]
+__all__ = ["COLUMNS", "REQUIRED", "Column", "advice_on", "column_of", "parse_start", "parse_time"]
 
 Parse: TypeAlias = Callable[[str, tzinfo | None], Any]
 """Returns the value of a cell that is not empty. The zone is that of times without one. Raises `ValueError`."""
@@ -142,7 +142,6 @@ def column_of(title: str) -> Column | None:
     return COLUMNS.get(name) or next((column for column in COLUMNS.values() if column.field == name), None)
 
 
-def suggestion(title: str) -> str:
+def advice_on(title: str) -> str:
     """Return a hint for a title that is no column's."""
-    close = get_close_matches(title.strip().casefold(), COLUMNS, 1)
-    return f"did you mean {close[0]}?" if close else f"the columns are {', '.join(COLUMNS)}"
+    return suggestion(title, COLUMNS) or f"the columns are {', '.join(COLUMNS)}"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from .columns import REQUIRED, Column, column_of, suggestion
+from .columns import REQUIRED, Column, advice_on, column_of
 
 __all__ = ["TEMPLATE", "Fault", "Plan", "Row", "read_plan"]
 
@@ -122,7 +122,7 @@ def _read_header(line: int, titles: Sequence[str], faults: list[Fault]) -> Seque
         column = column_of(title)
         is_ignored = title.lstrip().startswith("#") or not title.strip()
         if column is None and not is_ignored:
-            faults.append(Fault(line, f"there is no column {title.strip()[:50]!a}: {suggestion(title)}"))
+            faults.append(Fault(line, f"there is no column {title.strip()[:50]!a}: {advice_on(title)}"))
         elif column is not None and column in columns:
             faults.append(Fault(line, f"there are two columns {column.name}"))
         columns.append(column)

@@ -1,9 +1,11 @@
 """What a test orders: the kind of a fault, the requests that it applies to, and how often."""
 
-import re
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
+
+from .targets import Operation, Target, checked_method, did_you_mean, method_and_path, target_of
 
 FaultKind: TypeAlias = Literal[
     "drop_before",
@@ -28,10 +30,19 @@ FaultKind: TypeAlias = Literal[
 
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
+_LISTS: tuple[Operation, ...] = ("appointments.list", "appointments.list_mine")
+EFFECTIVE_ON: Mapping[str, tuple[Operation, ...]] = {
+    "accepted": ("appointments.create", "appointments.update", "appointments.delete"),
+    "insert": _LISTS,
+    "delete": _LISTS,
+    "reorder": _LISTS,
+}
+"""The operations that a kind affects, if these are not all."""
+
 
 def _validate_kind(_: object, __: object, kind: str) -> None:
     if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}{did_you_mean(kind, KINDS)}")
 
 
 @attrs.frozen
@@ -61,16 +72,20 @@ class Fault:
     * `delete` deletes the first one;
     * `reorder` gives the first one the date of the last one.
 
-    The fault applies to requests of `method` whose path (or path and query) contains a match for the regular expression
-    `path`: to `times` of them (`math.inf` for all), after the first `after`.
+    The fault applies to the requests of one `operation`, a method of the client: "appointments.update". Or it applies to
+    requests of `method` and `path`. A path with placeholders, `/appointments/{appointmentId}`, is one of the contract, or the end
+    of one. Any other path is a regular expression, of which the path of the request, or its path and query, contains a match.
+    Of these requests, the first `after` are skipped, and the fault applies to the next `times` (`math.inf` for all).
+
+    Raises `ValueError` for a request that there cannot be.
     """
 
     kind: FaultKind = attrs.field(validator=_validate_kind)
     """What goes wrong: one of the kinds above."""
-    method: str | None = None
+    method: str | None = attrs.field(default=None, converter=attrs.converters.optional(checked_method))
     """HTTP method of the requests. None for all."""
     path: str | None = None
-    """What their path, or path and query, matches. None for all."""
+    """A template of their path, or what their path, or path and query, matches. None for all."""
     times: float = attrs.field(default=1, validator=attrs.validators.ge(1))
     """Number of requests that it applies to; `math.inf` for all."""
     after: int = attrs.field(default=0, validator=attrs.validators.ge(0))
@@ -87,6 +102,10 @@ class Fault:
     """Bytes of the body once it is decompressed, for `gzip_bomb`."""
     location: str | None = attrs.field(default=None, kw_only=True)
     """Header Location, for `redirect`."""
+    operation: Operation | None = attrs.field(default=None, kw_only=True)
+    """A method of the client, in place of `method` and `path`."""
+    _method: str | None = attrs.field(init=False, repr=False, eq=False)
+    _target: Target | None = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         for kind, name in (("status", "status"), ("redirect", "location")):
@@ -94,13 +113,21 @@ class Fault:
                 raise ValueError(f"{name} belongs to the kind {kind!r}, and that needs it")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError(f"status must be between 200 and 599, not {self.status}")
-        if self.path is not None:
-            try:
-                re.compile(self.path)
-            except re.error as error:
-                raise ValueError(f"path must be a regular expression: {error}") from error
+        method, path = self.method, self.path
+        if self.operation is not None:
+            if method is not None or path is not None:
+                raise ValueError("operation stands instead of method and path: give it, or these")
+            method, path = method_and_path(self.operation)
+            self._check_effect(self.operation)
+        object.__setattr__(self, "_method", method)
+        object.__setattr__(self, "_target", None if path is None else target_of(path, method))
+
+    def _check_effect(self, operation: Operation) -> None:
+        """Raise `ValueError` if a fault of this kind does nothing to an operation."""
+        if self.kind in EFFECTIVE_ON and operation not in EFFECTIVE_ON[self.kind]:
+            raise ValueError(f"{self.kind} affects {', '.join(EFFECTIVE_ON[self.kind])}, not {operation}")
 
     def matches(self, method: str, path: str, query: str) -> bool:
-        if self.method is not None and self.method.upper() != method:
+        if self._method is not None and self._method != method:
             return False
-        return self.path is None or any(re.search(self.path, target) for target in (path, f"{path}?{query}"))
+        return self._target is None or self._target.matches(path, query)

@@ -41,6 +41,7 @@ _FIELDS: Mapping[str, tuple[frozenset[type], str]] = {
     "delay": _NUMBER,
     "size": _INTEGER,
     "location": _STRING,
+    "operation": _STRING,
 }
 
 
@@ -124,7 +125,7 @@ def _validate_field(name: str, value: object) -> None:
 
 
 def _fault_as_json(fault: Fault) -> JsonObject:
-    fields: dict[str, Any] = attrs.asdict(fault)
+    fields: dict[str, Any] = attrs.asdict(fault, filter=lambda field, _: field.init)
     return fields | {"times": _finite(fault.times)}
 
 

@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+
+from coaching_async.sandbox._faults.targets import OPERATIONS
 
 from .control import Endpoint
 
@@ -18,6 +21,7 @@ def _page(name: str) -> Endpoint:
         text = _read(name)
         for part in ("style.css", "elements.js"):
             text = text.replace(f"/* {part} */", _read(part))
+        text = text.replace("[] /* operations */", json.dumps(list(OPERATIONS)))
         return HTMLResponse(text, headers={"Content-Security-Policy": _policy(text)})
 
     return respond
