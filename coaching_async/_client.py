@@ -151,6 +151,8 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
         )
 
     def __repr__(self) -> str:
+        if "_api" not in self.__dict__:  # `__init__` has raised
+            return object.__repr__(self)
         where = region_of(self._api.base_url) or self._api.host
         return summary(self, where, "a view" if self._is_view else "", "closed" if self._is_closed else "")
 

@@ -74,6 +74,7 @@ class Sandbox:
     """The ordered faults: `faults.add(Fault(...))`."""
     sockets: Sockets
     """The WebSockets that are open: `sockets.drop()`, or `sockets[0].close(1001)`."""
+    _server: Server | None = None
 
     def __init__(
         self,
@@ -149,7 +150,6 @@ class Sandbox:
             },
         )
         self._host, self._port = host, port
-        self._server: Server | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'not running' if self._server is None else self.base_url})"
