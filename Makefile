@@ -80,7 +80,7 @@ long: coverage
 	$(BIN)/python -m pytest tests/slow
 	$(BIN)/python -m benchmarks --quick
 
-# Twenty minutes, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
+# Half an hour, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 

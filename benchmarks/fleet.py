@@ -38,7 +38,14 @@ def measure(quick: bool) -> Figure:
         MEASURES,
         tuple(rows),
     )
-    return figure.with_goals(
+    used, refused = (
+        min(figure.median(name, USED) for name in SHARED),
+        max(figure.median(name, REFUSED) for name in SHARED),
+    )
+    return figure.with_answer(
+        f"Eight processes that share a token and a rate limit use {used:.1f} % of it together, and the service refuses"
+        f" {refused:.0f} of their requests."
+    ).with_goals(
         Goal("429s", max(figure.median(name, REFUSED) for name in SHARED), 0, at_least=False),
         Goal("tokens", max(figure.median(name, MINTS) for name in SHARED), 1, at_least=False),
         Goal("of the limit", min(figure.median(name, USED) for name in SHARED) / 100, 0.97),

@@ -90,6 +90,8 @@ class Figure:
     goals: tuple[Goal, ...] = ()
     curves: tuple[str, ...] = ()
     """Measures that are plotted instead, over the cases. These begin with a number and end with what it counts."""
+    answer: str = ""
+    """What it means for a user, in a sentence or two."""
 
     @classmethod
     def from_json(cls, found: Any) -> Self:
@@ -104,6 +106,10 @@ class Figure:
     def ratio(self, one: str, other: str, measure: str | None = None, case: str = "") -> float:
         """Return the median of `one` divided by that of `other`."""
         return self.median(one, measure, case) / self.median(other, measure, case)
+
+    def with_answer(self, answer: str) -> Self:
+        """Return the figure with what it means for a user."""
+        return attrs.evolve(self, answer=answer)
 
     def with_goals(self, *goals: Goal) -> Self:
         """Return the figure with goals."""

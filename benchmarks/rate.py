@@ -50,7 +50,11 @@ def measure(quick: bool) -> Figure:
         (STEADY, WALL, REFUSED, FAILED),
         (*rows, ideal),
     )
-    return figure.with_goals(
+    return figure.with_answer(
+        f"A bulk uses {figure.median('ours'):.1f} % of the rate limit, and the service refuses none of its requests."
+        if not figure.median("ours", REFUSED)
+        else ""
+    ).with_goals(
         Goal("of the limit", figure.median("ours") / 100, 0.97),
         Goal("unhandled 429s and other failures", figure.median("ours", FAILED), 0, at_least=False),
     )

@@ -7,6 +7,7 @@ writes page and plots again from results.json.
 
 import json
 import re
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +18,12 @@ from matplotlib.figure import Figure as Canvas
 
 from .harness import ROOT, Figure, Row, Table, number, table
 
-__all__ = ["Results", "page", "plot", "read", "write"]
+__all__ = ["Results", "answers", "plot", "read", "tables", "write"]
 
 RESULTS: Final = Path("benchmarks") / "results.json"
 PAGE: Final = Path("docs") / "performance.md"
 PLOTS: Final = Path("docs") / "performance"
-BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench has written -->"
+END = "<!-- end of what make bench has written -->"
 OURS, OTHERS = "#c2410c", "#94a3b8"
 
 
@@ -42,23 +43,31 @@ def read(root: Path) -> Results:
 
 
 def write(results: Results, root: Path) -> None:
-    """Write results, plots, and the part of the page between the marks."""
+    """Write results, plots, and the parts of the page between the marks."""
     (root / RESULTS).write_text(json.dumps(attrs.asdict(results), indent=1, ensure_ascii=False) + "\n")
     render(results, root)
 
 
 def render(results: Results, root: Path) -> None:
     """Write the page and its plots."""
-    before, _, rest = (root / PAGE).read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    (root / PAGE).write_text(f"{before}{BEGIN}\n\n{page(results)}\n{END}{after}")
+    text = (root / PAGE).read_text()
+    for begin, part in PARTS.items():
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(END)
+        text = f"{before}{begin}\n\n{part(results)}\n{END}{after}"
+    (root / PAGE).write_text(text)
     (root / PLOTS).mkdir(exist_ok=True)
     for figure in results.figures:
         plot(figure, root / PLOTS / f"{figure.key}.svg")
 
 
-def page(results: Results) -> str:
-    """Return the part of the page that a run writes, as Markdown."""
+def answers(results: Results) -> str:
+    """Return what the figures mean for a user, as Markdown."""
+    return "".join(f"- {figure.answer} [More](#{anchor(figure)})\n" for figure in results.figures if figure.answer)
+
+
+def tables(results: Results) -> str:
+    """Return the results, as Markdown."""
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in results.versions.items())
     return "\n".join(
@@ -74,6 +83,13 @@ def page(results: Results) -> str:
     )
 
 
+PARTS: Final[dict[str, Callable[[Results], str]]] = {
+    "<!-- written by make bench: answers -->": answers,
+    "<!-- written by make bench: tables -->": tables,
+}
+"""The parts of the page that a run writes, by the marks before them."""
+
+
 def goals(results: Results) -> list[list[str]]:
     """Return all goals, as rows of a table."""
     return [
@@ -85,7 +101,7 @@ def goals(results: Results) -> list[list[str]]:
 
 def anchor(figure: Figure) -> str:
     """Return the anchor of the figure's heading."""
-    return re.sub(r"[^a-z-]", "", figure.title.lower().replace(" ", "-"))
+    return re.sub(r"[^a-z0-9-]", "", figure.title.lower().replace(" ", "-"))
 
 
 def section(figure: Figure) -> list[str]:

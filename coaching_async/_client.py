@@ -32,7 +32,7 @@ from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event, log_to_stderr
 from ._pagination.listing import Listing
-from ._refusals.suggestions import choices
+from ._refusals.async_only import AsyncContextOnly
 from ._regions import region_of, resolve_hosts
 from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
@@ -48,7 +48,7 @@ from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
 from ._transport.rate_limit.sharing import Sharing
-from ._transport.retry_policy import RetryPolicy, Safety
+from ._transport.retry_policy import RetryPolicy, safety_of
 from ._value import NotCopyable, summary
 from .models.coercion import IdLike
 from .models.types import UNSET, Unset
@@ -59,10 +59,8 @@ K = TypeVar("K")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-
-class CoachingClient(NotCopyable):
+class CoachingClient(AsyncContextOnly, NotCopyable):
     """An async client of the Genesys Cloud Coaching API, for asyncio and trio.
 
     Use it with `async with`, or call `aclose()` at the end.
@@ -263,14 +261,9 @@ class CoachingClient(NotCopyable):
         Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
         """
         verb = method.upper()
-        if verb not in METHODS:
-            raise ValueError(f"{method!r} is no method: {choices(verb, METHODS)}")
-        safety = Safety.SAFE if safe or verb in {"GET", "HEAD"} else Safety.WRITE
-        if verb == "DELETE" and not safe:
-            safety = Safety.DELETE
-        return await self._api.request(
-            verb, request_target(path, query or {}), safety, None if json is None else dumps(json)
-        )
+        safety = safety_of(verb, changes_nothing=safe)
+        target = request_target(path, query or {})
+        return await self._api.request(verb, target, safety, None if json is None else dumps(json))
 
     def items(
         self,

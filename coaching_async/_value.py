@@ -39,7 +39,7 @@ class Value:
 def summary(thing: object, *parts: str, **counts: int) -> str:
     """Return a repr of what holds too much to show it all: some parts, and counts that are not 0."""
     counted = (f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
-    return f"{type(thing).__qualname__}({', '.join(filter(None, (*parts, *counted)))})"
+    return f"{type(thing).__name__}({', '.join(filter(None, (*parts, *counted)))})"
 
 
 @cache

@@ -12,7 +12,7 @@ from coaching_async._api.responses import refuse_capture
 from coaching_async._concurrency.synchronization import Signal, SingleTaskGuard
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import AuthError, ClientMisuse, CoachingError, Unauthorized
-from coaching_async._refusals.async_only import AsyncOnly
+from coaching_async._refusals.async_only import AsyncContextOnly, AsyncOnly
 from coaching_async._transport.priority import bulk_priority
 from coaching_async._value import summary
 
@@ -80,7 +80,7 @@ def check_progress(on_progress: object) -> None:
         raise TypeError("on_progress is a plain function: it is called whenever a call has ended, and not awaited")
 
 
-class BulkStream(AsyncOnly, AsyncIterator[Outcome[K, T]]):
+class BulkStream(AsyncOnly, AsyncContextOnly, AsyncIterator[Outcome[K, T]]):
     """Outcomes in the order of the input, inside an `async with` block: see `CoachingClient.bulk_stream`."""
 
     _instead_of_for = "`async with client.bulk_stream(...) as outcomes`, and `async for outcome in outcomes` in it"

@@ -14,7 +14,7 @@ from coaching_async._api.session import CLIENT_CLOSED, Session
 from coaching_async._concurrency.synchronization import SingleTaskGuard
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import BadRequest, ClientMisuse
-from coaching_async._refusals.async_only import AsyncOnly
+from coaching_async._refusals.async_only import AsyncContextOnly, AsyncOnly
 from coaching_async._value import NotCopyable, summary
 from coaching_async.models.channels import ChannelEvent, ChannelTopic
 from coaching_async.models.notifications import Notification
@@ -40,7 +40,7 @@ ListenerState: TypeAlias = Literal["opening", "live", "moving", "waiting", "ende
 attempt, or has ended."""
 
 
-class ListenerStream(AsyncOnly, NotCopyable, AsyncIterator[T], Generic[T]):
+class ListenerStream(AsyncOnly, AsyncContextOnly, NotCopyable, AsyncIterator[T], Generic[T]):
     """Base of the streams: enters and leaves the listener, and waits for what it receives."""
 
     _instead = "it is used once, by one task"

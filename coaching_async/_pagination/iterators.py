@@ -9,7 +9,7 @@ import attrs
 from coaching_async._concurrency.synchronization import SingleTaskGuard
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import ClientMisuse, CoachingError
-from coaching_async._refusals.async_only import AsyncOnly
+from coaching_async._refusals.async_only import AsyncContextOnly, AsyncOnly
 from coaching_async._value import summary
 from coaching_async.models.common import Page
 
@@ -119,7 +119,7 @@ class PageWalk(BaseWalk[T], AsyncIterator[Page[T]]):
         return (await self._next_reader()).take_page()
 
 
-class Stream(ItemWalk[T]):
+class Stream(AsyncContextOnly, ItemWalk[T]):
     """Async iterator over the items of a list, each once and in order, with prefetch: `async with` it, then `async for` over it.
 
     Leaving the block cancels the reads in flight. An error ends the stream; another one can resume from its `cursor`.

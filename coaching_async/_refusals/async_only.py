@@ -1,9 +1,9 @@
-"""`AsyncOnly`: what is read with `async for`, and says so to whoever reads it in another way."""
+"""What is read with `async for` or entered with `async with`, and says so to whoever does it in another way."""
 
 from abc import ABCMeta
 from typing import TYPE_CHECKING, ClassVar
 
-__all__ = ["AsyncOnly"]
+__all__ = ["AsyncContextOnly", "AsyncOnly"]
 
 if TYPE_CHECKING:  # type checkers refuse these mistakes themselves
 
@@ -16,10 +16,15 @@ if TYPE_CHECKING:  # type checkers refuse these mistakes themselves
         _instead_of_len: ClassVar[str]
         _instead_of_index: ClassVar[str]
 
+    class AsyncContextOnly:
+        """Base of what is entered with `async with`."""
+
+        __slots__ = ()
+
 else:
 
     class _Unlisted(ABCMeta):
-        """Leaves `AsyncOnly` out of `__mro__`, where `isinstance(x, Awaitable)` and the like look for methods; Python does not.
+        """Leaves these two classes out of `__mro__`, where `isinstance(x, Awaitable)` and the like look for methods; Python does not.
 
         Otherwise all that awaits, iterates over or measures whatever it can would fail on what it now passes on: templates,
         resolvers of GraphQL, dependency injection.
@@ -53,3 +58,16 @@ else:
 
         def __bool__(self):  # without it `len()` would be asked
             return True
+
+    class AsyncContextOnly(metaclass=_Unlisted):
+        """Base of what is entered with `async with`: a plain `with` says so."""
+
+        __slots__ = ()
+
+        _is_unlisted = True
+
+        def __enter__(self):
+            raise TypeError(f"a {type(self).__name__} is not entered with a plain `with`: use `async with`")
+
+        def __exit__(self, *_):
+            """Do nothing: `__enter__` has raised. Without this method Python would not call that."""

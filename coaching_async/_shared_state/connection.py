@@ -1,5 +1,6 @@
 """The connection of a client to its shared state: deadlines, and what is told when the state cannot be reached."""
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Generic, TypeVar, cast
@@ -179,6 +180,8 @@ class SharedStateConnection:
                 if is_cancelled(error) or not isinstance(error, (Exception, anyio.get_cancelled_exc_class())):
                     raise error.with_traceback(None)  # noqa: B904 # it is the same error
                 reason = type(error).__name__
+                if isinstance(error, OSError) and error.errno is not None:
+                    reason += f" ({os.strerror(error.errno)})"
         raise self._lose(reason)
 
     def _lose(self, reason: str) -> SharedStateUnavailable:

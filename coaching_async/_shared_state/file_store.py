@@ -1,5 +1,6 @@
 """`FileSharedState`: a shared state in a file, for the processes of one machine."""
 
+import errno
 import os
 import random
 import stat
@@ -48,12 +49,15 @@ def _absolute_path(path: str | PathLike[str]) -> str:
         raise TypeError(f"the path of a FileSharedState is a str or a pathlib.Path, not {type(path).__name__}")
     if not name or "\0" in name:
         raise ValueError("the path of a FileSharedState is empty or contains a NUL character; give the path of a file")
+    is_folder = name.endswith((os.sep, os.altsep or os.sep))
     name = os.path.abspath(name)  # noqa: PTH100 # keeps what `..` means to a user; a Path resolves no dots
     folder = os.path.dirname(name)  # noqa: PTH120
     if not os.path.isdir(folder):  # noqa: PTH112
         raise ValueError(f"a FileSharedState is made in a folder that exists, and {folder} is none; create it first")
-    if os.path.isdir(name):  # noqa: PTH112
+    if is_folder or os.path.isdir(name):  # noqa: PTH112
         raise ValueError(f"the path of a FileSharedState is that of a file, and {name} is a folder; add a file name")
+    if os.path.exists(name) and not os.path.isfile(name):  # noqa: PTH110, PTH113
+        raise ValueError(f"the path of a FileSharedState is that of a file, and {name} is none; choose another path")
     return name
 
 
@@ -197,5 +201,6 @@ def _create(path: str) -> bool:
     finally:
         os.close(descriptor)
     if os.name != "nt" and status.st_mode & stat.S_IRWXO:
-        raise PermissionError(f"all users may read or write {path}, which holds an access token; chmod 600 it")
+        text = "all users may read or write it, and it holds an access token; chmod 600 it"
+        raise PermissionError(errno.EACCES, text, path)
     return status.st_size == 0

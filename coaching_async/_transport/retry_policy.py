@@ -11,6 +11,7 @@ from typing import ClassVar, Final, NamedTuple
 import attrs
 
 from coaching_async._exceptions import Processed
+from coaching_async._refusals.suggestions import choices
 from coaching_async._value import Value
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "fault_from_status",
     "parse_http_date",
     "parse_retry_after",
+    "safety_of",
 ]
 
 
@@ -35,6 +37,25 @@ class Safety(enum.Enum):
     DELETE = "idempotent: the second one finds nothing"
     UPDATE = "idempotent: the second one sets the same values"
     WRITE = "may be carried out twice"
+
+
+METHODS: Final = {
+    "GET": Safety.SAFE,
+    "POST": Safety.WRITE,
+    "PUT": Safety.WRITE,
+    "PATCH": Safety.WRITE,
+    "DELETE": Safety.DELETE,
+    "HEAD": Safety.SAFE,
+    "OPTIONS": Safety.WRITE,
+}
+"""HTTP method → what sending a request of it twice would do, if nothing else is known of it."""
+
+
+def safety_of(method: str, *, changes_nothing: bool) -> Safety:
+    """Return the safety of a request. Raise `ValueError` for an unknown method."""
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} does not exist: {choices(method, METHODS)}")
+    return Safety.SAFE if changes_nothing else METHODS[method]
 
 
 class Fault(enum.Enum):

@@ -36,7 +36,7 @@ def _check_lost(reason: str) -> Check:
         NAME,
         "problem",
         sentence,
-        "Check that it runs, can be reached from here, and may be written; and that the processes have the same release of this library.",
+        "Check that it runs, can be reached from here, and may be written (a file by its own user alone: chmod 600); and that the processes have the same release of this library.",
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
+from urllib.parse import urlsplit
 
 __all__ = ["RedisSharedState"]
 
@@ -44,6 +45,13 @@ if redis.call('GET', KEYS[1]) ~= (ARGV[3] or false) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
+
+
+def _require_place(url: str) -> None:
+    """Raise `ValueError` if the URL names neither a host nor a socket: coredis would notice when it connects."""
+    parts = urlsplit(url)
+    if not (parts.path if parts.scheme == "unix" else parts.hostname):
+        raise ValueError
 
 
 class RedisSharedState:
@@ -92,6 +100,7 @@ class RedisSharedState:
         if not url.casefold().startswith(SCHEMES):
             raise ValueError(f"the URL of a Redis begins with {', '.join(SCHEMES)}")
         try:
+            _require_place(url)
             client = coredis.Redis.from_url(url)
         except Exception:  # noqa: BLE001 # of any kind; its text may quote the password
             raise ValueError("this is no URL of a Redis, such as rediss://user:password@host:6379/0") from None

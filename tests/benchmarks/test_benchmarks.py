@@ -31,6 +31,7 @@ FIGURE = Figure(
         Row("ours", ({"ms": 1.0, "KiB": 3.0},), "downhill"),
     ),
     (Goal("of the ideal", 0.75, 0.93), Goal("ms", 2.0, 2.0, at_least=False)),
+    answer="Walking takes 2 ms.",
 )
 RESULTS = report.Results({"cores": "2"}, {"httpx": "0.28.1"}, (FIGURE,))
 
@@ -167,7 +168,8 @@ def root(tmp_path: Path) -> Path:
     """A project with a page that has nothing between the marks yet."""
     for folder in ("benchmarks", "docs"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "docs" / "performance.md").write_text(f"# Before\n\n{report.BEGIN}\n{report.END}\n\nAfter.\n")
+    parts = "Between.\n".join(f"{mark}\n{report.END}\n" for mark in report.PARTS)
+    (tmp_path / "docs" / "performance.md").write_text(f"# Before\n\n{parts}\nAfter.\n")
     return tmp_path
 
 
@@ -185,7 +187,10 @@ def test_a_report_can_be_read_and_written_again_without_a_difference(root: Path)
 def test_a_report_writes_between_the_marks_and_nowhere_else(root: Path):
     report.write(RESULTS, root)
     text = (root / "docs" / "performance.md").read_text()
-    assert text.startswith(f"# Before\n\n{report.BEGIN}\n")
+    first, second = report.PARTS
+    assert text.startswith(
+        f"# Before\n\n{first}\n\n- Walking takes 2 ms. [More](#walking-on)\n\n{report.END}\nBetween.\n{second}\n"
+    )
     assert text.endswith(f"{report.END}\n\nAfter.\n")
     assert "| [Walking on](#walking-on) | of the ideal | 0.75 | ≥ 0.93 | not reached |" in text
     assert "| case |  | ms | to ours | KiB |\n| --- | --- | --: | --: | --: |\n" in text
@@ -215,7 +220,7 @@ def test_a_figure_that_is_taken_again_takes_the_place_of_its_last_results():
     new = attrs.evolve(FIGURE, key="fetch")
     found = report.Results({"cores": "2"}, {"httpx": "1", "coredis": "6"}, (new, again))
 
-    assert merged(before, found) == attrs.evolve(found, figures=(before.figures[0], new, again))
+    assert merged(before, found) == attrs.evolve(found, figures=(again, new, before.figures[0]))
 
 
 @pytest.mark.parametrize("changes", [{"machine": {"cores": "4"}}, {"versions": {"httpx": "2"}}, {"versions": {}}])
@@ -228,7 +233,9 @@ def test_figures_of_other_machines_and_versions_are_not_mixed(changes: dict[str,
 def test_the_page_has_the_results_of_the_last_run():
     results = report.read(ROOT)
     assert [figure.key for figure in results.figures] == list(FIGURES)
-    assert report.page(results) in (ROOT / "docs" / "performance.md").read_text()
+    text = (ROOT / "docs" / "performance.md").read_text()
+    assert all(part(results) in text for part in report.PARTS.values())
+    assert report.answers(results).count("\n") == 4
     assert {path.stem for path in (ROOT / "docs" / "performance").glob("*.svg")} == set(FIGURES)
 
 

@@ -21,7 +21,7 @@ from tests.support.fault_server import HANG
 from tests.support.official_sdk.everyday import OURS, Failed, Json, Official, Ours
 
 # The first test builds the environment of the SDK, which has 170 MB.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1800)
 
 NOT_THERE = "99999999-9999-4999-8999-999999999999"
 

@@ -19,7 +19,7 @@ from tests.support.example_servers import ROOT
 from tests.support.official_sdk.everyday import EVERYDAY, OFFICIAL, OURS, Failed, Json, Official
 
 # The first test builds the environment of the SDK, which has 170 MB.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1800)
 
 PAGE = (ROOT / "docs" / "moving.md").read_text(encoding="utf-8")
 

@@ -124,3 +124,16 @@ async def test_what_is_no_shared_state_is_refused(sandbox: Sandbox):
         with pytest.raises(ValueError, match="of its own"):
             await examine(client, shared_state=MemorySharedState())
     assert not sandbox.requests
+
+
+async def test_a_file_that_all_users_may_read_is_a_problem_with_what_to_do(sandbox: Sandbox, tmp_path: Path):
+    path = tmp_path / "state"
+    path.touch()
+    path.chmod(0o644)
+
+    check = await of_state(sandbox, FileSharedState(path))
+
+    assert check is not None
+    assert check.sentence.startswith("it cannot be used: PermissionError (Permission denied).")
+    assert check.advice is not None
+    assert "chmod 600" in check.advice

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import inspect
 import pydoc
+from abc import ABC
 from collections.abc import (
     AsyncIterable,
     Awaitable,
@@ -16,7 +17,8 @@ from collections.abc import (
     Sequence,
     Sized,
 )
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Generic, TypeVar
 
 import jinja2
 import pytest
@@ -24,6 +26,7 @@ import pytest
 from coaching_async import AccessToken, CoachingClient, Listing
 from tests.support.doubles import Service, answer
 
+T = TypeVar("T")
 CLIENT = CoachingClient(AccessToken("t"), region="eu-west-1")
 LISTING = CLIENT.appointments.list("u")
 READ_ASYNC: dict[str, Any] = {
@@ -88,6 +91,19 @@ async def test_a_template_that_awaits_whatever_can_be_awaited_iterates_over_a_li
         assert await template.render_async(appointments=client.appointments) == "a b "
 
 
+ENTERED_ASYNC = {name: READ_ASYNC[name] for name in ("a stream", "a bulk stream", "a listener", "a listener to topics")}
+
+
+@pytest.mark.parametrize("thing", [CLIENT, *ENTERED_ASYNC.values()], ids=["a client", *ENTERED_ASYNC])
+def test_who_enters_it_with_a_plain_with_is_told_so(thing: Any):
+    with pytest.raises(TypeError, match="use `async with`") as caught, thing:
+        pass
+
+    assert type(thing).__name__ in str(caught.value)
+    assert isinstance(thing, AbstractAsyncContextManager)
+    assert not isinstance(thing, AbstractContextManager)
+
+
 def test_the_classes_are_shown_copied_and_subclassed_as_before():
     class Own(Listing[int]):
         pass
@@ -96,3 +112,8 @@ def test_the_classes_are_shown_copied_and_subclassed_as_before():
     assert copy.copy(LISTING) == LISTING
     assert dict(inspect.getmembers(LISTING))["_page_size"] == 100
     assert issubclass(Own, Listing)
+
+    class OwnClient(CoachingClient, ABC, Generic[T]):
+        """A client of a user's own."""
+
+    assert repr(OwnClient(AccessToken("t"))) == "OwnClient(us-east-1)"

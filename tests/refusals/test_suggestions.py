@@ -39,6 +39,7 @@ def test_nothing_is_suggested_for_a_word_that_is_near_to_none():
         (lambda: CLIENT.users.list(state="activ"), "active"),
         (lambda: asyncio.run(export(CLIENT, "u", "x.jsonl", form="parqet")), "parquet"),
         (lambda: asyncio.run(export(CLIENT, "u", "x.csv", columns=["facilitater_id"])), "facilitator_id"),
+        (lambda: asyncio.run(CLIENT.request("PACTH", "/api/v2/users")), "PATCH"),
         (lambda: Fault("sttus"), "status"),
         (lambda: Fault("stall", method="PACTH"), "PATCH"),
         (lambda: Fault("stall", operation="appointments.updte"), "appointments.update"),

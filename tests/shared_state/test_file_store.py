@@ -89,6 +89,8 @@ def locked(state: FileSharedState) -> Iterator[None]:
         ),
         ("~/state", ValueError, "made in a folder that exists"),
         (".", ValueError, "is a folder; add a file name"),
+        ("state/", ValueError, "is a folder; add a file name"),
+        ("/dev/null", ValueError, "/dev/null is none; choose another path"),
         (b"state", TypeError, "is a str or a pathlib.Path, not bytes"),
         (None, TypeError, "is a str or a pathlib.Path, not NoneType"),
         (3, TypeError, "is a str or a pathlib.Path, not int"),

@@ -81,7 +81,17 @@ async def test_a_borrowed_client_stays_open(server: RedisServer):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "localhost", f"memcached://u:{HARMFUL}@host", f"redis://u:{HARMFUL}@h:777777", f"redis://:{HARMFUL}@[::1"],
+    [
+        "",
+        "localhost",
+        f"memcached://u:{HARMFUL}@host",
+        f"redis://u:{HARMFUL}@h:777777",
+        f"redis://:{HARMFUL}@[::1",
+        "redis:///0",
+        f"redis://u:{HARMFUL}@/0",
+        "rediss://",
+        "unix://",
+    ],
 )
 async def test_what_is_no_url_of_a_redis_is_refused_without_its_password(url: str):
     with pytest.raises(ValueError, match="URL of a Redis") as raised:

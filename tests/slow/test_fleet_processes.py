@@ -83,4 +83,4 @@ def test_a_redis_that_dies_hangs_and_forgets_fails_no_call(show: Callable[[str],
     show(f"{used:.3f} used, most {most} of {limit.requests}, {fleet.total['lost']} losses, {asked.tokens} tokens")
     assert set(fleet.total) == {"answered", "lost", "found", "ended"}
     assert most <= limit.requests * 1.05
-    assert used >= 0.75  # 0.92 on a machine that is not busy: a third of the time is disturbed
+    assert used >= 0.9

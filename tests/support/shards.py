@@ -78,7 +78,10 @@ def a_fleet(sandbox: Sandbox, *, workers: int, shards: int) -> Iterator[Fleet]:
     with sandbox, pytest.MonkeyPatch.context() as patch:
         for name, value in environment(sandbox).items():
             patch.setenv(name, value)
-        patient = {f"distributed.comm.timeouts.{each}": HANG for each in ("connect", "tcp")}
+        patient = {
+            f"distributed.{each}": HANG
+            for each in ("comm.timeouts.connect", "comm.timeouts.tcp", "deploy.lost-worker-timeout")
+        }
         with (
             dask.config.set(patient),
             LocalCluster(n_workers=workers, threads_per_worker=2, dashboard_address=":0", host="127.0.0.1") as cluster,

@@ -6,7 +6,7 @@ import secrets
 import attrs
 
 from .limit import RateLimit
-from .shared_window import SharedWindow
+from .shared_window import CLOCK_NOISE, SharedWindow
 
 __all__ = ["Membership"]
 
@@ -25,6 +25,12 @@ class Membership:
     """How many seconds the clock of the shared state was ahead then."""
     lateness: float = 0.0
     has_warned: bool = False
+
+    def follow_clock(self, ahead: float) -> None:
+        """Move what is remembered if the clock of the shared state was set to another time since."""
+        if self.remembered.members and abs(ahead - self.ahead) > CLOCK_NOISE:
+            self.remembered.shift(ahead - self.ahead)
+            self.ahead = ahead
 
     def rebase(self, shift: float) -> None:
         """Continue in another event loop, whose clock is `shift` seconds ahead, or in a forked process."""

@@ -270,6 +270,8 @@ class SharedRateLimiter:
         membership, queue = self._membership, None if asked is None else self._queues[asked]
         loaded = await self._connection.load(self._name, decode)
         shared, now, ahead = loaded.value, loaded.time, loaded.ahead
+        shared.follow_clock(now)
+        membership.follow_clock(ahead)
         self._forgotten = self._forgotten + 1 if shared.bring_back(membership.remembered, now) else 0
         if self._forgotten == MAX_FORGOTTEN:
             self._forgotten = 0

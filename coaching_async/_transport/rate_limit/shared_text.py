@@ -59,6 +59,7 @@ def encode(window: SharedWindow, now: float) -> str:
         "increase": time(window.next_increase_at),
         "cooldown": time(window.cooldown_ends_at),
         "ramp": int(window.ramp_limit) if math.isfinite(window.ramp_limit) else None,
+        "held_since": time(window.held_since),
         "held": time(window.held_until),
         "members": {name: member(one) for name, one in window.members.items()},
     }
@@ -127,8 +128,10 @@ def _window(document: dict[str, Any]) -> SharedWindow:
         time_or(document["increase"], math.inf),
         time_or(document["cooldown"], -math.inf),
         math.inf if ramp is None else max(1, _whole(ramp)),
+        time_or(document["held_since"], -math.inf),
         time_or(document["held"], -math.inf),
         {name: member(_list(values)) for name, values in document["members"].items()},
+        base / 1000,
     )
 
 

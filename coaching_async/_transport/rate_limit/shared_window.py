@@ -31,8 +31,16 @@ HOLD: Final = 1.0
 """Seconds without permits after the shared state has forgotten something, so that each process brings its own back."""
 
 
-HOLD_AFTER_LOSS: Final = 3.0
-"""Seconds without permits after the shared state was lost: each process finds it within a second and a half, and looks within another."""
+MAX_HOLD: Final = 3.0
+"""Longest time in seconds without permits after the shared state was lost: a process that still runs has written what it used by then."""
+
+
+HOLD_POLL: Final = 0.2
+"""Seconds between two looks of a process during that time."""
+
+
+CLOCK_NOISE: Final = 0.1
+"""Seconds. A time that is later than now by less is rounded, or measured with a round trip in between."""
 
 
 MAX_POLL: Final = 1.0
@@ -110,24 +118,17 @@ class Member:
         """Return whether nobody can remember anything of it that matters, so that it is forgotten on purpose."""
         return self.written_at + MAX_LEASE + per <= now
 
-    def capped(self, now: float, per: float) -> "Member":
-        """Return it without times that cannot be: the clock of the shared state has gone back."""
-        latest_expiry = max(self.expiry_times, default=now)
-        latest_lease = max((one.lease_ends_at for one in self.in_flight), default=now)
-        latest = max((self.written_at, *(waiting.since for waiting in self.waiting.values())))
-        if latest <= now and latest_expiry <= now + per and latest_lease <= now + MAX_LEASE:
-            return self
+    def shifted(self, seconds: float) -> "Member":
+        """Return it with all times moved."""
         return attrs.evolve(
             self,
-            written_at=min(self.written_at, now),
-            last_granted_at=min(self.last_granted_at, now),
-            in_flight=[
-                InFlight(min(one.granted_at, now), min(one.lease_ends_at, now + MAX_LEASE)) for one in self.in_flight
-            ],
-            expiry_times=[min(time, now + per) for time in self.expiry_times],
-            throttled_expiry_times=[min(time, now + per) for time in self.throttled_expiry_times],
+            written_at=self.written_at + seconds,
+            last_granted_at=self.last_granted_at + seconds,
+            in_flight=[InFlight(one.granted_at + seconds, one.lease_ends_at + seconds) for one in self.in_flight],
+            expiry_times=[time + seconds for time in self.expiry_times],
+            throttled_expiry_times=[time + seconds for time in self.throttled_expiry_times],
             waiting={
-                priority: Waiting(min(one.since, now), one.tasks, min(one.looks_at, now + per))
+                priority: Waiting(one.since + seconds, one.tasks, one.looks_at + seconds)
                 for priority, one in self.waiting.items()
             },
         )
@@ -155,8 +156,27 @@ class SharedWindow:
     """After a 429 nobody sends anything until then."""
     ramp_limit: float = math.inf
     """Requests that may be in flight after the cooldown: one, and one more for each success (slow start)."""
+    held_since: float = -math.inf
     held_until: float = -math.inf
+    """Nobody gets a permit until then. It ends earlier if each process has written since it began."""
     members: dict[str, Member] = attrs.field(factory=dict[str, Member])
+    time: float = -math.inf
+    """When it was written."""
+
+    def shift(self, seconds: float) -> None:
+        """Move all times, because the clock of the shared state was set to another time."""
+        self.last_decrease_at += seconds
+        self.next_increase_at += seconds
+        self.cooldown_ends_at += seconds
+        self.held_since += seconds
+        self.held_until += seconds
+        self.time += seconds
+        self.members = {name: member.shifted(seconds) for name, member in self.members.items()}
+
+    def follow_clock(self, now: float) -> None:
+        """Move all times if the clock was set back since this was written. How far it was set ahead nobody can know."""
+        if now < self.time - CLOCK_NOISE:
+            self.shift(now - self.time)
 
     def bring_back(self, remembered: "SharedWindow", now: float) -> bool:
         """Put back what a process remembers, and the shared state has forgotten. Return whether it has.
@@ -173,7 +193,7 @@ class SharedWindow:
         if not forgotten:
             return False
         self.members |= forgotten
-        self.held_until = max(self.held_until, now + HOLD)
+        self._hold(HOLD, now)
         self.cooldown_ends_at = max(self.cooldown_ends_at, remembered.cooldown_ends_at)
         self.ramp_limit = min(self.ramp_limit, remembered.ramp_limit)
         if remembered.last_decrease_at > self.last_decrease_at:
@@ -185,12 +205,9 @@ class SharedWindow:
     def normalize(self, now: float) -> None:
         """Drop what matters no more, and cap times that cannot be."""
         per = self.longest_period
-        self.members = {
-            name: member.capped(now, per) for name, member in self.members.items() if not member.is_over(now, per)
-        }
+        self.members = {name: member for name, member in self.members.items() if not member.is_over(now, per)}
         self.cooldown_ends_at = min(self.cooldown_ends_at, now + MAX_COOLDOWN)
-        self.held_until = min(self.held_until, now + HOLD_AFTER_LOSS)
-        self.last_decrease_at = min(self.last_decrease_at, now)
+        self.held_until = min(self.held_until, now + MAX_HOLD)
         if self.next_increase_at > now + 2 * per and self.next_increase_at < math.inf:
             self.next_increase_at = now + 2 * per
 
@@ -198,7 +215,21 @@ class SharedWindow:
         """Let nobody get a permit until the others have written what they have used since the shared state was lost."""
         others = [member for other, member in self.members.items() if other != name]
         if any(member.written_at < since for member in others):
-            self.held_until = max(self.held_until, now + HOLD_AFTER_LOSS)
+            self._hold(MAX_HOLD, now)
+
+    def _hold(self, seconds: float, now: float) -> None:
+        if self.held_until <= now:
+            self.held_since = now
+        self.held_until = max(self.held_until, now + seconds)
+
+    def is_held(self, now: float) -> bool:
+        """Return whether nobody gets a permit, because some have not yet written what they have used."""
+        if now < self.held_since + HOLD:  # some may be missing
+            return now < self.held_until
+        per = self.longest_period
+        return now < self.held_until and any(
+            member.written_at < self.held_since and member.matters(now, per) for member in self.members.values()
+        )
 
     @property
     def limit(self) -> RateLimit:
@@ -260,10 +291,13 @@ class SharedWindow:
         self.learn(window, now)
         share = window.limit.per / window.learned_limit
         ahead = self._ahead(name, priority, now)
-        paused_until = max(self.cooldown_ends_at, self.held_until)
         earliest = self.end_of_queue_at(name, 0, now) if priority is Priority.INTERACTIVE else now
-        if now < paused_until:
-            return Decision(granted=False, look_at=paused_until + min(ahead * share, MAX_POLL), earliest_at=earliest)
+        if now < self.cooldown_ends_at:
+            look_at = self.cooldown_ends_at + min(ahead * share, MAX_POLL)
+            return Decision(granted=False, look_at=look_at, earliest_at=earliest)
+        if self.is_held(now):
+            look_at = min(self.held_until, now + HOLD_POLL) + min(ahead * share, HOLD_POLL)
+            return Decision(granted=False, look_at=look_at, earliest_at=earliest)
         poll = min(MAX_POLL, (ahead + 1) * min(share, MAX_POLL / 5))
         if self._probes(now) >= self.ramp_limit:
             return Decision(granted=False, look_at=now + poll, earliest_at=earliest)

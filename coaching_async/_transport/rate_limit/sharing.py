@@ -46,6 +46,7 @@ async def read_sharing(connection: SharedStateConnection, name: str, membership:
         lost = str(unavailable)
         shared, now = attrs.evolve(membership.remembered), asked_at + membership.ahead
     round_trip = anyio.current_time() - asked_at
+    shared.follow_clock(now)
     shared.normalize(now)
     limit = shared.limit if shared.members else membership.limit
     window = shared.union(now)
