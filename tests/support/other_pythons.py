@@ -18,7 +18,7 @@ TESTS = (
     "tests/concurrency/test_event_loop.py",
     "tests/sandbox/test_end_to_end.py",
     "tests/docs/test_pages.py::test_the_python_blocks_of_a_page_run_in_order",
-    "tests/docs/test_pages.py::test_the_program_in_the_readme_runs_unchanged_and_prints_appointments",
+    "tests/docs/test_pages.py::test_the_program_in_the_readme_needs_no_settings_and_prints_five_appointments",
 )
 
 # On the two oldest Pythons, of which one is always another one, these are the lowest that pyproject.toml allows.
