@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tomllib
 from codeop import CommandCompiler
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from contextlib import ExitStack
 from datetime import date
@@ -127,41 +127,44 @@ def test_the_python_blocks_of_a_page_run_in_order(
     HTTPXClientInstrumentor().uninstrument()  # a block instruments it
 
 
-@pytest.mark.parametrize("page", PROGRAMS, ids=name_of)
-def test_the_blocks_of_a_page_can_be_pasted_into_a_shell_that_reads_line_by_line(page: Path):
-    """Such a shell ends a statement at an empty line, and nowhere else: a class of several methods is none for it."""
+def statements(block: Block) -> Iterator[Any]:
+    """Yield the statements that a shell compiles which reads a block line by line.
+
+    Such a shell ends a statement at an empty line, and nowhere else.
+    """
     compile_lines = CommandCompiler()
     compile_lines.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    lines: list[str] = []
+    for line in [*block.text.splitlines(), ""]:
+        lines.append(line)
+        if (statement := compile_lines("\n".join(lines), block.place)) is not None:
+            yield statement
+            lines.clear()
+    assert not lines, block.place
 
+
+@pytest.mark.parametrize("page", PROGRAMS, ids=name_of)
+def test_the_blocks_of_a_page_can_be_pasted_into_a_shell_that_reads_line_by_line(page: Path):
     for block in PROGRAMS[page]:
-        if re.search(r"^class ", block.text, re.MULTILINE):
-            continue
-        statement: list[str] = []
-        for line in [*block.text.splitlines(), ""]:
-            statement.append(line)
-            if compile_lines("\n".join(statement), block.place) is not None:
-                statement.clear()
-        assert not statement, block.place
+        if not re.search(r"^class ", block.text, re.MULTILINE):  # empty lines are between its methods
+            assert [*statements(block)]
 
 
-def test_the_tour_runs_in_the_shell_that_it_names(tmp_path: Path):
-    tour = ROOT / "docs" / "tour.md"
-    pasted = "\n".join(f"{block.text}\n" for block in blocks(tour, "python"))
+def test_the_tour_runs_in_such_a_shell_from_its_first_block_to_the_last(tmp_path: Path, monkeypatch: Any, capsys: Any):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with Sandbox(today=date(2026, 11, 23)) as sandbox, start_blocking_portal() as portal:
+        for name, value in environment(sandbox).items():
+            monkeypatch.setenv(name, value)
 
-    with Sandbox(today=date(2026, 11, 23)) as sandbox:
-        ran = subprocess.run(
-            [sys.executable, "-m", "asyncio"],
-            input=pasted,
-            cwd=tmp_path,
-            env=os.environ | environment(sandbox),
-            check=True,
-            timeout=HANG,
-            capture_output=True,
-            text=True,
-        )
+        for block in PROGRAMS[ROOT / "docs" / "tour.md"]:
+            for statement in statements(block):
+                if statement.co_flags & inspect.CO_COROUTINE:
+                    portal.call(eval, statement, names)
+                else:
+                    exec(statement, names)
 
-    assert "Error" not in ran.stderr, ran.stderr
-    assert "Call opening" in ran.stdout
+    assert "Call opening" in capsys.readouterr().out
 
 
 def test_the_program_in_the_readme_needs_no_settings_and_prints_five_appointments(tmp_path: Path):

@@ -19,6 +19,7 @@ TESTS = (
     "tests/sandbox/test_end_to_end.py",
     "tests/docs/test_pages.py::test_the_python_blocks_of_a_page_run_in_order",
     "tests/docs/test_pages.py::test_the_program_in_the_readme_needs_no_settings_and_prints_five_appointments",
+    "tests/docs/test_pages.py::test_the_tour_runs_in_such_a_shell_from_its_first_block_to_the_last",
 )
 
 # On the two oldest Pythons, of which one is always another one, these are the lowest that pyproject.toml allows.
