@@ -39,8 +39,8 @@ IdsLike: TypeAlias = Iterable[IdLike] | IdLike
 IntervalLike: TypeAlias = Interval | tuple[datetime, datetime]
 
 
-OneOrMany: TypeAlias = Iterable[T | str] | T | str
-"""One or more members of an enum, or their values."""
+OneOrMany: TypeAlias = Iterable[T] | T
+"""One or more values."""
 
 
 INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
