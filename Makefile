@@ -37,6 +37,8 @@ format: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 	$(BIN)/basedpyright
+	$(BIN)/python tests/typing/check.py
+	PATH="$(abspath $(BIN)):$$PATH" basedpyright --verifytypes coaching_async --ignoreexternal
 
 faults: $(READY)
 	$(BIN)/python -m pytest -q tests/faults

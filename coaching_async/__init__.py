@@ -67,7 +67,6 @@ from ._permissions import PERMISSIONS
 from ._resources.creation.results import CreateOutcome, CreateProgress, CreateResult
 from ._resources.filters import AppointmentFilters
 from ._resources.found_users import FoundUsers
-from ._resources.schedule_slots import ScheduleSlotsSearch
 from ._serialization.codec import from_dict, to_dict
 from ._serialization.pydantic import add_pydantic_schema as _add_pydantic_schema
 from ._serialization.rows import LeftOutRow
@@ -77,6 +76,7 @@ from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
 from ._transport.rate_limit.sharing import Sharing
 from ._transport.retry_policy import RetryPolicy
+from ._value import MissingField
 from ._version import __version__ as __version__
 from .models import (
     AccessType,
@@ -239,6 +239,7 @@ __all__ = [
     "ListenReport",
     "Listing",
     "MemoryTokenStore",
+    "MissingField",
     "NotFound",
     "Notification",
     "NotificationAction",
@@ -272,7 +273,6 @@ __all__ = [
     "ScheduleSlotsJobSchedule",
     "ScheduleSlotsJobSlot",
     "ScheduleSlotsJobStatus",
-    "ScheduleSlotsSearch",
     "ServerError",
     "SharedState",
     "SharedStateFound",

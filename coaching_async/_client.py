@@ -1,16 +1,16 @@
 """`CoachingClient`: the public object: its options, its resources, its views, and its end."""
 
 import contextlib
+import inspect
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import attrs
 
 from ._api.client import PLATFORM_ROOT, ApiClient
 from ._api.identity_state import Identity
-from ._api.responses import RawResponse, capture_response, to_raw_response
 from ._api.session import CLIENT_CLOSED, Session
 from ._api.session_factory import SessionFactory
 from ._auth.grants import Grant
@@ -19,7 +19,6 @@ from ._bulk.results import BulkResult
 from ._bulk.runner import BulkStream, Items, OnProgress, bulk
 from ._concurrency.event_loop import PerEventLoop
 from ._config import (
-    ClientOptions,
     log_level,
     read_environment,
     validate_arguments,
@@ -31,26 +30,22 @@ from ._config import (
 from ._events import Counters, Emit, Event, Stats
 from ._exceptions import ClientMisuse, ConfigurationError
 from ._logging import isolated, log_event, log_to_stderr
-from ._pagination.listing import Listing
 from ._refusals.async_only import AsyncContextOnly
 from ._regions import region_of, resolve_hosts
 from ._resources.annotations import Annotations
 from ._resources.appointments import Appointments
-from ._resources.items import build_items_listing
 from ._resources.notifications import Notifications
+from ._resources.requests import Requests
 from ._resources.schedule_slots import ScheduleSlots
 from ._resources.teams import Teams
 from ._resources.topics import Topics
 from ._resources.users import Users
-from ._serialization.json import Json, dumps
-from ._serialization.urls import request_target
 from ._shared_state.store import SharedState
 from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
 from ._transport.rate_limit.sharing import Sharing
-from ._transport.retry_policy import RetryPolicy, safety_of
+from ._transport.retry_policy import RetryPolicy
 from ._value import NotCopyable, summary
-from .models.coercion import IdLike
 from .models.types import UNSET, Unset
 
 __all__ = ["CoachingClient"]
@@ -60,7 +55,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CoachingClient(AsyncContextOnly, NotCopyable):
+class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
     """An async client of the Genesys Cloud Coaching API, for asyncio and trio.
 
     Use it with `async with`, or call `aclose()` at the end.
@@ -156,6 +151,8 @@ class CoachingClient(AsyncContextOnly, NotCopyable):
         )
 
     def __repr__(self) -> str:
+        if "_api" not in self.__dict__:  # `__init__` has raised
+            return object.__repr__(self)
         where = region_of(self._api.base_url) or self._api.host
         return summary(self, where, "a view" if self._is_view else "", "closed" if self._is_closed else "")
 
@@ -171,25 +168,56 @@ class CoachingClient(AsyncContextOnly, NotCopyable):
         self.topics = Topics(platform)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Unpack[ClientOptions]) -> Self:
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        timeout: float = 60.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 # immutable
+        rate_limit: RateLimit = RateLimit(300, per=60.0),  # noqa: B008 # immutable
+        max_concurrency: int = 10,
+        http_client: HttpClient | None = None,
+        socket_client: HttpClient | None = None,
+        allow_http: bool = False,
+        on_event: Emit | None = None,
+        strict: bool = False,
+        shared_state: SharedState | None = None,
+    ) -> Self:
         """Return a client configured by environment variables, which have the names that Genesys's own tools use.
 
         The variables are `GENESYSCLOUD_REGION` (a region, a domain or a URL; default us-east-1), and either
         `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
         `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `GENESYSCLOUD_RATE_LIMIT` is a number of requests a minute, and `GENESYSCLOUD_LOG`
-        a level of the log (see the class). `options` are further arguments of `CoachingClient`, and take precedence.
+        a level of the log (see the class). `environ` replaces `os.environ`. The other arguments are those of `CoachingClient`, and
+        take precedence.
 
         Raises `ConfigurationError`, which names the variable that is missing or invalid. Blanks and line ends around a variable
         do not count.
         """
-        found = read_environment(environ, allow_http=options.get("allow_http", False))
+        # Not a default, because signatures show defaults.
+        found = read_environment(os.environ if environ is None else environ, allow_http=allow_http)
         del environ  # the frames of an error must not show it
         if isinstance(found, ConfigurationError):
             raise found
         log_to_stderr(found.log_level)
+        options = {
+            "timeout": timeout,
+            "retry": retry,
+            "rate_limit": rate_limit,
+            "max_concurrency": max_concurrency,
+            "http_client": http_client,
+            "socket_client": socket_client,
+            "allow_http": allow_http,
+            "on_event": on_event,
+            "strict": strict,
+            "shared_state": shared_state,
+        }
+        # Defaults are not passed on, because the environment, or a subclass, may have others.
+        taken = inspect.signature(CoachingClient.from_env).parameters
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not taken[name].default}
         if found.rate_limit is not None:
-            options.setdefault("rate_limit", found.rate_limit)
-        return cls(found.auth, region=found.region, **options)
+            given.setdefault("rate_limit", found.rate_limit)
+        return cls(found.auth, region=found.region, **given)
 
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
         """Return a view of this client with another `timeout`, in seconds, or another `retry` policy.
@@ -224,68 +252,6 @@ class CoachingClient(AsyncContextOnly, NotCopyable):
         view._is_view = True  # of the same class
         view._bind_resources(attrs.evolve(self._api, **changes))  # of the same class
         return view
-
-    async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
-        """Call a method and return its raw response: status, headers and JSON, besides the value.
-
-            response = await client.raw(client.appointments.get, appointment_id)
-
-        After a 202 it does not wait for the result.
-
-        Raises what the method raises, and `TypeError` for `bulk`: use `raw` for its single calls instead.
-        """
-        with capture_response() as capture:
-            value = await function(*args, **kwargs)
-        if capture.call is None:
-            raise TypeError("raw() takes a method of this client's that makes a call, and its arguments")
-        return to_raw_response(capture.call, capture.elapsed, value)
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, IdLike | int | bool | Iterable[IdLike] | None] | None = None,
-        json: Json = None,
-        safe: bool = False,
-    ) -> RawResponse[Json]:
-        """Call any other endpoint of the platform, with the token, rate limit and retries of this client.
-
-            response = await client.request("GET", f"/api/v2/users/{quote(user_id, safe='')}")
-
-        `path` starts with a slash, and the ids in it are percent-encoded. Parameters belong in `query`: lists become repeated
-        parameters, and None is left out. `safe` marks a request that changes nothing, with any method, so that it is
-        retried like a GET. Without it a POST, PUT or PATCH is retried only if it was certainly not carried out, and a DELETE
-        like `appointments.delete`.
-
-        Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
-        """
-        verb = method.upper()
-        safety = safety_of(verb, changes_nothing=safe)
-        target = request_target(path, query or {})
-        return await self._api.request(verb, target, safety, None if json is None else dumps(json))
-
-    def items(
-        self,
-        path: str,
-        *,
-        query: Mapping[str, IdLike | int | bool | Iterable[IdLike] | None] | None = None,
-        page_size: int = 100,
-    ) -> Listing[dict[str, Any]]:
-        """Return any list of the platform, as JSON objects: `request` for lists.
-
-            async for queue in client.items("/api/v2/routing/queues"): ...
-
-        `path` and `query` as in `request`. The rows are the `entities` or `results` of each page. The first page shows how the
-        others are read: by page numbers, or by cursors (`after` in `nextUri`, or `cursor`). By page numbers all that a
-        `Listing` promises of changes holds, if rows have an `id`. A row that is no object is left out, and reported.
-
-        HTTP: GET `path`
-        Permission: that of the path
-        Raises: `ValueError` and `TypeError` now for invalid arguments; what every method raises, when iterated; `DecodeError`
-        for a response that is no list.
-        """
-        return build_items_listing(self._api, path, query or {}, page_size)
 
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.

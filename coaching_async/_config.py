@@ -2,24 +2,20 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Final, NamedTuple, TypedDict
+from typing import Final, NamedTuple
 
 from ._auth.grants import AccessToken, ClientCredentials, Grant
 from ._auth.secret import Secret
 from ._auth.token_source import TokenSource
-from ._events import Emit
 from ._exceptions import ConfigurationError
 from ._logging import LEVEL_NAMES
 from ._refusals.suggestions import choices
 from ._regions import resolve_hosts
 from ._shared_state.store import SharedState
-from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
-from ._transport.retry_policy import RetryPolicy
 from .models.coercion import strip_blanks
 
 __all__ = [
-    "ClientOptions",
     "log_level",
     "read_environment",
     "validate_arguments",
@@ -28,21 +24,6 @@ __all__ = [
     "validate_strict",
     "validate_timeout",
 ]
-
-
-class ClientOptions(TypedDict, total=False):
-    """The arguments of `CoachingClient` other than authentication, region and URLs."""
-
-    timeout: float
-    retry: RetryPolicy
-    rate_limit: RateLimit
-    max_concurrency: int
-    http_client: HttpClient | None
-    socket_client: HttpClient | None
-    allow_http: bool
-    on_event: Emit | None
-    strict: bool
-    shared_state: SharedState | None
 
 
 def validate_shared_state(shared_state: SharedState | None) -> SharedState | None:

@@ -1,4 +1,4 @@
-"""`Value`: the base of classes that are compared by their fields; what a copy of an object is; `Secret`: a hidden text."""
+"""`Value`: the base of classes that are compared by their fields; what a copy of an object is; `MissingField`; `Secret`: a hidden text."""
 
 import hmac
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn, Self, SupportsIndex
 
 import attrs
 
-__all__ = ["NotCopyable", "OwnCopy", "Secret", "Value", "summary"]
+__all__ = ["MissingField", "NotCopyable", "OwnCopy", "Secret", "Value", "summary"]
 
 
 class Value:
@@ -56,6 +56,10 @@ def _no_values(_: object) -> object:
 def _shown(cls: Any) -> tuple[str, ...]:
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)
     return tuple(field.name for field in fields if field.repr)
+
+
+class MissingField(ValueError):
+    """The service has left out a field of a model, which is None therefore, and the program relies on it."""
 
 
 class OwnCopy:

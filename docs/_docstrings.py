@@ -11,7 +11,17 @@ import griffe
 EXAMPLE = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
 FACT = re.compile(r"^(HTTP|Permission|Raises): ", re.MULTILINE)
 NAME = re.compile(r"(?<![`\[])`([A-Za-z]\w+)`(?!`)")
-INNER = {"NotCopyable", "OwnCopy", "Reference", "Resource", "Value"}
+INNER = {
+    "AppointmentCreation",
+    "HasEnd",
+    "HasStart",
+    "NotCopyable",
+    "OwnCopy",
+    "Reference",
+    "Requests",
+    "Resource",
+    "Value",
+}
 """Bases that say nothing to a reader; their fields are in the tables of their subclasses."""
 DEFAULT = re.compile(r"\bdefault=((?:[^,()]|\([^()]*\))+)")
 

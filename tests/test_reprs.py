@@ -11,10 +11,12 @@ from coaching_async import (
     AccessToken,
     Appointment,
     BulkResult,
+    BulkStream,
     ClientCredentials,
     CoachingClient,
     FoundUsers,
     MemoryTokenStore,
+    NotificationWatch,
     Outcome,
     User,
 )
@@ -124,6 +126,13 @@ async def test_a_repr_tells_how_far_an_iterator_has_come():
     with hub.subscribe(ID) as subscription:
         assert ID not in repr(subscription)
         assert repr(hub) == "Hub(1 subscribers)"
+
+
+@pytest.mark.parametrize(
+    "cls", [CoachingClient, BulkStream, NotificationWatch, MemoryTokenStore, Hub, RedisSharedState, Sandbox]
+)
+def test_an_object_whose_init_has_raised_can_be_shown_by_a_debugger(cls: type):
+    assert cls.__name__ in repr(cls.__new__(cls))
 
 
 def test_a_shared_state_in_redis_does_not_show_its_url():

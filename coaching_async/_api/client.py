@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio
 import attrs
@@ -20,7 +20,7 @@ from coaching_async._exceptions import (
     worst_processed,
 )
 from coaching_async._serialization.codec import decode, encode
-from coaching_async._serialization.json import Json
+from coaching_async._serialization.json import parse_json
 from coaching_async._serialization.rows import PartialPage
 from coaching_async._serialization.urls import QueryValue, encode_path, encode_query
 from coaching_async._transport.messages import CallContext, Request, Response, host_of
@@ -36,7 +36,6 @@ from .name_cache import NameCache
 from .responses import (
     RawResponse,
     check_deleted,
-    decode_json,
     decode_response,
     page_decoder,
     take_capture,
@@ -227,17 +226,17 @@ class ApiClient:
 
         await self._call(operation, run)
 
-    async def request(self, method: str, target: str, safety: Safety, content: bytes | None) -> RawResponse[Json]:
+    async def request(self, method: str, target: str, safety: Safety, content: bytes | None) -> RawResponse[Any]:
         """Send any request; `target` follows the host. Any 2xx is a success, with or without a body."""
         url = self.url_of(target)
         calls: list[CallContext] = []
 
-        async def run(call: CallContext) -> Json:
+        async def run(call: CallContext) -> Any:
             calls.append(call)
             response = await self._send(call, method, url, safety, content)
             if 200 <= response.status < 300 and not (response.content or response.body_error):
                 return None
-            return await decode_response(decode_json, response, call, range(200, 300))
+            return await decode_response(parse_json, response, call, range(200, 300))
 
         started = anyio.current_time()
         value = await self._call("request", run)

@@ -19,7 +19,7 @@ from coaching_async._exceptions import (
 )
 from coaching_async._permissions import advice_for
 from coaching_async._serialization.codec import decode, from_dict
-from coaching_async._serialization.json import Json, parse_json, parse_object
+from coaching_async._serialization.json import parse_json, parse_object
 from coaching_async._serialization.rows import read_page
 from coaching_async._transport.body import parse_body
 from coaching_async._transport.messages import CHECK_NETWORK, CallContext, Response
@@ -33,7 +33,6 @@ __all__ = [
     "RawResponse",
     "capture_response",
     "check_deleted",
-    "decode_json",
     "decode_response",
     "error_from_response",
     "page_decoder",
@@ -87,10 +86,6 @@ def _unusable_success(response: Response, call: CallContext, problem: str = "") 
         failure = OutcomeUnknown(f"{text}. {check_before_retrying(call.operation)}", processed=call.processed)
     failure.is_from_gateway = not response.is_from_service
     return failure
-
-
-def decode_json(content: bytes) -> Json:
-    return cast("Json", parse_json(content))
 
 
 def page_decoder(cls: type[Page[T]], number: int, source: str, *, strict: bool) -> Callable[[bytes], Page[T]]:
@@ -169,10 +164,10 @@ class RawResponse(Value, Generic[T]):
     _value: "T | OutcomeUnknown" = attrs.field(repr=False)
 
     @property
-    def json(self) -> Json:
+    def json(self) -> Any:
         """The parsed body; None where it is empty or not JSON."""
         try:
-            return cast("Json", parse_json(self._content))
+            return parse_json(self._content)
         except ValueError:
             return None
 

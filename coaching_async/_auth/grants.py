@@ -173,6 +173,8 @@ class TokenStore(Protocol):
 class MemoryTokenStore(OwnCopy):
     """A `TokenStore` in memory. It does not outlive the process."""
 
+    _token: Secret | None = None
+
     def __init__(self, token: str | None = None) -> None:
         self._token = _secret_or_none(token)
 

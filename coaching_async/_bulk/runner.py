@@ -101,7 +101,7 @@ class BulkStream(AsyncOnly, AsyncContextOnly, AsyncIterator[Outcome[K, T]]):
         self._guard = SingleTaskGuard("stream")
 
     def __repr__(self) -> str:
-        return summary(self, read=self._next)
+        return summary(self, read=getattr(self, "_next", 0))  # `__init__` may have raised
 
     async def __aenter__(self) -> Self:
         await self._runner.__aenter__()

@@ -69,6 +69,8 @@ class NotificationWatch(AsyncOnly, AsyncIterator[Notification]):
         self._guard = SingleTaskGuard("watch")
 
     def __repr__(self) -> str:
+        if "_guard" not in self.__dict__:  # `__init__` has raised
+            return object.__repr__(self)
         return summary(self, f"every {self._every:g} s", found=self._pager.found, failures=self._failures)
 
     @property

@@ -83,7 +83,7 @@ class Prefetcher(Generic[T]):
         self._semaphore = anyio.Semaphore(concurrency, fast_acquire=True)
         self._page_size = 1
         self._has_failed = False
-        self.wasted = 0
+        self.wasted: int = 0
         """Prefetched pages that were discarded because the list had changed."""
 
     def page_readers(self) -> list[ReadPage[T]]:

@@ -7,12 +7,12 @@ __all__ = ["choices", "suggestion"]
 
 
 def suggestion(word: object, names: Iterable[str]) -> str:
-    """Return "did you mean x?" for the name that is nearest to a word, or nothing if none is near.
+    """Return "did you mean x?" for the name that is nearest to a word, or that it begins with, or nothing if none is near.
 
     Case, blanks and punctuation do not count.
     """
-    by_letters = {_letters(name): name for name in names}
-    near = get_close_matches(_letters(str(word)), by_letters, n=1)
+    given, by_letters = _letters(str(word)), {_letters(name): name for name in names}
+    near = get_close_matches(given, by_letters, n=1) or [each for each in by_letters if each and given.startswith(each)]
     return f"did you mean {by_letters[near[0]]}?" if near else ""
 
 

@@ -1,7 +1,9 @@
 """Annotations of appointments: the operations below `/api/v2/coaching/appointments/{appointmentId}/annotations`."""
 
+from __future__ import annotations
+
 from coaching_async._pagination.listing import Listing
-from coaching_async.models.annotations import AccessType, Annotation
+from coaching_async.models.annotations import AccessType, AccessTypeLike, Annotation
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
 
@@ -49,7 +51,7 @@ class Annotations(Resource):
             Annotation, "annotations.get", "appointments", appointment_id, "annotations", annotation_id
         )
 
-    async def create(self, appointment_id: IdLike, text: str, *, access_type: AccessType | str) -> Annotation:
+    async def create(self, appointment_id: IdLike, text: str, *, access_type: AccessTypeLike) -> Annotation:
         """Add an annotation, visible to all users related to the appointment (Public) or to its leaders (Private).
 
         HTTP: POST /api/v2/coaching/appointments/{appointmentId}/annotations

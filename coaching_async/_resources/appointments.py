@@ -1,13 +1,10 @@
 """Coaching appointments: the operations below `/api/v2/coaching/appointments`."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from operator import itemgetter
-from typing import TypeVar, Unpack
+from __future__ import annotations
 
-import attrs
+from collections.abc import Collection
+from typing import TypeVar
 
-from coaching_async._api.accepted import read_until_found
 from coaching_async._api.client import API_ROOT
 from coaching_async._bulk.results import BulkResult
 from coaching_async._bulk.runner import Items, OnProgress, bulk
@@ -15,29 +12,29 @@ from coaching_async._pagination.listing import Consistency, Listing
 from coaching_async._serialization.urls import encode_path
 from coaching_async.models.aggregates import (
     AggregateFilter,
-    AggregateGroupBy,
+    AggregateGroupByLike,
     AggregateQuery,
     AppointmentAggregates,
-    AppointmentMetric,
+    AppointmentMetricLike,
 )
 from coaching_async.models.appointments import (
     Appointment,
-    AppointmentCreate,
-    AppointmentStatus,
+    AppointmentStatusLike,
     AppointmentUpdate,
     ConversationLink,
+    IntervalConditionLike,
+    RelationshipLike,
+    SettableStatusLike,
+    SortOrderLike,
     StatusChange,
     to_settable_status,
 )
 from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike, OneOrMany, to_id, to_ids
 from coaching_async.models.common import AppointmentReference, Page
-from coaching_async.models.types import UNSET, require_aware
+from coaching_async.models.types import UNSET
 
-from .base import Resource, build_listing
-from .creation.create_many import CreateRun, OnCreate
-from .creation.lookups import Lookup, created_from, plan_lookups
-from .creation.matching import is_match
-from .creation.results import CreateResult
+from .base import build_listing, explain_keywords
+from .creation.operations import AppointmentCreation
 from .filters import AppointmentFilters, aggregate_filter, split_queries
 
 __all__ = ["Appointments"]
@@ -52,7 +49,7 @@ def _check_listed_ids(ids: Items[IdLike]) -> None:
             to_id(id_)
 
 
-class Appointments(Resource):
+class Appointments(AppointmentCreation):
     """Coaching appointments.
 
     Besides the errors named at each method, every method may raise `TransportError`, `DeadlineExceeded`, `AuthError`,
@@ -61,19 +58,31 @@ class Appointments(Resource):
 
     __slots__ = ()
 
+    @explain_keywords
     def list(
         self,
         user_ids: IdsLike,
         *,
+        interval: IntervalLike | None = None,
+        statuses: OneOrMany[AppointmentStatusLike] | None = None,
+        facilitator_ids: IdsLike | None = None,
+        sort_order: SortOrderLike | None = None,
+        relationships: OneOrMany[RelationshipLike] | None = None,
+        completion_interval: IntervalLike | None = None,
+        overdue: bool | None = None,
+        interval_condition: IntervalConditionLike | None = None,
         page_size: int = 100,
         cursor: str | None = None,
         consistency: Consistency = "default",
-        **filters: Unpack[AppointmentFilters],
     ) -> Listing[Appointment]:
-        """Return the appointments of users, in any role.
+        """Return the appointments of users, in any role. Each filter selects among them; None selects all.
 
-        - The filters are `interval`, `statuses`, `facilitator_ids`, `sort_order`, `relationships`, `completion_interval`,
-          `overdue` and `interval_condition`: see `AppointmentFilters`.
+        - `interval` is the time in which they take place, and `completion_interval` that in which they became Completed. The
+          end is excluded. `interval_condition` is "StartsIn" for those that start in `interval`, or "Overlaps".
+        - `statuses` are "Scheduled", "InProgress", "Completed" or "InvalidSchedule".
+        - `facilitator_ids` are their facilitators, and `relationships` the roles of the users in them: "Attendee", "Creator" or "Facilitator".
+        - `overdue` is True for overdue ones, and False for all others.
+        - `sort_order` is the order by due date: "Asc" or "Desc".
         - `page_size` is the number of appointments per page; the service may use a smaller one.
         - `cursor` resumes an earlier iteration that had the same arguments.
         - `consistency="verify"` reads the list until two passes agree.
@@ -88,6 +97,16 @@ class Appointments(Resource):
         user_id_list = to_ids(user_ids)
         if not user_id_list:
             raise ValueError("user_ids is empty: name at least one user")
+        filters = AppointmentFilters(
+            interval=interval,
+            statuses=statuses,
+            facilitator_ids=facilitator_ids,
+            sort_order=sort_order,
+            relationships=relationships,
+            completion_interval=completion_interval,
+            overdue=overdue,
+            interval_condition=interval_condition,
+        )
         return build_listing(
             self._api,
             Page[Appointment],
@@ -99,13 +118,21 @@ class Appointments(Resource):
             consistency=consistency,
         )
 
+    @explain_keywords
     def list_mine(
         self,
         *,
+        interval: IntervalLike | None = None,
+        statuses: OneOrMany[AppointmentStatusLike] | None = None,
+        facilitator_ids: IdsLike | None = None,
+        sort_order: SortOrderLike | None = None,
+        relationships: OneOrMany[RelationshipLike] | None = None,
+        completion_interval: IntervalLike | None = None,
+        overdue: bool | None = None,
+        interval_condition: IntervalConditionLike | None = None,
         page_size: int = 100,
         cursor: str | None = None,
         consistency: Consistency = "default",
-        **filters: Unpack[AppointmentFilters],
     ) -> Listing[Appointment]:
         """Return the appointments of the user of the token. Arguments as in `list`.
 
@@ -114,6 +141,16 @@ class Appointments(Resource):
         Raises: `ValueError` now for invalid arguments; `BadRequest` with code `not.a.user` when iterated with a token
         of client credentials.
         """
+        filters = AppointmentFilters(
+            interval=interval,
+            statuses=statuses,
+            facilitator_ids=facilitator_ids,
+            sort_order=sort_order,
+            relationships=relationships,
+            completion_interval=completion_interval,
+            overdue=overdue,
+            interval_condition=interval_condition,
+        )
         return build_listing(
             self._api,
             Page[Appointment],
@@ -150,129 +187,6 @@ class Appointments(Resource):
         """
         _check_listed_ids(ids)
         return await bulk(self.get, ids, concurrency, on_progress, default_concurrency=self._api.concurrency)
-
-    async def create(self, appointment: AppointmentCreate) -> Appointment:
-        """Create an appointment.
-
-        If the service accepts it for later (202), the new appointment is polled until it can be read.
-
-        HTTP: POST /api/v2/coaching/appointments
-        Permission: coaching:appointment:add
-        Raises: `BadRequest`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been created, with `reference`
-        where it was accepted and cannot be read before the deadline. Then `find_created` searches it.
-        """
-        return await self._api.write(
-            Appointment,
-            "appointments.create",
-            "POST",
-            "appointments",
-            body=appointment,
-            resolve_accepted=read_until_found,
-        )
-
-    async def find_created(self, appointment: AppointmentCreate, *, since: datetime) -> tuple[Appointment, ...]:
-        """Return what `create` may have created, the oldest first, after an error whose `processed` is not "no".
-
-        An empty result is not final, because the service may still be creating the appointment.
-
-        `since` is when `create` was called, by this machine's clock. It is converted into a time by the service's clock,
-        which the `Date` of the responses shows, so this machine's clock may be wrong. Appointments created up to one minute
-        before are included. A match has the same name, start, length and attendees, and the same facilitator if one was
-        given. A row that cannot be read is an error here, because it may be a match.
-
-        HTTP: GET /api/v2/coaching/appointments
-        Permission: coaching:appointment:view
-        Raises: `BadRequest`, `Forbidden`.
-        """
-        (lookup,) = plan_lookups({0: appointment})
-        return tuple(each for each in await self._find(lookup, require_aware(since)) if is_match(appointment, each))
-
-    async def _find(self, lookup: Lookup, since: datetime) -> Sequence[Appointment]:
-        """Return the appointments of a lookup that were created since then, the oldest first."""
-        listing = Appointments(attrs.evolve(self._api, strict=True)).list(
-            lookup.user_ids, interval=lookup.interval, interval_condition="StartsIn"
-        )
-        found = [(each.date_created, each) async for each in listing if each.date_created]
-        earliest = created_from(since, self._api.clock)  # now that the responses have shown the service's clock
-        return [each for created, each in sorted(found, key=itemgetter(0)) if created >= earliest]
-
-    async def create_many(
-        self,
-        appointments: Iterable[AppointmentCreate],
-        *,
-        since: datetime | None = None,
-        exclude_ids: IdsLike = (),
-        concurrency: int | None = None,
-        on_progress: OnCreate | None = None,
-    ) -> CreateResult:
-        """Create many appointments, each of them once, and return the outcome of each. The result includes the errors.
-
-        If it is not known whether a `create` was carried out, `create_many` looks for its appointment, up to three times in
-        three seconds, and never sends it again. What is not found then is a failure, because the service may still be
-        creating it.
-
-        `since` is when the first run over these bodies began, by this machine's clock: the `since` of its result, or a time
-        that was noted before it. A run with `since` looks first, and creates only what is missing. So it finishes a run that
-        failed, was cancelled or killed. Without `since` this is the first run, and nothing is looked for before.
-
-        - A body has an appointment if `find_created` finds one. Equal bodies are wanted as often as they are given, and each
-          appointment counts for one of them. Similar bodies are told apart by their other fields.
-        - What cannot be told apart, and more appointments than bodies, are reported (`CreateResult.ambiguous`).
-        - `exclude_ids` are appointments that count for no body: those of earlier runs over other bodies, for example.
-        - `concurrency` and `on_progress` are those of `CoachingClient.bulk`. If the call is cancelled, `on_progress` has
-          received the outcomes up to then (`progress.newest`).
-
-        An appointment that was deleted, renamed or rescheduled after it was created is not recognized, and is created again.
-        Two runs at the same time can each create the same. A run that begins a moment after another was killed may not see
-        what the service is still creating: wait a minute.
-
-        HTTP: POST /api/v2/coaching/appointments, GET /api/v2/coaching/appointments
-        Permission: coaching:appointment:add, and coaching:appointment:view to look
-        Raises: `ValueError` and `TypeError` for invalid arguments, before anything is sent; what `on_progress` raises.
-        """
-        begun = datetime.now(UTC) if since is None else since
-        run = self._creation("appointments.create_many", appointments, begun, exclude_ids, concurrency, on_progress)
-        return await run.create(self.create, looks_first=since is not None)
-
-    async def find_created_many(
-        self,
-        appointments: Iterable[AppointmentCreate],
-        *,
-        since: datetime,
-        exclude_ids: IdsLike = (),
-        concurrency: int | None = None,
-    ) -> CreateResult:
-        """Return which of many appointments were created since then, and create nothing. Arguments as in `create_many`.
-
-        One list for each day is read, instead of one for each appointment. The outcome of a body that was not found is
-        `missing`.
-
-        HTTP: GET /api/v2/coaching/appointments
-        Permission: coaching:appointment:view
-        Raises: `ValueError` and `TypeError` for invalid arguments, before anything is sent.
-        """
-        run = self._creation("appointments.find_created_many", appointments, since, exclude_ids, concurrency)
-        return await run.look()
-
-    def _creation(
-        self,
-        operation: str,
-        appointments: Iterable[AppointmentCreate],
-        since: datetime,
-        exclude_ids: IdsLike,
-        concurrency: int | None,
-        on_progress: OnCreate | None = None,
-    ) -> CreateRun:
-        return CreateRun(
-            appointments,
-            operation,
-            self._find,
-            since,
-            concurrency,
-            self._api.concurrency,
-            on_progress,
-            known_ids=set(to_ids(exclude_ids)),
-        )
 
     async def update(self, appointment_id: IdLike, changes: AppointmentUpdate) -> Appointment:
         """Change the fields that `changes` sets. A completed appointment cannot be changed.
@@ -323,7 +237,7 @@ class Appointments(Resource):
             page_size=page_size,
         )
 
-    async def set_status(self, appointment_id: IdLike, status: AppointmentStatus | str) -> StatusChange:
+    async def set_status(self, appointment_id: IdLike, status: SettableStatusLike) -> StatusChange:
         """Set the status: Scheduled, InProgress or Completed. Only the service sets `InvalidSchedule`.
 
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/status
@@ -361,11 +275,11 @@ class Appointments(Resource):
         self,
         *,
         interval: IntervalLike,
-        metrics: OneOrMany[AppointmentMetric] = (),
-        group_by: OneOrMany[AggregateGroupBy] = (),
+        metrics: OneOrMany[AppointmentMetricLike] = (),
+        group_by: OneOrMany[AggregateGroupByLike] = (),
         attendee_ids: IdsLike | None = None,
         facilitator_ids: IdsLike | None = None,
-        statuses: OneOrMany[AppointmentStatus] | None = None,
+        statuses: OneOrMany[AppointmentStatusLike] | None = None,
         filter: AggregateFilter | None = None,  # noqa: A002 # its name in the field
     ) -> AppointmentAggregates:
         """Count the appointments of `interval`, its end excluded, by the given `metrics` (default: all).

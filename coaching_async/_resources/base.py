@@ -1,7 +1,9 @@
 """`Resource`, the base of all resources, and `build_listing` and `build_cursor_listing` for their list methods."""
 
+import functools
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TypeAlias, TypeVar, Unpack
+from typing import Final, ParamSpec, TypeAlias, TypeVar, Unpack
 
 import attrs
 
@@ -11,14 +13,16 @@ from coaching_async._pagination.cursor import list_fingerprint
 from coaching_async._pagination.cursor_pager import CursorPager
 from coaching_async._pagination.listing import Listing, WalkOptions
 from coaching_async._pagination.pages import ServiceCursor, next_cursor_in, set_next_cursor
+from coaching_async._refusals.suggestions import choices
 from coaching_async._value import NotCopyable, Value
 from coaching_async.models.appointments import SortOrder
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
 from coaching_async.models.types import Interval, OpenEnum, format_interval
 
-__all__ = ["Resource", "build_cursor_listing", "build_listing", "description_of"]
+__all__ = ["Resource", "build_cursor_listing", "build_listing", "description_of", "explain_keywords"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ExplainRefusal: TypeAlias = Callable[[BadRequest, int, int], BadRequest]
@@ -32,6 +36,22 @@ class Resource(NotCopyable, Value):
     _instead = "it is a part of its client"
 
     _api: ApiClient = attrs.field(repr=False)
+
+
+def explain_keywords(method: Callable[P, T]) -> Callable[P, T]:
+    """Make a method that is called with an unknown argument raise a `TypeError` that lists those that it has, and suggests one.
+
+    Python itself lists none, and suggests one since 3.13.
+    """
+    parameters = [name for name in inspect.signature(method).parameters if name != "self"]
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if unknown := sorted(kwargs.keys() - parameters):
+            raise TypeError(f"{method.__name__}() has no argument {unknown[0]!r}: {choices(unknown[0], parameters)}")
+        return method(*args, **kwargs)
+
+    return call
 
 
 def _sorted_values(filters: Filters) -> Filters:

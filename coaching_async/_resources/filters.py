@@ -12,7 +12,16 @@ from coaching_async.models.aggregates import (
     AggregateFilterType,
     AggregatePredicate,
 )
-from coaching_async.models.appointments import AppointmentStatus, IntervalCondition, Relationship, SortOrder
+from coaching_async.models.appointments import (
+    AppointmentStatus,
+    AppointmentStatusLike,
+    IntervalCondition,
+    IntervalConditionLike,
+    Relationship,
+    RelationshipLike,
+    SortOrder,
+    SortOrderLike,
+)
 from coaching_async.models.coercion import IdsLike, IntervalLike, OneOrMany, to_ids, to_interval, to_members
 from coaching_async.models.types import OpenEnum
 
@@ -22,22 +31,16 @@ V = TypeVar("V")
 
 
 class AppointmentFilters(TypedDict, total=False):
-    """The filters of a list of appointments. None is the same as leaving a filter out."""
+    """The filters of `appointments.list` as a dictionary: `client.appointments.list(user_ids, **filters)`."""
 
     interval: IntervalLike | None
-    """The time in which the appointments take place; its end is excluded."""
-    statuses: OneOrMany[AppointmentStatus] | None
+    statuses: OneOrMany[AppointmentStatusLike] | None
     facilitator_ids: IdsLike | None
-    sort_order: SortOrder | str | None
-    """The order by due date."""
-    relationships: OneOrMany[Relationship] | None
-    """The roles of the users in the appointments."""
+    sort_order: SortOrderLike | None
+    relationships: OneOrMany[RelationshipLike] | None
     completion_interval: IntervalLike | None
-    """The time in which the appointments became Completed; its end is excluded."""
     overdue: bool | None
-    """True selects overdue appointments, False all others."""
-    interval_condition: IntervalCondition | str | None
-    """Whether the appointments start in `interval`, or overlap it."""
+    interval_condition: IntervalConditionLike | None
 
 
 def split_queries(filters: AppointmentFilters, **id_lists: Sequence[str]) -> tuple[Mapping[str, QueryValue], ...]:
@@ -49,12 +52,7 @@ def split_queries(filters: AppointmentFilters, **id_lists: Sequence[str]) -> tup
 
 
 def to_query(filters: AppointmentFilters) -> dict[str, QueryValue]:
-    """Return the filters as query parameters.
-
-    Raises `TypeError` for unknown names, and `ValueError` or `TypeError` for invalid values.
-    """
-    if unknown := filters.keys() - _CONVERTERS.keys():
-        raise TypeError(f"no such filter: {', '.join(sorted(unknown))}; there are {', '.join(_CONVERTERS)}")
+    """Return the filters as query parameters. Raises `ValueError` or `TypeError` for invalid values."""
     return {name: _CONVERTERS[name](value) for name, value in filters.items() if value is not None}
 
 
@@ -73,7 +71,7 @@ def _non_empty(values: tuple[V, ...]) -> tuple[V, ...]:
 def aggregate_filter(
     attendee_ids: IdsLike | None,
     facilitator_ids: IdsLike | None,
-    statuses: OneOrMany[AppointmentStatus] | None,
+    statuses: OneOrMany[AppointmentStatusLike] | None,
     given: AggregateFilter | None,
 ) -> AggregateFilter:
     """Return `given`, or the filter of the appointments that have one of each. Raise `ValueError` if there are both."""

@@ -1,5 +1,7 @@
 """Notifications: the operations below `/api/v2/coaching/notifications`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from inspect import iscoroutinefunction
 

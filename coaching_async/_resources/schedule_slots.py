@@ -1,7 +1,8 @@
 """Schedule slots: the operations below `/api/v2/coaching/scheduleslots`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from typing import NotRequired, TypedDict, Unpack
 
 from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike
 from coaching_async.models.schedule_slots import (
@@ -11,24 +12,12 @@ from coaching_async.models.schedule_slots import (
     ScheduleSlotsJobCreate,
     ScheduleSlotsJobStatus,
     SlotsType,
+    SlotsTypeLike,
 )
 
 from .base import Resource
 
-__all__ = ["ScheduleSlots", "ScheduleSlotsSearch"]
-
-
-class ScheduleSlotsSearch(TypedDict):
-    """The arguments of a search for slots."""
-
-    attendee_ids: IdsLike
-    facilitator_ids: NotRequired[IdsLike]
-    length_in_minutes: int
-    """A multiple of 15."""
-    activity_code_id: IdLike
-    """The activity code that the slot would have in workforce management."""
-    intervals: Iterable[IntervalLike] | IntervalLike
-    """The intervals to search; each has a result of its own. Their ends are excluded."""
+__all__ = ["ScheduleSlots"]
 
 
 class ScheduleSlots(Resource):
@@ -67,18 +56,33 @@ class ScheduleSlots(Resource):
         return await self._api.get(CoachingSlots, "schedule_slots.query", "scheduleslots", "query", body=query)
 
     async def start_job(
-        self, *, slots_type: SlotsType | str = SlotsType.BEST_TIME, **search: Unpack[ScheduleSlotsSearch]
+        self,
+        *,
+        attendee_ids: IdsLike,
+        length_in_minutes: int,
+        activity_code_id: IdLike,
+        intervals: Iterable[IntervalLike] | IntervalLike,
+        facilitator_ids: IdsLike = (),
+        slots_type: SlotsTypeLike = SlotsType.BEST_TIME,
     ) -> ScheduleSlotsJob:
         """Start a job that searches one slot in each interval; `get_job` returns its results.
 
-        The search arguments are `attendee_ids`, `facilitator_ids`, `length_in_minutes`, `activity_code_id` and `intervals`:
-        see `ScheduleSlotsSearch`.
+        - `length_in_minutes` is a multiple of 15.
+        - `activity_code_id` is the activity code that the slot would have in workforce management.
+        - `intervals` are searched one by one; each has a result of its own. Their ends are excluded.
 
         HTTP: POST /api/v2/coaching/scheduleslots/jobs
         Permission: coaching:scheduleSlotJob:add
         Raises: `BadRequest`, `Forbidden`; `OutcomeUnknown` when it may have been started.
         """
-        body = ScheduleSlotsJobCreate(slots_type=slots_type, **search)
+        body = ScheduleSlotsJobCreate(
+            attendee_ids=attendee_ids,
+            facilitator_ids=facilitator_ids,
+            length_in_minutes=length_in_minutes,
+            activity_code_id=activity_code_id,
+            intervals=intervals,
+            slots_type=slots_type,
+        )
         return await self._api.run_job(ScheduleSlotsJob, "schedule_slots.start_job", "scheduleslots", "jobs", body=body)
 
     async def get_job(self, job_id: IdLike) -> ScheduleSlotsJob:
@@ -91,7 +95,14 @@ class ScheduleSlots(Resource):
         return await self._api.get(ScheduleSlotsJob, "schedule_slots.get_job", "scheduleslots", "jobs", job_id)
 
     async def find(
-        self, *, slots_type: SlotsType | str = SlotsType.BEST_TIME, **search: Unpack[ScheduleSlotsSearch]
+        self,
+        *,
+        attendee_ids: IdsLike,
+        length_in_minutes: int,
+        activity_code_id: IdLike,
+        intervals: Iterable[IntervalLike] | IntervalLike,
+        facilitator_ids: IdsLike = (),
+        slots_type: SlotsTypeLike = SlotsType.BEST_TIME,
     ) -> ScheduleSlotsJob:
         """Start a job and poll it until it is finished in every interval. Arguments as in `start_job`.
 
@@ -102,7 +113,14 @@ class ScheduleSlots(Resource):
         Raises: `BadRequest`, `Forbidden`; `OutcomeUnknown` when it may have been started, and when it is not finished before
         the deadline: then `partial` has the job in its last known state, and `get_job` returns its results later.
         """
-        body = ScheduleSlotsJobCreate(slots_type=slots_type, **search)
+        body = ScheduleSlotsJobCreate(
+            attendee_ids=attendee_ids,
+            facilitator_ids=facilitator_ids,
+            length_in_minutes=length_in_minutes,
+            activity_code_id=activity_code_id,
+            intervals=intervals,
+            slots_type=slots_type,
+        )
         return await self._api.run_job(
             ScheduleSlotsJob, "schedule_slots.find", "scheduleslots", "jobs", body=body, is_finished=_is_finished
         )

@@ -1,5 +1,7 @@
 """Teams: the operations below `/api/v2/teams`."""
 
+from __future__ import annotations
+
 from coaching_async._pagination.listing import Listing
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page

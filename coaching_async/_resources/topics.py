@@ -1,5 +1,7 @@
 """Topics: the operations below `/api/v2/notifications`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Final
 

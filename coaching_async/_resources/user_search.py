@@ -13,7 +13,7 @@ from coaching_async._pagination.pages import ServiceCursor, last_page_of, set_ne
 from coaching_async._serialization.rows import PartialPage, UnreadableRow
 from coaching_async.models.coercion import OneOrMany, has_blank_end, to_members
 from coaching_async.models.common import Page
-from coaching_async.models.users import User, UserState
+from coaching_async.models.users import User, UserState, UserStateLike
 
 __all__ = ["UserSearch", "checked_text", "explain_limit"]
 
@@ -46,7 +46,7 @@ class UserSearch:
 
     email: str | None
     name: str | None
-    states: OneOrMany[UserState]
+    states: OneOrMany[UserStateLike]
 
     def criteria(self) -> list[dict[str, Any]]:
         """Return the criteria, all of which a user has to meet.

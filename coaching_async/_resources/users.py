@@ -1,7 +1,9 @@
 """Users: the operations below `/api/v2/users`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from coaching_async._bulk.runner import bulk
 from coaching_async._exceptions import NotFound
@@ -9,14 +11,17 @@ from coaching_async._pagination.listing import Consistency, Listing
 from coaching_async._refusals.suggestions import choices
 from coaching_async.models.coercion import IdLike, IdsLike, OneOrMany, to_ids
 from coaching_async.models.common import Page
-from coaching_async.models.users import User, UserState
+from coaching_async.models.users import User, UserState, UserStateLike
 
 from .base import Resource, build_listing
 from .filters import split_ids
 from .found_users import Batch, BatchReader, FoundUsers, collect_users
 from .user_search import UserSearch, explain_limit
 
-__all__ = ["Users"]
+__all__ = ["ListedStateLike", "Users"]
+
+
+ListedStateLike: TypeAlias = UserStateLike | Literal["any"]
 
 
 LISTED_STATES: Final = (*UserState, "any")
@@ -99,7 +104,7 @@ class Users(Resource):
     def list(
         self,
         *,
-        state: UserState | str = UserState.ACTIVE,
+        state: ListedStateLike = UserState.ACTIVE,
         page_size: int = 100,
         cursor: str | None = None,
         consistency: Consistency = "default",
@@ -132,7 +137,7 @@ class Users(Resource):
         *,
         email: str | None = None,
         name: str | None = None,
-        states: OneOrMany[UserState] = (UserState.ACTIVE, UserState.INACTIVE),
+        states: OneOrMany[UserStateLike] = (UserState.ACTIVE, UserState.INACTIVE),
         page_size: int = 100,
     ) -> Listing[User]:
         """Return the users with this e-mail address, in any case, or with all words of `name` in their name, or with both.

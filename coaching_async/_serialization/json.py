@@ -1,18 +1,14 @@
 """Strict JSON (RFC 8259): parsing and serialization, with orjson where it is installed."""
 
 import json
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final, NoReturn, cast
 
-__all__ = ["LARGE_BODY", "Json", "check_size", "dumps", "parse_json", "parse_object", "parse_with_orjson"]
+__all__ = ["LARGE_BODY", "check_size", "dumps", "parse_json", "parse_object", "parse_with_orjson"]
 
 try:
     import orjson
 except ImportError:  # installed with the extra `fast`
     orjson = None  # type: ignore[assignment]
-
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-"""A JSON value."""
 
 
 LARGE_BODY: Final = 2**18

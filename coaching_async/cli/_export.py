@@ -10,8 +10,8 @@ import anyio
 import click
 from rich.console import Console
 
-from coaching_async import AppointmentFilters, CoachingClient
-from coaching_async.export import FORMS, Exported, ExportProgress, check_form, export
+from coaching_async import AppointmentFilters, AppointmentStatus, CoachingClient, Relationship
+from coaching_async.export import FORMS, Exported, ExportProgress, Form, check_form, export
 
 from ._failures import COMPLETE_WITH_A_WARNING, counted, reported, say, say_left_out
 from ._intervals import to_interval, to_zone
@@ -117,7 +117,7 @@ def export_(
     timezone: str | None,
     annotations: bool,
     history: bool,
-    form: str | None,
+    form: Form | None,
     spreadsheet: bool | None,
     resume: bool | Literal["auto"],
     shared: Shared,
@@ -228,9 +228,9 @@ def _selected(
         "completion_interval": (
             None if completion_interval is None else to_interval("--completion-interval", completion_interval, zone)
         ),
-        "statuses": statuses or None,
+        "statuses": [AppointmentStatus(each) for each in statuses] or None,
         "facilitator_ids": facilitator_ids or None,
-        "relationships": relationships or None,
+        "relationships": [Relationship(each) for each in relationships] or None,
         "overdue": others["overdue"],
         "interval_condition": others["interval_condition"],
         "sort_order": others["sort_order"],

@@ -64,11 +64,11 @@ MAX_CLOCK_DIFFERENCE: Final = timedelta(seconds=30)
 async def examine(
     client: CoachingClient | None = None,
     *,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
     needs: Iterable[str] | str = (),
     shared_state: SharedState | None = None,
 ) -> Examination:
-    """Examine a client, or the one that `environ` configures if none is given.
+    """Examine a client, or the one that `environ` (by default `os.environ`) configures if none is given.
 
     `needs` names the operations that the program calls ("appointments.list"). A missing permission for one of them is a
     problem. A given client stays open, and its own shared state is examined; `shared_state` is for the client of `environ`. The examination sends some 20 requests, and takes less than a minute if a host does
@@ -89,6 +89,7 @@ async def examine(
         checks = await _check_service(view, needed)
         return _examination(check_proxies(None), *await check_shared_state(view), *checks)
     CoachingClient(AccessToken("none"), shared_state=shared_state)  # refuses what is no shared state
+    environ = os.environ if environ is None else environ  # not a default, because signatures show defaults
     configured = configured_client(environ, shared_state)
     if isinstance(configured, Check):
         return _examination(configured, check_proxies(None), _skipped("the environment does not tell how"))

@@ -2,11 +2,21 @@
 
 from ._checkpoint import ExportBusy, ExportRefused
 from ._export import check_form, export
-from ._forms import FORMS
+from ._forms import FORMS, Form
 from ._left_out import LeftOut
 from ._run import Exported, ExportProgress
 
-__all__ = ["FORMS", "ExportBusy", "ExportProgress", "ExportRefused", "Exported", "LeftOut", "check_form", "export"]
+__all__ = [
+    "FORMS",
+    "ExportBusy",
+    "ExportProgress",
+    "ExportRefused",
+    "Exported",
+    "Form",
+    "LeftOut",
+    "check_form",
+    "export",
+]
 
 # Users see and pickle the names under which they import them.
 for _public in (ExportBusy, ExportProgress, ExportRefused, Exported, LeftOut, check_form, export):

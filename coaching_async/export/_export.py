@@ -1,5 +1,7 @@
 """Export of the appointments of users to a file: its arguments, and what they mean together."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Callable, Iterable
@@ -9,13 +11,23 @@ from functools import partial
 from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing
+from coaching_async.types import (
+    AppointmentStatusLike,
+    Consistency,
+    IdsLike,
+    IntervalConditionLike,
+    IntervalLike,
+    OneOrMany,
+    RelationshipLike,
+    SortOrderLike,
+)
 
 from ._checkpoint import ExportRefused
-from ._forms import Layout, Writer, layout_of
+from ._forms import Form, Layout, Writer, layout_of
 from ._output_stream import OutputStream, Writable, is_stream
 from ._people import People
 from ._run import Exported, ExportProgress, ExportRun, in_thread
@@ -26,10 +38,18 @@ __all__ = ["check_form", "export"]
 
 async def export(
     client: CoachingClient,
-    user_ids: Iterable[str | UUID] | str | UUID,
+    user_ids: IdsLike,
     path: str | PathLike[str] | Writable,
     *,
-    form: str | None = None,
+    interval: IntervalLike | None = None,
+    statuses: OneOrMany[AppointmentStatusLike] | None = None,
+    facilitator_ids: IdsLike | None = None,
+    sort_order: SortOrderLike | None = None,
+    relationships: OneOrMany[RelationshipLike] | None = None,
+    completion_interval: IntervalLike | None = None,
+    overdue: bool | None = None,
+    interval_condition: IntervalConditionLike | None = None,
+    form: Form | None = None,
     spreadsheet: bool | None = None,
     columns: Iterable[str] | None = None,
     names: bool = False,
@@ -38,10 +58,9 @@ async def export(
     with_annotations: bool = False,
     with_statuses: bool = False,
     resume: bool | Literal["auto"] = False,
-    consistency: Literal["default", "verify"] = "default",
+    consistency: Consistency = "default",
     page_size: int = 100,
     on_progress: Callable[[ExportProgress], object] | None = None,
-    **filters: Unpack[AppointmentFilters],
 ) -> Exported:
     """Write every appointment of users to a file: JSON lines ("jsonl"), "csv", Excel ("xlsx") or "parquet".
 
@@ -106,6 +125,16 @@ async def export(
         raise TypeError("on_progress is a plain function: it is called after every page, and not awaited")
     people = People({} if layout.names else None, {} if layout.emails else None)
     file, writer = await _opened(path, layout, people)
+    filters = AppointmentFilters(
+        interval=interval,
+        statuses=statuses,
+        facilitator_ids=facilitator_ids,
+        sort_order=sort_order,
+        relationships=relationships,
+        completion_interval=completion_interval,
+        overdue=overdue,
+        interval_condition=interval_condition,
+    )
     reusable: Any = {name: _in_any_order(value) if name in SETS else value for name, value in filters.items()}
     users = _in_any_order(user_ids)
     listing = partial(client.appointments.list, users, page_size=page_size, **reusable)
@@ -128,7 +157,7 @@ async def export(
 def check_form(
     path: str | PathLike[str] | Writable,
     *,
-    form: str | None = None,
+    form: Form | None = None,
     spreadsheet: bool | None = None,
     columns: Iterable[str] | None = None,
     tz: tzinfo | None = None,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path, PurePath
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -18,9 +18,12 @@ from ._table import DETAILS, Row, Table, chosen_columns, columns_of_people, ever
 from ._unfinished_file import Render
 from ._xlsx import XlsxRenderer
 
-__all__ = ["FORMS", "Layout", "Writer", "form_of", "layout_of"]
+__all__ = ["FORMS", "Form", "Layout", "Writer", "form_of", "layout_of"]
 
-FORMS: Final[Mapping[str, tuple[str, ...]]] = {
+Form: TypeAlias = Literal["jsonl", "csv", "xlsx", "parquet"]
+"""The form of an exported file."""
+
+FORMS: Final[Mapping[Form, tuple[str, ...]]] = {
     "jsonl": ("", ".jsonl", ".ndjson", ".json"),
     "csv": (".csv",),
     "xlsx": (".xlsx",),
@@ -28,10 +31,10 @@ FORMS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The forms, with the suffixes of their files."""
 
-FORM_BY_SUFFIX: Final = {suffix: form for form, suffixes in FORMS.items() for suffix in suffixes}
+FORM_BY_SUFFIX: Final[Mapping[str, Form]] = {suffix: form for form, suffixes in FORMS.items() for suffix in suffixes}
 
 
-def form_of(file: PurePath) -> str:
+def form_of(file: PurePath) -> Form:
     """Return the form that the suffix of a file name asks for: without a suffix "jsonl". Raises `ValueError` for an unknown one."""
     if (form := FORM_BY_SUFFIX.get(file.suffix.lower())) is None:
         raise ValueError(
@@ -55,7 +58,7 @@ class Writer:
 class Layout:
     """The form of a file, and what is in it."""
 
-    form: str
+    form: Form
     is_plain: bool
     """Whether CSV is not made for spreadsheets."""
     columns: tuple[str, ...]
@@ -100,7 +103,7 @@ def _rendered(table: Table, renderer: Renderer) -> Writer:
 
 def layout_of(
     path: Any,
-    form: str | None,
+    form: Form | None,
     *,
     spreadsheet: bool | None,
     columns: Iterable[str] | None,

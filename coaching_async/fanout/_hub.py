@@ -65,6 +65,8 @@ class Hub:
         self._has_warned = False
 
     def __repr__(self) -> str:
+        if "_has_warned" not in self.__dict__:  # `__init__` has raised
+            return object.__repr__(self)
         return f"{type(self).__name__}({self.subscribers} subscribers{'' if self._error is None else ', failed'})"
 
     async def __aenter__(self) -> Self:

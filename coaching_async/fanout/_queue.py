@@ -31,7 +31,7 @@ class SubscriberQueue:
     """
 
     def __init__(self, room: int, position: int) -> None:
-        self.position = position
+        self.position: int = position
         self._room: Final = room
         self._items: deque[tuple[int, Item]] = deque()
         self._dropped: tuple[int, Missed] | None = None

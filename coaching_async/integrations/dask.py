@@ -18,7 +18,7 @@ import attrs
 from distributed import Client, Future
 
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Interval
-from coaching_async.export import ExportBusy, Exported, check_form, export
+from coaching_async.export import ExportBusy, Exported, Form, check_form, export
 
 __all__ = ["ExportOptions", "export_shards", "submit_shards"]
 
@@ -55,7 +55,7 @@ def export_shards(
     *,
     intervals: Iterable[Interval],
     client: OpensClient = CoachingClient.from_env,
-    form: str = "jsonl",
+    form: Form = "jsonl",
     retries: int = 3,
     **options: Unpack[ExportOptions],
 ) -> list[Exported]:
@@ -105,7 +105,7 @@ def submit_shards(
     *,
     intervals: Iterable[Interval],
     client: OpensClient = CoachingClient.from_env,
-    form: str = "jsonl",
+    form: Form = "jsonl",
     retries: int = 3,
     **options: Unpack[ExportOptions],
 ) -> "list[Future[Exported]]":
@@ -136,7 +136,7 @@ class Shard:
     path: Path
     interval: Interval
     user_ids: Any = attrs.field(repr=False)
-    form: str
+    form: Form
     options: dict[str, Any] = attrs.field(repr=False)
     client: OpensClient = attrs.field(repr=False)
 
@@ -168,7 +168,7 @@ def _export_shard(shard: Shard) -> Exported:
 
 
 def _shards(
-    user_ids: Any, folder: Any, intervals: Iterable[Interval], client: OpensClient, form: str, options: ExportOptions
+    user_ids: Any, folder: Any, intervals: Iterable[Interval], client: OpensClient, form: Form, options: ExportOptions
 ) -> list[Shard]:
     """Return the shards. Raises `TypeError` or `ValueError` for invalid arguments."""
     given: dict[str, Any] = {name: _lasting(value) for name, value in options.items()}

@@ -31,6 +31,7 @@ import anyio
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.background import BackgroundTask
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coaching_async import CoachingClient, CoachingError, Notification
@@ -178,7 +179,7 @@ class EventStream(Response):
         max_age: float = MAX_AGE,
     ) -> None:
         self.status_code = 200
-        self.background = None
+        self.background: BackgroundTask | None = None
         self.init_headers(EVENT_STREAM_HEADERS)
         self._hub, self._user_ids, self._room, self._max_age = hub, user_ids, room, max_age
 

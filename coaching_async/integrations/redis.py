@@ -80,7 +80,7 @@ class RedisSharedState:
         self._own_client: AbstractAsyncContextManager[object] | None = None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(prefix={self._prefix!r})"
+        return f"{type(self).__name__}(prefix={getattr(self, '_prefix', None)!r})"  # `__init__` may have raised
 
     @classmethod
     def from_url(cls, url: str, *, prefix: str = PREFIX) -> Self:

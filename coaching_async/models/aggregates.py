@@ -1,10 +1,11 @@
 """Aggregates: counts of appointments, and the queries for them."""
 
 from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
 
 import attrs
 
-from coaching_async._value import Value
+from coaching_async._value import MissingField, Value
 
 from .coercion import EMPTY_MAPPING, FrozenDict, OneOrMany, to_id, to_interval, to_members
 from .types import Interval, OpenEnum
@@ -13,16 +14,20 @@ __all__ = [
     "AggregateClause",
     "AggregateData",
     "AggregateDimension",
+    "AggregateDimensionLike",
     "AggregateFilter",
     "AggregateFilterType",
+    "AggregateFilterTypeLike",
     "AggregateGroup",
     "AggregateGroupBy",
+    "AggregateGroupByLike",
     "AggregateMetric",
     "AggregatePredicate",
     "AggregateQuery",
     "AggregateStats",
     "AppointmentAggregates",
     "AppointmentMetric",
+    "AppointmentMetricLike",
 ]
 
 
@@ -37,10 +42,26 @@ class AppointmentMetric(OpenEnum):
     N_INVALID_SCHEDULE_ACTIVITIES = "nInvalidScheduleActivities"
 
 
+AppointmentMetricLike: TypeAlias = (
+    AppointmentMetric
+    | Literal[
+        "nActivities",
+        "nPlannedActivities",
+        "nInProgressActivities",
+        "nCompleteActivities",
+        "nOverdueActivities",
+        "nInvalidScheduleActivities",
+    ]
+)
+
+
 class AggregateGroupBy(OpenEnum):
     """The dimension by which counts are grouped."""
 
     ATTENDEE_ID = "attendeeId"
+
+
+AggregateGroupByLike: TypeAlias = AggregateGroupBy | Literal["attendeeId"]
 
 
 class AggregateDimension(OpenEnum):
@@ -51,11 +72,17 @@ class AggregateDimension(OpenEnum):
     STATUS = "status"
 
 
+AggregateDimensionLike: TypeAlias = AggregateDimension | Literal["attendeeId", "facilitatorId", "status"]
+
+
 class AggregateFilterType(OpenEnum):
     """Whether all parts of a filter or clause must match (and), or at least one (or)."""
 
     AND = "And"
     OR = "Or"
+
+
+AggregateFilterTypeLike: TypeAlias = AggregateFilterType | Literal["And", "Or"]
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -74,6 +101,13 @@ class AggregateMetric(Value):
     """What is counted."""
     stats: AggregateStats | None = None
     """Its value."""
+
+    @property
+    def count(self) -> int:
+        """`stats.count`, which the service may leave out: then this raises `MissingField`."""
+        if self.stats is None or self.stats.count is None:
+            raise MissingField("the service sent no count for this AggregateMetric")
+        return self.stats.count
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -104,19 +138,19 @@ class AppointmentAggregates(Value):
     """One entry for each group, or a single one without grouping."""
 
 
-def _to_dimension(value: AggregateDimension | str) -> AggregateDimension:
+def _to_dimension(value: AggregateDimensionLike) -> AggregateDimension:
     return AggregateDimension.known(value)
 
 
-def _to_filter_type(value: AggregateFilterType | str) -> AggregateFilterType:
+def _to_filter_type(value: AggregateFilterTypeLike) -> AggregateFilterType:
     return AggregateFilterType.known(value)
 
 
-def _to_metrics(values: OneOrMany[AppointmentMetric]) -> tuple[AppointmentMetric, ...]:
+def _to_metrics(values: OneOrMany[AppointmentMetricLike]) -> tuple[AppointmentMetric, ...]:
     return to_members(AppointmentMetric, values)
 
 
-def _to_group_by(values: OneOrMany[AggregateGroupBy]) -> tuple[AggregateGroupBy, ...]:
+def _to_group_by(values: OneOrMany[AggregateGroupByLike]) -> tuple[AggregateGroupBy, ...]:
     return to_members(AggregateGroupBy, values)
 
 

@@ -1,6 +1,7 @@
 """Models of annotations."""
 
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -9,7 +10,7 @@ from coaching_async._value import Value
 from .common import UserReference
 from .types import OpenEnum
 
-__all__ = ["AccessType", "Annotation"]
+__all__ = ["AccessType", "AccessTypeLike", "Annotation"]
 
 
 class AccessType(OpenEnum):
@@ -17,6 +18,9 @@ class AccessType(OpenEnum):
 
     PUBLIC = "Public"
     PRIVATE = "Private"
+
+
+AccessTypeLike: TypeAlias = AccessType | Literal["Public", "Private"]
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -6,26 +6,37 @@ is omitted. If a field of a request accepts `None`, null is sent, and the servic
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Final, Literal, Self, TypeAlias
 
 import attrs
 
 from coaching_async._value import Value
 
 from .coercion import IdLike, IdsLike, to_id, to_ids, to_texts
-from .common import AppointmentReference, ConversationReference, DocumentReference, UserReference, WfmScheduleReference
+from .common import (
+    AppointmentReference,
+    ConversationReference,
+    DocumentReference,
+    HasEnd,
+    UserReference,
+    WfmScheduleReference,
+)
 from .types import UNSET, OpenEnum, Unset, require_aware
 
 __all__ = [
     "Appointment",
     "AppointmentCreate",
-    "AppointmentCreateFields",
     "AppointmentStatus",
+    "AppointmentStatusLike",
     "AppointmentUpdate",
     "ConversationLink",
     "IntervalCondition",
+    "IntervalConditionLike",
     "Relationship",
+    "RelationshipLike",
+    "SettableStatusLike",
     "SortOrder",
+    "SortOrderLike",
     "StatusChange",
     "to_settable_status",
 ]
@@ -44,6 +55,15 @@ class AppointmentStatus(OpenEnum):
     """Set by the service, in connection with workforce management. The API does not document when."""
 
 
+AppointmentStatusLike: TypeAlias = (
+    AppointmentStatus | Literal["Scheduled", "InProgress", "Completed", "InvalidSchedule"]
+)
+
+
+SettableStatusLike: TypeAlias = AppointmentStatus | Literal["Scheduled", "InProgress", "Completed"]
+"""A status that a request may set."""
+
+
 class Relationship(OpenEnum):
     """The role of a user in an appointment."""
 
@@ -55,11 +75,17 @@ class Relationship(OpenEnum):
     """Leads the appointment."""
 
 
+RelationshipLike: TypeAlias = Relationship | Literal["Attendee", "Creator", "Facilitator"]
+
+
 class SortOrder(OpenEnum):
     """Sort order of a list of appointments, by due date."""
 
     ASC = "Asc"
     DESC = "Desc"
+
+
+SortOrderLike: TypeAlias = SortOrder | Literal["Asc", "Desc"]
 
 
 class IntervalCondition(OpenEnum):
@@ -69,8 +95,11 @@ class IntervalCondition(OpenEnum):
     OVERLAPS = "Overlaps"
 
 
+IntervalConditionLike: TypeAlias = IntervalCondition | Literal["StartsIn", "Overlaps"]
+
+
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class Appointment(Value):
+class Appointment(HasEnd, Value):
     """A coaching appointment."""
 
     id: str
@@ -161,7 +190,7 @@ def _to_links_or_unset(value: str | Iterable[str] | Unset) -> tuple[str, ...] | 
     return value if isinstance(value, Unset) else to_texts(value)
 
 
-def to_settable_status(value: AppointmentStatus | str) -> AppointmentStatus:
+def to_settable_status(value: SettableStatusLike) -> AppointmentStatus:
     """Return a status that a request may set. Raises `ValueError` for `InvalidSchedule`, which only the service sets."""
     status = AppointmentStatus.known(value)
     if status is AppointmentStatus.INVALID_SCHEDULE:
@@ -169,7 +198,7 @@ def to_settable_status(value: AppointmentStatus | str) -> AppointmentStatus:
     return status
 
 
-def _to_settable_or_unset(value: AppointmentStatus | str | Unset) -> AppointmentStatus | Unset:
+def _to_settable_or_unset(value: SettableStatusLike | Unset) -> AppointmentStatus | Unset:
     return value if isinstance(value, Unset) else to_settable_status(value)
 
 
@@ -194,22 +223,15 @@ def _validate_minutes(_: object, __: object, value: Any) -> None:
         raise ValueError("length_in_minutes has to be a whole number, at least 1")
 
 
-class AppointmentCreateFields(TypedDict, total=False):
-    """Fields of an `AppointmentCreate` that replace those of an appointment: see `AppointmentCreate.of`."""
+class _AsBefore:
+    """The type of `AS_BEFORE`, which is shown in signatures."""
 
-    name: str
-    description: str
-    date_start: datetime
-    length_in_minutes: int
-    attendee_ids: IdsLike
-    facilitator_id: IdLike | Unset
-    conversation_ids: IdsLike | Unset
-    document_ids: IdsLike | Unset
-    wfm_schedule: WfmScheduleReference | Unset
-    external_links: str | Iterable[str] | Unset
-    location: str | Unset
-    share_insights_data: bool | Unset
-    add_to_schedule: bool | Unset
+    def __repr__(self) -> str:
+        return "<as before>"
+
+
+AS_BEFORE: Final[Any] = _AsBefore()
+"""The default of a field that a new appointment takes from another one."""
 
 
 # The only default in a request body is UNSET, because a value that equals its default is not sent.
@@ -247,42 +269,62 @@ class AppointmentCreate(Value):
     """Whether to put the appointment on the attendees' schedules of workforce management, too."""
 
     @classmethod
-    def of(cls, appointment: Appointment, **changes: Unpack[AppointmentCreateFields]) -> Self:
-        """Return a new appointment that is like `appointment`, except for `changes`.
+    def of(
+        cls,
+        appointment: Appointment,
+        *,
+        name: str = AS_BEFORE,
+        description: str = AS_BEFORE,
+        date_start: datetime = AS_BEFORE,
+        length_in_minutes: int = AS_BEFORE,
+        attendee_ids: IdsLike = AS_BEFORE,
+        facilitator_id: IdLike | Unset = AS_BEFORE,
+        conversation_ids: IdsLike | Unset = AS_BEFORE,
+        document_ids: IdsLike | Unset = AS_BEFORE,
+        wfm_schedule: WfmScheduleReference | Unset = AS_BEFORE,
+        external_links: str | Iterable[str] | Unset = AS_BEFORE,
+        location: str | Unset = AS_BEFORE,
+        share_insights_data: bool | Unset = AS_BEFORE,
+        add_to_schedule: bool | Unset = UNSET,
+    ) -> Self:
+        """Return a new appointment that is like `appointment`, except for the fields that are given.
 
             AppointmentCreate.of(appointment, facilitator_id=another)
 
-        A change to `UNSET` leaves the field out. What a create does not take is not carried over: id, status and its
-        history, annotations, notifications, creator, and times of creation, change and completion. Whether the appointment
-        was added to the schedule (`add_to_schedule`) is not in `appointment`. Its `wfm_schedule` is that of its week: if
-        `date_start` moves it to another week, give the one of that week, too, or `UNSET`. A schedule without business unit
-        or week, which a request needs, is left out.
+        `UNSET` leaves a field out. What a create does not take is not carried over: id, status and its history, annotations,
+        notifications, creator, and times of creation, change and completion. Whether the appointment was added to the
+        schedule (`add_to_schedule`) is not in `appointment`. Its `wfm_schedule` is that of its week: if `date_start` moves
+        it to another week, give the one of that week, too, or `UNSET`. A schedule without business unit or week, which a
+        request needs, is left out.
 
-        Raises `ValueError` if `appointment` lacks a name, a start or a length, and `changes` does not have it, and
-        `TypeError` if it is no `Appointment`.
+        Raises `ValueError` if `appointment` lacks a name, a start or a length, and none is given, and `TypeError` if it is no
+        `Appointment`.
         """
         if not isinstance(appointment, Appointment):  # pyright: ignore[reportUnnecessaryIsInstance] # no type checker
             raise TypeError(f"an Appointment is needed, not {type(appointment).__name__}")
         schedule = appointment.wfm_schedule
         is_whole = schedule is not None and schedule.business_unit is not None and schedule.week_date is not None
-        copied = {
-            "name": appointment.name,
-            "description": appointment.description or "",
-            "date_start": appointment.date_start,
-            "length_in_minutes": appointment.length_in_minutes,
-            "attendee_ids": tuple(attendee.id for attendee in appointment.attendees),
-            "facilitator_id": appointment.facilitator and appointment.facilitator.id,
-            "conversation_ids": tuple(conversation.id for conversation in appointment.conversations) or None,
-            "document_ids": tuple(document.id for document in appointment.documents) or None,
-            "wfm_schedule": schedule if is_whole else None,
-            "external_links": appointment.external_links or None,
-            "location": appointment.location,
-            "share_insights_data": appointment.share_insights_data,
+        fields: dict[str, tuple[Any, Any]] = {
+            "name": (name, appointment.name),
+            "description": (description, appointment.description or ""),
+            "date_start": (date_start, appointment.date_start),
+            "length_in_minutes": (length_in_minutes, appointment.length_in_minutes),
+            "attendee_ids": (attendee_ids, tuple(attendee.id for attendee in appointment.attendees)),
+            "facilitator_id": (facilitator_id, appointment.facilitator and appointment.facilitator.id),
+            "conversation_ids": (conversation_ids, tuple(each.id for each in appointment.conversations) or None),
+            "document_ids": (document_ids, tuple(document.id for document in appointment.documents) or None),
+            "wfm_schedule": (wfm_schedule, schedule if is_whole else None),
+            "external_links": (external_links, appointment.external_links or None),
+            "location": (location, appointment.location),
+            "share_insights_data": (share_insights_data, appointment.share_insights_data),
+            "add_to_schedule": (add_to_schedule, None),
         }
-        fields: dict[str, Any] = {name: value for name, value in copied.items() if value is not None} | {**changes}
-        if missing := [name for name in ("name", "date_start", "length_in_minutes") if name not in fields]:
+        given = {key: value for key, (value, _) in fields.items() if value is not AS_BEFORE}
+        copied = {key: value for key, (_, value) in fields.items() if value is not None}
+        chosen = {**copied, **given}
+        if missing := [key for key in ("name", "date_start", "length_in_minutes") if key not in chosen]:
             raise ValueError(f"the appointment has no {' and no '.join(missing)}: give what is missing")
-        return cls(**fields)
+        return cls(**chosen)
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -39,8 +39,8 @@ IdsLike: TypeAlias = Iterable[IdLike] | IdLike
 IntervalLike: TypeAlias = Interval | tuple[datetime, datetime]
 
 
-OneOrMany: TypeAlias = Iterable[T | str] | T | str
-"""One or more members of an enum, or their values."""
+OneOrMany: TypeAlias = Iterable[T] | T
+"""One or more values."""
 
 
 INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -122,7 +122,7 @@ def to_id_container(values: Container[IdLike]) -> Container[str]:
 
 def to_texts(values: Iterable[str] | str) -> tuple[str, ...]:
     """Return texts as a tuple: a single one, or several. A set is sorted. Raises `ValueError` for an empty one."""
-    texts = (values,) if isinstance(values, str) else tuple(_several(values, "one is a str"))
+    texts = (values,) if isinstance(values, str) else tuple(_several(values, "a value is a str"))
     if not all(isinstance(text, str) and text for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("every item has to be a non-empty str")
     return tuple(sorted(texts)) if isinstance(values, AbstractSet) else texts

@@ -1,18 +1,20 @@
 """References and pages, which several resources share."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Generic, TypeVar
 
 import attrs
 
-from coaching_async._value import Value
+from coaching_async._value import MissingField, Value
 
 __all__ = [
     "AppointmentReference",
     "BusinessUnitReference",
     "ConversationReference",
     "DocumentReference",
+    "HasEnd",
     "HasNext",
+    "HasStart",
     "Page",
     "Reference",
     "UserReference",
@@ -65,6 +67,42 @@ class WfmScheduleReference(Reference):
     """Business unit of the schedule. A request has to name it."""
     week_date: date | None = None
     """First day of the schedule's week. A request has to name it."""
+
+
+class HasStart:
+    """Base of models with a start."""
+
+    __slots__ = ()
+
+    date_start: datetime | None
+
+    @property
+    def starts_at(self) -> datetime:
+        """`date_start`, which the service may leave out: then this raises `MissingField`."""
+        if self.date_start is None:
+            raise _missing(self, "date_start")
+        return self.date_start
+
+
+class HasEnd(HasStart):
+    """Base of models with a start and a length."""
+
+    __slots__ = ()
+
+    length_in_minutes: int | None
+
+    @property
+    def ends_at(self) -> datetime:
+        """`date_start` plus `length_in_minutes`. Raises `MissingField` if the service left out one of them."""
+        if self.length_in_minutes is None:
+            raise _missing(self, "length_in_minutes")
+        start = self.starts_at
+        # Computed in UTC, because times of one zone are added to by wall time.
+        return (start.astimezone(UTC) + timedelta(minutes=self.length_in_minutes)).astimezone(start.tzinfo)
+
+
+def _missing(model: object, name: str) -> MissingField:
+    return MissingField(f"the service sent no {name} for this {type(model).__name__}: its {name} is None")
 
 
 class HasNext:

@@ -7,7 +7,7 @@ import attrs
 from coaching_async._value import Value
 
 from .appointments import Appointment, AppointmentStatus, Relationship
-from .common import AppointmentReference, UserReference
+from .common import AppointmentReference, HasEnd, UserReference
 from .types import OpenEnum
 
 __all__ = ["Notification", "NotificationAction"]
@@ -33,7 +33,7 @@ class NotificationAction(OpenEnum):
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class Notification(Value):
+class Notification(HasEnd, Value):
     """A message to a user about an appointment."""
 
     id: str

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from coaching_async._value import Value
 
 from .coercion import IdsLike, IntervalLike, to_id, to_ids, to_interval, to_intervals
-from .common import Reference, UserReference, WfmScheduleReference
+from .common import HasEnd, HasStart, Reference, UserReference, WfmScheduleReference
 from .types import Interval, OpenEnum
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "ScheduleSlotsJobSlot",
     "ScheduleSlotsJobStatus",
     "SlotsType",
+    "SlotsTypeLike",
     "UserAvailableTimes",
     "WfmScheduleActivity",
 ]
@@ -70,6 +71,9 @@ class SlotsType(OpenEnum):
     BEST_TIME = "BestTime"
 
 
+SlotsTypeLike: TypeAlias = SlotsType | Literal["BestTime"]
+
+
 class ScheduleSlotsJobStatus(OpenEnum):
     """The progress of a job for one interval."""
 
@@ -79,7 +83,7 @@ class ScheduleSlotsJobStatus(OpenEnum):
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class CoachingSlot(Value):
+class CoachingSlot(HasEnd, Value):
     """A possible time."""
 
     date_start: datetime | None = None
@@ -95,7 +99,7 @@ class CoachingSlot(Value):
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class AvailableTime(Value):
+class AvailableTime(HasEnd, Value):
     """A time at which a user is free for coaching."""
 
     date_start: datetime | None = None
@@ -121,7 +125,7 @@ class UserAvailableTimes(Value):
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class ScheduleActivity(Value):
+class ScheduleActivity(HasStart, Value):
     """An activity in a user's schedule."""
 
     date_start: datetime | None = None
@@ -197,7 +201,7 @@ class ScheduleSlotsJobSchedule(Reference):
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class ScheduleSlotsJobSlot(Value):
+class ScheduleSlotsJobSlot(HasStart, Value):
     """A slot that a job found."""
 
     date_start: datetime | None = None
@@ -258,7 +262,7 @@ def _require_any(name: str, several: tuple[Any, ...]) -> tuple[Any, ...]:
     return several
 
 
-def _to_slots_type(value: SlotsType | str) -> SlotsType:
+def _to_slots_type(value: SlotsTypeLike) -> SlotsType:
     return SlotsType.known(value)
 
 

@@ -1,6 +1,7 @@
 """Models of users and teams."""
 
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -9,7 +10,7 @@ from coaching_async._value import Value
 from .common import Reference, UserReference
 from .types import OpenEnum
 
-__all__ = ["Division", "Team", "TeamMember", "User", "UserState"]
+__all__ = ["Division", "Team", "TeamMember", "User", "UserState", "UserStateLike"]
 
 
 class UserState(OpenEnum):
@@ -18,6 +19,9 @@ class UserState(OpenEnum):
     ACTIVE = "active"
     INACTIVE = "inactive"
     DELETED = "deleted"
+
+
+UserStateLike: TypeAlias = UserState | Literal["active", "inactive", "deleted"]
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -6,9 +6,9 @@ with Sandbox() as sandbox:
 
 from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
 from ._channels.sockets import Socket, Sockets
-from ._faults.fault import Fault
+from ._faults.fault import Fault, FaultKind
 from ._faults.targets import OPERATIONS, Operation
-from ._sandbox import Sandbox
+from ._sandbox import Identified, NotificationType, Sandbox, UserLike
 from ._server.request_log import Arrival
 
 __all__ = [
@@ -22,9 +22,13 @@ __all__ = [
     "Arrival",
     "Client",
     "Fault",
+    "FaultKind",
+    "Identified",
+    "NotificationType",
     "Operation",
     "Sandbox",
     "Socket",
     "Sockets",
     "UserGrant",
+    "UserLike",
 ]

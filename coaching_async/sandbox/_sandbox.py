@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import anyio
 
@@ -30,12 +30,21 @@ from ._state.seed import seeded_state
 from ._state.state import State
 from ._wire.errors import ApiError
 
+NotificationType: TypeAlias = Literal[
+    "Create", "Update", "Delete", "StatusChange", "AnnotationAdded", "AnnotationEdited", "AnnotationDeleted"
+]
+"""The `actionType` of a notification."""
+
 
 class Identified(Protocol):
     """An object with an id, for example a user of the client."""
 
     @property
     def id(self) -> str | None: ...
+
+
+UserLike: TypeAlias = str | Mapping[str, Any] | Identified
+"""A user: the id or e-mail address, a row of the sandbox, or an object with an `id`."""
 
 
 class Sandbox:
@@ -65,6 +74,7 @@ class Sandbox:
     """The ordered faults: `faults.add(Fault(...))`."""
     sockets: Sockets
     """The WebSockets that are open: `sockets.drop()`, or `sockets[0].close(1001)`."""
+    _server: Server | None = None
 
     def __init__(
         self,
@@ -140,7 +150,6 @@ class Sandbox:
             },
         )
         self._host, self._port = host, port
-        self._server: Server | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'not running' if self._server is None else self.base_url})"
@@ -162,7 +171,7 @@ class Sandbox:
         """The requests that have arrived, oldest first, up to the newest `requests_kept`."""
         return self._log.all()
 
-    def user_token(self, user: str | Mapping[str, Any] | Identified, permissions: Collection[str] = ()) -> str:
+    def user_token(self, user: UserLike, permissions: Collection[str] = ()) -> str:
         """Return an access token of a user, without a request; it is valid for `token_life` seconds.
 
         `user` is the id or the e-mail address of one of `state.users`, a row of it, or an object with that `id`. The token
@@ -176,7 +185,7 @@ class Sandbox:
         return self.oauth.user_token(self._user_id(user), frozenset(permissions))
 
     def notify(
-        self, user: str | Mapping[str, Any] | Identified, action: str = "Update", *, appointment_id: str | None = None
+        self, user: UserLike, action: NotificationType = "Update", *, appointment_id: str | None = None
     ) -> dict[str, Any]:
         """Make a notification of a user, without a change of an appointment, and return its row.
 
@@ -191,7 +200,7 @@ class Sandbox:
         except ApiError as error:
             raise LookupError("the sandbox has no such appointment") from error
 
-    def _user_id(self, user: str | Mapping[str, Any] | Identified) -> str:
+    def _user_id(self, user: UserLike) -> str:
         given = user if isinstance(user, str) else user["id"] if isinstance(user, Mapping) else user.id
         found = self.state.users_named(given or "")
         if len(found) != 1:

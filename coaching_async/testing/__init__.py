@@ -10,10 +10,12 @@ plugin is loaded by name, because one that is loaded by an entry point is import
 from ._build import build
 from ._faults import Operation, fails, loses_answer, never_answers, route
 from ._leaks import assert_no_leaks
+from ._notify import Notify
 from ._shared_state import MemorySharedState
 
 __all__ = [
     "MemorySharedState",
+    "Notify",
     "Operation",
     "assert_no_leaks",
     "build",
@@ -23,4 +25,4 @@ __all__ = [
     "route",
 ]
 
-pytest_plugins = ["coaching_async.testing._fixtures"]
+pytest_plugins: list[str] = ["coaching_async.testing._fixtures"]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from coaching_async.sandbox import Sandbox
+    from coaching_async.sandbox import FaultKind, Sandbox
 
 __all__ = ["Operation", "fails", "loses_answer", "never_answers", "route"]
 
@@ -86,7 +86,7 @@ def never_answers(sandbox: "Sandbox", operation: Operation, *, times: float = 1,
 
 def _add_fault(
     sandbox: "Sandbox",
-    kind: str,
+    kind: "FaultKind",
     operation: Operation,
     times: float,
     after: int,

@@ -1,6 +1,6 @@
 """Fixtures of the pytest plugin. PYTEST_DONT_REWRITE: there are no assertions."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import date
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -18,8 +18,10 @@ from coaching_async import (
     from_dict,
 )
 
+from ._notify import Notify
+
 if TYPE_CHECKING:
-    from coaching_async.sandbox import Sandbox
+    from coaching_async.sandbox import NotificationType, Sandbox, UserLike
 
 HAS_PYTEST_ASYNCIO: Final = find_spec("pytest_asyncio") is not None
 
@@ -109,13 +111,13 @@ def coaching_notifications(request: pytest.FixtureRequest) -> NotificationStream
 
 
 @pytest.fixture
-def coaching_notify(coaching_sandbox: "Sandbox") -> Callable[..., Notification]:
+def coaching_notify(coaching_sandbox: "Sandbox") -> Notify:
     """Return a function `notify(action="Update", user=None)`, which makes a notification in the sandbox, and returns it.
 
     `user` is an id, an e-mail address or an object with an `id`, by default the user of `coaching_user_client`.
     """
 
-    def notify(action: str = "Update", user: Any = None) -> Notification:
+    def notify(action: "NotificationType" = "Update", user: "UserLike | None" = None) -> Notification:
         row = coaching_sandbox.notify(coaching_sandbox.state.user_ids[0] if user is None else user, action)
         return from_dict(Notification, row)
 

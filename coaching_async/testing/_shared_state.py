@@ -21,7 +21,7 @@ class MemorySharedState:
         self.down = False
         self.hangs = False
         self.latency = latency
-        self.ahead = 0.0
+        self.ahead: float = 0.0
         self._texts: dict[str, tuple[str, float]] = {}
 
     def __repr__(self) -> str:

@@ -31,6 +31,7 @@ BESIDE = (
     "sandbox",
     "tables",
     "testing",
+    "types",
     "integrations.fastapi",
     "integrations.aiohttp",
     "integrations.opentelemetry",
@@ -47,8 +48,8 @@ def test_the_reference_has_every_public_name_once(module: str):
 
 
 def test_the_reference_has_every_attribute_of_a_client():
-    for name, group in coaching_async.CoachingClient.__annotations__.items():
-        assert f"::: {group.__module__}.{group.__name__}\n    options:\n      heading: client.{name}\n" in REFERENCE
+    for name, group in inspect.get_annotations(coaching_async.CoachingClient).items():
+        assert f"::: coaching_async.types.{group.__name__}\n    options:\n      heading: client.{name}\n" in REFERENCE
 
 
 def section(page: str, heading: str) -> str:

@@ -58,7 +58,7 @@ async def test_an_export_is_resumed_with_the_same_arguments_only(other: dict[str
         ({"consistency": "maybe"}, ValueError, "consistency 'maybe' does not exist: choose one of default, verify"),
         ({"on_progress": exported}, TypeError, "on_progress is a plain function"),
         ({"on_progress": 5}, TypeError, "on_progress is a plain function"),
-        ({"colour": "red"}, TypeError, "no such filter: colour"),
+        ({"colour": "red"}, TypeError, "unexpected keyword argument 'colour'"),
         ({"resume": True}, ExportRefused, "there is nothing to resume: no unfinished export to "),
     ],
 )

@@ -34,6 +34,7 @@ def test_nothing_is_suggested_for_a_word_that_is_near_to_none():
         (lambda: CLIENT.appointments.list("u", statuses="Complete"), "Completed"),
         (lambda: CLIENT.appointments.list("u", statuses=["in progress"]), "InProgress"),
         (lambda: CLIENT.appointments.list("u", sort_order="desc"), "Desc"),
+        (lambda: CLIENT.appointments.list("u", sort_order="ascending"), "Asc"),
         (lambda: CLIENT.appointments.list("u", relationships="Creators"), "Creator"),
         (lambda: CLIENT.appointments.list("u", consistency="verfy"), "verify"),  # type: ignore[arg-type]
         (lambda: CLIENT.users.list(state="activ"), "active"),

@@ -25,7 +25,7 @@ ONE_OF_DAYS = r'Interval\.parse\("2026-11-01/2026-11-30", tz=\.\.\.\) makes one 
         (lambda: LIST([USER]), "a value of type User is no id: .*, such as the `id` of this object$"),
         (lambda: LIST(LIST("u")), "a Listing is not read with a plain `for`"),
         (lambda: LIST("u", facilitator_ids=5), "an id is a str or a UUID"),
-        (lambda: LIST("u", statuses=5), "one is a str, and several are a list of them, not int$"),
+        (lambda: LIST("u", statuses=5), "a value is a str, and several are a list of them, not int$"),
         (lambda: LIST("u", interval="2026-11-01/2026-11-30"), f"an Interval or two datetimes, not str: {ONE_OF_DAYS}"),
         (lambda: LIST("u", interval=date(2026, 11, 1)), f"an Interval or two datetimes, not date: {ONE_OF_DAYS}"),
         (lambda: LIST("u", interval=(date(2026, 11, 1), date(2026, 12, 1))), f"a datetime is needed, not date: {ONE_OF_DAYS}"),

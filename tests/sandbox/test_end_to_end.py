@@ -27,7 +27,6 @@ from coaching_async import (
     RetryPolicy,
     RetryScheduled,
     ScheduleSlotsJobStatus,
-    ScheduleSlotsSearch,
     from_dict,
 )
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Fault, Sandbox
@@ -217,15 +216,17 @@ async def test_slots_are_suggested_when_all_participants_are_free(client: Coachi
 
 
 async def test_a_job_is_read_until_every_interval_is_complete(client: CoachingClient, sandbox: Sandbox):
-    search = ScheduleSlotsSearch(
-        attendee_ids=sandbox.state.user_ids[:2], length_in_minutes=30, activity_code_id="5", intervals=[MONDAY, SUNDAY]
+    users, intervals = sandbox.state.user_ids[:2], [MONDAY, SUNDAY]
+    started = await client.schedule_slots.start_job(
+        attendee_ids=users, length_in_minutes=30, activity_code_id="5", intervals=intervals
     )
-    started = await client.schedule_slots.start_job(**search)
     assert {result.status for result in started.results} == {ScheduleSlotsJobStatus.IN_PROGRESS}
     halfway = await client.schedule_slots.get_job(started.id)
     assert [result.status for result in halfway.results] == ["Complete", "InProgress"]
 
-    found = await client.schedule_slots.find(**search)
+    found = await client.schedule_slots.find(
+        attendee_ids=users, length_in_minutes=30, activity_code_id="5", intervals=intervals
+    )
 
     assert [result.interval for result in found.results] == [MONDAY, SUNDAY]
     assert {result.status for result in found.results} == {ScheduleSlotsJobStatus.COMPLETE}

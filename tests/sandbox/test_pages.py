@@ -88,11 +88,21 @@ def test_a_fault_is_ordered_by_operation_or_template(sandbox: Sandbox, api: Api)
     assert api.get("/api/v2/users/me").status_code == 503
     assert api.get("/api/v2/coaching/appointments/an-id").status_code == 503
     assert sandbox.faults.pending == ()
-    refused = http.post(faults, json={"kind": "stall", "operation": "users.mee"})
-    assert (refused.status_code, refused.json()["message"]) == (
-        400,
-        "there is no operation 'users.mee'; did you mean users.me?",
-    )
+
+
+@pytest.mark.parametrize(
+    "wrong, meant",
+    [
+        ({"operation": "users.mee"}, "users.me"),
+        ({"path": "/appointment/{appointmentId}"}, "/appointments/{appointmentId}"),
+        ({"method": "PACTH"}, "PATCH"),
+    ],
+)
+def test_a_misspelled_fault_is_refused_with_what_was_meant(sandbox: Sandbox, wrong: dict[str, str], meant: str):
+    refused = plain(sandbox).post("/_sandbox/faults", json={"kind": "stall", **wrong})
+
+    assert refused.status_code == 400
+    assert refused.json()["message"].endswith(f"did you mean {meant}?")
 
 
 def test_people_are_listed_with_their_teams(sandbox: Sandbox):

@@ -47,7 +47,7 @@ class RateLimiter:
     """Grants the permits of a window to the tasks of a client, first come, first served."""
 
     def __init__(self, limit: RateLimit) -> None:
-        self.window = Window(limit)
+        self.window: Window = Window(limit)
         self._enter_event_loop()
 
     def _enter_event_loop(self) -> None:

@@ -1,17 +1,28 @@
 """The source: its arguments, and its tables."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, Unpack
+from typing import Any, Final
 from uuid import UUID
 
 import dlt
 from dlt.extract import DltResource, DltSource
 
 from coaching_async import AccessToken, Appointment, AppointmentFilters, CoachingClient, Interval, User
+from coaching_async.types import (
+    AppointmentStatusLike,
+    IdsLike,
+    IntervalConditionLike,
+    IntervalLike,
+    OneOrMany,
+    RelationshipLike,
+    SortOrderLike,
+)
 
 from ._reading import Batch, Reading, UserIdsFunction
 from ._tables import DETAILS, LEFT_OUT, Row, schema_of, schemas_of_lists
@@ -31,14 +42,21 @@ STATE: Final = "appointments"
 
 
 def coaching(
-    user_ids: Iterable[str | UUID] | str | UUID | UserIdsFunction,
+    user_ids: IdsLike | UserIdsFunction,
     *,
+    interval: IntervalLike | None = None,
+    statuses: OneOrMany[AppointmentStatusLike] | None = None,
+    facilitator_ids: IdsLike | None = None,
+    sort_order: SortOrderLike | None = None,
+    relationships: OneOrMany[RelationshipLike] | None = None,
+    completion_interval: IntervalLike | None = None,
+    overdue: bool | None = None,
+    interval_condition: IntervalConditionLike | None = None,
     client: Callable[[], CoachingClient] = CoachingClient.from_env,
     lookback: timedelta = timedelta(days=30),
     with_annotations: bool = False,
     with_statuses: bool = False,
     with_users: bool = False,
-    **filters: Unpack[AppointmentFilters],
 ) -> DltSource:
     """Return a source for a pipeline of dlt that loads the appointments of users, and keeps them up to date.
 
@@ -76,15 +94,23 @@ def coaching(
         raise TypeError(f"lookback is a timedelta, not a {type(lookback).__name__}")
     if lookback < timedelta(0):
         raise ValueError("lookback must not be negative")
-    if unknown := filters.keys() - AppointmentFilters.__optional_keys__:
-        raise TypeError(f"no such argument or filter: {', '.join(sorted(unknown))}")
     if not (callable(user_ids) or isinstance(user_ids, UUID | Iterable)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError("user_ids are ids, or a function that is given the client: lambda client: client.users.list()")
     users = [ANY_USER] if callable(user_ids) else _several(user_ids)
+    filters = AppointmentFilters(
+        interval=interval,
+        statuses=statuses,
+        facilitator_ids=facilitator_ids,
+        sort_order=sort_order,
+        relationships=relationships,
+        completion_interval=completion_interval,
+        overdue=overdue,
+        interval_condition=interval_condition,
+    )
     kept = {name: _several(value) if name in SETS else value for name, value in filters.items() if value is not None}
     extras = {"annotations": with_annotations, "statuses": with_statuses, "users": with_users}
     arguments = _digest_of(users, kept, extras)
-    interval: Any = kept.pop("interval", None)
+    kept.pop("interval", None)
     reading = Reading(
         client,
         user_ids if callable(user_ids) else list(map(str, users)),

@@ -1,13 +1,13 @@
 """What a test orders: the kind of a fault, the requests that it applies to, and how often."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
 from .targets import Operation, Target, checked_method, did_you_mean, method_and_path, target_of
 
-KINDS = (
+FaultKind: TypeAlias = Literal[
     "drop_before",
     "drop_after",
     "status",
@@ -25,7 +25,10 @@ KINDS = (
     "insert",
     "delete",
     "reorder",
-)
+]
+"""The kind of a fault."""
+
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 _LISTS: tuple[Operation, ...] = ("appointments.list", "appointments.list_mine")
 EFFECTIVE_ON: Mapping[str, tuple[Operation, ...]] = {
@@ -77,7 +80,7 @@ class Fault:
     Raises `ValueError` for a request that there cannot be.
     """
 
-    kind: str = attrs.field(validator=_validate_kind)
+    kind: FaultKind = attrs.field(validator=_validate_kind)
     """What goes wrong: one of the kinds above."""
     method: str | None = attrs.field(default=None, converter=attrs.converters.optional(checked_method))
     """HTTP method of the requests. None for all."""

@@ -161,7 +161,8 @@ def method_and_path(operation: str) -> tuple[str, str]:
     for name, found in OPERATIONS.items():
         if name == operation:
             return found
-    raise ValueError(f"there is no operation {operation!r}{did_you_mean(operation, OPERATIONS)}")
+    near = did_you_mean(operation, OPERATIONS)
+    raise ValueError(f"there is no operation {operation!r}{near or ': OPERATIONS has all of them'}")
 
 
 def checked_method(method: str) -> str:

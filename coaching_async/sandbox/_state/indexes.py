@@ -21,7 +21,7 @@ class Table(dict[str, JsonObject]):
 
     def __init__(self, keys: Keys) -> None:
         super().__init__()
-        self.lock = threading.RLock()  # rows and indexes are read and written from any thread
+        self.lock: threading.RLock = threading.RLock()  # rows and indexes are read and written from any thread
         self._keys = keys
         self._keys_of: dict[str, tuple[Hashable, ...]] = {}
         self._ids_by_key: dict[Hashable, dict[str, None]] = {}
@@ -105,7 +105,7 @@ class AppointmentTable(Table):
 
     def __init__(self) -> None:
         super().__init__(_users_and_status)
-        self.max_length = timedelta()  # of all appointments that were ever added
+        self.max_length: timedelta = timedelta()  # of all appointments that were ever added
         self._sort_keys: dict[str, tuple[datetime, str]] = {}
         self._ids_by_date: list[str] = []
 

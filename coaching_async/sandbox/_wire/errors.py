@@ -10,7 +10,7 @@ from .formats import JsonObject
 
 @attrs.define(eq=False)
 class ApiError(Exception):
-    """An error response of the API; `message` may contain names of `params` in braces."""
+    """An error response of the API; if there are `params`, `message` has their names in braces."""
 
     status: int
     code: str
@@ -21,7 +21,7 @@ class ApiError(Exception):
 
     def body(self, context_id: str) -> JsonObject:
         body: JsonObject = {
-            "message": self.message.format_map(self.params),
+            "message": self.message.format_map(self.params) if self.params else self.message,
             "code": self.code,
             "status": self.status,
             "contextId": context_id,
