@@ -23,7 +23,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-async def test_a_program_runs_and_prints_something(sandbox: Sandbox, path: Path):
+async def test_a_program_runs_and_prints_something(sandbox: Sandbox, path: Path) -> None:
     spec: Any = spec_from_file_location(path.stem, path)
     spec.loader.exec_module(program := module_from_spec(spec))
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
