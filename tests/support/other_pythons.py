@@ -16,6 +16,7 @@ TESTS = (
     "tests/transport/test_http.py",
     "tests/channels/test_websocket.py",
     "tests/concurrency/test_event_loop.py",
+    "tests/refusals/test_async_only.py",
     "tests/sandbox/test_end_to_end.py",
     "tests/docs/test_pages.py::test_the_python_blocks_of_a_page_run_in_order",
     "tests/docs/test_pages.py::test_the_program_in_the_readme_needs_no_settings_and_prints_five_appointments",
