@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["audit", "problems_of_answer"]
+__all__ = ["ADVICE", "audit", "problems_of_answer"]
+
+ADVICE = "check it where PyPI answers; AUDIT=no leaves it out"
 
 
 def audit(requirements: Path) -> list[str]:
@@ -27,7 +29,8 @@ def problems_of_answer(answer: str, errors: str, asked: int) -> Iterator[str]:
     try:
         found = json.loads(answer)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        yield f"no vulnerability service can be reached: {(errors.strip().splitlines() or ['no answer'])[-1]}"
+        reason = (errors.strip().splitlines() or ["no answer"])[-1]
+        yield f"no vulnerability service can be reached: {reason}; {ADVICE}"
         return
     looked_up = [each for each in found if "vulns" in each]
     for each in looked_up:
@@ -35,4 +38,4 @@ def problems_of_answer(answer: str, errors: str, asked: int) -> Iterator[str]:
             fixed = ", ".join(known["fix_versions"]) or "no version yet"
             yield f"{each['name']} {each['version']}: {known['id']}, fixed in {fixed}"
     if len(looked_up) < asked:
-        yield f"the vulnerability service has no answer for {asked - len(looked_up)} of {asked} libraries"
+        yield f"the vulnerability service has no answer for {asked - len(looked_up)} of {asked} libraries; {ADVICE}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coaching_async import __version__
-from tests.support.other_pythons import LOWEST, VERSIONS
+from tests.support.other_pythons import LOWEST, TESTS, VERSIONS
 
 ROOT = Path(__file__).parent.parent
 # What the four dependencies themselves bring; typing_extensions only on older Pythons.
@@ -59,3 +59,10 @@ def test_the_lowest_versions_that_are_tested_are_those_that_the_extras_allow():
 
     allowed = {requirement for requirements in extras.values() for requirement in requirements}
     assert {each.replace("==", ">=") for each in LOWEST} <= allowed
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_the_tests_that_run_on_other_pythons_are_there(test: str):
+    path, _, name = test.partition("::")
+
+    assert f"def {name}(" in (ROOT / path).read_text() if name else (ROOT / path).exists()

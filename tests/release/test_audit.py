@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from release.audit import problems_of_answer
+from release.audit import ADVICE, problems_of_answer
 
 SOUND = {"name": "anyio", "version": "4.16.0", "vulns": []}
 VULNERABLE = {
@@ -30,7 +30,7 @@ def test_each_vulnerability_is_named_with_its_fix():
 
 
 def test_a_library_that_was_not_looked_up_is_no_pass():
-    no_answer = "the vulnerability service has no answer for 1 of 2 libraries"
+    no_answer = "the vulnerability service has no answer for 1 of 2 libraries; " + ADVICE
 
     assert list(problems_of_answer(answer(SOUND, SKIPPED), "", 2)) == [no_answer]
     assert list(problems_of_answer(answer(SOUND), "", 2)) == [no_answer]
@@ -39,4 +39,4 @@ def test_a_library_that_was_not_looked_up_is_no_pass():
 def test_a_service_that_cannot_be_reached_is_no_pass():
     for said in ("", "[]", "{}", "<html>"):
         (found,) = problems_of_answer(said, "WARNING: x\nConnectionError: no route\n", 2)
-        assert found == "no vulnerability service can be reached: ConnectionError: no route"
+        assert found == f"no vulnerability service can be reached: ConnectionError: no route; {ADVICE}"

@@ -12,7 +12,7 @@ import coaching_async.sandbox
 ROOT = Path(coaching_async.sandbox.__file__).parent
 SANDBOX = "coaching_async.sandbox"
 
-DESIGN = (ROOT.parent.parent / "docs" / "design.md").read_text(encoding="utf-8").partition("### Sandbox")[2]
+DESIGN = (Path(__file__).parents[2] / "docs" / "design.md").read_text(encoding="utf-8").partition("### Sandbox")[2]
 MAY_IMPORT = {
     folder: set(re.findall(r"`(\w+)`", allowed))
     for folder, allowed in re.findall(r"^\| `(_\w+)` \|(.*?)\|", DESIGN, re.MULTILINE)
