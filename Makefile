@@ -93,11 +93,11 @@ bench-quick: $(READY)
 # Python. Where no vulnerability service can be reached: `make release-check AUDIT=no`, which says that nothing was audited.
 release-check: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group release
-	$(BIN)/python -m release check $(if $(filter no,$(AUDIT)),--no-audit)
+	$(BIN)/python -m tests.release check $(if $(filter no,$(AUDIT)),--no-audit)
 
 # The public names of this release, to which the next one is compared.
 release-snapshot: $(READY)
-	$(BIN)/python -m release snapshot
+	$(BIN)/python -m tests.release snapshot
 
 clean:
 	rm -rf build $(VENV) .venv-python-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis appointments.jsonl

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from release import archives
-from release.environments import EXTRAS, untested_bounds
+from tests.release import archives
+from tests.release.environments import EXTRAS, untested_bounds
 
 ROOT = Path(__file__).parents[2]
 TRACKED = [
@@ -78,7 +78,9 @@ def test_what_belongs_in_no_archive_is_found_even_if_git_tracks_it(name: str):
     assert found in archives.problems_of_source(SOURCE | files(name), tracked)
 
 
-@pytest.mark.parametrize("name", ["tests/test_client.py", "docs/tour.md", "benchmarks/guard.py", "release/audit.py"])
+@pytest.mark.parametrize(
+    "name", ["tests/test_client.py", "docs/tour.md", "benchmarks/guard.py", "tests/release/audit.py"]
+)
 def test_tests_documentation_and_programs_do_not_belong_in_a_wheel(name: str):
     assert archives.problems_of_wheel(WHEEL | files(name), TRACKED) == [f"{name} does not belong there"]
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from release.audit import ADVICE, problems_of_answer
+from tests.release.audit import ADVICE, problems_of_answer
 
 SOUND = {"name": "anyio", "version": "4.16.0", "vulns": []}
 VULNERABLE = {

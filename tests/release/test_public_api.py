@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coaching_async import __all__ as exported
-from release.public_api import Snapshot, public_names, unmentioned_changes
+from tests.release.public_api import Snapshot, public_names, unmentioned_changes
 
 ROOT = Path(__file__).parents[2]
 CHANGELOG = (

@@ -17,7 +17,7 @@ from tests.support.other_pythons import TESTS
 
 __all__ = ["EXTRAS", "Environment", "Failed", "untested_bounds"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")  # of the group `release`
 
 EXTRAS = {

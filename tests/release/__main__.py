@@ -1,4 +1,4 @@
-"""`python -m release check`: everything that is checked before a release. `python -m release snapshot`: keep its public names."""
+"""`python -m tests.release check`: everything that is checked before a release. `python -m tests.release snapshot`: keep its public names."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ from .audit import audit
 from .environments import UV, Environment, Failed, untested_bounds
 from .public_api import SNAPSHOT, Snapshot, public_names, unmentioned_changes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "release"
 
 
@@ -78,7 +78,7 @@ def report(subject: str, problems: Iterable[str]) -> list[str]:
 
 def git(*arguments: str) -> list[str]:
     """Return the lines that git prints."""
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()  # noqa: S607
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 def uncommitted() -> list[str]:
@@ -158,7 +158,7 @@ def environments(wheel: Path, *, audited: bool) -> list[str]:
 
 def main() -> int:
     """Run the command that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m release", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.release", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="check everything, in build/release")
     checking.add_argument("--no-audit", action="store_true", help="where no vulnerability service can be reached")

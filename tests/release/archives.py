@@ -22,7 +22,7 @@ METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE
 
 SOURCE = (
     *PACKAGE,
-    r"(benchmarks|release|tests)/(\w+/)*[\w.]+\.(json|md|py|sh|txt)",
+    r"(benchmarks|tests)/(\w+/)*[\w.]+\.(json|md|py|sh|txt)",
     r"docs/([\w-]+/)*[\w-]+\.(css|html|js|md|py|svg|toml)",
     r"(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md",
     r"LICENSE|Makefile|PKG-INFO|pyproject\.toml|\.gitignore",

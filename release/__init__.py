@@ -1,1 +1,0 @@
-"""What is checked before a release: `make release-check`, and `python -m release --help`."""
