@@ -185,6 +185,9 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
     ) -> Self:
         """Return a client configured by environment variables, which have the names that Genesys's own tools use.
 
+            async with CoachingClient.from_env() as client:
+                print(await client.users.get(user_id))
+
         The variables are `GENESYSCLOUD_REGION` (a region, a domain or a URL; default us-east-1), and either
         `GENESYSCLOUD_ACCESS_TOKEN`, which takes precedence, or `GENESYSCLOUD_OAUTHCLIENT_ID` with
         `GENESYSCLOUD_OAUTHCLIENT_SECRET`. `GENESYSCLOUD_RATE_LIMIT` is a number of requests a minute, and `GENESYSCLOUD_LOG`
@@ -222,6 +225,9 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
     def with_options(self, *, timeout: float | Unset = UNSET, retry: RetryPolicy | Unset = UNSET) -> Self:
         """Return a view of this client with another `timeout`, in seconds, or another `retry` policy.
 
+            patient = client.with_options(timeout=300.0)
+            appointment = await patient.appointments.create(body)
+
         The view shares everything else: connections, token, rate limit and statistics. It cannot be closed.
 
         Raises `ConfigurationError`.
@@ -235,7 +241,8 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
         """Return a view of this client with another identity: the token of a user in a web request, for example.
 
             mine = client.with_auth(AccessToken(users_token))
-            async for appointment in mine.appointments.list_mine(): ...
+            async for appointment in mine.appointments.list_mine():
+                print(appointment.date_start, appointment.name)
 
         The view has its own token, rate limit, cooldown and retry budget, and shares connections and statistics, so thousands
         of views are cheap. Keep one view for each user while it is in use, because its token and its rate limit are
@@ -256,6 +263,8 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
     async def warmup(self) -> None:
         """Fetch a token and open a connection, which the first call would otherwise wait for.
 
+            await client.warmup()
+
         The connection stays open for 1.5 s if it is not used. A wrong client secret or host shows here, as an `AuthError` or
         a `TransportError`, before the first call. An `AccessToken` is not checked, because the request has no token.
 
@@ -275,7 +284,10 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
     ) -> BulkResult[K, T]:
         """Call `function` for each item, with up to `concurrency` concurrent calls (default: the client's `max_concurrency`).
 
-            result = await client.bulk(client.appointments.get, ids)
+            result = await client.bulk(
+                client.appointments.get, appointment_ids
+            )
+            print(len(result.succeeded), "found,", result.failed)
 
         `items` is any iterable or async iterable. The next item is taken only when its call can start. Each call has a
         deadline of its own.
@@ -297,8 +309,11 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
     ) -> BulkStream[K, T]:
         """Return a stream of outcomes: `bulk` for an input that is endless, or too long to keep in memory.
 
-            async with client.bulk_stream(client.appointments.get, ids) as outcomes:
-                async for outcome in outcomes: ...
+            async with client.bulk_stream(
+                client.appointments.get, appointment_ids
+            ) as outcomes:
+                async for outcome in outcomes:
+                    print(outcome.item, outcome.value, outcome.error)
 
         Outcomes come in the order of the input. Up to `concurrency` calls are running, or finished and not yet consumed, so
         a slow consumer slows the calls down (backpressure). Leaving the block cancels the running calls and closes an async
@@ -309,11 +324,20 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
         return BulkStream(function, items, concurrency, default_concurrency=self._api.concurrency)
 
     def stats(self) -> Stats:
-        """Return the statistics of this client, its views included."""
+        """Return the statistics of this client, its views included.
+
+            stats = client.stats()
+            print(stats.requests, stats.retries, stats.throttled)
+
+        They count from when the client was made.
+        """
         return self._counters.snapshot()
 
     async def sharing(self) -> Sharing | None:
         """Return which processes share the rate limit of this client, and what they use of it; None if it shares none.
+
+            if (sharing := await client.sharing()) is not None:
+                print(sharing.used, "of", sharing.limit.requests)
 
         It is read from the `shared_state`, and takes no permit. A client shares its limit if it has a `shared_state`, and
         `ClientCredentials` or an `AccessToken`; a view, if its own `auth` is one of these.
@@ -326,6 +350,12 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
 
     async def aclose(self) -> None:
         """Cancel open calls, which raise `ClientMisuse` or `OutcomeUnknown`, and close the client's own connections.
+
+            client = CoachingClient.from_env()
+            try:
+                print(await client.users.get(user_id))
+            finally:
+                await client.aclose()
 
         Idempotent. Raises `ClientMisuse` on a view, and in another event loop while the client's own is running.
         """

@@ -97,6 +97,9 @@ class AuthorizationRequest(Value):
     ) -> AuthorizationCode:
         """Return the grant in a callback, given as the URL that the browser came back to, or its query alone.
 
+            grant = request.grant(callback_url, client_secret=secret)
+            mine = client.with_auth(grant)
+
         Raises `AuthError` if the sign-in was refused, and if `state` is not that of this request, because then another
         session started the sign-in.
         """

@@ -34,7 +34,13 @@ class Outcome(Value, Generic[K, T]):
         return self.is_started and self.error is None
 
     def result(self) -> T:
-        """Return the value. Raises the error, or `ClientMisuse` if the item was not started."""
+        """Return the value.
+
+            result = await client.appointments.get_many(appointment_ids)
+            names = [each.result().name for each in result.outcomes]
+
+        Raises the error, or `ClientMisuse` if the item was not started.
+        """
         if self.error is not None:
             raise self.error
         if not self.is_started:
@@ -90,11 +96,21 @@ class BulkResult(Generic[K, T]):
         return tuple(outcome.item for outcome in self.outcomes if not outcome.is_started)
 
     def raise_for_failures(self) -> None:
-        """Raise all errors as one `ExceptionGroup`, each with a note of the index of its item. Return if there are none."""
+        """Raise all errors as one `ExceptionGroup`, each with a note of the index of its item.
+
+            result = await client.appointments.get_many(appointment_ids)
+            result.raise_for_failures()
+
+        Nothing is raised if there are none.
+        """
         raise_errors(self.outcomes)
 
     async def retry_failed(self) -> "BulkResult[K, T]":
         """Retry the calls that failed and start those that were not started. Return a new result, in the same order.
+
+            result = await client.appointments.get_many(appointment_ids)
+            if result.failed:
+                result = await result.retry_failed()
 
         A call that may have been carried out is not repeated, with any method: one with an `OutcomeUnknown`, or with another
         error whose `processed` is not "no". Check whether it was carried out before you repeat it.

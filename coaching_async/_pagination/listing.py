@@ -107,6 +107,11 @@ class Listing(AsyncOnly, Value, Generic[T]):
     def walk(self, *, seen: Container[IdLike] = ()) -> Walk[T]:
         """Return a walk over the items whose ids are not in `seen`, which can hold the ids returned before a cursor.
 
+            walk = client.appointments.list(user_ids).walk()
+            async for appointment in walk:
+                print(appointment.name, walk.cursor)
+            print(walk.report)
+
         A cursor knows only the page that was returned last. With all ids in `seen`, a resumed walk returns each item once,
         however the list has changed in the meantime.
 
@@ -117,15 +122,24 @@ class Listing(AsyncOnly, Value, Generic[T]):
         return Walk(self._reader(self._page_readers(), to_id_container(seen)), self._fingerprint, self._description)
 
     def pages(self) -> PageWalk[T]:
-        """Return a walk over the pages. Items of earlier pages are left out of them."""
+        """Return a walk over the pages.
+
+            pages = client.appointments.list(user_ids).pages()
+            async for page in pages:
+                print(page.total, len(page.entities))
+
+        Items of earlier pages are left out of them.
+        """
         reader = ChainedReader(self._list_readers(self._page_readers(), ()))
         return PageWalk(reader, self._fingerprint, self._description)
 
     def stream(self, concurrency: int = 8) -> Stream[T]:
         """Return a stream of the items, which reads up to `concurrency` pages at once (prefetch).
 
-            async with listing.stream() as items:
-                async for item in items: ...
+            listing = client.appointments.list(user_ids)
+            async with listing.stream(concurrency=4) as appointments:
+                async for appointment in appointments:
+                    print(appointment.date_start, appointment.name)
 
         The order is that of the list. Up to twice as many pages are buffered, so that one slow page does not block the
         later ones; a slow consumer pauses the reads (backpressure). Leaving the block cancels the reads in flight. An error
@@ -146,6 +160,9 @@ class Listing(AsyncOnly, Value, Generic[T]):
     async def first(self) -> T | None:
         """Return the first item, or None if the list is empty.
 
+            listing = client.appointments.list(user_ids)
+            earliest = await listing.first()
+
         Sends one request for one entity; more if the list is split.
         """
         listing = attrs.evolve(self, page_size=1) if self._cursor is None else self
@@ -156,12 +173,18 @@ class Listing(AsyncOnly, Value, Generic[T]):
     async def total(self) -> int | None:
         """Return the number of items that the service reports, or None if it reports none or the list is split.
 
+            overdue = client.appointments.list(user_ids, overdue=True)
+            print(await overdue.total(), "are overdue")
+
         Sends one request for one entity.
         """
         return (await self._fetchers[0](1, 1)).total if len(self._fetchers) == 1 else None
 
     async def collect(self, limit: int | None = None, concurrency: int = 1) -> list[T]:
         """Return all items, or the first `limit`, as a list. Reads up to `concurrency` pages at once.
+
+            listing = client.appointments.list(user_ids)
+            appointments = await listing.collect(concurrency=4)
 
         If a page cannot be read, the error's `partial` has the items before it, and its `cursor` the place to resume.
         """
@@ -184,6 +207,9 @@ class Listing(AsyncOnly, Value, Generic[T]):
 
     def plan(self, items: int | None = None) -> Plan:
         """Return an estimate of what reading this list takes for that many `items`, or else the minimum. Sends nothing.
+
+            plan = client.appointments.list(user_ids).plan(50_000)
+            print(plan.requests, "requests,", plan.seconds, "seconds")
 
         It does not know how many items there are, how they are spread over the parts of a split list, whether the service
         limits the page size, and what else is sent in the meantime.

@@ -26,6 +26,9 @@ class Annotations(Resource):
     def list(self, appointment_id: IdLike, *, page_size: int = 100) -> Listing[Annotation]:
         """Return the annotations of an appointment that the token may view.
 
+            async for note in client.annotations.list(appointment_id):
+                print(note.date_created, note.text)
+
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations
         Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
         Raises: `ValueError` now for invalid arguments; `NotFound`, `Forbidden` when iterated.
@@ -43,6 +46,10 @@ class Annotations(Resource):
     async def get(self, appointment_id: IdLike, annotation_id: IdLike) -> Annotation:
         """Return one annotation.
 
+            note = await client.annotations.get(
+                appointment_id, annotation_id
+            )
+
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
         Permission: coaching:annotation:view or coaching:privateAnnotation:view, or being related to the appointment
         Raises: `NotFound`, `Forbidden`.
@@ -53,6 +60,10 @@ class Annotations(Resource):
 
     async def create(self, appointment_id: IdLike, text: str, *, access_type: AccessTypeLike) -> Annotation:
         """Add an annotation, visible to all users related to the appointment (Public) or to its leaders (Private).
+
+            await client.annotations.create(
+                appointment_id, "Well done", access_type="Public"
+            )
 
         HTTP: POST /api/v2/coaching/appointments/{appointmentId}/annotations
         Permission: coaching:annotation:add or coaching:privateAnnotation:add, or being related to the appointment
@@ -70,6 +81,10 @@ class Annotations(Resource):
 
     async def update(self, appointment_id: IdLike, annotation_id: IdLike, text: str) -> Annotation:
         """Replace the text of an annotation. Nothing else of it can be changed.
+
+            await client.annotations.update(
+                appointment_id, annotation_id, "Very well done"
+            )
 
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
         Permission: coaching:annotation:edit or coaching:privateAnnotation:edit, or being the appointment's creator or
@@ -90,6 +105,10 @@ class Annotations(Resource):
 
     async def delete(self, appointment_id: IdLike, annotation_id: IdLike) -> None:
         """Delete an annotation.
+
+            await client.annotations.delete(
+                appointment_id, annotation_id
+            )
 
         HTTP: DELETE /api/v2/coaching/appointments/{appointmentId}/annotations/{annotationId}
         Permission: coaching:annotation:delete or coaching:privateAnnotation:delete, or being the appointment's creator

@@ -77,6 +77,11 @@ class Appointments(AppointmentCreation):
     ) -> Listing[Appointment]:
         """Return the appointments of users, in any role. Each filter selects among them; None selects all.
 
+            async for appointment in client.appointments.list(
+                user_ids, interval=Interval.month(2026, 11)
+            ):
+                print(appointment.date_start, appointment.name)
+
         - `interval` is the time in which they take place, and `completion_interval` that in which they became Completed. The
           end is excluded. `interval_condition` is "StartsIn" for those that start in `interval`, or "Overlaps".
         - `statuses` are "Scheduled", "InProgress", "Completed" or "InvalidSchedule".
@@ -136,6 +141,10 @@ class Appointments(AppointmentCreation):
     ) -> Listing[Appointment]:
         """Return the appointments of the user of the token. Arguments as in `list`.
 
+            mine = client.appointments.list_mine(statuses="Completed")
+            async for appointment in mine:
+                print(appointment.date_start, appointment.name)
+
         HTTP: GET /api/v2/coaching/appointments/me
         Permission: none, but a user's token
         Raises: `ValueError` now for invalid arguments; `BadRequest` with code `not.a.user` when iterated with a token
@@ -166,6 +175,9 @@ class Appointments(AppointmentCreation):
     async def get(self, appointment_id: IdLike) -> Appointment:
         """Return one appointment.
 
+            appointment = await client.appointments.get(appointment_id)
+            print(appointment.name, appointment.status)
+
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:view, or being its attendee, creator or facilitator
         Raises: `NotFound`, `Forbidden`.
@@ -181,6 +193,9 @@ class Appointments(AppointmentCreation):
     ) -> BulkResult[IdT, Appointment]:
         """Return many appointments, with one request each: `CoachingClient.bulk` of `get`. The result includes the errors.
 
+            result = await client.appointments.get_many(appointment_ids)
+            print(len(result.succeeded), "found,", result.failed)
+
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:view, or being their attendee, creator or facilitator
         Raises: what `CoachingClient.bulk` raises.
@@ -190,6 +205,9 @@ class Appointments(AppointmentCreation):
 
     async def update(self, appointment_id: IdLike, changes: AppointmentUpdate) -> Appointment:
         """Change the fields that `changes` sets. A completed appointment cannot be changed.
+
+            changes = AppointmentUpdate(location="Room 3")
+            await client.appointments.update(appointment_id, changes)
 
         If the service accepts it for later (202), the appointment is read once, and may still have its old state.
 
@@ -212,6 +230,8 @@ class Appointments(AppointmentCreation):
     async def delete(self, appointment_id: IdLike) -> AppointmentReference:
         """Delete an appointment, and return a reference to it. The service may accept it for later (202).
 
+            await client.appointments.delete(appointment_id)
+
         HTTP: DELETE /api/v2/coaching/appointments/{appointmentId}
         Permission: coaching:appointment:delete, or being its creator
         Raises: `NotFound`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been deleted.
@@ -222,6 +242,10 @@ class Appointments(AppointmentCreation):
 
     def list_statuses(self, appointment_id: IdLike, *, page_size: int = 100) -> Listing[StatusChange]:
         """Return the status history of an appointment. Its entries have no id.
+
+            history = client.appointments.list_statuses(appointment_id)
+            async for change in history:
+                print(change.date_created, change.status)
 
         HTTP: GET /api/v2/coaching/appointments/{appointmentId}/statuses
         Permission: coaching:appointmentStatus:view, or being its attendee, creator or facilitator
@@ -240,6 +264,10 @@ class Appointments(AppointmentCreation):
     async def set_status(self, appointment_id: IdLike, status: SettableStatusLike) -> StatusChange:
         """Set the status: Scheduled, InProgress or Completed. Only the service sets `InvalidSchedule`.
 
+            await client.appointments.set_status(
+                appointment_id, "Completed"
+            )
+
         HTTP: PATCH /api/v2/coaching/appointments/{appointmentId}/status
         Permission: coaching:appointmentStatus:edit, or being its attendee, creator or facilitator
         Raises: `BadRequest`, `NotFound`, `Forbidden`, `Conflict`; `OutcomeUnknown` when it may have been set.
@@ -256,6 +284,10 @@ class Appointments(AppointmentCreation):
 
     async def add_conversation(self, appointment_id: IdLike, conversation_id: IdLike) -> ConversationLink:
         """Link a conversation to an appointment.
+
+            await client.appointments.add_conversation(
+                appointment_id, conversation_id
+            )
 
         HTTP: POST /api/v2/coaching/appointments/{appointmentId}/conversations
         Permission: coaching:appointment:edit or coaching:appointmentConversation:add, or being its creator or facilitator
@@ -283,6 +315,14 @@ class Appointments(AppointmentCreation):
         filter: AggregateFilter | None = None,  # noqa: A002 # its name in the field
     ) -> AppointmentAggregates:
         """Count the appointments of `interval`, its end excluded, by the given `metrics` (default: all).
+
+            counts = await client.appointments.aggregate(
+                interval=Interval.month(2026, 11),
+                attendee_ids=user_ids,
+                group_by="attendeeId",
+            )
+            for group in counts.results:
+                print(group.group, group.data)
 
         `attendee_ids`, `facilitator_ids` and `statuses` select the appointments that have one of each. `filter` replaces
         these three for any other selection.

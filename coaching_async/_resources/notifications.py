@@ -37,6 +37,9 @@ class Notifications(Resource):
     def list(self, *, page_size: int = 100, expand_appointment: bool = False) -> Listing[Notification]:
         """Return the notifications of the user of the token. `expand_appointment` includes the whole appointment in each.
 
+            async for notification in client.notifications.list():
+                print(notification.name, notification.action_type)
+
         HTTP: GET /api/v2/coaching/notifications
         Permission: none, but a user's token
         Raises: `ValueError` now for invalid arguments; `BadRequest` with code `not.a.user` when iterated with a token of client
@@ -61,7 +64,9 @@ class Notifications(Resource):
     ) -> NotificationWatch:
         """Return an iterator over the notifications of the user of the token as they come, by reading the list again and again.
 
-            async for notification in client.notifications.watch(): ...
+            watch = client.notifications.watch(start="unread")
+            async for notification in watch:
+                print(notification.name, notification.action_type)
 
         It reads the list every `every` seconds, give or take a tenth. A look takes one request for up to 100 notifications in the
         list, and two for more, if the new ones are at its ends. Requests have the priority of lists, so others go first.
@@ -88,6 +93,10 @@ class Notifications(Resource):
     async def get(self, notification_id: IdLike, *, expand_appointment: bool = False) -> Notification:
         """Return one notification. `expand_appointment` includes its whole appointment.
 
+            notification = await client.notifications.get(
+                notification_id, expand_appointment=True
+            )
+
         HTTP: GET /api/v2/coaching/notifications/{notificationId}
         Permission: coaching:notification:view, or being its recipient
         Raises: `NotFound`, `Forbidden`.
@@ -98,6 +107,8 @@ class Notifications(Resource):
 
     async def mark_read(self, notification_id: IdLike, *, read: bool = True) -> Notification:
         """Mark a notification of the user of the token as read, or as unread.
+
+            await client.notifications.mark_read(notification_id)
 
         HTTP: PATCH /api/v2/coaching/notifications/{notificationId}
         Permission: none, but a user's token: the recipient's
@@ -128,7 +139,8 @@ class Notifications(Resource):
         """Return a stream of notifications as they happen: those of the user of the token, or of the users with these ids.
 
             async with client.notifications.listen() as notifications:
-                async for notification in notifications: ...
+                async for notification in notifications:
+                    print(notification.name, notification.action_type)
 
         `start` is "new", "unread" (first those that are not marked as read) or "all" (first those of the list). With a `cursor`
         of an earlier stream it goes on after that. Both need the list, which has the notifications of the token's own user
@@ -162,6 +174,9 @@ class Notifications(Resource):
 
     async def mark_all_read(self, *, concurrency: int | None = None) -> BulkResult[Notification, Notification]:
         """Mark all notifications of the user of the token as read, up to `concurrency` at once. Return an outcome for each unread one.
+
+            result = await client.notifications.mark_all_read()
+            print(len(result.succeeded), "are read now")
 
         The list is read first, so a notification that comes meanwhile may stay unread. See `CoachingClient.bulk` for
         `concurrency`, and for errors: that of one notification is its outcome. One that was deleted meanwhile is a `NotFound`.

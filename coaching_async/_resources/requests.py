@@ -34,7 +34,10 @@ class Requests:
     async def raw(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
         """Call a method and return its raw response: status, headers and JSON, besides the value.
 
-            response = await client.raw(client.appointments.get, appointment_id)
+            response = await client.raw(
+                client.appointments.get, appointment_id
+            )
+            print(response.status, response.correlation_id)
 
         After a 202 it does not wait for the result.
 
@@ -57,7 +60,10 @@ class Requests:
     ) -> RawResponse[Any]:
         """Call any other endpoint of the platform, with the token, rate limit and retries of this client.
 
-            response = await client.request("GET", f"/api/v2/users/{quote(user_id, safe='')}")
+            response = await client.request(
+                "GET", "/api/v2/users", query={"id": user_ids}
+            )
+            print(response.json)
 
         `path` starts with a slash, and the ids in it are percent-encoded. Parameters belong in `query`: lists become repeated
         parameters, and None is left out. `safe` marks a request that changes nothing, with any method, so that it is
@@ -80,7 +86,8 @@ class Requests:
     ) -> Listing[dict[str, Any]]:
         """Return any list of the platform, as JSON objects: `request` for lists.
 
-            async for queue in client.items("/api/v2/routing/queues"): ...
+            async for group in client.items("/api/v2/teams"):
+                print(group["name"])
 
         `path` and `query` as in `request`. The rows are the `entities` or `results` of each page. The first page shows how the
         others are read: by page numbers, or by cursors (`after` in `nextUri`, or `cursor`). By page numbers all that a

@@ -40,6 +40,14 @@ class ScheduleSlots(Resource):
     ) -> CoachingSlots:
         """Return the free slots of 15, 30, 45 or 60 minutes in `interval`, its end excluded, and the schedules behind them.
 
+            slots = await client.schedule_slots.query(
+                interval=Interval.parse("2026-W48"),
+                length_in_minutes=30,
+                attendee_ids=[user_id],
+            )
+            for slot in slots.suggested_slots:
+                print(slot.date_start, slot.difference_rating)
+
         Interruptible appointments count as free time.
 
         HTTP: POST /api/v2/coaching/scheduleslots/query
@@ -67,6 +75,13 @@ class ScheduleSlots(Resource):
     ) -> ScheduleSlotsJob:
         """Start a job that searches one slot in each interval; `get_job` returns its results.
 
+            job = await client.schedule_slots.start_job(
+                attendee_ids=[user_id],
+                length_in_minutes=30,
+                activity_code_id=activity_code_id,
+                intervals=[Interval.parse("2026-W48")],
+            )
+
         - `length_in_minutes` is a multiple of 15.
         - `activity_code_id` is the activity code that the slot would have in workforce management.
         - `intervals` are searched one by one; each has a result of its own. Their ends are excluded.
@@ -88,6 +103,9 @@ class ScheduleSlots(Resource):
     async def get_job(self, job_id: IdLike) -> ScheduleSlotsJob:
         """Return a job, with the results that it has so far.
 
+            job = await client.schedule_slots.get_job(job_id)
+            print([result.status for result in job.results])
+
         HTTP: GET /api/v2/coaching/scheduleslots/jobs/{jobId}
         Permission: coaching:scheduleSlotJob:view
         Raises: `NotFound`, `Forbidden`.
@@ -105,6 +123,14 @@ class ScheduleSlots(Resource):
         slots_type: SlotsTypeLike = SlotsType.BEST_TIME,
     ) -> ScheduleSlotsJob:
         """Start a job and poll it until it is finished in every interval. Arguments as in `start_job`.
+
+            job = await client.schedule_slots.find(
+                attendee_ids=[user_id],
+                length_in_minutes=30,
+                activity_code_id=activity_code_id,
+                intervals=[Interval.parse("2026-W48")],
+            )
+            print([result.slot for result in job.results])
 
         The search may fail in an interval: check the `status` of each result.
 

@@ -25,6 +25,9 @@ class Teams(Resource):
     def list(self, *, name: str | None = None, page_size: int = 100) -> Listing[Team]:
         """Return the teams, or those whose name begins with `name`, in any case.
 
+            async for team in client.teams.list(name="Billing"):
+                print(team.id, team.name)
+
         HTTP: GET /api/v2/teams
         Permission: groups:team:view
         Raises: `ValueError` now for invalid arguments; `BadRequest`, `Forbidden` when iterated.
@@ -34,6 +37,9 @@ class Teams(Resource):
 
     def list_members(self, team_id: IdLike, *, page_size: int = 100) -> Listing[TeamMember]:
         """Return the members of a team, with their names. `users.get_many` has what else there is to know of them.
+
+            members = client.teams.list_members(team_id)
+            user_ids = [member.id async for member in members]
 
         HTTP: GET /api/v2/teams/{teamId}/members
         Permission: groups:team:view

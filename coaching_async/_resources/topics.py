@@ -49,6 +49,9 @@ class Topics(Resource):
     async def available(self) -> tuple[AvailableTopic, ...]:
         """Return the topics that exist, with the permissions that each requires.
 
+            for topic in await client.topics.available():
+                print(topic.id, topic.requires_permissions)
+
         HTTP: GET /api/v2/notifications/availabletopics
         Permission: none
         Raises: nothing more.
@@ -60,6 +63,8 @@ class Topics(Resource):
 
     async def channels(self) -> tuple[Channel, ...]:
         """Return the channels of the token's user and OAuth client, of which there can be 20.
+
+            print(len(await client.topics.channels()), "of 20")
 
         HTTP: GET /api/v2/notifications/channels
         Permission: none
@@ -73,8 +78,10 @@ class Topics(Resource):
     def subscribe(self, *topics: str, buffer: int = 1000, partial: bool = False) -> TopicStream:
         """Return a stream of the events of `topics`, as they happen.
 
-            async with client.topics.subscribe("v2.users.me.presence") as events:
-                async for event in events: ...
+            topic = f"v2.users.{user_id}.wem.coaching.notification"
+            async with client.topics.subscribe(topic) as events:
+                async for event in events:
+                    print(event)
 
         `buffer` events wait for a reader that is slow. With `partial` the stream does without topics that the service refuses;
         `rejected` has them. A stream has a channel of its own, of the 20 that a user and OAuth client can have. It needs the

@@ -39,6 +39,9 @@ class Users(Resource):
     async def get(self, user_id: IdLike) -> User:
         """Return one user, whatever the `state`. For a user who was deleted, a second request is sent.
 
+            user = await client.users.get(user_id)
+            print(user.name, user.email)
+
         HTTP: GET /api/v2/users/{userId}
         Permission: none
         Raises: `NotFound`.
@@ -52,6 +55,9 @@ class Users(Resource):
     async def me(self) -> User:
         """Return the user of the token.
 
+            me = await client.users.me()
+            print(me.id, me.name)
+
         HTTP: GET /api/v2/users/me
         Permission: none, but a user's token
         Raises: `BadRequest` with code `not.a.user` with a token of client credentials.
@@ -60,6 +66,9 @@ class Users(Resource):
 
     async def get_many(self, ids: IdsLike) -> FoundUsers:
         """Return the users with these ids, whatever their `state`: a mapping by id, whose `missing` has the ids that match no user.
+
+            users = await client.users.get_many(user_ids)
+            print([user.email for user in users.values()])
 
         One request takes up to 100 ids. The requests are concurrent, and paced like those of a bulk.
 
@@ -87,6 +96,9 @@ class Users(Resource):
     async def names(self, ids: IdsLike) -> Mapping[str, str]:
         """Return the name of each user, by id. Where there is no name, the id itself stands for it.
 
+            names = await client.users.names(user_ids)
+            print(names[user_id])
+
         Names are kept for 10 minutes, up to 10,000 of them, for the token that they were read with.
 
         HTTP: GET /api/v2/users
@@ -110,6 +122,9 @@ class Users(Resource):
         consistency: Consistency = "default",
     ) -> Listing[User]:
         """Return all users of a state: "active", "inactive", "deleted", or "any".
+
+            async for user in client.users.list(state="any"):
+                print(user.id, user.name)
 
         `page_size`, `cursor` and `consistency` as in `appointments.list`. The service lists up to 10,000 users that are not
         active. Beyond them the iteration raises `BadRequest`, whose `partial` or `cursor` goes on with what was read.
@@ -141,6 +156,9 @@ class Users(Resource):
         page_size: int = 100,
     ) -> Listing[User]:
         """Return the users with this e-mail address, in any case, or with all words of `name` in their name, or with both.
+
+            found = client.users.search(email="ada@example.com")
+            user = await found.first()
 
         The service searches an index, which may lag behind by minutes, and returns up to 10,000 users. Beyond them the iteration
         raises `BadRequest`. A page may have fewer users than `page_size`, which is at most 100.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def to_dict(model: object, *, complete: bool = False) -> dict[str, Any]:
     """Return a model in the API's JSON: camelCase names, times as text, absent fields left out. `json.dumps` takes it.
 
+        json.dumps(to_dict(appointment))
+
     With `complete`, absent fields are null, or empty lists. So all models of a class have the same names, as tables need.
 
     Raises `TypeError` for anything but a model.
@@ -39,6 +41,8 @@ def to_dict(model: object, *, complete: bool = False) -> dict[str, Any]:
 
 def from_dict(cls: type[T], data: Mapping[str, object]) -> T:
     """Return a model from the API's own JSON, that of a webhook or a stored one for example: the reverse of `to_dict`.
+
+        appointment = from_dict(Appointment, json.loads(text))
 
     Unknown fields are dropped, and unknown enum values are kept. Raises `ValueError`, which names the place, if `data` is
     not such a model.

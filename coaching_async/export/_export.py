@@ -64,6 +64,9 @@ async def export(
 ) -> Exported:
     """Write every appointment of users to a file: JSON lines ("jsonl"), "csv", Excel ("xlsx") or "parquet".
 
+        exported = await export(client, user_ids, "november.csv")
+        print(exported.items, "appointments")
+
     Without `form` the suffix of `path` names it: .csv, .xlsx, .parquet, or .jsonl, .ndjson, .json or none for JSON lines.
     Excel and Parquet need the extras `xlsx` and `parquet`. JSON lines have the API's own names and nesting, and every field
     in every line. The other forms are tables; CSV is made for spreadsheets, in which no text may run as a formula, unless

@@ -289,7 +289,10 @@ class AppointmentCreate(Value):
     ) -> Self:
         """Return a new appointment that is like `appointment`, except for the fields that are given.
 
-            AppointmentCreate.of(appointment, facilitator_id=another)
+            copy = AppointmentCreate.of(
+                appointment, facilitator_id=user_id
+            )
+            await client.appointments.create(copy)
 
         `UNSET` leaves a field out. What a create does not take is not carried over: id, status and its history, annotations,
         notifications, creator, and times of creation, change and completion. Whether the appointment was added to the

@@ -177,7 +177,13 @@ class Interval:
 
     @classmethod
     def month(cls, year: int, month: int, tz: tzinfo = UTC) -> Self:
-        """Return a calendar month, from midnight to midnight in `tz`."""
+        """Return a calendar month, from midnight to midnight in `tz`.
+
+            november = Interval.month(2026, 11)
+            berlin = Interval.month(2026, 11, ZoneInfo("Europe/Berlin"))
+
+        `tz` is UTC by default.
+        """
         following = (year + 1, 1) if month == 12 else (year, month + 1)
         return cls(midnight(date(year, month, 1), tz), midnight(date(*following, 1), tz))
 
@@ -186,8 +192,8 @@ class Interval:
         """Parse an ISO 8601 interval, `start/end`. Raises `ValueError`.
 
             Interval.parse("2026-11-01T00:00Z/2026-12-01T00:00Z")
-            Interval.parse("2026-11-01/2026-11-30", tz=ZoneInfo("Europe/Berlin"))
-            Interval.parse("2026-W48")
+            Interval.parse("2026-11-01/2026-11-30", tz=UTC)
+            Interval.parse("2026-W48", tz=ZoneInfo("Europe/Berlin"))
 
         Each end is a time, or a day, an ISO week or a month, which is included as a whole. A single day, week or month is an
         interval, too. They are those of `tz` (default: UTC), and so is a time without a time zone; without `tz` it is refused.
@@ -207,8 +213,9 @@ class Interval:
     def split(self, parts: int) -> list[Self]:
         """Return that many intervals of equal length, to the second, which together are this one. Raises `ValueError`.
 
-            for week in Interval.parse("2026-11-02/2026-11-29").split(4):
-                ...
+            november = Interval.month(2026, 11)
+            for part in november.split(4):
+                print(part.start)
 
         Each begins where the one before it ends, at a whole second, in the time zone of `start`.
         """
@@ -227,8 +234,9 @@ class Interval:
     def months(self, tz: tzinfo | None = None) -> list[Self]:
         """Return the parts of the interval that are in different calendar months of `tz` (default: the time zone of `start`).
 
-            for month in Interval.parse("2026-01/2026-12", tz=ZoneInfo("Europe/Berlin")).months():
-                ...
+            year = Interval.parse("2026-01/2026-12")
+            for month in year.months(ZoneInfo("Europe/Berlin")):
+                print(month.start)
 
         Each begins where the one before it ends, with the first moment of a month. The first part begins with the interval, and
         the last one ends with it.

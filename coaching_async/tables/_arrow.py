@@ -23,8 +23,9 @@ def to_arrow(
 
     The arguments are those of `to_rows`. Times are timestamps with the time zone.
 
-        frame = to_arrow(await client.appointments.list(user_id).collect(), Appointment).to_pandas()
-        frame = polars.from_arrow(to_arrow(appointments, Appointment))
+        listing = client.appointments.list(user_id)
+        table = to_arrow(await listing.collect(), Appointment)
+        frame = table.to_pandas()
 
     Raises `ModuleNotFoundError` without the extra `parquet`, `ValueError` for a `tz` without a name, and `TypeError` as
     `to_rows`.

@@ -33,8 +33,10 @@ def to_rows(
     Times are in `tz`. Half of a character (a lone surrogate), which no file in UTF-8 can contain, becomes U+FFFD, and
     an integer of more than 64 bits None.
 
+        listing = client.appointments.list(user_id)
+        appointments = await listing.collect()
         names = await client.users.names(user_ids(appointments))
-        frame = pandas.DataFrame(to_rows(appointments, Appointment, names=names))
+        rows = to_rows(appointments, Appointment, names=names)
 
     Raises `TypeError` if `table` is no model and no columns, and for items, names or a `tz` of another type.
     """

@@ -23,7 +23,8 @@ def build(model: type[T], nth: int = 1, /, **changes: object) -> T:
     """Return a model with a value in every field that the service may send, and `changes`. It is deterministic.
 
         build(Appointment, name="Call opening")
-        build(Page, entities=tuple(build(Annotation, n) for n in range(1, 4)))
+        notes = [build(Annotation, n) for n in (1, 2, 3)]
+        build(Page, entities=tuple(notes))
 
     Ids, texts and times depend on `nth`; an appointment has the id of its reference. Times are aware, and in the future.
     Optional fields of a request are left out.

@@ -66,6 +66,8 @@ def fails(
 ) -> None:
     """Make the next `times` requests of `operation` fail with `status`, after `after` successful ones.
 
+        fails(coaching_sandbox, "appointments.list", 500)
+
     They change no data. `retry_after` is in seconds. The client retries what it may, so the caller does not see a single
     503 to a read. For that use `math.inf` times.
 
@@ -75,12 +77,22 @@ def fails(
 
 
 def loses_answer(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
-    """Carry out the next `times` requests of `operation`, and cut their connections before the response."""
+    """Carry out the next `times` requests of `operation`, and cut their connections before the response.
+
+        loses_answer(coaching_sandbox, "appointments.create")
+
+    The first `after` requests are left alone.
+    """
     _add_fault(sandbox, "drop_after", operation, times, after)
 
 
 def never_answers(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
-    """Leave the next `times` requests of `operation` without a response, until the caller's deadline. They change no data."""
+    """Leave the next `times` requests of `operation` without a response, until the caller's deadline.
+
+        never_answers(coaching_sandbox, "appointments.get")
+
+    They change no data.
+    """
     _add_fault(sandbox, "stall", operation, times, after)
 
 

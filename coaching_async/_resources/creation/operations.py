@@ -32,6 +32,16 @@ class AppointmentCreation(Resource):
     async def create(self, appointment: AppointmentCreate) -> Appointment:
         """Create an appointment.
 
+            appointment = await client.appointments.create(
+                AppointmentCreate(
+                    name="Call opening",
+                    description="Listen to the call together",
+                    date_start=datetime(2026, 12, 1, 9, tzinfo=UTC),
+                    length_in_minutes=30,
+                    attendee_ids=[user_id],
+                )
+            )
+
         If the service accepts it for later (202), the new appointment is polled until it can be read.
 
         HTTP: POST /api/v2/coaching/appointments
@@ -50,6 +60,10 @@ class AppointmentCreation(Resource):
 
     async def find_created(self, appointment: AppointmentCreate, *, since: datetime) -> tuple[Appointment, ...]:
         """Return what `create` may have created, the oldest first, after an error whose `processed` is not "no".
+
+            found = await client.appointments.find_created(
+                body, since=began
+            )
 
         An empty result is not final, because the service may still be creating the appointment.
 
@@ -91,6 +105,9 @@ class AppointmentCreation(Resource):
     ) -> CreateResult:
         """Create many appointments, each of them once, and return the outcome of each. The result includes the errors.
 
+            result = await client.appointments.create_many(bodies)
+            print(len(result.created), "created,", result.failed)
+
         If it is not known whether a `create` was carried out, `create_many` looks for its appointment, up to three times in
         three seconds, and never sends it again. What is not found then is a failure, because the service may still be
         creating it.
@@ -127,6 +144,11 @@ class AppointmentCreation(Resource):
         concurrency: int | None = None,
     ) -> CreateResult:
         """Return which of many appointments were created since then, and create nothing. Arguments as in `create_many`.
+
+            result = await client.appointments.find_created_many(
+                bodies, since=began
+            )
+            print(len(result.missing), "are missing")
 
         One list for each day is read, instead of one for each appointment. The outcome of a body that was not found is
         `missing`.

@@ -86,7 +86,13 @@ class CreateResult:
         return tuple(outcome for outcome in self.outcomes if outcome.candidates)
 
     def raise_for_failures(self) -> None:
-        """Raise all errors as one `ExceptionGroup`, each with a note of the index of its body. Return if there are none."""
+        """Raise all errors as one `ExceptionGroup`, each with a note of the index of its body.
+
+            result = await client.appointments.create_many(bodies)
+            result.raise_for_failures()
+
+        Nothing is raised if there are none.
+        """
         raise_errors(self.outcomes)
 
     def _of(self, status: CreateStatus) -> Sequence[CreateOutcome]:
