@@ -100,17 +100,7 @@ def test_a_closed_standard_error_stops_no_program(monkeypatch: pytest.MonkeyPatc
     StderrHandler().emit(logging.LogRecord("coaching_async", 10, "", 1, "m", None, None))
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["sandbox", "--help"]])
-def test_python_dash_m_is_the_command(arguments: list[str]):
-    ran = subprocess.run(
-        [sys.executable, "-m", "coaching_async", *arguments],
-        check=True, capture_output=True, text=True, timeout=HANG, env=os.environ,
-    )  # fmt: skip
-
-    assert ran.stdout.startswith(("python -m coaching_async, version ", "Usage: python -m coaching_async sandbox"))
-
-
-def test_the_command_line_says_which_variable_is_wrong():
+def test_python_dash_m_is_the_command_which_says_which_variable_is_wrong():
     environ = os.environ | {**TOKEN, "GENESYSCLOUD_LOG": "debgu"}
 
     ran = subprocess.run(

@@ -135,11 +135,5 @@ def test_an_object_whose_init_has_raised_can_be_shown_by_a_debugger(cls: type):
     assert cls.__name__ in repr(cls.__new__(cls))
 
 
-def test_a_shared_state_in_redis_does_not_show_its_url():
-    state = RedisSharedState.from_url("redis://user:s3cret@localhost:6379/0")
-
-    assert repr(state) == "RedisSharedState(prefix='coaching_async:')"
-
-
 def test_an_item_shows_itself_because_it_is_what_a_program_works_with():
     assert "name='Call opening'" in repr(build(Appointment, name="Call opening"))

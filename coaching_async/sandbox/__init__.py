@@ -4,12 +4,15 @@ with Sandbox() as sandbox:
     ...  # talk to sandbox.base_url as the client CLIENT_ID with CLIENT_SECRET
 """
 
-from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
+from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, OAuth, UserGrant
 from ._channels.sockets import Socket, Sockets
 from ._faults.fault import Fault, FaultKind
+from ._faults.registry import Faults
 from ._faults.targets import OPERATIONS, Operation
 from ._sandbox import Identified, NotificationType, Sandbox, UserLike
 from ._server.request_log import Arrival
+from ._state.state import State
+from ._wire.formats import JsonObject
 
 __all__ = [
     "ASSERTION",
@@ -23,12 +26,16 @@ __all__ = [
     "Client",
     "Fault",
     "FaultKind",
+    "Faults",
     "Identified",
+    "JsonObject",
     "NotificationType",
+    "OAuth",
     "Operation",
     "Sandbox",
     "Socket",
     "Sockets",
+    "State",
     "UserGrant",
     "UserLike",
 ]

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from coaching_async import AccessToken, ClientCredentials, CoachingClient, Interval, Unauthorized, User
+from coaching_async import (
+    AccessToken,
+    ClientCredentials,
+    CoachingClient,
+    ConfigurationError,
+    Interval,
+    RateLimit,
+    Unauthorized,
+    User,
+)
 from coaching_async.testing import build
 from tests.support.doubles import Service, answer
 
@@ -63,3 +72,21 @@ async def test_other_credentials_are_not_said_to_be_an_access_token():
         with pytest.raises(Unauthorized) as caught:
             await asked.appointments.get("a")
     assert "AccessToken" not in str(caught.value)
+
+
+TOKEN = {"GENESYSCLOUD_ACCESS_TOKEN": "t"}
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "300/min"])
+def test_a_rate_limit_of_the_environment_that_is_none_is_refused(value: str):
+    with pytest.raises(ConfigurationError, match="GENESYSCLOUD_RATE_LIMIT is a whole number of requests a minute"):
+        CoachingClient.from_env({**TOKEN, "GENESYSCLOUD_RATE_LIMIT": value})
+
+
+def test_the_rate_limit_of_the_environment_is_one_a_minute_and_an_argument_takes_precedence():
+    def seconds(**options: Any) -> float:
+        client = CoachingClient.from_env({**TOKEN, "GENESYSCLOUD_RATE_LIMIT": " 1200 \n"}, **options)
+        return client.appointments.list("u").plan(120_000).seconds
+
+    assert seconds() == 60
+    assert seconds(rate_limit=RateLimit(600)) == 120

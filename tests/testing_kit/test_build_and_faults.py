@@ -248,8 +248,16 @@ async def test_a_lost_response_comes_after_the_work_and_a_stalled_request_before
 
 CONFTEST = 'pytest_plugins = ["coaching_async.testing"]\n'
 TESTS = """
+import os
 import pytest
+from coaching_async import CoachingClient
 from coaching_async.testing import fails
+
+{mark}
+async def test_no_rate_limit_delays_a_client(coaching_client, coaching_user_client, coaching_environment):
+    for client in (coaching_client, coaching_user_client, CoachingClient.from_env()):
+        assert client.appointments.list("u").plan(1_000_000).seconds == 0.0
+    assert coaching_environment["GENESYSCLOUD_RATE_LIMIT"] == os.environ["GENESYSCLOUD_RATE_LIMIT"]
 
 {mark}
 async def test_a_client_of_the_sandbox(coaching_client, coaching_sandbox, created):
@@ -314,10 +322,10 @@ def pytest_of(folder: Path, tests: str, *options: str) -> str:
 @pytest.mark.parametrize(
     "tests, options, passed",
     [
-        (ANYIO, OF_ANYIO, 10),
-        (ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 10),
-        (STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 5),
-        (AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 5),
+        (ANYIO, OF_ANYIO, 12),
+        (ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 12),
+        (STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 6),
+        (AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 6),
     ],
     ids=["anyio", "anyio beside pytest-asyncio", "pytest-asyncio, strict", "pytest-asyncio, auto"],
 )
