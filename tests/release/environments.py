@@ -29,7 +29,7 @@ EXTRAS = {
     "aiohttp": "import coaching_async.integrations.aiohttp",
     "otel": "import coaching_async.integrations.opentelemetry",
     "xlsx": "import xlsxwriter, coaching_async.export",
-    "parquet": "import pyarrow; from coaching_async.tables import to_arrow; to_arrow([], 'appointments')",
+    "parquet": "import pyarrow; from coaching_async.tables import to_arrow; to_arrow([], coaching_async.Appointment)",
     "report": "import jinja2, matplotlib, coaching_async.report",
     "redis": "import coredis, coaching_async.integrations.redis",
     "dask": "import coaching_async.integrations.dask",
