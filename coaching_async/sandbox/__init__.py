@@ -4,12 +4,16 @@ with Sandbox() as sandbox:
     ...  # talk to sandbox.base_url as the client CLIENT_ID with CLIENT_SECRET
 """
 
-from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
-from ._channels.sockets import Socket, Sockets
-from ._faults.fault import Fault, FaultKind
-from ._faults.targets import OPERATIONS, Operation
-from ._sandbox import Identified, NotificationType, Sandbox, UserLike
-from ._server.request_log import Arrival
+try:
+    from ._auth.oauth import ASSERTION, CLIENT_ID, CLIENT_SECRET, CODE, ORG_NAME, REFRESH_TOKEN, Client, UserGrant
+    from ._channels.sockets import Socket, Sockets
+    from ._faults.fault import Fault, FaultKind
+    from ._faults.targets import OPERATIONS, Operation
+    from ._sandbox import Identified, NotificationType, Sandbox, UserLike
+    from ._server.request_log import Arrival
+except ModuleNotFoundError as _missing:
+    _TEXT = f"the sandbox needs {_missing.name}: pip install 'coaching_async[sandbox]'"
+    raise ModuleNotFoundError(_TEXT, name=_missing.name, path=_missing.path) from None
 
 __all__ = [
     "ASSERTION",
