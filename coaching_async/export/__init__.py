@@ -4,6 +4,7 @@ from ._checkpoint import ExportBusy, ExportRefused
 from ._export import check_form, export
 from ._forms import FORMS, Form
 from ._left_out import LeftOut
+from ._output_stream import Writable
 from ._run import Exported, ExportProgress
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Exported",
     "Form",
     "LeftOut",
+    "Writable",
     "check_form",
     "export",
 ]

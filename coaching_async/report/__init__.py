@@ -1,7 +1,7 @@
 """Reports of the coaching of people, as an HTML page."""
 
 from ._fetching import check_report, report
-from ._figures import Counts, FacilitatorFigures, Figures, PersonFigures, Week
+from ._figures import Counts, FacilitatorFigures, Figures, Outcome, PersonFigures, Week
 from ._file import ReportRefused, check_target
 from ._report import Report
 
@@ -9,6 +9,7 @@ __all__ = [
     "Counts",
     "FacilitatorFigures",
     "Figures",
+    "Outcome",
     "PersonFigures",
     "Report",
     "ReportRefused",

@@ -3,9 +3,13 @@
 dlt.pipeline("coaching", destination="duckdb", dataset_name="raw").run(coaching(user_ids))
 """
 
+from ._reading import UserIdsFunction
 from ._source import coaching
 
-__all__ = ["coaching"]
+__all__ = [
+    "UserIdsFunction",
+    "coaching",
+]
 
 # Users see and pickle the name under which they import it.
 coaching.__module__ = __name__

@@ -72,11 +72,17 @@ class OAuth:
     """
 
     first_user_id: str
+    """Id of the user of the refresh token `REFRESH_TOKEN`."""
     token_life: int
+    """Seconds for which an access token is valid."""
     now: Callable[[], float]
+    """Returns the time in seconds, from any start."""
     clients: dict[str, Client] = attrs.field(factory=lambda: {CLIENT_ID: Client(CLIENT_SECRET)}, init=False)
+    """OAuth clients by their id."""
     refresh_tokens: dict[str, UserGrant] = attrs.field(init=False)
+    """Refresh tokens that are valid, with what they grant."""
     on_revoked: Callable[[Collection[str]], None] = attrs.field(default=lambda _: None, init=False, repr=False)
+    """Function that is called with the access tokens that were revoked."""
     _used: dict[str, UserGrant] = attrs.field(factory=dict, init=False, repr=False)
     _issued: dict[str, _IssuedToken] = attrs.field(factory=dict, init=False, repr=False)
 

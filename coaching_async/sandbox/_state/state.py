@@ -47,19 +47,33 @@ class State:
     """
 
     user_ids: tuple[str, ...]
+    """Ids of the users, in their order."""
     clock: Callable[[], datetime]
+    """Returns the time of the service."""
     new_id: Callable[[], str]
+    """Returns the id of a new record."""
     appointments: AppointmentTable = attrs.field(factory=AppointmentTable)
+    """Appointments by id."""
     statuses: dict[str, list[JsonObject]] = attrs.field(factory=dict)
+    """History of the status, by the id of the appointment."""
     annotations: dict[str, dict[str, JsonObject]] = attrs.field(factory=dict)
+    """Annotations by their id, by the id of the appointment."""
     notifications: Table = attrs.field(factory=lambda: Table(lambda row: (row["user"]["id"],)))
+    """Notifications by id."""
     jobs: dict[str, JsonObject] = attrs.field(factory=dict)
+    """Searches for slots by id, with all their results and the number of times that they were read."""
     users: dict[str, JsonObject] = attrs.field(factory=dict)
+    """Users by id."""
     teams: dict[str, JsonObject] = attrs.field(factory=dict)
+    """Teams by id."""
     groups: dict[str, JsonObject] = attrs.field(factory=dict)
+    """Groups by id."""
     members: dict[str, list[str]] = attrs.field(factory=dict)
+    """Ids of the members, by the id of a team or group."""
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
+    """Held while records change."""
     on_notification: list[Callable[[JsonObject], None]] = attrs.field(factory=list, init=False, repr=False)
+    """Functions that are called with each notification that is made or marked, with the lock held."""
 
     def tables(self) -> dict[str, dict[str, Any]]:
         people = ("users", "teams", "groups", "members")
