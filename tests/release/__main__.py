@@ -35,7 +35,8 @@ def unmentioned_names() -> list[str]:
 def snapshot() -> int:
     """Keep the public names of this release, if the changelog has their changes."""
     problems = unmentioned_names()
-    print(*problems, sep="\n")
+    for problem in problems:
+        print(problem)
     if not problems:
         SNAPSHOT.write_text(str(Snapshot(__version__, public_names(ROOT))))
         print(f"{SNAPSHOT.relative_to(ROOT)} has the public names of {__version__}")

@@ -28,16 +28,25 @@ def public_names(folder: Path, package: str = "coaching_async") -> dict[str, str
     module = loader.load(package, try_relative_path=False)
     loader.resolve_aliases(implicit=False, external=False)
     assert isinstance(module, griffe.Module)
-    return dict(_names_of_module(module, package))
+    modules = list(_public_modules(module))
+    exported = {member.canonical_path for each in modules for member in map(each.get_member, _exports(each))}
+    return {
+        path: shape
+        for each in modules
+        for name in _exports(each)
+        for path, shape in _names_of(each[name], f"{each.path}.{name}", exported)
+    }
 
 
-def _names_of_module(module: griffe.Module, package: str) -> Iterator[tuple[str, str]]:
-    exported = {member.canonical_path for member in map(module.get_member, map(str, module.exports or ()))}
-    for name in map(str, module.exports or ()):
-        yield from _names_of(module[name], f"{module.path}.{name}", exported)
+def _public_modules(module: griffe.Module) -> Iterator[griffe.Module]:
+    yield module
     for name, submodule in module.modules.items():
-        if not name.startswith("_") and f"{module.path}.{name}" not in {f"{package}.{each}" for each in PRIVATE}:
-            yield from _names_of_module(submodule, package)
+        if not name.startswith("_") and name not in PRIVATE:
+            yield from _public_modules(submodule)
+
+
+def _exports(module: griffe.Module) -> list[str]:
+    return list(map(str, module.exports or ()))
 
 
 def _names_of(found: griffe.Object | griffe.Alias, path: str, exported: set[str]) -> Iterator[tuple[str, str]]:

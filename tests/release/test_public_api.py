@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from coaching_async import __all__ as exported
-from tests.release.public_api import Snapshot, public_names, unmentioned_changes
+from coaching_async import __version__
+from tests.release.public_api import SNAPSHOT, Snapshot, public_names, unmentioned_changes
 
 ROOT = Path(__file__).parents[2]
 CHANGELOG = (
@@ -165,3 +166,17 @@ def test_a_renamed_method_of_the_client_is_found_until_it_is_mentioned(current: 
     assert len(unmentioned_changes(before, after, CHANGELOG.format(""))) == 2
     said = "- `client.with_auth` is called `client.authenticated_by`"
     assert unmentioned_changes(before, after, CHANGELOG.format(said)) == []
+
+
+def test_every_public_change_since_the_last_release_is_in_the_changelog(current: dict[str, str]):
+    last = Snapshot.parse(SNAPSHOT.read_text())
+
+    assert unmentioned_changes(last, current, (ROOT / "CHANGELOG.md").read_text()) == []
+
+
+def test_the_snapshot_is_that_of_the_newest_release_in_the_changelog(current: dict[str, str]):
+    """Otherwise the changes of two releases would be looked for in one section: `make release-snapshot` was forgotten."""
+    _, _, sections = (ROOT / "CHANGELOG.md").read_text().partition("\n## [Unreleased]")
+    newest = sections.partition("\n## [")[2].partition("]")[0]
+
+    assert Snapshot.parse(SNAPSHOT.read_text()).release == newest == __version__
