@@ -12,15 +12,17 @@ EXAMPLE = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
 FACT = re.compile(r"^(HTTP|Permission|Raises): ", re.MULTILINE)
 NAME = re.compile(r"(?<![`\[])`([A-Za-z]\w+)`(?!`)")
 INNER = {
-    "AppointmentCreation",
-    "HasEnd",
-    "HasStart",
-    "NotCopyable",
-    "OwnCopy",
-    "Reference",
-    "Requests",
-    "Resource",
-    "Value",
+    *(
+        "AppointmentCreation",
+        "AsyncContextOnly",
+        "AsyncOnly",
+        "Generic",
+        "HasEnd",
+        "HasNext",
+        "HasStart",
+        "NotCopyable",
+    ),
+    *("OwnCopy", "Reference", "Requests", "Resource", "Value"),
 }
 """Bases that say nothing to a reader; their fields are in the tables of their subclasses."""
 DEFAULT = re.compile(r"\bdefault=((?:[^,()]|\([^()]*\))+)")
@@ -42,7 +44,19 @@ class Docstrings(griffe.Extension):
                 for field in _fields(thing):
                     del thing.members[field.name]
             if isinstance(thing, griffe.Class):
-                thing.bases = [each for each in thing.bases if str(each) not in INNER]
+                thing.members |= _methods_of_inner_bases(thing)
+                thing.bases = [each for each in thing.bases if str(each).partition("[")[0] not in INNER]
+
+
+def _methods_of_inner_bases(cls: griffe.Class) -> dict[str, griffe.Object | griffe.Alias]:
+    """Return what a class has of bases that are not shown, as if it were its own."""
+    return {
+        name: each
+        for name, each in cls.inherited_members.items()
+        if not name.startswith("_")
+        and each.target.parent.name in INNER
+        and each.target.has_labels("property") | each.is_function
+    }
 
 
 def _within(thing: griffe.Object) -> Iterator[griffe.Object]:

@@ -56,14 +56,17 @@ NAMES = (
 NUMBERS = count(1)
 
 
-def methods_of(cls: type) -> Iterator[Any]:
-    for name in dir(cls):
-        each = getattr(cls, name)
-        if not name.startswith("_") and isinstance(each, FunctionType | MethodType):
-            yield each
+def methods_of(cls: type) -> dict[str, Any]:
+    """Return the public methods of a class, inherited ones included, by the names that the reference shows."""
+    found = {name: getattr(cls, name) for name in dir(cls) if not name.startswith("_")}
+    return {
+        f"{cls.__name__}.{name}": each for name, each in found.items() if isinstance(each, FunctionType | MethodType)
+    }
 
 
-DESCRIBED = {each.__qualname__: each for each in [*FUNCTIONS, *(each for cls in CLASSES for each in methods_of(cls))]}
+DESCRIBED = {each.__name__: each for each in FUNCTIONS}
+for each in CLASSES:
+    DESCRIBED |= methods_of(each)
 
 
 def example_of(described: Any) -> str:

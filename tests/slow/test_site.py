@@ -4,6 +4,7 @@ Without Chromium on the machine these tests are skipped.
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.test_examples import DESCRIBED
 from tests.support.browser import CHROMIUM, Chromium, Tab
 from tests.support.fault_server import HANG
 from tests.support.markdown import ROOT
@@ -59,3 +61,9 @@ def test_the_search_works_from_the_disk(site: Path, phone: Tab):
 
     tab.wait("document.activeElement.shadowRoot.querySelector('a[href*=\"lists.html\"]') !== null")
     assert phone.complaints == []
+
+
+def test_the_reference_has_every_method(site: Path):
+    shown = "\n".join(page.read_text() for page in site.glob("reference/*.html"))
+
+    assert [name for name in DESCRIBED if not re.search(rf'id="[\w.]*\b{re.escape(name)}"', shown)] == []
