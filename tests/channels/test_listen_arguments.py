@@ -17,7 +17,7 @@ CLIENT = CoachingClient(AccessToken("t"))
         ({"user_ids": ["u"] + [f"u{number}" for number in range(1000)]}, ValueError, "1,000"),
         ({"user_ids": " u"}, ValueError, "no id"),
         ({"user_ids": "u" * 200}, ValueError, "200 characters"),
-        ({"user_ids": 3}, TypeError, "iterable"),
+        ({"user_ids": 3}, TypeError, "a str or a UUID"),
         ({"start": "yesterday"}, ValueError, "start is"),
         ({"start": "all", "cursor": "notifications-1.."}, ValueError, "exclude"),
         ({"cursor": "p7"}, ValueError, "cursor is not"),

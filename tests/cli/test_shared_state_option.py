@@ -64,7 +64,7 @@ def test_a_state_that_cannot_be_used_is_told_and_the_command_succeeds(sandbox: S
     assert "the shared state could not be used" in ran.stderr
     told = run(sandbox, "doctor", "--shared-state", str(state))
     assert told.exit_code == 1
-    assert "problem     shared state: it cannot be used: PermissionError." in told.output
+    assert "problem     shared state: it cannot be used: PermissionError (Permission denied)." in told.output
 
 
 @pytest.mark.parametrize(
