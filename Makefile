@@ -1,6 +1,9 @@
 # `make demo` and `make test` do all their own set-up. Another Python: `make test PYTHON=python3.13`.
 PYTHON ?= python3
-VENV ?= .venv
+# An environment that somebody else has made in .venv, as the README says, is left alone.
+ifndef VENV
+VENV := $(if $(wildcard .venv/install*),.venv,$(if $(wildcard .venv),.venv-make,.venv))
+endif
 BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 # The environment in two steps: what a user of the command has, and the tools of CI on top of it.
@@ -107,6 +110,7 @@ $(INSTALLED): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "coaching_async needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "this Python has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
+	@touch $(VENV)/installing
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[cli]'
 	@touch $@
 

@@ -29,7 +29,7 @@ from coaching_async.models.appointments import (
     StatusChange,
     to_settable_status,
 )
-from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike, OneOrMany, to_id, to_ids
+from coaching_async.models.coercion import IdLike, IdsLike, IntervalLike, OneOrMany, to_id, to_user_ids
 from coaching_async.models.common import AppointmentReference, Page
 from coaching_async.models.types import UNSET
 
@@ -99,7 +99,7 @@ class Appointments(AppointmentCreation):
         Raises: `ValueError` now for invalid arguments, or a cursor of other arguments; `BadRequest`, `Forbidden` when
         iterated.
         """
-        user_id_list = to_ids(user_ids)
+        user_id_list = to_user_ids(user_ids)
         if not user_id_list:
             raise ValueError("user_ids is empty: name at least one user")
         filters = AppointmentFilters(

@@ -22,7 +22,7 @@ from coaching_async.models.appointments import (
     SortOrder,
     SortOrderLike,
 )
-from coaching_async.models.coercion import IdsLike, IntervalLike, OneOrMany, to_ids, to_interval, to_members
+from coaching_async.models.coercion import IdsLike, IntervalLike, OneOrMany, to_interval, to_members, to_user_ids
 from coaching_async.models.types import OpenEnum
 
 __all__ = ["AppointmentFilters", "aggregate_filter", "split_ids", "split_queries", "to_query"]
@@ -90,7 +90,7 @@ def aggregate_filter(
 
 def _any_of(dimension: AggregateDimension, values: IdsLike) -> AggregateClause:
     """Return the clause that `dimension` is one of `values`. Raise `ValueError` if there are none."""
-    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in _non_empty(to_ids(values))]
+    predicates = [AggregatePredicate(dimension=dimension, value=value) for value in _non_empty(to_user_ids(values))]
     return AggregateClause(type=AggregateFilterType.OR, predicates=predicates)
 
 
@@ -101,7 +101,7 @@ def _enum_values(enum: type[OpenEnum]) -> Callable[[Any], QueryValue]:
 _CONVERTERS: Final[Mapping[str, Callable[[Any], QueryValue]]] = {
     "interval": to_interval,
     "statuses": _enum_values(AppointmentStatus),
-    "facilitator_ids": lambda values: _non_empty(to_ids(values)),
+    "facilitator_ids": lambda values: _non_empty(to_user_ids(values)),
     "sort_order": SortOrder.known,
     "relationships": _enum_values(Relationship),
     "completion_interval": to_interval,

@@ -15,7 +15,7 @@ from coaching_async._channels.streams import NotificationStream
 from coaching_async._channels.watch import NotificationWatch
 from coaching_async._pagination.listing import Listing
 from coaching_async._serialization.urls import QueryValue
-from coaching_async.models.coercion import IdLike, IdsLike, to_ids
+from coaching_async.models.coercion import IdLike, IdsLike, to_user_ids
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
@@ -156,7 +156,7 @@ class Notifications(Resource):
         the extra, `ValueError` for `start` or `cursor` without a list, and what follows, which later is raised by the step
         of the loop: `BadRequest`, `Forbidden`, which names the missing permissions, `ChannelTaken`.
         """
-        ids = None if user_ids is None else tuple(dict.fromkeys(to_ids(user_ids)))
+        ids = None if user_ids is None else tuple(dict.fromkeys(to_user_ids(user_ids)))
         if ids is not None:
             checked_topics(map(notification_topic, ids))
         known, begin = known_at_start(start, cursor)

@@ -25,16 +25,19 @@ from typing import TypeAlias
 from uuid import UUID
 
 import anyio
-from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from coaching_async import CoachingClient, CoachingError, Notification
 from coaching_async.fanout import Hub
 
 from ._client_views import ClientViews
 from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
+from ._extras import extra
 from ._ndjson import NDJSON_TYPE, ndjson_lines
 from ._problems import PROBLEM_TYPE, problem
+
+with extra("aiohttp"):
+    from aiohttp import web
+    from aiohttp.typedefs import Handler
 
 __all__ = [
     "cleanup_ctx",

@@ -15,10 +15,14 @@ from uuid import UUID, uuid4
 
 import anyio
 import attrs
-from distributed import Client, Future
 
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Interval
 from coaching_async.export import ExportBusy, Exported, Form, check_form, export
+
+from ._extras import extra
+
+with extra("dask"):
+    from distributed import Client, Future
 
 __all__ = ["ExportOptions", "export_shards", "submit_shards"]
 

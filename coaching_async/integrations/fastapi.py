@@ -28,20 +28,23 @@ from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
 import anyio
-from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.background import BackgroundTask
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coaching_async import CoachingClient, CoachingError, Notification
 from coaching_async.fanout import Hub
 
 from ._client_views import ClientViews
 from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
+from ._extras import extra
 from ._ndjson import NDJSON_TYPE, ndjson_lines
 from ._problems import PROBLEM_TYPE, problem
 from ._signals import closed_on_signals
+
+with extra("fastapi"):
+    from fastapi import Depends, FastAPI, Request
+    from fastapi.responses import JSONResponse, Response, StreamingResponse
+    from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+    from starlette.background import BackgroundTask
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
     "CancelOnDisconnect",

@@ -8,8 +8,6 @@ from contextvars import Token
 from typing import Final, TypeAlias
 
 import attrs
-from opentelemetry import context, metrics, trace
-from opentelemetry.util.types import AttributeValue
 
 from coaching_async import (
     CallFinished,
@@ -32,6 +30,12 @@ from coaching_async import (
     SharedStateLost,
     TokenIssued,
 )
+
+from ._extras import extra
+
+with extra("otel"):
+    from opentelemetry import context, metrics, trace
+    from opentelemetry.util.types import AttributeValue
 
 __all__ = ["OpenTelemetry"]
 

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
 from urllib.parse import urlsplit
 
+from ._extras import extra
+
 __all__ = ["RedisSharedState"]
 
 
@@ -93,8 +95,8 @@ class RedisSharedState:
 
         Raises: `TypeError` or `ValueError` if it is no such URL; the text does not quote it. `ModuleNotFoundError` without coredis.
         """
-        import coredis
-
+        with extra("redis"):
+            import coredis
         if not isinstance(cast("object", url), str):
             raise TypeError(f"the URL of a Redis is a str, not {type(url).__name__}")
         if not url.casefold().startswith(SCHEMES):

@@ -103,6 +103,16 @@ def to_ids(value: IdsLike) -> tuple[str, ...]:
     return tuple(sorted(ids)) if isinstance(value, AbstractSet) else ids
 
 
+def to_user_ids(value: IdsLike) -> tuple[str, ...]:
+    """Return the ids of users as `to_ids` does. Raise `ValueError` for an e-mail address: the service would find nothing."""
+    ids = to_ids(value)
+    if any("@" in id_ for id_ in ids):
+        raise ValueError(
+            "an e-mail address is no id: client.users.search(email=...) finds its user, whose `id` is wanted"
+        )
+    return ids
+
+
 def _several(values: Iterable[T], what_one_is: str) -> Iterable[T]:
     """Return `values`. Raise `TypeError` for a single object. A list of the service says itself how it is read."""
     if not isinstance(values, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] # as below

@@ -203,7 +203,9 @@ class Interval:
         start, slash, end = (part.strip() for part in text.partition("/"))
         first = parse_period(start)
         if not slash and first is None:
-            raise ValueError(f"an interval is written start/end: {PARSE_TEXT}")
+            raise ValueError(
+                "an interval is a month (2026-11), a week (2026-W48), a day, or start/end: 2026-11-01/2026-11-30"
+            )
         last = parse_period(end) if slash else first
         return cls(
             parse_timestamp(start, tz) if first is None else midnight(first[0], tz or UTC),

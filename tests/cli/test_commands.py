@@ -115,7 +115,7 @@ MY_EXPORT = ["--user-id", ME, "--out", "x.jsonl"]
         (MY_EXPORT, {"GENESYSCLOUD_REGION": "nowhere"}, "unknown region 'nowhere': use one of us-east-1"),
         (MY_EXPORT, {"GENESYSCLOUD_OAUTHCLIENT_ID": ""}, "the environment lacks GENESYSCLOUD_OAUTHCLIENT_ID"),
         (MY_EXPORT, {"GENESYSCLOUD_OAUTHCLIENT_SECRET": "wrong"}, "gives no token: 400 invalid_client"),
-        ([*MY_EXPORT, "--interval", "november"], {}, "--interval november: an interval is written start/end"),
+        ([*MY_EXPORT, "--interval", "november"], {}, "--interval november: an interval is a month (2026-11), a week"),
         ([*MY_EXPORT, "--interval", "2026-13"], {}, "--interval 2026-13: month must be in 1..12"),
         ([*MY_EXPORT, "--interval", "2026-11-02T00:00Z/2026-11-01T00:00Z"], {}, "has to end after it starts"),
         ([*MY_EXPORT, "--interval", "2026-11-01T00:00/2026-11-02T00:00"], {}, "has no time zone"),

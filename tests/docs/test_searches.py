@@ -26,6 +26,7 @@ SEARCHES = {
     "backoff": ["errors"],
     "batch": ["bulk", "creating"],
     "bigquery": ["warehouse"],
+    "breaking changes": ["policy"],
     "cancel appointment": ["updating"],
     "cancellation": ["deadlines"],
     "celery": ["beyond-one-process"],

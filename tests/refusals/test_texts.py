@@ -33,6 +33,9 @@ ONE_OF_DAYS = r'Interval\.parse\("2026-11-01/2026-11-30", tz=\.\.\.\) makes one 
         (lambda: LIST(USER), "a list of them, not User: give its `id`$"),
         (lambda: LIST([USER]), "a value of type User is no id: .*, such as the `id` of this object$"),
         (lambda: LIST(LIST("u")), "a Listing is not read with a plain `for`"),
+        (lambda: LIST("ada@x.example"), r"^an e-mail address is no id: client\.users\.search\(email=\.\.\.\) finds its user"),
+        (lambda: LIST("u", facilitator_ids=["f", "ada@x.example"]), "^an e-mail address is no id"),
+        (lambda: CLIENT.notifications.listen("ada@x.example"), "^an e-mail address is no id"),
         (lambda: LIST("u", facilitator_ids=5), "an id is a str or a UUID"),
         (lambda: LIST("u", statuses=5), "a value is a str, and several are a list of them, not int$"),
         (lambda: LIST("u", interval="2026-11-01/2026-11-30"), f"an Interval or two datetimes, not str: {ONE_OF_DAYS}"),
@@ -46,6 +49,7 @@ def test_a_wrong_argument_is_answered_with_what_to_give(call: Callable[[], objec
         call()
 
     assert USER.id not in str(caught.value)
+    assert "ada" not in str(caught.value)
     assert "object is not iterable" not in str(caught.value)
 
 

@@ -10,10 +10,8 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-import dlt
-from dlt.extract import DltResource, DltSource
-
 from coaching_async import AccessToken, Appointment, AppointmentFilters, CoachingClient, Interval, User
+from coaching_async.integrations._extras import extra
 from coaching_async.types import (
     AppointmentStatusLike,
     IdsLike,
@@ -27,6 +25,10 @@ from coaching_async.types import (
 from ._reading import Batch, Reading, UserIdsFunction
 from ._tables import DETAILS, LEFT_OUT, Row, schema_of, schemas_of_lists
 from ._tasks import TaskIterator
+
+with extra("dlt"):
+    import dlt
+    from dlt.extract import DltResource, DltSource
 
 __all__ = ["coaching"]
 
