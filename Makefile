@@ -94,7 +94,8 @@ bench-quick: $(READY)
 
 # Before a release: archives, metadata, public names, known vulnerabilities, and the tests against the installed wheel on each
 # Python. Where no vulnerability service can be reached: `make release-check AUDIT=no`, which says that nothing was audited.
-release-check: export UV_SYSTEM_CERTS := true # as pip does: behind a company's proxy uv's own certificates are not enough
+# uv trusts the certificates of the system, as pip does: behind a company's proxy its own are not enough.
+release-check: export UV_SYSTEM_CERTS := true
 release-check: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group release
 	$(BIN)/python -m tests.release check $(if $(filter no,$(AUDIT)),--no-audit)
