@@ -110,6 +110,7 @@ async def serve(app: FastAPI) -> None:
     # With the protocol named, asyncio sends small packets at once, as it does with the sockets that uvicorn opens.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
