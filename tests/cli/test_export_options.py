@@ -255,7 +255,7 @@ def test_a_zone_is_that_of_times_in_a_table_too(sandbox: Sandbox):
         (["--relationship", "Owner"], "'Owner' is no Relationship: choose one of Attendee, Creator, Facilitator"),
         (["--sort-order", "down"], "'down' is no SortOrder: choose one of Asc, Desc"),
         (["--interval-condition", "Within"], "'Within' is no IntervalCondition"),
-        (["--completion-interval", "november"], "--completion-interval november: an interval is written"),
+        (["--completion-interval", "november"], "--completion-interval november: an interval is a month"),
         (["--interval", "x/y", "--timezone", "UTC"], "--interval x/y: a time is written as"),
     ],
 )
