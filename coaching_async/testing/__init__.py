@@ -8,7 +8,7 @@ plugin is loaded by name, because one that is loaded by an entry point is import
 """
 
 from ._build import build
-from ._faults import Operation, fails, loses_answer, never_answers, route
+from ._faults import fails, loses_answer, never_answers, route
 from ._leaks import assert_no_leaks
 from ._notify import Notify
 from ._shared_state import MemorySharedState
@@ -16,7 +16,6 @@ from ._shared_state import MemorySharedState
 __all__ = [
     "MemorySharedState",
     "Notify",
-    "Operation",
     "assert_no_leaks",
     "build",
     "fails",

@@ -1,49 +1,14 @@
 """Faults of a sandbox by the name of the operation that they affect."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coaching_async.sandbox import FaultKind, Sandbox
+    from coaching_async.sandbox import FaultKind, Operation, Sandbox
 
-__all__ = ["Operation", "fails", "loses_answer", "never_answers", "route"]
-
-Operation: TypeAlias = Literal[
-    "annotations.create",
-    "annotations.delete",
-    "annotations.get",
-    "annotations.list",
-    "annotations.update",
-    "appointments.add_conversation",
-    "appointments.aggregate",
-    "appointments.create",
-    "appointments.delete",
-    "appointments.get",
-    "appointments.list",
-    "appointments.list_mine",
-    "appointments.list_statuses",
-    "appointments.set_status",
-    "appointments.update",
-    "notifications.get",
-    "notifications.list",
-    "notifications.mark_read",
-    "schedule_slots.get_job",
-    "schedule_slots.query",
-    "schedule_slots.start_job",
-    "teams.list",
-    "teams.list_members",
-    "topics.available",
-    "topics.channels",
-    "topics.create_channel",
-    "topics.subscribe",
-    "users.get",
-    "users.list",
-    "users.me",
-    "users.search",
-]
-"""Name of a method that sends one kind of request."""
+__all__ = ["fails", "loses_answer", "never_answers", "route"]
 
 
-def route(operation: Operation) -> tuple[str, str]:
+def route(operation: "Operation") -> tuple[str, str]:
     """Return the method and path of one operation: those of a `Fault` with this `operation`.
 
     Raises: `ValueError` for an unknown operation.
@@ -57,7 +22,7 @@ def route(operation: Operation) -> tuple[str, str]:
 
 def fails(
     sandbox: "Sandbox",
-    operation: Operation,
+    operation: "Operation",
     status: int = 503,
     *,
     times: float = 1,
@@ -76,7 +41,7 @@ def fails(
     _add_fault(sandbox, "status", operation, times, after, status, retry_after)
 
 
-def loses_answer(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
+def loses_answer(sandbox: "Sandbox", operation: "Operation", *, times: float = 1, after: int = 0) -> None:
     """Carry out the next `times` requests of `operation`, and cut their connections before the response.
 
         loses_answer(coaching_sandbox, "appointments.create")
@@ -86,7 +51,7 @@ def loses_answer(sandbox: "Sandbox", operation: Operation, *, times: float = 1, 
     _add_fault(sandbox, "drop_after", operation, times, after)
 
 
-def never_answers(sandbox: "Sandbox", operation: Operation, *, times: float = 1, after: int = 0) -> None:
+def never_answers(sandbox: "Sandbox", operation: "Operation", *, times: float = 1, after: int = 0) -> None:
     """Leave the next `times` requests of `operation` without a response, until the caller's deadline.
 
         never_answers(coaching_sandbox, "appointments.get")
@@ -99,7 +64,7 @@ def never_answers(sandbox: "Sandbox", operation: Operation, *, times: float = 1,
 def _add_fault(
     sandbox: "Sandbox",
     kind: "FaultKind",
-    operation: Operation,
+    operation: "Operation",
     times: float,
     after: int,
     status: int | None = None,

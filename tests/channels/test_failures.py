@@ -20,9 +20,8 @@ from coaching_async import (
     RetryPolicy,
     Unauthorized,
 )
-from coaching_async.sandbox import Fault, Sandbox
-from coaching_async.testing import fails
-from coaching_async.testing._faults import Operation, route
+from coaching_async.sandbox import Fault, Operation, Sandbox
+from coaching_async.testing import fails, route
 from tests.support.effort import combinations
 from tests.support.fault_server import HANG
 

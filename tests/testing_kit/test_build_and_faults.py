@@ -44,8 +44,8 @@ from coaching_async.models import aggregates as models_aggregates
 from coaching_async.models import channels as models_socket
 from coaching_async.models import errors as models_errors
 from coaching_async.models import schedule_slots as models_slots
-from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
-from coaching_async.testing import Operation, build, fails, loses_answer, never_answers, route
+from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Operation, Sandbox
+from coaching_async.testing import build, fails, loses_answer, never_answers, route
 from tests.support.fault_server import HANG
 
 ROOT = Path(__file__).parents[2]
