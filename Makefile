@@ -38,8 +38,6 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 types: $(READY)
-	$(BIN)/mypy
-	$(BIN)/basedpyright
 	$(BIN)/python tests/typing/check.py
 	PATH="$(abspath $(BIN)):$$PATH" basedpyright --verifytypes coaching_async --ignoreexternal
 

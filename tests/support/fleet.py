@@ -51,7 +51,7 @@ class Process:
         self.events: list[Event] = []
         self.background = BackgroundTasks()
         self.store = CountingStore(fleet.store)
-        self.membership = Membership(limit)
+        self.membership = Membership(limit, name=f"{fleet.random.getrandbits(48):012x}")
         self.local = RateLimiter(limit)
         self.enter_event_loop()
         self.sent: Counter[Priority] = Counter()
@@ -177,6 +177,7 @@ class Fleet:
 async def fleet_of(limit: RateLimit, **options: object) -> AsyncIterator[Fleet]:
     """A fleet whose processes are closed at the end."""
     fleet = Fleet(limit, **options)  # type: ignore[arg-type]
+    random.seed(fleet.random.random())  # of the pauses after a text was swapped by another process
     try:
         yield fleet
     finally:

@@ -137,8 +137,8 @@ async def test_bulk_sees_the_gaps_of_a_large_window_too():
     await anyio.sleep(80)
     await send_times(limiter, Priority.INTERACTIVE, 90)
 
-    # 60 permits are free, 50 come free at 200 s and the next at 280 s.
-    assert await send(limiter, 0.0, Priority.BULK) - start == pytest.approx(170)
+    # Of 60 free permits bulk leaves one. 50 come free at 200 s and the next at 280 s.
+    assert await send(limiter, 0.0, Priority.BULK) - start == pytest.approx(280 - 109 * 200 / 199)
 
 
 async def test_bulk_spreads_the_permits_above_the_reserve_where_an_even_pace_would_pause():
@@ -217,7 +217,9 @@ async def test_a_late_429_does_not_undo_the_recovery():
     limiter.release(early, 1, throttled=True)  # no permit was requested since
 
     await anyio.sleep(11)
-    assert await free_permits(limiter) == 60
+    assert await free_permits(limiter) == 58
+    await anyio.sleep(10)
+    assert await free_permits(limiter) == 59
 
 
 async def test_a_429_halves_the_recovered_limit_too():
@@ -228,7 +230,7 @@ async def test_a_429_halves_the_recovered_limit_too():
     limiter.release(late, 1, throttled=True)
 
     await anyio.sleep(11)
-    assert await free_permits(limiter) == 30
+    assert await free_permits(limiter) == 29
 
 
 async def permit_after(limiter: RateLimiter, seconds: float) -> Permit:

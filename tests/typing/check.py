@@ -1,7 +1,7 @@
-"""Check the types of programs that use the package: `python tests/typing/check.py`.
+"""Check the types of the package, and of programs that use it: `python tests/typing/check.py`.
 
-mypy and basedpyright, in their strict modes, and pyrefly look at every program in this folder. A line that ends with
-`# refused` has a mistake, which each of them has to find. Any other line has none.
+mypy and basedpyright, in their strict modes, look at the package and at every program in this folder, and pyrefly at the
+programs. A line that ends with `# refused` has a mistake, which each of them has to find. Any other line has none.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 BIN = Path(sys.executable).parent
-FOLDER = str(HERE.relative_to(ROOT))
+PACKAGE, FOLDER = "coaching_async", str(HERE.relative_to(ROOT))
 
 Line = tuple[str, int]
 """A file, relative to the root, and the number of a line."""
@@ -29,13 +29,13 @@ def output_of(name: str, *arguments: str) -> str:
 
 
 def mypy() -> Iterator[tuple[Line, str]]:
-    for line in output_of("mypy", "--no-error-summary", FOLDER).splitlines():
+    for line in output_of("mypy", "--no-error-summary", PACKAGE, FOLDER).splitlines():
         if found := re.match(r"(.+?):(\d+): error: (.+)", line):
             yield (found[1], int(found[2])), found[3]
 
 
 def basedpyright() -> Iterator[tuple[Line, str]]:
-    report = json.loads(output_of("basedpyright", "--outputjson", "--pythonpath", sys.executable, FOLDER))
+    report = json.loads(output_of("basedpyright", "--outputjson", "--pythonpath", sys.executable, PACKAGE, FOLDER))
     for each in report["generalDiagnostics"]:
         path = Path(each["file"]).relative_to(ROOT).as_posix()
         yield (path, each["range"]["start"]["line"] + 1), each["message"]

@@ -17,8 +17,14 @@ INTERACTIVE_RESERVE: Final = 3
 """A third of the limit is left to interactive requests while bulk spreads the rest over time."""
 
 
+SPARE: Final = 150
+"""One of so many permits bulk never takes: 2 of 300. Else all would be in use once bulk has gone on for a window, and an
+interactive request would wait for the next one to come free, which may be several even shares away."""
+
+
 RECOVERY_STEPS: Final = 20
-"""A limit that 429s have lowered grows by a twentieth of the full limit in each window without a 429."""
+"""A limit that 429s have lowered grows by a twentieth of the full limit in each window without a 429, one request at a time:
+if the service still allows less, few requests are refused."""
 
 
 MAX_LOOKAHEAD: Final = 100
@@ -113,28 +119,32 @@ class Window:
         self.next_increase_at = now + 2 * self.limit.per  # after a whole window without a 429
 
     def current_limit(self, now: float) -> int:
-        """Return the limit now. A lowered one grows by a step for each window without a 429."""
+        """Return the limit now. A lowered one grows after a window without a 429."""
         limit = self.limit
         while now >= self.next_increase_at:
-            self.learned_limit = min(limit.requests, self.learned_limit + math.ceil(limit.requests / RECOVERY_STEPS))
+            self.learned_limit = min(limit.requests, self.learned_limit + 1)
             is_full = self.learned_limit == limit.requests
-            self.next_increase_at = math.inf if is_full else self.next_increase_at + limit.per
+            seconds = limit.per / math.ceil(limit.requests / RECOVERY_STEPS)
+            self.next_increase_at = math.inf if is_full else self.next_increase_at + seconds
         return self.learned_limit
 
     def next_permit_at(self, priority: Priority, now: float) -> float:
         """Return when a request may take the next permit; infinity if that depends on a response or on another request."""
-        free = self.current_limit(now) - self.in_flight - self._used_in_window(now)
+        limit = self.current_limit(now)
+        if priority is Priority.BULK:
+            limit -= limit // SPARE
+        free = limit - self.in_flight - self._used_in_window(now)
         if free <= 0:
             return self.expiry_times[-free] if -free < len(self.expiry_times) else math.inf
         if priority is Priority.INTERACTIVE:
             return now
         if self.interactive_waiting:
             return math.inf
-        if free * BULK_BURST > self.learned_limit * (BULK_BURST - 1):
+        if free * BULK_BURST > limit * (BULK_BURST - 1):
             return now
-        return self._paced_at(free, now)
+        return self._paced_at(free, limit, now)
 
-    def _paced_at(self, free: int, now: float) -> float:
+    def _paced_at(self, free: int, limit: int, now: float) -> float:
         """Return when bulk may take the next of the free permits, once more than a burst is in use.
 
         Example: at 60 requests a minute, 20 interactive requests were sent at 0 s. 40 permits are free, and 20 more come
@@ -146,16 +156,16 @@ class Window:
 
         The sooner of the two is 2.9 s: bulk never stops for long. The same question is asked again for the next permit.
         """
-        return min(self._even_pace_at(free), self._spread_at(free, now))
+        return min(self._even_pace_at(free, limit), self._spread_at(free, limit, now))
 
-    def _even_pace_at(self, free: int) -> float:
+    def _even_pace_at(self, free: int, limit: int) -> float:
         """Return from when on bulk may take one permit per even share of the window without ever running out.
 
         Each permit in use has to come free before the free ones, and those that come free before it, are used up. Those of
         a burst come free together and leave a gap behind them.
         """
-        seconds_per_permit = self.limit.per / self.learned_limit
-        tolerated_spacing = (self.limit.per + LATENCY_SLACK * self.mean_latency) / self.learned_limit
+        seconds_per_permit = self.limit.per / limit
+        tolerated_spacing = (self.limit.per + LATENCY_SLACK * self.mean_latency) / limit
         tolerated_spacing += LATENCY_SLACK * self.lateness
         examined = range(0, len(self.expiry_times), len(self.expiry_times) // MAX_LOOKAHEAD + 1)
         free_must_last_until = max(
@@ -165,11 +175,11 @@ class Window:
         # A permit that bulk takes is away for the latency longer than a window, so it is taken that much sooner.
         return free_must_last_until - free * seconds_per_permit - self.mean_latency
 
-    def _spread_at(self, free: int, now: float) -> float:
+    def _spread_at(self, free: int, limit: int, now: float) -> float:
         """Return when bulk may take a permit if those above the reserve are spread over the time until more come free."""
         per = self.limit.per
-        seconds_per_permit = per / self.learned_limit
-        above_reserve = max(0, free - self.learned_limit // INTERACTIVE_RESERVE)
+        seconds_per_permit = per / limit
+        above_reserve = max(0, free - limit // INTERACTIVE_RESERVE)
         last_granted_at = max(self.last_granted_at, now - per)
         next_expiry_at = self.expiry_times[0] if self.expiry_times else self.last_granted_at + per
         return last_granted_at + max(seconds_per_permit, (next_expiry_at - last_granted_at) / (above_reserve + 1))
