@@ -15,13 +15,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+RATE_LIMIT = [
+    "tests/transport/test_rate_limit.py",
+    "tests/transport/test_rate_limit_edges.py",
+    "-k",
+    "not in_any_history and not 2000 and not (300 and 99_percent)",
+]
+
 MODULES = {
-    "_transport/rate_limit": [
-        "tests/transport/test_rate_limit.py",
-        "tests/transport/test_rate_limit_edges.py",
-        "-k",
-        "not in_any_history and not 2000 and not (300 and 99_percent)",
-    ],
+    "_transport/rate_limit/limiter": RATE_LIMIT,
+    "_transport/rate_limit/window": RATE_LIMIT,
     "_transport/retry_policy": [
         "tests/transport/test_retry_policy.py",
         "tests/transport/test_retry_policy_edges.py",
@@ -80,7 +83,7 @@ def changes(difference: str) -> tuple[str, str]:
 def survivors_of(module: str) -> dict[tuple[str, str, str], str]:
     """Return name and status of each surviving mutant by its module, the code before, and the code after."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("coaching_async", "tests"):
+        for name in ("coaching_async", "tests", "benchmarks"):
             shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
         settings = SETTINGS.format(module=module, tests=json.dumps(MODULES[module]))
         Path(folder, "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)

@@ -23,8 +23,8 @@ interactive request would wait for the next one to come free, which may be sever
 
 
 RECOVERY_STEPS: Final = 20
-"""A limit that 429s have lowered grows by a twentieth of the full limit in each window without a 429, one request at a time:
-if the service still allows less, few requests are refused."""
+"""A limit that 429s have lowered grows by a twentieth of the full limit in each window without a 429, in up to twenty
+steps: by one request at a time if the limit is 300. So if the service still allows less, it refuses few requests."""
 
 
 MAX_LOOKAHEAD: Final = 100
@@ -120,11 +120,14 @@ class Window:
 
     def current_limit(self, now: float) -> int:
         """Return the limit now. A lowered one grows after a window without a 429."""
+        if now < self.next_increase_at:
+            return self.learned_limit
         limit = self.limit
+        step = math.ceil(limit.requests / RECOVERY_STEPS**2)
+        seconds = limit.per * step / math.ceil(limit.requests / RECOVERY_STEPS)
         while now >= self.next_increase_at:
-            self.learned_limit = min(limit.requests, self.learned_limit + 1)
+            self.learned_limit = min(limit.requests, self.learned_limit + step)
             is_full = self.learned_limit == limit.requests
-            seconds = limit.per / math.ceil(limit.requests / RECOVERY_STEPS)
             self.next_increase_at = math.inf if is_full else self.next_increase_at + seconds
         return self.learned_limit
 
