@@ -17,7 +17,7 @@ OURS: Final = "ours, by Redis"
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    limit, windows, most = (RateLimit(20, per=2.0), 2, 4) if quick else (RateLimit(50, per=10.0), 3, 32)
+    limit, windows, most = (RateLimit(20, per=2.0), 2, 4) if quick else (RateLimit(150, per=30.0), 2, 32)
     every = 2 * limit.per / limit.requests
     sizes = [2**power for power in range(most.bit_length())]
     plans = {

@@ -1,6 +1,7 @@
 """Fixtures of all tests: both backends, and a virtual clock that jumps instead of waiting."""
 
 import asyncio
+import functools
 import gc
 import inspect
 import json
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from httpx._transports import default
 from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
 
@@ -61,6 +63,10 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
 # httpx waits for 5 s unless it is told otherwise. On a busy machine a server of the tests may take longer.
 PATIENT = inspect.signature(httpx.Client).parameters["timeout"].default
 PATIENT.connect = PATIENT.read = PATIENT.write = PATIENT.pool = 120.0
+
+
+# httpx reads all certificates of certifi again for each of its clients, which takes longer than most tests.
+default.create_ssl_context = functools.cache(default.create_ssl_context)
 
 
 class JumpingSelector(selectors.DefaultSelector):

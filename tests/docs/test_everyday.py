@@ -16,6 +16,7 @@ import pytest
 from coaching_async import Appointment, from_dict
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Client, Fault, Sandbox, UserGrant
 from coaching_async.testing import fails, loses_answer, route
+from tests.support.effort import FULL
 from tests.support.example_servers import ROOT
 from tests.support.fault_server import HANG
 from tests.support.official_sdk.everyday import OURS, Failed, Json, Official, Ours
@@ -31,7 +32,7 @@ def started(official_sdk: Official) -> None:
     """Start the SDK early: it imports its modules while the first tests, which do not need it, run."""
 
 
-@pytest.fixture(params=["asyncio", "trio", "official"])
+@pytest.fixture(params=["asyncio", *(["trio"] if FULL else []), "official"])
 def run(request: pytest.FixtureRequest) -> Any:
     """A function of one of the two sides that runs a program by its name."""
     return request.getfixturevalue("official_sdk") if request.param == "official" else Ours(request.param)

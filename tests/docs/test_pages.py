@@ -18,7 +18,7 @@ from configparser import ConfigParser
 from contextlib import ExitStack
 from datetime import date
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import cycle, takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,6 +38,7 @@ from coaching_async.cli import main
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Sandbox
 from tests.support.cli import command_of, environment
 from tests.support.dlt_settings import HAS_DLT, surroundings
+from tests.support.effort import FULL
 from tests.support.fault_server import HANG
 from tests.support.markdown import PAGES, ROOT, Block, anchors, blocks, commands, links, name_of
 from tests.support.redis_server import RedisServer
@@ -92,9 +93,17 @@ CELERY: Any = ModuleType("celery")
 CELERY.Celery = Celery
 
 
+def runs() -> Iterator[tuple[Path, str]]:
+    """Return each page with the backends that it is run on: in `make test` one of them, in turns."""
+    turn = cycle([0, -1])
+    for page in PROGRAMS:
+        backends = runs_on(page)
+        for backend in backends if FULL or len(backends) == 1 else [backends[next(turn)]]:
+            yield page, backend
+
+
 @pytest.mark.parametrize(
-    "page, backend",
-    [pytest.param(page, each, id=f"{name_of(page)}-{each}") for page in PROGRAMS for each in runs_on(page)],
+    "page, backend", [pytest.param(page, backend, id=f"{name_of(page)}-{backend}") for page, backend in runs()]
 )
 def test_the_python_blocks_of_a_page_run_in_order(
     page: Path, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

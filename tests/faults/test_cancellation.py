@@ -36,7 +36,7 @@ from tests.support.fault_server import HANG, Conversation, Fault, FaultProxy, Fa
 
 pytestmark = pytest.mark.anyio
 
-CHURN_ROUNDS = 300 if FULL else 5
+CHURN_ROUNDS = 300 if FULL else 3
 PLENTY = RateLimit(10**6, per=1.0)
 POSITIONS = 12
 
