@@ -36,6 +36,7 @@ from coaching_async._transport.priority import Priority, current_priority
 from tests.support.bulk import Input, Work, bytes_an_item, make_client, outcome_names
 from tests.support.cancelling import Way, every_way, skip_where_unknown
 from tests.support.doubles import Service, answer
+from tests.support.effort import on_one_backend
 from tests.support.fault_server import tasks_now
 
 pytestmark = pytest.mark.anyio
@@ -133,6 +134,7 @@ async def test_a_sync_input_is_read_only_when_a_call_may_start():
 
 
 @pytest.mark.real_time
+@on_one_backend
 async def test_memory_grows_by_less_than_150_bytes_an_item():
     """tests/slow has the same for 100,000 items."""
     assert await bytes_an_item(1_000, 4_000) < 150

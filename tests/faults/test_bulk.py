@@ -25,7 +25,7 @@ from coaching_async import (
 )
 from tests.faults.support import NEW, client_to, eventually
 from tests.support.doubles import answer, refusal
-from tests.support.effort import FULL
+from tests.support.effort import FULL, on_one_backend
 from tests.support.fault_server import HANG, Conversation, FaultServer, tasks_now
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +73,7 @@ def quietly(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.usefixtures("quietly")
+@on_one_backend
 async def test_row_77_many_ids_are_read_ten_at_a_time_and_returned_in_their_order():
     peer, tasks = Peer({}), tasks_now()
 
@@ -87,6 +88,7 @@ async def test_row_77_many_ids_are_read_ten_at_a_time_and_returned_in_their_orde
 
 
 @pytest.mark.usefixtures("quietly")
+@on_one_backend
 async def test_row_77_memory_does_not_grow_with_the_items():
     """Only the values of a bulk grow, and here there are none."""
     peer = Peer({})
@@ -134,6 +136,7 @@ def as_ordered(outcome: Outcome[str, Any], status: int | None) -> bool:
 
 
 @pytest.mark.usefixtures("quietly")
+@on_one_backend
 async def test_row_78_each_of_many_items_has_its_result_or_typed_error_in_its_place():
     fates = misfortunes(IDS)
     peer, tasks = Peer(fates), tasks_now()

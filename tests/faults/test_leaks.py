@@ -39,7 +39,7 @@ from tests.faults.conftest import row_105_nothing_is_left_behind
 from tests.faults.support import ANNOTATION, APPOINTMENT, client_to, eventually
 from tests.support.cancelling import assert_nothing_is_held
 from tests.support.doubles import http_of, pipeline_of
-from tests.support.effort import FULL
+from tests.support.effort import FULL, on_one_backend
 from tests.support.fault_server import HANG, Conversation, FaultServer, ok, tasks_now
 
 pytestmark = pytest.mark.anyio
@@ -161,6 +161,7 @@ def forget(server: FaultServer) -> None:
 
 
 @pytest.mark.real_time
+@on_one_backend
 async def test_row_103_after_many_failed_calls_nothing_has_grown(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.CRITICAL)
     numbers = itertools.count()

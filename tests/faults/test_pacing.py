@@ -12,6 +12,7 @@ from coaching_async._transport.priority import bulk_priority
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 from tests.faults.support import Source
 from tests.support.doubles import answer, page
+from tests.support.effort import on_one_backend
 
 pytestmark = pytest.mark.anyio
 
@@ -59,6 +60,7 @@ async def many(client: CoachingClient, count: int) -> None:
             tasks.start_soon(work)
 
 
+@on_one_backend
 async def test_row_80_a_thousand_reads_at_300_a_minute_get_no_429_and_delay_no_interactive_call():
     service, waits = Limited(300), list[float]()
     async with service.client() as client:
@@ -85,6 +87,7 @@ async def test_row_80_a_thousand_reads_at_300_a_minute_get_no_429_and_delay_no_i
     assert len(service.sent) >= 0.99 * 300 * seconds / 60
 
 
+@on_one_backend
 async def test_row_80_if_half_is_allowed_all_calls_succeed_with_few_429s():
     service = Limited(150)
     async with service.client() as client:
@@ -196,6 +199,7 @@ async def test_total_and_first_of_a_list_are_interactive_calls():
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("allowed", [200, 100], ids=["as much as was thought", "half of it"])
+@on_one_backend
 async def test_row_80_over_sockets_a_whole_bulk_succeeds_without_needless_429s(allowed: int):
     auth = ClientCredentials(CLIENT_ID, CLIENT_SECRET)
     with Sandbox(rate_limit=allowed, rate_window=0.5) as sandbox:

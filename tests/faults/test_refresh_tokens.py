@@ -35,7 +35,7 @@ from tests.auth.test_token_source_properties import (
 from tests.faults.grants import LIFE, code, each_of, refresh_token, token, user
 from tests.faults.support import APPOINTMENT, CANARY, client_to, failing
 from tests.support.cancelling import Way, every_way, skip_where_unknown
-from tests.support.effort import FULL
+from tests.support.effort import FULL, on_one_backend
 from tests.support.fault_server import Behaviour, Conversation, FaultServer
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +61,7 @@ async def test_row_48_a_response_without_a_refresh_token_keeps_the_old_one():
 
 
 @pytest.mark.real_time
+@on_one_backend
 async def test_row_49_many_calls_over_twenty_expiries_post_each_refresh_token_once():
     told = list[str]()
 

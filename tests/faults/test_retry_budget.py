@@ -15,7 +15,7 @@ from coaching_async import (
 from tests.faults.statuses import GET, service_of, throttled
 from tests.faults.support import APPOINTMENT
 from tests.support.doubles import answer
-from tests.support.effort import calls
+from tests.support.effort import calls, on_one_backend
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +62,7 @@ async def several(client: CoachingClient, count: int, *, at_once: bool) -> None:
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
 @pytest.mark.parametrize("failure", [503, httpx.ConnectError("refused"), httpx.ReadError("cut")], ids=str)
+@on_one_backend
 async def test_row_41_while_all_requests_fail_retries_are_few_and_they_return_with_success(
     failure: int | Exception, at_once: bool
 ):

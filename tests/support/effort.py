@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Any, Final
 
-__all__ = ["FULL", "calls", "combinations", "examples"]
+import pytest
+
+__all__ = ["FULL", "calls", "combinations", "examples", "on_one_backend"]
 
 
 FULL: Final = "FULL" in os.environ
@@ -28,3 +30,10 @@ def combinations(*values: Iterable[Any]) -> list[tuple[Any, ...]]:
     if FULL:
         return list(product(*lists))
     return [tuple(each[number % len(each)] for each in lists) for number in range(max(map(len, lists)))]
+
+
+on_one_backend = pytest.mark.parametrize("anyio_backend", ["asyncio", *(["trio"] if FULL else [])], indirect=True)
+"""Costly tests of what has nothing to do with the event loop: how many requests are sent, and what they leave in memory.
+
+In `make test` they run on asyncio only.
+"""

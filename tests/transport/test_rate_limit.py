@@ -19,7 +19,7 @@ from coaching_async._transport.priority import Priority
 from coaching_async._transport.rate_limit.limiter import Permit, RateLimiter
 from coaching_async._transport.rate_limit.middleware import RateLimitMiddleware
 from tests.support.doubles import Script, on, permit_of, request_of
-from tests.support.effort import combinations, examples
+from tests.support.effort import combinations, examples, on_one_backend
 
 pytestmark = pytest.mark.anyio
 
@@ -296,6 +296,7 @@ async def test_an_interactive_request_goes_before_all_bulk_that_waits():
 
 
 @pytest.mark.parametrize("every, seconds", combinations([0.3, 1.0, 5.0], [0.02, 0.2]))
+@on_one_backend
 async def test_beside_a_bulk_of_2000_an_interactive_request_waits_for_one_permit_and_those_of_the_requests_before_it(
     every: float, seconds: float
 ):
@@ -329,6 +330,7 @@ async def test_beside_a_bulk_of_2000_an_interactive_request_waits_for_one_permit
 
 @pytest.mark.parametrize("priority", Priority)
 @pytest.mark.parametrize("limit", [RateLimit(300, per=60.0), RateLimit(20, per=1.0), RateLimit(1, per=0.2)], ids=str)
+@on_one_backend
 async def test_under_load_the_rate_is_99_percent_of_the_limit(priority: Priority, limit: RateLimit):
     latency = limit.per / 1000
 
@@ -429,6 +431,7 @@ async def test_a_429_of_a_permit_from_before_the_last_decrease_only_delays_the_r
 
 
 @pytest.mark.parametrize("priority", Priority)
+@on_one_backend
 async def test_few_requests_get_a_429_if_the_service_allows_half_of_the_limit(priority: Priority):
     """The window of the service is a sliding one, and it does not count requests that get a 429."""
     limiter, accepted, responses = RateLimiter(RateLimit(300, per=60.0)), deque[float](), list[tuple[float, bool]]()

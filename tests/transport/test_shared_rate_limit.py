@@ -11,7 +11,7 @@ from coaching_async._transport.rate_limit.shared_text import decode
 from coaching_async._transport.rate_limit.shared_window import MAX_LEASE
 from coaching_async.testing import MemorySharedState
 from tests.support.cancelling import NATIVE, Way, by_scope, skip_where_unknown
-from tests.support.effort import FULL, calls, combinations
+from tests.support.effort import FULL, calls, combinations, on_one_backend
 from tests.support.fleet import NAME, Fleet, Process, fleet_of
 
 pytestmark = pytest.mark.anyio
@@ -21,9 +21,6 @@ SHARE = LIMIT.per / LIMIT.requests
 REAL = RateLimit(300, per=60.0)
 
 WINDOWS = 5 if FULL else 3
-
-long = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"] if FULL else ["asyncio"], indirect=True)
-"""Many requests of many processes: on one backend in `make test`."""
 
 
 async def run(fleet: Fleet, windows: float, *tasks: object) -> None:
@@ -35,6 +32,7 @@ async def run(fleet: Fleet, windows: float, *tasks: object) -> None:
 
 
 @pytest.mark.parametrize("processes, seed", combinations([1, 2, 8, 32] if FULL else [1, 5], range(3 if FULL else 1)))
+@on_one_backend
 async def test_bulks_use_the_limit_and_no_window_has_more(processes: int, seed: int):
     async with fleet_of(REAL if FULL else LIMIT, seed=seed) as fleet:
         await run(fleet, WINDOWS, *(fleet.process().bulk for _ in range(processes)))
@@ -48,7 +46,7 @@ async def test_bulks_use_the_limit_and_no_window_has_more(processes: int, seed: 
             assert min(sent) >= (1 - unfair) * statistics.mean(sent)
 
 
-@long
+@on_one_backend
 @pytest.mark.parametrize("seed", range(3 if FULL else 1))
 async def test_beside_eight_bulks_a_direct_call_waits_for_a_few_even_shares(seed: int):
     async with fleet_of(REAL if FULL else LIMIT, seed=seed) as fleet:
@@ -66,7 +64,7 @@ async def test_beside_eight_bulks_a_direct_call_waits_for_a_few_even_shares(seed
         assert fleet.most() <= fleet.limit.requests
 
 
-@long
+@on_one_backend
 async def test_looks_are_few_and_a_process_that_asks_for_nothing_looks_at_nothing():
     async with fleet_of(LIMIT) as fleet:
         await run(fleet, WINDOWS, *(fleet.process().bulk for _ in range(8)))
@@ -78,6 +76,7 @@ async def test_looks_are_few_and_a_process_that_asks_for_nothing_looks_at_nothin
         assert fleet.looks() == before
 
 
+@on_one_backend
 async def test_few_looks_are_repeated_because_processes_that_expect_the_same_permit_look_one_after_the_other():
     async with fleet_of(RateLimit(150, per=10.0)) as fleet:
 
@@ -123,7 +122,7 @@ async def test_the_permits_of_a_killed_process_are_free_a_window_after_the_end_o
         assert anyio.current_time() - at == pytest.approx(MAX_LEASE + 20, abs=1.5)
 
 
-@long
+@on_one_backend
 async def test_processes_that_die_with_permits_cost_no_more_than_those():
     limit = REAL if FULL else RateLimit(100, per=60.0)
     async with fleet_of(limit) as fleet:
@@ -187,7 +186,7 @@ async def test_a_direct_call_whose_turn_comes_after_its_deadline_is_refused_at_o
             await caller.acquire(Priority.INTERACTIVE)
 
 
-@long
+@on_one_backend
 async def test_direct_calls_that_ask_for_more_than_there_is_are_refused_in_every_process():
     async with fleet_of(LIMIT) as fleet:
         callers = [fleet.process() for _ in range(4)]
@@ -219,7 +218,7 @@ async def test_after_a_429_nobody_sends_until_the_cooldown_is_over_and_then_few_
         assert len(after) > 20
 
 
-@long
+@on_one_backend
 @pytest.mark.parametrize("seed", range(3 if FULL else 1))
 async def test_a_service_that_allows_half_refuses_few_requests_of_the_whole_fleet(seed: int):
     limit = REAL if FULL else LIMIT

@@ -13,7 +13,7 @@ import pytest
 from coaching_async import RateLimit, RateLimited, SharedStateFound, SharedStateLost
 from coaching_async._transport.priority import Priority
 from coaching_async.testing import MemorySharedState
-from tests.support.effort import FULL
+from tests.support.effort import FULL, on_one_backend
 from tests.support.fleet import NAME, Fleet, fleet_of
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def running(fleet: Fleet, script: Callable[[], Awaitable[None]], bulks: in
 
 
 @pytest.mark.parametrize("fault", FAULTS if FULL else ["refuses", "hangs"])
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"] if FULL else ["asyncio"], indirect=True)
+@on_one_backend
 async def test_while_the_shared_state_is_away_each_process_takes_its_share(fault: str):
     store = Faulty()
     async with fleet_of(LIMIT, store=store) as fleet:
@@ -239,7 +239,7 @@ async def test_what_the_shared_state_forgets_is_brought_back(event: str):
 
 
 @pytest.mark.parametrize("jump", [-3600.0, -30.0, 5.0, 30.0])
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"] if FULL else ["asyncio"], indirect=True)
+@on_one_backend
 async def test_a_clock_that_jumps_costs_little(jump: float):
     store = Faulty()
     store.ahead = 10_000
