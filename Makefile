@@ -80,7 +80,7 @@ long: coverage
 	$(BIN)/python tests/slow/mutation.py
 	$(BIN)/python tests/slow/planted_faults.py
 	$(BIN)/python -m pytest tests/faults -k "row_41 or row_49 or row_77 or row_78 or row_80 or row_96 or row_103" --timeout 1800
-	$(BIN)/python -m pytest tests/docs/test_pages.py tests/docs/test_everyday.py
+	$(BIN)/python -m pytest tests/docs/test_pages.py tests/docs/test_everyday.py tests/sandbox/test_contract_fuzz.py
 	$(BIN)/python -m pytest tests/slow
 	$(BIN)/python -m benchmarks --quick
 

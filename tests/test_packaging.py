@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from coaching_async import __version__
+from tests.support.effort import in_make_long
 from tests.support.other_pythons import LOWEST, TESTS, VERSIONS
 
 ROOT = Path(__file__).parent.parent
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 BROUGHT = {"certifi", "h11", "httpcore", "idna", "typing_extensions"}
 
 
+@in_make_long  # and so does the check of a release, from the wheel
 @pytest.mark.timeout(1800)  # it installs packages
 def test_the_package_without_extras_installs_four_libraries_and_can_be_imported(tmp_path: Path):
     python = tmp_path / "bin" / "python"

@@ -5,6 +5,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import anyio
@@ -104,9 +105,9 @@ def test_the_lifespan_with_redis_opens_a_client_that_shares(sandbox: Sandbox, pa
 class Pool:
     """A pool of asyncpg, over SQLite: the same statements, apart from the clock, and the same answers."""
 
-    def __init__(self) -> None:
-        self.database = sqlite3.connect(":memory:", isolation_level=None)
-        self.database.create_function("clock_timestamp", 0, time.time)
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+        database.create_function("clock_timestamp", 0, time.time)
 
     def _run(self, statement: str, *arguments: str) -> sqlite3.Cursor:
         statement = statement.replace("extract(epoch FROM clock_timestamp())::float8", "clock_timestamp()")
@@ -122,12 +123,11 @@ class Pool:
 
 def test_the_shared_state_in_postgresql_is_one(sandbox: Sandbox, page: dict[str, Any]):
     state = page["PostgresSharedState"]
-    pool = Pool()
     (table,) = re.findall(r"CREATE UNLOGGED (TABLE .*)", state.__doc__)
-    pool.database.execute(f"CREATE {table}")
 
-    async def use() -> None:
-        shared = state(pool)
+    async def use(database: sqlite3.Connection) -> None:
+        database.execute(f"CREATE {table}")
+        shared = state(Pool(database))
         assert (await shared.load("a"))[0] is None
         assert await shared.swap("a", None, "1", 60.0)
         assert not await shared.swap("a", None, "2", 60.0)
@@ -139,7 +139,8 @@ def test_the_shared_state_in_postgresql_is_one(sandbox: Sandbox, page: dict[str,
                 await client.appointments.list(sandbox.state.user_ids).first()
                 assert client.stats().shared_state_lost == 0
 
-    anyio.run(use)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        anyio.run(use, database)
     assert tokens(sandbox) == 1
 
 

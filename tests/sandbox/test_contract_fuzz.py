@@ -18,7 +18,7 @@ import pytest
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, UserGrant
 from tests.support.contract import DOCUMENT, Answer, operation, resolved, witnessing
-from tests.support.effort import FULL
+from tests.support.effort import in_make_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,7 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
 )
-# `make test` sends the requests at the limits of each parameter only.
-PHASES = "coverage,fuzzing --max-examples 36" if FULL else "coverage"
+PHASES = "coverage,fuzzing --max-examples 36"
 # The command line of schemathesis, with a strategy for the format "interval".
 PROGRAM = """
     from datetime import datetime, timedelta
@@ -164,6 +163,7 @@ def schemathesis(url: str, document: Json, folder: Path, *options: str) -> subpr
     )
 
 
+@in_make_long
 def test_every_response_of_the_api_follows_the_contract(sandbox: Sandbox, token: str, tmp_path: Path):
     header = f"Authorization: Bearer {token}"
     found = schemathesis(
@@ -175,6 +175,7 @@ def test_every_response_of_the_api_follows_the_contract(sandbox: Sandbox, token:
     assert {status for _, status in answered} >= {200, 201, 204, 400, 404, 409, 415}
 
 
+@in_make_long
 def test_every_response_of_the_token_endpoint_follows_the_contract(sandbox: Sandbox, token: str, tmp_path: Path):
     credentials = f"{CLIENT_ID}:{CLIENT_SECRET}"
     found = schemathesis(

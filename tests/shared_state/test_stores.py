@@ -4,6 +4,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -28,9 +29,9 @@ STORES = [
 class OwnSharedState:
     """What users write for a database of theirs: one statement for each operation, with the clock of the database."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("CREATE TABLE texts (name PRIMARY KEY, text, keep_until)")
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.execute("CREATE TABLE texts (name PRIMARY KEY, text, keep_until)")
 
     async def load(self, name: str) -> tuple[str | None, float]:
         kept = f"SELECT text FROM texts WHERE name = ? AND keep_until > {NOW}"
@@ -55,7 +56,8 @@ async def state(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> As
         case "memory":
             yield MemorySharedState(latency=0.001)
         case "own":
-            yield OwnSharedState(tmp_path / "own")
+            with closing(sqlite3.connect(tmp_path / "own", isolation_level=None)) as database:
+                yield OwnSharedState(database)
         case "file":
             async with opened(kind, str(tmp_path / "state")) as state:
                 yield state

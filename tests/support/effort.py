@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-__all__ = ["FULL", "calls", "combinations", "examples", "on_one_backend"]
+__all__ = ["FULL", "calls", "combinations", "examples", "in_make_long", "on_one_backend"]
 
 
 FULL: Final = "FULL" in os.environ
@@ -30,6 +30,10 @@ def combinations(*values: Iterable[Any]) -> list[tuple[Any, ...]]:
     if FULL:
         return list(product(*lists))
     return [tuple(each[number % len(each)] for each in lists) for number in range(max(map(len, lists)))]
+
+
+in_make_long = pytest.mark.skipif(not FULL, reason="takes long: `make long` runs it")
+"""Tests whose quicker twin is in `make test`."""
 
 
 on_one_backend = pytest.mark.parametrize("anyio_backend", ["asyncio", *(["trio"] if FULL else [])], indirect=True)
