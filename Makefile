@@ -9,16 +9,18 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 # The environment in two steps: what a user of the command has, and the tools of CI on top of it.
 INSTALLED := $(VENV)/installed-$(VERSION)
 READY := $(VENV)/ready-$(VERSION)
-# Tests that start programs, and wait for them: commands; the sandbox, the vendor's SDK, snippets of the documentation.
-COMMANDS := $(addprefix tests/,benchmarks cli integrations)
+# Tests that start programs, and wait for them: commands; applications; the sandbox, the vendor's SDK, snippets of the
+# documentation.
+COMMANDS := tests/cli
+APPLICATIONS := $(addprefix tests/,benchmarks integrations)
 PROGRAMS := $(addprefix tests/,docs sandbox)
 SEARCHES := tests/docs/test_searches.py
 # Tests of what waits, on a virtual clock or for a disk: apart from the other units, because one process uses one core.
 WAITING := $(addprefix tests/,channels export shared_state transport)
-ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(PROGRAMS))
+ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(APPLICATIONS) $(PROGRAMS))
 UNITS := $(ALL_UNITS) $(addprefix --ignore ,$(WAITING))
 
-.PHONY: demo test lint format types faults units waiting programs commands pythons docs coverage record long bench bench-quick release-check release-snapshot clean
+.PHONY: demo test lint format types faults units waiting programs commands applications pythons docs coverage record long bench bench-quick release-check release-snapshot clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -26,7 +28,7 @@ demo: $(INSTALLED)
 # The tests of faults, the other tests, those on other Pythons, the types and the documentation are checked side by side: on
 # two cores that halves the time.
 test: lint
-	$(MAKE) --no-print-directory --jobs=5 commands units waiting faults programs types pythons docs
+	$(MAKE) --no-print-directory --jobs=6 commands units waiting applications faults programs types pythons docs
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -55,6 +57,9 @@ programs: $(READY)
 
 commands: $(READY)
 	$(BIN)/python -m pytest -q $(COMMANDS)
+
+applications: $(READY)
+	$(BIN)/python -m pytest -q $(APPLICATIONS)
 
 pythons: $(READY)
 	$(BIN)/python tests/support/other_pythons.py
