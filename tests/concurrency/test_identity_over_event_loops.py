@@ -161,6 +161,21 @@ def test_a_refresh_token_whose_response_was_lost_with_the_loop_is_sent_once_more
 
 
 @pytest.mark.parametrize("backends", TWO_LOOPS)
+def test_credentials_that_were_refused_are_not_sent_again_in_any_event_loop(backends: tuple[str, str]):
+    service = Service([answer({"error": "invalid_client"}, 401)])
+    client = service.client(CREDENTIALS)
+
+    async def be_refused() -> None:
+        with pytest.raises(AuthError):
+            await get(client)
+
+    for backend in backends:
+        run(be_refused, backend=backend)
+
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("backends", TWO_LOOPS)
 def test_the_window_of_the_rate_limit_covers_all_event_loops(backends: tuple[str, str]):
     platform = Platform()
     client = platform.client(rate_limit=RateLimit(2, per=60.0))

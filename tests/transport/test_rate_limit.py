@@ -407,6 +407,19 @@ async def test_each_window_without_a_429_raises_a_lowered_limit_by_a_twentieth_o
     assert await free_permits(limiter) == 100
 
 
+async def test_a_large_limit_that_was_lowered_grows_by_a_twentieth_a_window_too_in_steps_of_a_few_requests():
+    limiter = RateLimiter(RateLimit(1000, per=10.0))
+    await get_429(limiter)
+    seen = list[int]()
+    for seconds in (19.9, 0.2, 0.6, 0.6):
+        await anyio.sleep(seconds)
+        seen.append(await free_permits(limiter))
+
+    assert seen == [500, 503, 506, 509]
+    await anyio.sleep(30)
+    assert await free_permits(limiter) == 509 + 3 * 50
+
+
 async def test_the_limit_never_falls_below_one_request_a_window():
     limiter = RateLimiter(RateLimit(3, per=1.0))
     for _ in range(5):

@@ -1,11 +1,19 @@
 """Limits of the retry policy: first and last status of a range, longest wait, last retry of a budget."""
 
 import math
+import time
+from collections.abc import Iterator
 
 import pytest
 
 from coaching_async import RetryPolicy
-from coaching_async._transport.retry_policy import Fault, RetryBudget, fault_from_status, parse_retry_after
+from coaching_async._transport.retry_policy import (
+    Fault,
+    RetryBudget,
+    fault_from_status,
+    parse_http_date,
+    parse_retry_after,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +92,20 @@ def test_each_success_refunds_a_tenth_up_to_the_full_budget():
 
 def test_a_date_in_the_far_past_means_no_wait():
     assert parse_retry_after("Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT") == 0
+
+
+@pytest.fixture
+def far_from_gmt(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "XYZ-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_gmt")
+@pytest.mark.parametrize(
+    "text", ["Mon, 23 Nov 2026 12:00:00 GMT", "Mon Nov 23 12:00:00 2026", "Mon, 23 Nov 2026 13:00:00 +0100"]
+)
+def test_a_date_is_read_and_returned_in_gmt_whatever_the_time_zone_of_the_machine_is(text: str):
+    assert str(parse_http_date(text)) == "2026-11-23 12:00:00+00:00"
