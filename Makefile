@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed-$(VERSION)
 READY := $(VENV)/ready-$(VERSION)
 # Tests that start programs, and wait for them: commands; applications; the sandbox, the vendor's SDK, snippets of the
 # documentation.
-COMMANDS := tests/cli
+COMMANDS := $(addprefix tests/,cli doctor)
 APPLICATIONS := $(addprefix tests/,benchmarks integrations)
 PROGRAMS := $(addprefix tests/,docs sandbox)
 SEARCHES := tests/docs/test_searches.py

@@ -46,6 +46,7 @@ from coaching_async.models import errors as models_errors
 from coaching_async.models import schedule_slots as models_slots
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Operation, Sandbox
 from coaching_async.testing import build, fails, loses_answer, never_answers, route
+from tests.support.effort import in_make_long
 from tests.support.fault_server import HANG
 
 ROOT = Path(__file__).parents[2]
@@ -322,12 +323,11 @@ def pytest_of(folder: Path, tests: str, *options: str) -> str:
 @pytest.mark.parametrize(
     "tests, options, passed",
     [
-        (ANYIO, OF_ANYIO, 12),
-        (ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 12),
-        (STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 6),
-        (AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 6),
+        pytest.param(ANYIO, OF_ANYIO, 12, id="anyio", marks=in_make_long),
+        pytest.param(ANYIO, (*OF_ANYIO, *OF_ASYNCIO), 12, id="anyio beside pytest-asyncio"),
+        pytest.param(STRICT, ("--asyncio-mode=strict", *OF_ANYIO, *OF_ASYNCIO), 6, id="pytest-asyncio, strict"),
+        pytest.param(AUTO, ("--asyncio-mode=auto", *OF_ASYNCIO), 6, id="pytest-asyncio, auto"),
     ],
-    ids=["anyio", "anyio beside pytest-asyncio", "pytest-asyncio, strict", "pytest-asyncio, auto"],
 )
 def test_the_fixtures_work_with_each_plugin(tests: str, options: tuple[str, ...], passed: int, tmp_path: Path):
     said = pytest_of(tmp_path, tests, *options)
