@@ -83,6 +83,16 @@ async def test_a_permit_of_an_earlier_event_loop_is_given_back_in_no_later_one()
     assert limiter.window.in_flight == 0
 
 
+@pytest.mark.parametrize("per", [5.0, 10.0, 20.0])
+def test_if_the_period_changes_a_request_is_in_the_window_for_the_new_one(per: float):
+    window = Window(RateLimit(1, per=10.0))
+    send(window, 0.0, throttled=False)
+
+    window.change_period(per)
+
+    assert window.next_permit_at(Priority.INTERACTIVE, 0.0) == per
+
+
 def test_if_the_period_becomes_longer_a_429_stays_in_the_window_as_long_as_the_requests():
     window = Window(RateLimit(10, per=10.0))
     for _ in range(7):
