@@ -27,28 +27,28 @@ ALONE, BESIDE = "alone", "beside a bulk"
 CONTENDERS: Final = ("ours", "bare httpx")
 LATENCY: Final = 0.03
 EVERY: Final = 0.5
-LIMIT: Final = RateLimit(50, per=10.0)
 
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    calls, seconds, rounds = (50, 5.0, 1) if quick else (500, 40.0, 5)
+    calls, rounds = (50, 1) if quick else (500, 5)
+    limit, seconds = (RateLimit(50, per=10.0), 5.0) if quick else (RateLimit(150, per=30.0), 90.0)
     with serving(items=1) as service:
         rows = alternate({name: partial(alone, name, service, calls) for name in CONTENDERS}, rounds, ALONE)
-    busy = {name: partial(beside_a_bulk, name, seconds) for name in CONTENDERS}
+    busy = {name: partial(beside_a_bulk, name, limit, seconds) for name in CONTENDERS}
     rows += alternate(busy, 1, BESIDE, warm_up=False)
     figure = Figure(
         "web",
         "A web request",
         "A handler of FastAPI under uvicorn reads one appointment. This client decodes it, and FastAPI encodes it as the response model"
         " that it is; bare httpx passes the bytes on. Alone, the service responds at once, and one request follows the other."
-        f" Beside a bulk of the same process the service responds after {1000 * LATENCY:.0f} ms, and allows {LIMIT.requests} requests in"
-        f" {LIMIT.per:g} s, which is the pace of Genesys. There a web request comes every {EVERY:g} s. The bulk of bare httpx waits"
+        f" Beside a bulk of the same process the service responds after {1000 * LATENCY:.0f} ms, and allows {limit.requests} requests in"
+        f" {limit.per:g} s, which is the pace of Genesys. There a web request comes every {EVERY:g} s. The bulk of bare httpx waits"
         " for the time that a 429 names; a web request that gets one has failed.",
         (P95, MEDIAN, LONGEST, CPU, FAILED),
         tuple(rows),
     )
-    share = 1000 * LIMIT.per / LIMIT.requests
+    share = 1000 * limit.per / limit.requests
     p95 = figure.median("ours", case=BESIDE)
     lost = figure.median("bare httpx", FAILED, BESIDE)
     costs = figure.median("ours", CPU, ALONE)
@@ -107,13 +107,13 @@ def alone(contender: str, service: Service, calls: int) -> Measures:
         return figures(taken) | {CPU: (running.cpu() - before) / calls}
 
 
-def beside_a_bulk(contender: str, seconds: float) -> Measures:
+def beside_a_bulk(contender: str, limit: RateLimit, seconds: float) -> Measures:
     """Measure requests beside a bulk, when it has used a window."""
     with (
-        sandbox(appointments=50, rate_limit=LIMIT.requests, rate_window=LIMIT.per, latency=LATENCY) as service,
-        application(contender, service, LIMIT, has_bulk=True) as running,
+        sandbox(appointments=50, rate_limit=limit.requests, rate_window=limit.per, latency=LATENCY) as service,
+        application(contender, service, limit, has_bulk=True) as running,
     ):
-        time.sleep(LIMIT.per)
+        time.sleep(limit.per)
         taken: list[tuple[float, bool]] = []
         began = time.perf_counter()
         while (now := time.perf_counter()) < began + seconds:
