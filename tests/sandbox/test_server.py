@@ -102,7 +102,8 @@ def test_an_interrupt_stops_the_sandbox_without_other_output():
         with Sandbox() as sandbox:
             httpx.get(sandbox.base_url)
             print("up", flush=True)
-            time.sleep(600)  # and no import, in which Python may swallow an interrupt
+            while True:  # and no import, in which Python may swallow an interrupt
+                time.sleep(0.1)  # a signal right before a sleep does not end it
     """
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
