@@ -20,7 +20,7 @@ WAITING := $(addprefix tests/,channels export shared_state transport)
 ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(APPLICATIONS) $(PROGRAMS))
 UNITS := $(ALL_UNITS) $(addprefix --ignore ,$(WAITING))
 
-.PHONY: demo test lint format types faults units waiting programs commands applications pythons docs coverage record long bench bench-quick release-check release-snapshot clean
+.PHONY: demo test lint format types faults units waiting programs commands applications pythons docs coverage record long slow thorough bench bench-quick release-check release-snapshot clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -78,18 +78,24 @@ coverage: $(READY)
 	$(BIN)/coverage run -m pytest -q $(ALL_UNITS)
 	$(BIN)/coverage report
 
-# Half an hour, and never part of `make test`: see tests/slow/README.md.
-long: export FULL := 1
-long: coverage
+# Never part of `make test`: see tests/slow/README.md. What mostly waits runs beside what computes.
+long slow thorough: export FULL := 1
+long: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
-	$(BIN)/python tests/slow/mutation.py
-	$(BIN)/python tests/slow/planted_faults.py
-	$(BIN)/python -m pytest tests/faults -k "row_41 or row_49 or row_77 or row_78 or row_80 or row_96 or row_103" --timeout 1800
-	$(BIN)/python -m pytest tests/docs/test_pages.py tests/docs/test_everyday.py tests/sandbox/test_contract_fuzz.py
-	$(BIN)/python -m pytest tests/slow
+	$(MAKE) --no-print-directory --jobs=2 slow thorough
 	$(BIN)/python -m benchmarks --quick
 
-# Half an hour, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
+slow: $(READY)
+	$(BIN)/python -m pytest tests/slow
+
+# All examples, all calls, both backends; then the tests are tested by planting faults.
+thorough: coverage
+	$(BIN)/python -m pytest tests/faults -k "row_41 or row_49 or row_77 or row_78 or row_80 or row_96 or row_103" --timeout 1800
+	$(BIN)/python -m pytest tests/docs/test_pages.py tests/docs/test_everyday.py tests/sandbox/test_contract_fuzz.py
+	$(BIN)/python tests/slow/planted_faults.py
+	$(BIN)/python tests/slow/mutation.py
+
+# Three quarters of an hour, on a machine that does nothing else; writes docs/performance.md. The quick one only prints.
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
