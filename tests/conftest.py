@@ -8,7 +8,7 @@ import json
 import os
 import selectors
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from benchmarks import environments
 from coaching_async.sandbox import _sandbox
 from tests.support.contract import Witness, witnessing
 from tests.support.dlt_settings import HAS_DLT
+from tests.support.excerpts import excerpt
 from tests.support.official_sdk.everyday import Official, official
 from tests.support.redis_server import RedisServer
 
@@ -58,6 +59,14 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
     if config.get_verbosity() >= 0 or report.failed or (report.when != "call" and not report.skipped):
         return None
     return report.outcome, "", report.outcome.upper()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shorten what a failing test has printed: a server that is stopped in the middle prints fifty tracebacks."""
+    report = yield
+    report.sections = [(title, excerpt(text)) for title, text in report.sections]
+    return report
 
 
 # httpx waits for 5 s unless it is told otherwise. On a busy machine a server of the tests may take longer.

@@ -149,7 +149,6 @@ async def test_fifty_browsers_leave_at_random_moments_and_none_is_left(applicati
     browsers = [asyncio.create_task(stay() if number % 2 else leave()) for number in range(50)]
     for _ in browsers:
         await subscribed.acquire()
-    assert application.subscribers == 50 or any(browser.done() for browser in browsers)
     for number in range(many):
         application.feed(notification(number), notification(number, BOB))
         if number % 10 == 0:
