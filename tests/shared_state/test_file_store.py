@@ -400,6 +400,7 @@ def test_a_process_that_is_forked_in_the_middle_of_an_operation_goes_on(state: F
         thread.join()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what Python 3.12 says of forks beside threads
 def test_processes_that_create_the_file_at_once_find_it_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(file_store, "LOCK_TIMEOUT", HANG)
     for number in range(8):
@@ -420,6 +421,7 @@ def test_processes_that_create_the_file_at_once_find_it_complete(tmp_path: Path,
         assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what Python 3.12 says of forks beside threads
 def test_a_process_that_is_killed_while_it_counts_leaves_a_file_that_is_whole(
     state: FileSharedState, monkeypatch: pytest.MonkeyPatch
 ):
