@@ -20,10 +20,12 @@ from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
 
 from benchmarks import environments
+from coaching_async._transport import http_client
 from coaching_async.sandbox import _sandbox
 from tests.support.contract import Witness, witnessing
 from tests.support.dlt_settings import HAS_DLT
 from tests.support.excerpts import excerpt
+from tests.support.fault_server import HANG
 from tests.support.official_sdk.everyday import Official, official
 from tests.support.redis_server import RedisServer
 
@@ -140,6 +142,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     if request.param == "trio":
         return "trio", {"clock": MockClock(autojump_threshold=0)}
     return "asyncio", {"loop_factory": VirtualLoop}
+
+
+@pytest.fixture
+def idle_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a connection that is needed again would have been idle for too long."""
+    monkeypatch.setattr(http_client, "KEEPALIVE_EXPIRY", 10 * HANG)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def office(conversation: Conversation) -> None:
         conversation.answer(b"" if request.method == "HEAD" else body)
 
 
+@pytest.mark.usefixtures("idle_connections_are_kept")
 async def test_after_warmup_the_first_call_is_one_request_on_an_open_connection():
     with FaultServer(office) as server:
         async with CoachingClient(ClientCredentials("id", "secret"), base_url=server.url) as client:

@@ -18,6 +18,11 @@ async def row_105_nothing_is_left_behind(anyio_backend: object) -> AsyncIterator
         yield
 
 
+@pytest.fixture(autouse=True)
+def connections_can_be_counted(idle_connections_are_kept: None) -> None:
+    """Many rows count them."""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None]:
     with logging_everything():

@@ -59,6 +59,7 @@ def test_a_disconnect_cancels_the_calls_of_that_request_and_no_others(framework:
         assert browser.get(f"/appointments/{USER}").json() == FOUND
 
 
+@pytest.mark.usefixtures("idle_connections_are_kept")
 def test_a_write_continues_after_a_disconnect(framework: str):
     has_left, is_answered = threading.Event(), threading.Event()
 
