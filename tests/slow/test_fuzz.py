@@ -230,7 +230,7 @@ async def test_a_response_gives_a_complete_model_or_a_coaching_error(show: Calla
                 str(error)
             else:
                 came["a model"] += 1
-                assert all(is_whole(each) for each in (given if isinstance(given, list) else [given])), given
+                assert all(is_whole(each) for each in (given if isinstance(given, list | tuple) else [given])), given
         service.requests.clear()
     show(f"{came.total()} answers, FUZZ_SEED={SEED}: {', '.join(f'{n} {what}' for what, n in came.most_common())}")
 
