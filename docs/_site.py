@@ -31,9 +31,10 @@ PROGRAMS = {
     for program in sorted(DOCS.glob("examples/**/*.py"))
 }
 """The same for the example programs."""
-OTHERS = "docs/examples/everyday/official/"
+UNSEARCHED = ("docs/design.md", "docs/examples/everyday/official/")
+"""Pages and folders that the search does not find: they are for those who change this library, or about another one."""
 HIDDEN = "---\nsearch: { exclude: true }\n---\n\n"
-"""Begins a page that the search does not find, because it is about another library."""
+"""Begins such a page."""
 FIGURES = ("assets/*", "performance/*.svg")
 
 
@@ -65,9 +66,14 @@ def _texts() -> Iterator[tuple[str, str]]:
     """Return the address and the text of each page."""
     for path in [*PAGES, *(page.relative_to(ROOT).as_posix() for page in sorted(DOCS.glob("**/*.md")))]:
         uri = PAGES.get(path, path.removeprefix("docs/"))
-        yield uri, _linked((ROOT / path).read_text(), uri, posixpath.dirname(path))
+        yield uri, _header(path) + _linked((ROOT / path).read_text(), uri, posixpath.dirname(path))
     for path, uri in PROGRAMS.items():
         yield uri, _shown(path)
+
+
+def _header(path: str) -> str:
+    """Return what a page begins with for Zensical."""
+    return HIDDEN if path.startswith(UNSEARCHED) else ""
 
 
 def _shown(path: str) -> str:
@@ -79,8 +85,7 @@ def _shown(path: str) -> str:
         raise SystemExit(f"{path} does not begin with a docstring of a sentence")
     command = f"Start it with {text['command']}." if text["command"] else ""
     code = "".join(program.splitlines(keepends=True)[tree.body[0].end_lineno :]).lstrip("\n")
-    hidden = HIDDEN if path.startswith(OTHERS) else ""
-    return f"{hidden}# {text['title']}\n\n{command}{text['rest']}\n\n`{path}`\n\n```python\n{code}```\n"
+    return f"{_header(path)}# {text['title']}\n\n{command}{text['rest']}\n\n`{path}`\n\n```python\n{code}```\n"
 
 
 def _linked(markdown: str, uri: str, folder: str) -> str:

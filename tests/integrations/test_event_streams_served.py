@@ -142,13 +142,16 @@ async def test_fifty_browsers_leave_at_random_moments_and_none_is_left(applicati
     async def leave() -> None:
         async with browsing(application, ANN) as source:
             subscribed.release()
+            await all_subscribed.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(source.notifications("never"), randomly.random())
 
-    subscribed = asyncio.Semaphore(0)
+    subscribed, all_subscribed = asyncio.Semaphore(0), asyncio.Event()
     browsers = [asyncio.create_task(stay() if number % 2 else leave()) for number in range(50)]
     for _ in browsers:
         await subscribed.acquire()
+    assert application.subscribers == 50
+    all_subscribed.set()
     for number in range(many):
         application.feed(notification(number), notification(number, BOB))
         if number % 10 == 0:

@@ -213,14 +213,14 @@ class Sample:
         return cls(at, held - len(pool), len(pool), tasks_now(), threading.active_count(), traced)
 
 
-async def sampled(client: CoachingClient, first: Sample | None) -> Sample:
-    """Return a sample once all connections are idle and it is like the first: a busy machine takes its time to close some."""
+async def sampled(client: CoachingClient, before: Sample | None) -> Sample:
+    """Return a sample once all connections are idle and it is like the one before: a busy machine takes its time to close some."""
     end = anyio.current_time() + HANG
     while True:
         await anyio.sleep(0.2)
         sample, pool = Sample.now(client), http_of(client)._transport._pool.connections
         is_idle = all(each.is_idle() or each.is_closed() for each in pool)
-        if is_idle and (first is None or sample.constant == first.constant):
+        if is_idle and (before is None or sample.constant == before.constant):
             return sample
         if anyio.current_time() > end:
             assert is_idle, pool

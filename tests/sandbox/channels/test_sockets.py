@@ -263,39 +263,44 @@ LIVES = (1, 10, 100)
 @contextlib.contextmanager
 def opened_in_time(
     start: Callable[..., Sandbox], option: str, life: float, **options: float
-) -> Iterator[tuple[Any, ClientConnection]]:
-    """Open a socket that the sandbox closes after `life`, or if that is too late after a longer one."""
+) -> Iterator[tuple[Any, ClientConnection, float]]:
+    """Open a socket that the sandbox closes after `life`, or after a longer one if this is too late.
+
+    Yield its channel, itself, and the earliest moment at which it may be closed.
+    """
     with contextlib.ExitStack() as stack:
         for times in LIVES:
             sandbox = start(appointments=1, users=1, **{option: life * times}, **options)
             try:
                 api = stack.enter_context(Api(sandbox, token_of(sandbox)))
+                earliest_end = time.monotonic() + life * times
                 channel = channel_of(api)
                 socket = stack.enter_context(opened(channel))
             except (KeyError, InvalidStatus):
                 continue
-            yield channel, socket
+            yield channel, socket, earliest_end
             return
     raise AssertionError("the machine is too busy")
 
 
 def test_the_end_of_a_channel_is_announced_and_carried_out(start_sandbox: Callable[..., Sandbox]):
-    with opened_in_time(start_sandbox, "channel_life", 0.4, closing_notice=0.3) as (channel, socket):
+    with opened_in_time(start_sandbox, "channel_life", 0.4, closing_notice=0.3) as (channel, socket, earliest_end):
         assert received(socket)["topicName"] == "v2.system.socket_closing"
         assert close_code(socket) == 1001
+        assert time.monotonic() > earliest_end - 0.001
         assert refused(channel)[0] == 404
 
 
 def test_without_a_notice_the_end_comes_unannounced(start_sandbox: Callable[..., Sandbox]):
     with (
-        opened_in_time(start_sandbox, "channel_life", 0.1, closing_notice=0) as (_, socket),
+        opened_in_time(start_sandbox, "channel_life", 0.1, closing_notice=0) as (_, socket, _),
         pytest.raises(ConnectionClosed),
     ):
         socket.recv(HANG)
 
 
 def test_a_channel_ends_with_its_token(start_sandbox: Callable[..., Sandbox]):
-    with opened_in_time(start_sandbox, "token_life", 1) as (channel, socket):
+    with opened_in_time(start_sandbox, "token_life", 1) as (channel, socket, _):
         assert close_code(socket) == 1001
         assert refused(channel)[0] == 404
 
