@@ -126,14 +126,17 @@ def alternate(
 def alternate_cases(
     cases: Mapping[str, Mapping[str, Callable[[], Measures]]], rounds: int, *, warm_up: bool = True
 ) -> list[Row]:
-    """Run the contenders of several cases, which are compared with each other, in turns."""
+    """Run the contenders of several cases, which are compared with each other, in turns: each contender in all its cases."""
     runs = {(case, name): run for case, contenders in cases.items() for name, run in contenders.items()}
     if warm_up:
         for run in runs.values():
             run()
     found: dict[tuple[str, str], list[Measures]] = {key: [] for key in runs}
+    names = [name for _, name in runs]
+    # The speed of a machine changes from minute to minute, so what is compared runs one right after the other.
+    order = sorted(runs.items(), key=lambda item: names.index(item[0][1]))
     for _ in range(rounds):
-        for key, run in runs.items():
+        for key, run in order:
             gc.collect()  # so that a contender does not pay for the garbage of the previous one
             found[key].append(run())
     return [Row(name, tuple(each), case) for (case, name), each in found.items()]

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import decode, fetch, handwritten, report
 from benchmarks.__main__ import FIGURES, merged
 from benchmarks.data import appointment, page
-from benchmarks.harness import Failed, Figure, Goal, Row, alternate, main
+from benchmarks.harness import Failed, Figure, Goal, Row, alternate, alternate_cases, main
 from benchmarks.processes import serving
 from benchmarks.surroundings import machine
 from coaching_async import Appointment, Page, from_dict
@@ -53,6 +53,18 @@ def test_contenders_take_turns_after_each_has_run_once_unmeasured():
         Row("a", ({"runs": 3.0}, {"runs": 5.0}), "here"),
         Row("b", ({"runs": 4.0}, {"runs": 6.0}), "here"),
     ]
+
+
+def test_a_contender_runs_its_cases_one_right_after_the_other():
+    order: list[str] = []
+
+    def runs(case: str):
+        return {name: lambda name=name: order.append(name + case) or {"runs": 1.0} for name in "ab"}
+
+    rows = alternate_cases({case: runs(case) for case in "12"}, rounds=2, warm_up=False)
+
+    assert order == ["a1", "a2", "b1", "b2"] * 2
+    assert [row.contender + row.case for row in rows] == ["a1", "b1", "a2", "b2"]
 
 
 def test_medians_are_compared():

@@ -19,7 +19,7 @@ from shared import LIMIT
 
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 
-START = 60.0
+START = 180
 """Seconds that the web workers may take to start."""
 
 PAUSE = 0.25
@@ -52,6 +52,7 @@ def main(port: int) -> None:
             "SHARED_STATE": f"{folder}/state",
         }
         web = ["-m", "uvicorn", "web:app", "--workers", "2", "--port", str(port), "--log-level", "warning"]
+        web += ["--timeout-worker-healthcheck", str(START)]  # else uvicorn kills a worker that takes 5 s to start
         nightly = ["nightly.py", f"{folder}/all.jsonl", *sandbox.state.user_ids]
         with running(*web, environ=environ):
             wait_for_web(port)
