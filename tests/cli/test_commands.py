@@ -59,7 +59,7 @@ def test_the_figures_of_the_demo_count_its_429s(tmp_path: Path):
 
 def test_an_interrupted_demo_leaves_nothing(tmp_path: Path):
     with started("demo", cwd=tmp_path) as process:
-        line_with(process, "1000 of 5000 items")
+        line_with(process, " of 5000 items")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
 
