@@ -71,7 +71,7 @@ def goals(figure: Figure) -> list[Goal]:
         *(
             Goal(
                 f"{many}: ours, {engine}: of the throughput with {THREADS}",
-                figure.median(f"ours, {engine}", case=many) / figure.median(f"ours, {engine}", case=eight),
+                figure.row(f"ours, {engine}", many).ratio(figure.row(f"ours, {engine}", eight), RATE),
                 0.95,
             )
             for engine in ENGINES

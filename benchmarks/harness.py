@@ -1,4 +1,4 @@
-"""How a figure is taken: contenders in turns, medians, ratios of medians, and goals."""
+"""How a figure is taken: contenders in turns, medians, ratios in each turn, and goals."""
 
 import argparse
 import gc
@@ -6,6 +6,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 
@@ -48,6 +49,17 @@ class Row:
     def median(self, measure: str) -> float:
         """Return the median of a measure over the runs."""
         return statistics.median(run[measure] for run in self.runs)
+
+    def ratio(self, other: Self, measure: str) -> float:
+        """Return the median of the ratios of each run to that of `other` in the same round.
+
+        So what slows down a whole round does not matter. A row with one run is compared with each run of the other.
+        """
+        rounds = range(max(len(self.runs), len(other.runs)))
+        return statistics.median(
+            mine[measure] / its[measure]
+            for _, mine, its in zip(rounds, cycle(self.runs), cycle(other.runs), strict=False)
+        )
 
 
 @attrs.frozen
@@ -98,14 +110,18 @@ class Figure:
         """Return a figure from the result of `attrs.asdict`."""
         return cattrs.structure(found, cls)
 
+    def row(self, contender: str, case: str = "") -> Row:
+        """Return the row of a contender in one case."""
+        (row,) = (row for row in self.rows if (row.contender, row.case) == (contender, case))
+        return row
+
     def median(self, contender: str, measure: str | None = None, case: str = "") -> float:
         """Return the median of a contender in one case."""
-        (row,) = (row for row in self.rows if (row.contender, row.case) == (contender, case))
-        return row.median(measure or self.measures[0])
+        return self.row(contender, case).median(measure or self.measures[0])
 
     def ratio(self, one: str, other: str, measure: str | None = None, case: str = "") -> float:
-        """Return the median of `one` divided by that of `other`."""
-        return self.median(one, measure, case) / self.median(other, measure, case)
+        """Return the ratio of `one` to `other` in one case."""
+        return self.row(one, case).ratio(self.row(other, case), measure or self.measures[0])
 
     def with_answer(self, answer: str) -> Self:
         """Return the figure with what it means for a user."""
@@ -162,7 +178,7 @@ def table(figure: Figure) -> Table:
     cases = any(row.case for row in figure.rows)
     plotted, *others = figure.measures
     header = [*(["case"] if cases else []), "", plotted, "to ours", *others]
-    ours = {row.case: row.median(plotted) for row in reversed(figure.rows) if row.contender.startswith("ours")}
+    ours = {row.case: row for row in reversed(figure.rows) if row.contender.startswith("ours")}
     return Table(
         2 if cases else 1,
         [
@@ -172,7 +188,7 @@ def table(figure: Figure) -> Table:
                     *([row.case] if cases else []),
                     row.contender,
                     number(row.median(plotted)),
-                    number(row.median(plotted) / ours[row.case]),
+                    number(row.ratio(ours[row.case], plotted)),
                     *(number(row.median(measure)) if measure in row.runs[0] else "" for measure in others),
                 ]
                 for row in figure.rows

@@ -67,7 +67,19 @@ def test_a_contender_runs_its_cases_one_right_after_the_other():
     assert [row.contender + row.case for row in rows] == ["a1", "b1", "a2", "b2"]
 
 
-def test_medians_are_compared():
+def test_a_round_that_is_slow_for_all_changes_no_ratio():
+    ours, other, ideal = (
+        Row(name, tuple({"ms": value} for value in values))
+        for name, values in (("ours", (2.0, 20.0, 3.0)), ("other", (1.0, 10.0, 1.0)), ("ideal", (0.5,)))
+    )
+
+    assert ours.ratio(other, "ms") == 2.0
+    assert other.ratio(ours, "ms") == 0.5
+    assert ours.ratio(ideal, "ms") == 6.0
+    assert attrs.evolve(FIGURE, rows=(ours, other), measures=("ms",)).ratio("ours", "other") == 2.0
+
+
+def test_medians_are_shown_for_each_contender():
     assert FIGURE.median("ours", case="uphill") == 2.0
     assert FIGURE.ratio("ours", "ideal", case="uphill") == 2.0 / 1.5
 
