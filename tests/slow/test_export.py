@@ -30,8 +30,6 @@ OPTIONS = {
     "verified": ["--verify"],
 }
 
-pytestmark = pytest.mark.timeout(120 + 10 * KILLS)
-
 
 @attrs.define
 class Figures:
