@@ -102,9 +102,17 @@ def test_members_are_ids_and_names_come_with_an_expand(sandbox: Sandbox, api: Ap
 
 @pytest.mark.parametrize(
     "query",
-    [{"after": "%%%"}, {"after": "W10"}, {"after": "MQ=="}, {"before": "WzFd"}, {"pageSize": 0}, {"expand": "x"}],
+    [
+        {"after": "%%%"},
+        {"after": "W10"},
+        {"after": "MQ=="},
+        {"before": "WzFd"},
+        {"pageSize": 0},
+        {"expand": "x"},
+        {"expand": ""},
+    ],
 )
-def test_an_invalid_cursor_is_refused(api: Api, query: dict[str, Any]):
+def test_an_invalid_cursor_or_parameter_is_refused(api: Api, query: dict[str, Any]):
     assert api.get(TEAMS, params=query).status_code == 400
 
 
