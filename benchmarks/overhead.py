@@ -38,7 +38,7 @@ Calls: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 def measure(quick: bool) -> Figure:
     """Take the figure."""
-    calls, rounds = (50, 4) if quick else (50, 60)  # in many short turns: the speed of a machine changes within seconds
+    calls, rounds = 50, 4 if quick else 60  # in many short turns: the speed of a machine changes within seconds
     rows: list[Row] = []
     with serving(items=SIZE * calls) as service, asyncio.Runner() as runner:
         connections = AsyncExitStack()

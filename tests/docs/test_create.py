@@ -22,7 +22,8 @@ from coaching_async import (
 )
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from coaching_async.testing import build, fails, loses_answer, route
-from tests.support.fault_server import DEADLINES, HANG
+from tests.support.deadlines import DEADLINES
+from tests.support.fault_server import HANG
 from tests.support.markdown import ROOT, blocks
 from tests.support.official_sdk.everyday import OURS, program
 

@@ -24,10 +24,10 @@ from coaching_async import (
 )
 from coaching_async._events import Event, RequestFailed
 from coaching_async._transport import http as engine
-from tests.faults.support import APPOINTMENT, NEW, client_to, failing
+from tests.faults.support import APPOINTMENT, NEW, client_to, failing, show_no_secret
+from tests.support.deadlines import DEADLINES, in_doubt_at_its_deadline
 from tests.support.doubles import CUT, http_of
 from tests.support.fault_server import (
-    DEADLINES,
     HANG,
     Behaviour,
     Conversation,
@@ -36,7 +36,6 @@ from tests.support.fault_server import (
     FaultServer,
     answering,
     becomes_true,
-    in_doubt_at_its_deadline,
     ok,
     response,
     then,
@@ -373,7 +372,9 @@ async def test_row_22_a_write_that_the_server_stops_reading_ends_at_the_deadline
                 finally:
                     assert seconds <= anyio.current_time() - began <= seconds + LATE
 
-            in_doubt(await in_doubt_at_its_deadline(write), "maybe")
+            error = await in_doubt_at_its_deadline(write)
+            show_no_secret(error)
+            in_doubt(error, "maybe")
             assert becomes_true(proxy.paused.is_set)
             patience.regain()
             assert await client.with_options(timeout=HANG).appointments.get("1") == WANTED

@@ -35,8 +35,9 @@ from tests.auth.test_token_source_properties import (
 from tests.faults.grants import LIFE, code, each_of, refresh_token, token, user
 from tests.faults.support import APPOINTMENT, CANARY, client_to, failing
 from tests.support.cancelling import Way, every_way, skip_where_unknown
+from tests.support.deadlines import DEADLINES
 from tests.support.effort import FULL, on_one_backend
-from tests.support.fault_server import DEADLINES, Behaviour, Conversation, FaultServer, becomes_true
+from tests.support.fault_server import Behaviour, Conversation, FaultServer, becomes_true
 
 pytestmark = pytest.mark.anyio
 

@@ -52,8 +52,9 @@ from tests.faults.support import (
     frames,
     show_no_secret,
 )
+from tests.support.deadlines import in_doubt_at_its_deadline
 from tests.support.doubles import Service, answer
-from tests.support.fault_server import Authority, Conversation, FaultServer, Received, in_doubt_at_its_deadline
+from tests.support.fault_server import Authority, Conversation, FaultServer, Received
 from tests.support.secrets_logged import SecretsLogged
 
 pytestmark = pytest.mark.anyio
@@ -209,11 +210,11 @@ async def test_row_107_no_secret_shows_from_the_first_call_to_the_last(
                 await fails(expected, view.appointments.get(fate))
             for fate in ("cut", "hollow"):
                 await fails(OutcomeUnknown, client.annotations.update("1", fate, "t"))
-            errors.append(
-                await in_doubt_at_its_deadline(
-                    lambda seconds: client.with_options(timeout=seconds).annotations.update("1", "silent", "t")
-                )
+            silent = await in_doubt_at_its_deadline(
+                lambda seconds: client.with_options(timeout=seconds).annotations.update("1", "silent", "t")
             )
+            show_no_secret(silent)
+            errors.append(silent)
 
             backend.refuses = True
             await fails(AuthError, client.appointments.get("401"))

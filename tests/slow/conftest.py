@@ -1,18 +1,8 @@
-"""One timeout for all, and a fixture that shows measurements at once, whether or not the test passes."""
+"""A fixture that shows measurements at once, whether or not the test passes."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-
-HANG = 4 * 3600
-"""Seconds after which a test counts as hanging: several times what the longest one takes on a busy machine."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(HANG))
 
 
 @pytest.fixture

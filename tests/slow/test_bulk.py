@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bulk import bytes_an_item, make_client, nothing
 
-pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(1800)]
 
 
 async def test_a_bulk_of_a_hundred_thousand_items_takes_little_memory_for_each(show: Callable[[str], None]):

@@ -21,6 +21,8 @@ KILLS = max(1, int(os.environ.get("LONG_KILLS", "100")) // 5)
 SEED = 20261129
 ROWS = 40
 
+pytestmark = pytest.mark.timeout(120 + 60 * KILLS)
+
 CREATES = route("appointments.create")
 
 

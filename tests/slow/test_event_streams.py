@@ -95,7 +95,7 @@ async def browse(url: str, sandbox: Sandbox, hubs: list[Hub], show: Callable[[st
     for browser in browsers:
         assert browser.missed == []
         assert len(browser.ids) == len(set(browser.ids))
-        assert len(browser.ids) == len(made)
+        assert len(browser.ids) == len(made)  # before the ids themselves, which fill thousands of lines
         assert set(browser.ids) == set(made)
     await asyncio.to_thread(wait_until, lambda: hubs[0].subscribers == 0)
 

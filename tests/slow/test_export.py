@@ -30,6 +30,8 @@ OPTIONS = {
     "verified": ["--verify"],
 }
 
+pytestmark = pytest.mark.timeout(120 + 10 * KILLS)
+
 
 @attrs.define
 class Figures:

@@ -27,6 +27,7 @@ def place(store: str, folder: Path) -> Iterator[str]:
             yield server.url
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("store", ["file", "coredis"])
 def test_eight_processes_use_the_whole_limit_with_one_token_and_no_429(
     store: str, tmp_path: Path, show: Callable[[str], None]
@@ -51,6 +52,7 @@ def test_eight_processes_use_the_whole_limit_with_one_token_and_no_429(
     assert used >= 0.95
 
 
+@pytest.mark.timeout(1800)
 def test_a_redis_that_dies_hangs_and_forgets_fails_no_call(show: Callable[[str], None]):
     limit = RateLimit(150, per=10.0)
     with (

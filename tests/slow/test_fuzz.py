@@ -37,7 +37,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "300"))
 SEED = int(os.environ.get("FUZZ_SEED", time.time_ns()))
 SHARE = {"answers": 0.6, "headers": 0.2, "tokens": 0.2}
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(SECONDS + 120)]
 
 
 @pytest.fixture

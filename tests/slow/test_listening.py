@@ -20,7 +20,7 @@ import pytest
 from coaching_async import AccessToken, CoachingClient, RateLimit, RetryPolicy
 from coaching_async._channels import catch_up, known
 from coaching_async._channels.machine import sockets
-from tests.support.chaos import Chaos, chaotic_sandbox, client_of, sockets_closed
+from tests.support.chaos import PATIENCE, Chaos, chaotic_sandbox, client_of, sockets_closed
 from tests.support.fast_machine import hurry
 from tests.support.fault_server import tasks_now
 from tests.support.leaving import WAYS, descriptors, leave_again_and_again
@@ -38,6 +38,7 @@ DRIFT = 150_000
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.real_time,
+    pytest.mark.timeout(PATIENCE + 8 * COUNT / RATE + 2 * LEAVES + 4 * SECONDS),
 ]
 
 

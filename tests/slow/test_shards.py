@@ -19,6 +19,8 @@ REQUESTS, SECONDS = 150, 5.0
 LOW = 40
 """A limit that the clients keep to, and that they reach on a busy machine, too."""
 
+pytestmark = pytest.mark.timeout(1800)
+
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:

@@ -47,7 +47,7 @@ WARM_UP = 0.2
 DRIFT = 100_000
 """Bytes that traced memory may grow by, along the regression line from the first sample to the last."""
 
-pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(4 * SECONDS + 120)]
 
 Call = Callable[[], Awaitable[object]]
 

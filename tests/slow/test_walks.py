@@ -38,6 +38,8 @@ from tests.support.changing_lists import (
 WALKS = int(os.environ.get("LONG_WALKS", "10000"))
 SEED = 20261124
 
+pytestmark = pytest.mark.timeout(120 + WALKS // 10)
+
 
 ONE_WAY: dict[str, SelectChanges] = {
     "inserts": only(INSERT),

@@ -45,6 +45,7 @@ def change(sandbox: Sandbox, clients: Clients, rng: random.Random) -> None:
     anyio.run(rename)
 
 
+@pytest.mark.timeout(120 + 60 * KILLS)
 @pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated:DeprecationWarning")  # dlt's, about what is pending
 def test_a_load_that_is_killed_at_any_moment_is_repeated_and_exact(tmp_path: Path, show: Callable[[str], None]):
     rng = random.Random(SEED)

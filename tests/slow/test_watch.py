@@ -16,7 +16,7 @@ from tests.support.watched import Chaos
 COUNT = int(os.environ.get("LONG_NOTIFICATIONS", "10000"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261130"))
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600 + COUNT)]
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -32,7 +32,7 @@ WRITES = int(os.environ.get("LONG_WRITES", "10000")) // 2
 SEED = 20261124
 TASKS = 8
 
-pytestmark = [pytest.mark.anyio, pytest.mark.real_time]
+pytestmark = [pytest.mark.anyio, pytest.mark.real_time, pytest.mark.timeout(120 + WRITES)]
 
 PROMISED = {"success": {1}, "no": {0}, "maybe": {0, 1}, "yes": {1}}
 """What the client may report, and how often the service may have carried the write out."""

@@ -15,7 +15,7 @@ import ssl
 import termios
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,17 +23,10 @@ import anyio
 import attrs
 import trustme
 
-from coaching_async import DeadlineExceeded, OutcomeUnknown
-
 HOST = "127.0.0.1"
 CHUNK = 65536
 HANG = 120.0
 """Seconds after which a wait counts as a hang, even on a busy machine."""
-
-
-DEADLINES = (0.5, 5.0, 50.0)
-"""Seconds of the deadlines that a test tries one after the other, where something has to reach the server before: on a busy
-machine half a second can be over before that."""
 
 
 def becomes_true(condition: Callable[[], bool], seconds: float = HANG) -> bool:
@@ -48,19 +41,6 @@ def becomes_true(condition: Callable[[], bool], seconds: float = HANG) -> bool:
 def wait_until(condition: Callable[[], bool], seconds: float = HANG) -> None:
     if not becomes_true(condition, seconds):
         raise AssertionError(f"this did not become true within {seconds:g} s: {condition}")
-
-
-async def in_doubt_at_its_deadline(write: Callable[[float], Awaitable[object]]) -> OutcomeUnknown:
-    """Return the error of a write without a response, which gets its timeout, and was sent before that had passed."""
-    for seconds in DEADLINES:
-        try:
-            await write(seconds)
-        except DeadlineExceeded:
-            continue
-        except OutcomeUnknown as error:
-            return error
-        raise AssertionError("the write has succeeded")
-    raise AssertionError(f"the write was not sent within {DEADLINES[-1]:g} s")
 
 
 # Sockets

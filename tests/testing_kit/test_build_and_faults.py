@@ -46,8 +46,9 @@ from coaching_async.models import errors as models_errors
 from coaching_async.models import schedule_slots as models_slots
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Operation, Sandbox
 from coaching_async.testing import build, fails, loses_answer, never_answers, route
+from tests.support.deadlines import in_doubt_at_its_deadline
 from tests.support.effort import in_make_long
-from tests.support.fault_server import HANG, in_doubt_at_its_deadline
+from tests.support.fault_server import HANG
 
 ROOT = Path(__file__).parents[2]
 MODELS: list[Any] = [

@@ -21,14 +21,10 @@ def _shown(context: RequestContext, team: JsonObject, *, with_division_name: boo
     return shown
 
 
-def _is_expanded(context: RequestContext, what: str) -> bool:
-    return "expand" in context.query and bool(read.choice(context.query, "expand", (what,), what))
-
-
 async def list_teams(context: RequestContext) -> Response:
     require_permission(context.caller, access.VIEW_TEAMS)
     start = context.query.get("name", "").lower()
-    with_division_name = _is_expanded(context, "entities.division")
+    with_division_name = bool(read.choice(context.query, "expand", ("entities.division",), ""))
     teams = [team for team in list(context.state.teams.values()) if team["name"].lower().startswith(start)]
     teams.sort(key=name_and_id)
     page, links = cursor_page(context.path, context.query, teams, name_and_id, context.page_cap)
@@ -39,7 +35,7 @@ async def list_teams(context: RequestContext) -> Response:
 async def list_members(context: RequestContext) -> Response:
     require_permission(context.caller, access.VIEW_TEAMS)
     team = context.state.team(context.ids["teamId"])
-    has_names = _is_expanded(context, "entities")
+    has_names = bool(read.choice(context.query, "expand", ("entities",), ""))
     ids = sorted(context.state.members.get(team["id"], ()))
     page, links = cursor_page(context.path, context.query, ids, lambda user_id: [user_id], context.page_cap)
     users = context.state.users

@@ -26,7 +26,9 @@ def choices(query: QueryParams, name: str, allowed: Collection[str]) -> frozense
 
 
 def choice(query: QueryParams, name: str, allowed: Collection[str], default: str) -> str:
-    chosen = query.get(name, default)
+    chosen = query.get(name)
+    if chosen is None:
+        return default
     if chosen not in allowed:
         raise errors.invalid_parameter(name, chosen)
     return chosen
