@@ -82,11 +82,12 @@ coverage: $(READY)
 long slow thorough: export FULL := 1
 long: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
+	sh tests/slow/programs.sh
 	$(MAKE) --no-print-directory --jobs=2 slow thorough
 	$(BIN)/python -m benchmarks --quick
 
 slow: $(READY)
-	$(BIN)/python -m pytest tests/slow
+	$(BIN)/python -m pytest -rs tests/slow
 
 # All examples, all calls, both backends; then the tests are tested by planting faults.
 thorough: coverage

@@ -28,7 +28,7 @@ from tests.support.in_thread import in_thread
 from tests.support.network import Network
 from tests.support.notifications import FedStream
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: tests/slow/programs.sh")
 
 PROGRAM = Path(__file__).parents[2] / "docs" / "examples" / "team_page" / "main.py"
 HEADERS = {"Authorization": f"Basic {base64.b64encode(b'me:secret').decode()}"}

@@ -1,6 +1,6 @@
 """Exported tables of any size take the same memory, and LibreOffice opens them with the right values.
 
-`libreoffice.sh` installs LibreOffice; without it those tests are skipped.
+`programs.sh` installs LibreOffice; without it those tests are skipped.
 """
 
 import os
@@ -85,7 +85,7 @@ def exported(path: Path) -> None:
     anyio.run(work)
 
 
-@pytest.mark.skipif(LIBREOFFICE is None, reason="LibreOffice is not installed: tests/slow/libreoffice.sh")
+@pytest.mark.skipif(LIBREOFFICE is None, reason="LibreOffice is not installed: tests/slow/programs.sh")
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_libreoffice_opens_the_file_with_the_right_values(form: str, tmp_path: Path):
     exported(tmp_path / f"x.{form}")

@@ -17,7 +17,7 @@ from tests.support.browser import CHROMIUM, Chromium, Tab
 from tests.support.fault_server import HANG
 from tests.support.markdown import ROOT
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: tests/slow/programs.sh")
 
 WIDER_THAN_ITS_PLACE = """
     [document.documentElement, ...document.querySelectorAll("article table")]
