@@ -21,10 +21,14 @@ from ._concurrency.event_loop import PerEventLoop
 from ._config import (
     log_level,
     read_environment,
-    validate_arguments,
+    validate_auth,
     validate_concurrency,
+    validate_flag,
+    validate_http_client,
+    validate_on_event,
+    validate_rate_limit,
+    validate_retry,
     validate_shared_state,
-    validate_strict,
     validate_timeout,
 )
 from ._events import Counters, Emit, Event, Stats
@@ -112,15 +116,17 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
         shared_state: SharedState | None = None,
     ) -> None:
         log_to_stderr(log_level(os.environ))
-        validate_concurrency(max_concurrency)
+        validate_auth(auth)
         validate_shared_state(shared_state)
-        validate_arguments(auth, http_client, on_event, socket_client)
-        hosts = resolve_hosts(region, base_url, login_url, allow_http=allow_http)
+        validate_http_client("http_client", http_client)
+        validate_http_client("socket_client", socket_client)
+        validate_on_event(on_event)
+        hosts = resolve_hosts(region, base_url, login_url, allow_http=validate_flag("allow_http", allow_http))
         make_session = SessionFactory(
             hosts,
             self._emit,
-            retry,
-            max_concurrency,
+            validate_retry(retry),
+            validate_concurrency(max_concurrency),
             http_client,
             socket_client,
             shared_state,
@@ -141,12 +147,12 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
             ApiClient(
                 hosts.api,
                 self._sessions.get,
-                Identity(auth, rate_limit),
+                Identity(auth, validate_rate_limit(rate_limit)),
                 self._emit,
                 validate_timeout(timeout),
                 retry,
                 max_concurrency,
-                strict=validate_strict(strict),
+                strict=validate_flag("strict", strict),
             )
         )
 
@@ -234,7 +240,7 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
         """
         return self._view(
             timeout=self._api.timeout if isinstance(timeout, Unset) else validate_timeout(timeout),
-            retry=self._api.retry if isinstance(retry, Unset) else retry,
+            retry=self._api.retry if isinstance(retry, Unset) else validate_retry(retry),
         )
 
     def with_auth(self, auth: Grant | TokenSource, *, rate_limit: RateLimit | None = None) -> Self:
@@ -250,8 +256,9 @@ class CoachingClient(Requests, AsyncContextOnly, NotCopyable):
 
         Raises `ConfigurationError`.
         """
-        validate_arguments(auth, None, None)
-        return self._view(identity=Identity(auth, rate_limit or self._api.identity.rate_limit))
+        validate_auth(auth)
+        limit = self._api.identity.rate_limit if rate_limit is None else validate_rate_limit(rate_limit)
+        return self._view(identity=Identity(auth, limit))
 
     def _view(self, **changes: Any) -> Self:
         view = object.__new__(type(self))

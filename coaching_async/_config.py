@@ -7,72 +7,98 @@ from typing import Final, NamedTuple
 from ._auth.grants import AccessToken, ClientCredentials, Grant
 from ._auth.secret import Secret
 from ._auth.token_source import TokenSource
+from ._events import Emit
 from ._exceptions import ConfigurationError
 from ._logging import LEVEL_NAMES
+from ._refusals.arguments import has_async_methods, kind_of
 from ._refusals.suggestions import choices
 from ._regions import resolve_hosts
 from ._shared_state.store import SharedState
+from ._transport.http_client import HttpClient
 from ._transport.rate_limit.limit import RateLimit
+from ._transport.retry_policy import RetryPolicy
 from .models.coercion import strip_blanks
 
 __all__ = [
     "log_level",
     "read_environment",
-    "validate_arguments",
+    "validate_auth",
     "validate_concurrency",
+    "validate_flag",
+    "validate_http_client",
+    "validate_on_event",
+    "validate_rate_limit",
+    "validate_retry",
     "validate_shared_state",
-    "validate_strict",
     "validate_timeout",
 ]
 
 
-def validate_shared_state(shared_state: SharedState | None) -> SharedState | None:
-    """Return `shared_state`. Raise `ConfigurationError` unless it is one, or None."""
-    methods = (getattr(shared_state, name, None) for name in ("load", "swap"))
-    if shared_state is not None and not all(inspect.iscoroutinefunction(method) for method in methods):
+def validate_auth(auth: Grant | TokenSource) -> None:
+    """Raise `ConfigurationError` unless `auth` is a grant or a token source."""
+    if not isinstance(auth, Grant) and not has_async_methods(auth, "token"):
+        raise ConfigurationError(
+            "auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
+            f"{kind_of(auth)} is none of these"
+        )
+
+
+def validate_shared_state(shared_state: SharedState | None) -> None:
+    """Raise `ConfigurationError` unless `shared_state` is one, or None."""
+    if shared_state is not None and not has_async_methods(shared_state, "load", "swap"):
         raise ConfigurationError(
             "shared_state is a FileSharedState(...), a RedisSharedState(...), or has the async methods load and swap; "
-            f"{_type_name(shared_state)} is none of these"
+            f"{kind_of(shared_state)} is none of these"
         )
-    return shared_state
 
 
-def validate_strict(strict: bool) -> bool:
-    """Return `strict`. Raise `ConfigurationError` unless it is True or False."""
-    if not isinstance(strict, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"strict is True or False, not {_type_name(strict)}")
-    return strict
+def validate_http_client(name: str, client: HttpClient | None) -> None:
+    """Raise `ConfigurationError` unless the argument of this name is an HTTP client, or None."""
+    if client is not None and not has_async_methods(client, "send"):
+        raise ConfigurationError(f"{name} is an httpx.AsyncClient or an httpx2.AsyncClient, not {kind_of(client)}")
 
 
-def validate_arguments(auth: object, http_client: object, on_event: object, socket_client: object = None) -> None:
-    """Raise `ConfigurationError` for a type that a type checker would reject."""
-    if not isinstance(auth, Grant) and not inspect.iscoroutinefunction(getattr(auth, "token", None)):
-        raise ConfigurationError(
-            f"auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
-            f"{_type_name(auth)} is none of these"
-        )
-    for name, client in (("http_client", http_client), ("socket_client", socket_client)):
-        if client is not None and not inspect.iscoroutinefunction(getattr(client, "send", None)):
-            raise ConfigurationError(
-                f"{name} is an httpx.AsyncClient or an httpx2.AsyncClient, not {_type_name(client)}"
-            )
+def validate_on_event(on_event: Emit | None) -> None:
+    """Raise `ConfigurationError` unless `on_event` is a plain function, or None."""
     if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
         raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
 
 
-def _type_name(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+def validate_retry(retry: RetryPolicy) -> RetryPolicy:
+    """Return `retry`. Raise `ConfigurationError` unless it is a `RetryPolicy`."""
+    if not isinstance(retry, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"retry is a RetryPolicy(...), not {kind_of(retry)}; with RetryPolicy(attempts=1) faults are not retried"
+        )
+    return retry
 
 
-def validate_concurrency(max_concurrency: int) -> None:
-    """Raise `ConfigurationError` unless `max_concurrency` is a whole number, at least 1."""
-    if not isinstance(max_concurrency, int) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+def validate_rate_limit(rate_limit: RateLimit) -> RateLimit:
+    """Return `rate_limit`. Raise `ConfigurationError` unless it is a `RateLimit`."""
+    if not isinstance(rate_limit, RateLimit):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"rate_limit is a RateLimit(...), such as RateLimit(300, per=60.0), not {kind_of(rate_limit)}"
+        )
+    return rate_limit
+
+
+def validate_flag(name: str, flag: bool) -> bool:
+    """Return `flag`. Raise `ConfigurationError` unless it is True or False."""
+    if not isinstance(flag, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} is True or False, not {kind_of(flag)}")
+    return flag
+
+
+def validate_concurrency(max_concurrency: int) -> int:
+    """Return `max_concurrency`. Raise `ConfigurationError` unless it is a whole number, at least 1."""
+    if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
+    return max_concurrency
 
 
 def validate_timeout(timeout: float) -> float:
     """Return `timeout`. Raise `ConfigurationError` unless it is a positive number."""
-    if not isinstance(timeout, int | float) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("timeout has to be a number of seconds above 0")
     return timeout
 
@@ -109,6 +135,8 @@ def read_environment(environ: Mapping[str, str], *, allow_http: bool = False) ->
     Blanks, line ends and invisible characters at the ends of a variable are left out, because the content of a mounted file
     often ends with some. The error is returned, because the frames of a raised one would show the environment.
     """
+    if not isinstance(environ, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return ConfigurationError(f"environ is a mapping such as os.environ, not {kind_of(environ)}")
     region, token, client_id, client_secret = values = [_secret_variable(environ, name) for name in VARIABLES]
     for name, value in zip(VARIABLES, values, strict=True):
         if value and (odd := _oddity(value)):

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ._exceptions import ConfigurationError
+from ._refusals.arguments import kind_of
 from ._refusals.suggestions import suggestion
 
 __all__ = ["DEFAULT_REGION", "HOST_CHARACTERS", "REGIONS", "Hosts", "region_of", "resolve_hosts"]
@@ -57,6 +58,9 @@ def resolve_hosts(
         raise ConfigurationError("login_url goes with base_url: give both, or a region alone")
     if region is not None and base_url is not None:
         raise ConfigurationError("region and base_url contradict each other: give one of them")
+    for name, value in (("region", region), ("base_url", base_url), ("login_url", login_url)):
+        if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name} is a str, not {kind_of(value)}")
     what = "region" if base_url is None else "base_url"
     if base_url is None:
         base_url = _region_url(region or DEFAULT_REGION)

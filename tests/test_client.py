@@ -322,19 +322,3 @@ def test_no_repr_of_a_clients_parts_shows_a_secret():
     client = CoachingClient(ClientCredentials("id", "s3cret"))
 
     assert "s3cret" not in f"{client!r} {client.appointments!r} {vars(client)!r}"
-
-
-@pytest.mark.parametrize(
-    "options, problem",
-    [
-        ({"auth": "my-token"}, "a str is none of these"),
-        ({"auth": None}, "a NoneType is none of these"),
-        ({"auth": ClientCredentials}, "the class ClientCredentials is none of these"),
-        ({"http_client": httpx.Client()}, "not a Client"),
-        ({"on_event": "print"}, "on_event is a plain function"),
-        ({"on_event": anyio.sleep}, "on_event is a plain function"),
-    ],
-)
-def test_arguments_of_a_wrong_type_are_rejected_when_the_client_is_made(options: dict[str, Any], problem: str):
-    with pytest.raises(ConfigurationError, match=problem):
-        CoachingClient(**{"auth": AccessToken(TOKEN)} | options)

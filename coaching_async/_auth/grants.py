@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from coaching_async._refusals.arguments import has_async_methods, kind_of
 from coaching_async._value import OwnCopy, Value, summary
 from coaching_async.models.coercion import IdLike, has_blank_end, to_id
 
@@ -91,6 +92,19 @@ def non_empty_string(_: object, attribute: "attrs.Attribute[str]", text: str) ->
     if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{attribute.name} is a non-empty string")
     text.encode()
+
+
+def token_store_or_none(_: object, attribute: "attrs.Attribute[Any]", store: Any) -> None:
+    # A store that is not awaited would lose the only refresh token that is valid, at the first refresh.
+    if store is not None and not has_async_methods(store, "load", "save"):
+        raise ValueError(
+            f"{attribute.name} is a MemoryTokenStore(...), or has the async methods load and save; {kind_of(store)} is none of these"
+        )
+
+
+def function_or_none(_: object, attribute: "attrs.Attribute[Any]", function: Any) -> None:
+    if function is not None and not callable(function):
+        raise ValueError(f"{attribute.name} is an async function, not {kind_of(function)}")
 
 
 @hide_arguments
@@ -212,9 +226,9 @@ class RefreshToken(OwnCopy, Value):
     """Secret of the OAuth client; None for a public client (PKCE)."""
     refresh_token: Secret = attrs.field(converter=_secret)
     """The refresh token of the sign-in."""
-    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False)
+    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=token_store_or_none)
     """Where new refresh tokens are kept; None keeps them in the client alone."""
-    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
+    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=function_or_none)
     """Async function that is called with each new refresh token, after it was saved in `store`."""
 
     def form(self) -> Mapping[str, str]:
@@ -246,9 +260,9 @@ class AuthorizationCode(OwnCopy, Value):
     """Address of the callback, as in the authorization request."""
     code_verifier: Secret | None = attrs.field(default=None, kw_only=True, converter=_secret_or_none)
     """Secret of the authorization request that proves who started it (PKCE). None if it had none."""
-    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False)
+    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=token_store_or_none)
     """Where new refresh tokens are kept; None keeps them in the client alone."""
-    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False)
+    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=function_or_none)
     """Async function that is called with each new refresh token, after it was saved in `store`."""
 
     def __attrs_post_init__(self) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar, Final, NamedTuple
 import attrs
 
 from coaching_async._exceptions import Processed
+from coaching_async._refusals.arguments import number_of_seconds, true_or_false, whole_number
 from coaching_async._refusals.suggestions import choices
 from coaching_async._value import Value
 
@@ -195,19 +196,19 @@ MAX_COOLDOWN: Final = 180.0
 class RetryPolicy(Value):
     """How often a client retries, and how long it waits before."""
 
-    attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    attempts: int = attrs.field(default=4, validator=whole_number(at_least=1))
     """Requests of a call at most, the first one included. 429s do not count."""
-    max_backoff: float = attrs.field(default=20.0, validator=attrs.validators.ge(0))
+    max_backoff: float = attrs.field(default=20.0, validator=number_of_seconds(is_zero_allowed=True))
     """Longest backoff, in seconds."""
-    throttle_waits: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    throttle_waits: int = attrs.field(default=5, validator=whole_number(at_least=0))
     """Waits of a call after 429s at most."""
-    max_retry_after: float = attrs.field(default=180.0, validator=attrs.validators.ge(0))
+    max_retry_after: float = attrs.field(default=180.0, validator=number_of_seconds(is_zero_allowed=True))
     """Longest Retry-After, in seconds, that is waited for.
 
     A longer one raises the error at once, whose `retry_after` has the seconds. If it is 0, or shorter than the backoff after
     another fault than a 429, the client waits for the backoff.
     """
-    repeat_updates: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
+    repeat_updates: bool = attrs.field(default=False, validator=true_or_false, kw_only=True)
     """Whether an update whose outcome is unknown is repeated, as a read is.
 
     These are `appointments.update` without a `status`, `annotations.update` and `notifications.mark_read`: they set fields to

@@ -80,6 +80,7 @@ class RedisSharedState:
         self._takes_numkeys: Final = "numkeys" in inspect.signature(client.eval).parameters
         self._prefix: Final = prefix
         self._own_client: AbstractAsyncContextManager[object] | None = None
+        self._is_open = True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(prefix={getattr(self, '_prefix', None)!r})"  # `__init__` may have raised
@@ -108,11 +109,18 @@ class RedisSharedState:
             raise ValueError("this is no URL of a Redis, such as rediss://user:password@host:6379/0") from None
         shared_state = cls(client, prefix=prefix)
         shared_state._own_client = client  # of this class
+        shared_state._is_open = False  # of this class
         return shared_state
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was entered. One with a borrowed client is always open."""
+        return self._is_open
 
     async def __aenter__(self) -> Self:
         if self._own_client is not None:
             await self._own_client.__aenter__()
+            self._is_open = True
         return self
 
     async def __aexit__(
@@ -120,6 +128,7 @@ class RedisSharedState:
     ) -> None:
         if self._own_client is None:
             return
+        self._is_open = False
         if isinstance(exc, Exception):  # its task group would wrap it
             exc_type = exc = traceback = None
         await self._own_client.__aexit__(exc_type, exc, traceback)
@@ -127,7 +136,7 @@ class RedisSharedState:
     async def load(self, name: str) -> tuple[str | None, float]:
         """Return the text of this name, None if there is none, and the time of the server, in seconds since 1970.
 
-        Raises: what the client raises.
+        Raises: what the client raises; `RuntimeError` if it is not open.
         """
         text, seconds, microseconds = await self._eval(LOAD, name)
         return text.decode() if isinstance(text, bytes) else text, int(seconds) + int(microseconds) / 1e6
@@ -136,13 +145,15 @@ class RedisSharedState:
         """Replace the text `old` by `new` in one step, and return True. Change nothing and return False if it is not `old`.
 
         A client that sends a command again after a lost connection may return False for a swap that was carried out.
-        Raises: what the client raises.
+        Raises: what the client raises; `RuntimeError` if it is not open.
         """
         texts = [new] if old is None else [new, old]
         texts.insert(1, str(math.ceil(keep * 1000)))
         return bool(await self._eval(SWAP, name, *texts))
 
     async def _eval(self, script: str, name: str, *args: str) -> Any:
+        if not self._is_open:
+            raise RuntimeError("this RedisSharedState is not open: enter it with `async with`")
         key = self._prefix + name
         encoded = [arg.encode() for arg in args]
         if self._takes_numkeys:

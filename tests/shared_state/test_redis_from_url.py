@@ -7,7 +7,9 @@ import anyio
 import coredis
 import pytest
 
+from coaching_async import ClientMisuse
 from coaching_async.integrations.redis import RedisSharedState
+from tests.support.doubles import Service, answer
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 
@@ -36,6 +38,16 @@ async def test_texts_are_shared_and_the_connections_are_closed_at_the_end(server
         with anyio.fail_after(60):
             while connections(server):  # noqa: ASYNC110 # another process makes it true
                 await anyio.sleep(0.01)
+
+
+async def test_a_client_refuses_one_that_is_not_entered_and_goes_on_without_one_that_is_left(server: RedisServer):
+    shared = RedisSharedState.from_url(server.url)
+    async with Service([answer({"id": "1"})] * 2).client(shared_state=shared) as client:
+        with pytest.raises(ClientMisuse, match="this RedisSharedState is not open: enter it with `async with`"):
+            await client.appointments.get("1")
+        async with shared:
+            await client.appointments.get("1")
+        await client.appointments.get("1")
 
 
 async def test_an_error_of_the_block_is_raised_as_it_is(server: RedisServer):

@@ -4,6 +4,7 @@ from typing import Final
 
 import attrs
 
+from coaching_async._refusals.arguments import number_of_seconds, whole_number
 from coaching_async._value import Value
 
 __all__ = ["BULK_BURST", "RateLimit", "bulk_seconds"]
@@ -13,9 +14,9 @@ __all__ = ["BULK_BURST", "RateLimit", "bulk_seconds"]
 class RateLimit(Value):
     """At most `requests` in any window of `per` seconds, for one token."""
 
-    requests: int = attrs.field(default=300, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
+    requests: int = attrs.field(default=300, validator=whole_number(at_least=1))
     """Requests in a window."""
-    per: float = attrs.field(default=60.0, kw_only=True, validator=attrs.validators.gt(0))
+    per: float = attrs.field(default=60.0, kw_only=True, validator=number_of_seconds(is_zero_allowed=False))
     """Length of the window, in seconds."""
 
 
