@@ -70,7 +70,7 @@ async def bulk(
 
 def check_concurrency(concurrency: object) -> None:
     """Raise `ValueError` unless it is a whole number of at least 1."""
-    if not isinstance(concurrency, int) or concurrency < 1:
+    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
         raise ValueError("concurrency has to be a whole number, at least 1")
 
 

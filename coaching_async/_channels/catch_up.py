@@ -28,6 +28,7 @@ from coaching_async._pagination.deduplication import SeenIds
 from coaching_async._pagination.pager import Pager
 from coaching_async._pagination.pages import NewItems, PageRequest, PageResult, total_of
 from coaching_async._pagination.report import MAX_LEFT_OUT
+from coaching_async._refusals.arguments import checked_flag
 from coaching_async._serialization.rows import LeftOutRow, UnreadableRow, rows_of
 from coaching_async._transport.priority import bulk_priority
 from coaching_async.models.common import Page
@@ -312,7 +313,7 @@ def notification_page_reader(api: ApiClient, *, expand_appointment: bool = False
 
     A row that cannot be read is an event once, however often it is met.
     """
-    expand = {"expand": ["appointment"]} if expand_appointment else {}
+    expand = {"expand": ["appointment"]} if checked_flag("expand_appointment", expand_appointment) else {}
     told: set[str] = set()
 
     async def read_page(number: int) -> Page[Notification]:

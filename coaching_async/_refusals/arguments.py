@@ -1,12 +1,23 @@
-"""Arguments of a wrong kind: what they are instead, objects with async methods, and validators of numbers for attrs classes."""
+"""Arguments of a wrong kind: what they are instead, checks that return the argument, and validators for attrs classes."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
-__all__ = ["has_async_methods", "kind_of", "number_of_seconds", "true_or_false", "whole_number"]
+__all__ = [
+    "checked_flag",
+    "checked_instance",
+    "checked_several",
+    "has_async_methods",
+    "kind_of",
+    "number_of_seconds",
+    "true_or_false",
+    "whole_number",
+]
+
+T = TypeVar("T")
 
 Validator: TypeAlias = "Callable[[object, attrs.Attribute[Any], Any], None]"
 
@@ -24,8 +35,31 @@ def kind_of(value: object) -> str:
         return "None"
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"
+    return _with_article(type(value).__name__)
+
+
+def checked_instance(name: str, value: T, kind: type[T]) -> T:
+    """Return an argument. Raise `TypeError` unless it is of this class."""
+    if not isinstance(value, kind):
+        of, found, hint = kind.__name__, kind_of(value), ""
+        if isinstance(value, dict) and attrs.has(kind):
+            hint = f": {of}(**fields) makes one, or from_dict({of}, fields) if the fields have their names in the API"
+        raise TypeError(f"{name} is {_with_article(of)}, not {found}{hint}")
+    return value
+
+
+def checked_several(name: str, values: Iterable[T], kind: type[T]) -> Iterable[T]:
+    """Return an argument. Raise `TypeError` unless it is iterable."""
+    if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"{name} is a list of {kind.__name__} objects, or another iterable, not {kind_of(values)}")
+    return values
+
+
+def checked_flag(name: str, flag: bool) -> bool:
+    """Return an argument. Raise `TypeError` unless it is True or False."""
+    if not isinstance(flag, bool):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"{name} is True or False, not {kind_of(flag)}")
+    return flag
 
 
 def whole_number(*, at_least: int) -> Validator:
@@ -42,8 +76,7 @@ def number_of_seconds(*, is_zero_allowed: bool) -> Validator:
 
 def true_or_false(_: object, attribute: "attrs.Attribute[bool]", value: bool) -> None:
     """Raise `TypeError` unless a field of an attrs class is True or False."""
-    if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"{attribute.name} is True or False, not {kind_of(value)}")
+    checked_flag(attribute.name, value)
 
 
 def _validator(kinds: tuple[type, ...], is_right: Callable[[Any], bool], expected: str) -> Validator:
@@ -54,3 +87,7 @@ def _validator(kinds: tuple[type, ...], is_right: Callable[[Any], bool], expecte
             raise ValueError(f"{attribute.name} is {expected}, not {value}")
 
     return validate
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"

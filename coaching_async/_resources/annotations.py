@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coaching_async._pagination.listing import Listing
+from coaching_async._refusals.arguments import checked_instance
 from coaching_async.models.annotations import AccessType, AccessTypeLike, Annotation
 from coaching_async.models.coercion import IdLike
 from coaching_async.models.common import Page
@@ -76,7 +77,7 @@ class Annotations(Resource):
             "appointments",
             appointment_id,
             "annotations",
-            body={"text": text, "access_type": AccessType.known(access_type)},
+            body={"text": checked_instance("text", text, str), "access_type": AccessType.known(access_type)},
         )
 
     async def update(self, appointment_id: IdLike, annotation_id: IdLike, text: str) -> Annotation:
@@ -99,7 +100,7 @@ class Annotations(Resource):
             appointment_id,
             "annotations",
             annotation_id,
-            body={"text": text},
+            body={"text": checked_instance("text", text, str)},
             sets_values=True,
         )
 

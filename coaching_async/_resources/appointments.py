@@ -9,6 +9,7 @@ from coaching_async._api.client import API_ROOT
 from coaching_async._bulk.results import BulkResult
 from coaching_async._bulk.runner import Items, OnProgress, bulk
 from coaching_async._pagination.listing import Consistency, Listing
+from coaching_async._refusals.arguments import checked_instance
 from coaching_async._serialization.urls import encode_path
 from coaching_async.models.aggregates import (
     AggregateFilter,
@@ -222,7 +223,7 @@ class Appointments(AppointmentCreation):
             "PATCH",
             "appointments",
             appointment_id,
-            body=changes,
+            body=checked_instance("changes", changes, AppointmentUpdate),
             sets_values=changes.status is UNSET,
             resolve_accepted=lambda read, _: read(to_id(appointment_id)),
         )

@@ -14,13 +14,14 @@ from coaching_async._channels.reports import Gap
 from coaching_async._channels.streams import NotificationStream
 from coaching_async._channels.watch import NotificationWatch
 from coaching_async._pagination.listing import Listing
+from coaching_async._refusals.arguments import checked_flag
 from coaching_async._serialization.urls import QueryValue
 from coaching_async.models.coercion import IdLike, IdsLike, to_user_ids
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
 from .base import Resource, build_listing
-from .topics import checked_buffer, checked_flag, checked_topics
+from .topics import checked_buffer, checked_topics
 
 __all__ = ["Notifications"]
 
@@ -114,15 +115,13 @@ class Notifications(Resource):
         Permission: none, but a user's token: the recipient's
         Raises: `BadRequest`, `NotFound`, `Forbidden`; `OutcomeUnknown` when it may have been marked.
         """
-        if not isinstance(read, bool):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-            raise TypeError(f"read is True or False, not {type(read).__name__}")
         return await self._api.write(
             Notification,
             "notifications.mark_read",
             "PATCH",
             "notifications",
             notification_id,
-            body={"marked_as_read": read},
+            body={"marked_as_read": checked_flag("read", read)},
             sets_values=True,
         )
 
@@ -198,4 +197,4 @@ class Notifications(Resource):
 
 
 def _expand(appointment: bool) -> dict[str, QueryValue]:
-    return {"expand": ["appointment"]} if appointment else {}
+    return {"expand": ["appointment"]} if checked_flag("expand_appointment", appointment) else {}

@@ -11,6 +11,7 @@ from coaching_async._api.responses import RawResponse, capture_response, to_raw_
 from coaching_async._pagination.cursor_pager import DetectingPager
 from coaching_async._pagination.listing import Listing
 from coaching_async._pagination.pages import ServiceCursor, next_cursor_in, next_cursor_of, set_next_cursor
+from coaching_async._refusals.arguments import checked_flag, checked_instance
 from coaching_async._serialization.json import dumps
 from coaching_async._serialization.rows import rows_of
 from coaching_async._serialization.urls import QueryArgument, encode_query, request_target
@@ -43,6 +44,10 @@ class Requests:
 
         Raises what the method raises, and `TypeError` for `bulk`: use `raw` for its single calls instead.
         """
+        if not callable(function):
+            raise TypeError(
+                "raw() takes a method of this client's, which is given without being called, and its arguments"
+            )
         with capture_response() as capture:
             value = await function(*args, **kwargs)
         if capture.call is None:
@@ -72,8 +77,8 @@ class Requests:
 
         Raises `ValueError` and `TypeError` for invalid arguments, before anything is sent, and what every method raises.
         """
-        verb = method.upper()
-        safety = safety_of(verb, changes_nothing=safe)
+        verb = checked_instance("method", method, str).upper()
+        safety = safety_of(verb, changes_nothing=checked_flag("safe", safe))
         target = request_target(path, query or {})
         return await self._api.request(verb, target, safety, None if json is None else dumps(json))
 

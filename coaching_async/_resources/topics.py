@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from coaching_async._channels.streams import TopicStream
+from coaching_async._refusals.arguments import checked_flag
 from coaching_async.models.channels import AvailableTopic, Channel
 from coaching_async.models.coercion import has_blank_end
 from coaching_async.models.common import Page
 
 from .base import Resource
 
-__all__ = ["Topics", "checked_buffer", "checked_flag", "checked_topics"]
+__all__ = ["Topics", "checked_buffer", "checked_topics"]
 
 
 MAX_TOPICS: Final = 1000
@@ -128,10 +129,3 @@ def checked_buffer(buffer: int) -> int:
     if not isinstance(buffer, int) or isinstance(buffer, bool) or buffer < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("buffer has to be a whole number, at least 1")
     return buffer
-
-
-def checked_flag(name: str, value: bool) -> bool:
-    """Return a flag. Raises `TypeError` unless it is True or False."""
-    if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f"{name} is True or False, not {type(value).__name__}")
-    return value

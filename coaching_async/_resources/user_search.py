@@ -76,7 +76,7 @@ class UserSearch:
         A page that is empty or short does not end it, nor tell that rows have moved, so the number of the next page is read as
         a cursor.
         """
-        if page_size > MAX_PAGE_SIZE:
+        if isinstance(page_size, int) and page_size > MAX_PAGE_SIZE:  # pyright: ignore[reportUnnecessaryIsInstance] # no type checker
             raise ValueError(f"page_size is at most {MAX_PAGE_SIZE} in a search")
         # The users of one address fit on a page. Those with a name may be many, and in no order pages would overlap.
         order = {} if self.name is None else {"sort_by": "name", "sort_order": "ASC"}

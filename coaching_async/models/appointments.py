@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 import attrs
 
+from coaching_async._refusals.arguments import checked_flag, checked_instance, kind_of
 from coaching_async._value import Value
 
 from .coercion import IdLike, IdsLike, to_id, to_ids, to_texts
@@ -180,8 +181,9 @@ def _to_ids_or_unset(value: IdsLike | Unset) -> tuple[str, ...] | Unset:
 
 def _with_ids(schedule: WfmScheduleReference | Unset | None) -> Any:
     """Return a reference whose ids are those of `to_id`. References of responses are not checked when they are decoded."""
-    if not isinstance(schedule, WfmScheduleReference):
+    if isinstance(schedule, Unset) or schedule is None:
         return schedule
+    checked_instance("wfm_schedule", schedule, WfmScheduleReference)
     unit = schedule.business_unit
     return attrs.evolve(schedule, id=to_id(schedule.id), business_unit=unit and attrs.evolve(unit, id=to_id(unit.id)))
 
@@ -213,9 +215,14 @@ def _text_or(*others: object) -> Callable[[object, "attrs.Attribute[Any]", objec
 
     def validate(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
         if not (isinstance(value, str) or any(value is each for each in others)):
-            raise TypeError(f"{field.name} is {wanted}, not a value of type {type(value).__name__}")
+            raise TypeError(f"{field.name} is {wanted}, not {kind_of(value)}")
 
     return validate
+
+
+def _validate_flag(_: object, field: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is not UNSET:
+        checked_flag(field.name, value)
 
 
 def _validate_minutes(_: object, __: object, value: Any) -> None:
@@ -263,9 +270,9 @@ class AppointmentCreate(Value):
     """Addresses of related pages outside of Genesys Cloud."""
     location: str | Unset = attrs.field(default=UNSET, validator=_text_or(UNSET))
     """Place, as free text."""
-    share_insights_data: bool | Unset = UNSET
+    share_insights_data: bool | Unset = attrs.field(default=UNSET, validator=_validate_flag)
     """Whether insights data is shared. The API does not document with whom."""
-    add_to_schedule: bool | Unset = UNSET
+    add_to_schedule: bool | Unset = attrs.field(default=UNSET, validator=_validate_flag)
     """Whether to put the appointment on the attendees' schedules of workforce management, too."""
 
     @classmethod
@@ -357,7 +364,7 @@ class AppointmentUpdate(Value):
     """All addresses of related pages, in place of the present ones."""
     location: str | Unset | None = attrs.field(default=UNSET, validator=_text_or(UNSET, None))
     """New place, as free text."""
-    share_insights_data: bool | Unset = UNSET
+    share_insights_data: bool | Unset = attrs.field(default=UNSET, validator=_validate_flag)
     """Whether insights data is shared. The API does not document with whom."""
-    add_to_schedule: bool | Unset = UNSET
+    add_to_schedule: bool | Unset = attrs.field(default=UNSET, validator=_validate_flag)
     """Whether to put the appointment on the attendees' schedules of workforce management, too."""

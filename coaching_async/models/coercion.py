@@ -156,7 +156,7 @@ def to_interval(value: IntervalLike) -> Interval:
 
 def to_intervals(value: IntervalLike | Iterable[IntervalLike]) -> tuple[Interval, ...]:
     """Return intervals. A pair of datetimes is one interval."""
-    intervals: Any = (value,) if _is_interval_like(value) else value
+    intervals: Any = value if isinstance(value, Iterable) and not _is_interval_like(value) else (value,)
     return tuple(to_interval(interval) for interval in intervals)
 
 

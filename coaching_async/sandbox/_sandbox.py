@@ -101,12 +101,17 @@ class Sandbox:
         topic_limit: int = 1000,
         requests_kept: int = 10_000,
     ) -> None:
+        _require_whole(
+            seed=seed, appointments=appointments, port=port, job_reads=job_reads, users=users, page_cap=page_cap
+        )
+        _require_whole(requests_kept=requests_kept, channel_limit=channel_limit, topic_limit=topic_limit)
         _require_at_least(0, appointments=appointments, port=port, job_reads=job_reads, latency=latency)
         _require_at_least(1, users=users, page_cap=page_cap, token_life=token_life, requests_kept=requests_kept)
         _require_at_least(1, channel_limit=channel_limit, topic_limit=topic_limit)
         _require_at_least(0, closing_notice=closing_notice)
         for name, limit in (("rate_limit", rate_limit), ("login_rate_limit", login_rate_limit)):
             if limit is not None:
+                _require_whole(**{name: limit})
                 _require_at_least(1, **{name: limit})
         _require_positive(rate_window=rate_window, heartbeat=heartbeat, channel_life=channel_life)
         if port > 65535:
@@ -259,13 +264,26 @@ def _sliding_window(requests: int | None, window: float) -> SlidingWindow | None
     return SlidingWindow(requests, window, time.monotonic) if requests is not None else None
 
 
+def _require_whole(**values: int) -> None:
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{name} must be a whole number, not {value!r}")
+
+
+def _require_number(name: str, value: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{name} must be a number, not {value!r}")
+
+
 def _require_positive(**values: float) -> None:
     for name, value in values.items():
+        _require_number(name, value)
         if not value > 0:
             raise ValueError(f"{name} must be more than 0, not {value!r}")
 
 
 def _require_at_least(minimum: int, **values: float) -> None:
     for name, value in values.items():
+        _require_number(name, value)
         if not value >= minimum:
             raise ValueError(f"{name} must be {minimum} or more, not {value!r}")

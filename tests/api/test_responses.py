@@ -87,6 +87,13 @@ async def test_raw_of_a_function_that_makes_no_call_is_a_type_error():
             await client.raw(nothing)
 
 
+@pytest.mark.parametrize("function", [None, "get", {}])
+async def test_raw_takes_a_method_that_is_not_called(function: Any):
+    async with Service([]).client() as client:
+        with pytest.raises(TypeError, match="a method of this client's, which is given without being called"):
+            await client.raw(function)
+
+
 async def test_raw_of_a_bulk_is_a_type_error_before_its_first_call():
     service = Service([answer({"id": "1"})])
 

@@ -21,6 +21,7 @@ from coaching_async import (
     RefreshToken,
     RetryPolicy,
 )
+from coaching_async.sandbox import Sandbox
 from coaching_async.testing import MemorySharedState
 from tests.support.doubles import TOKEN, Service, answer
 
@@ -162,6 +163,26 @@ def test_a_place_that_would_lose_the_refresh_token_is_refused(
 
     with pytest.raises(ValueError, match=problem):
         grant(*given, **options)
+
+
+@pytest.mark.parametrize(
+    "options, kind, problem",
+    [
+        ({"appointments": "5"}, TypeError, "appointments must be a whole number, not '5'"),
+        ({"users": None}, TypeError, "users must be a whole number, not None"),
+        ({"seed": 1.5}, TypeError, "seed must be a whole number, not 1.5"),
+        ({"rate_limit": RateLimit(300)}, TypeError, "rate_limit must be a whole number, not RateLimit"),
+        ({"rate_window": "60"}, TypeError, "rate_window must be a number, not '60'"),
+        ({"latency": True}, TypeError, "latency must be a number, not True"),
+        ({"users": 0}, ValueError, "users must be 1 or more, not 0"),
+        ({"heartbeat": float("nan")}, ValueError, "heartbeat must be more than 0, not nan"),
+    ],
+)
+def test_a_number_of_a_sandbox_is_refused_when_it_is_made(options: dict[str, Any], kind: type[Exception], problem: str):
+    with pytest.raises(kind) as raised:
+        Sandbox(**options)
+
+    assert problem in str(raised.value)
 
 
 class Opened(MemorySharedState):

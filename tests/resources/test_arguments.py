@@ -90,11 +90,6 @@ async def test_a_filter_of_a_wrong_type_is_rejected(wrong: Any, untouched: Coach
         untouched.appointments.list("u", **wrong)
 
 
-async def test_a_read_flag_of_a_wrong_type_is_rejected(untouched: CoachingClient):
-    with pytest.raises(TypeError, match="read is True or False, not str"):
-        await untouched.notifications.mark_read("1", read="false")  # type: ignore[arg-type]
-
-
 async def test_an_unknown_filter_is_rejected_by_name(untouched: CoachingClient):
     with pytest.raises(TypeError, match=r"no argument 'status': choose one of interval, .*; did you mean statuses\?"):
         untouched.appointments.list_mine(status="Completed")  # type: ignore[call-arg]

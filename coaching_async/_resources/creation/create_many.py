@@ -10,6 +10,7 @@ import attrs
 from coaching_async._bulk.results import BulkResult, Progress
 from coaching_async._bulk.runner import bulk, check_progress
 from coaching_async._exceptions import CoachingError, OutcomeUnknown
+from coaching_async._refusals.arguments import checked_instance
 from coaching_async.models.appointments import Appointment, AppointmentCreate
 from coaching_async.models.types import require_aware
 
@@ -55,8 +56,7 @@ class CreateRun:
         if self.since > datetime.now(UTC):
             raise ValueError("since is in the future by this machine's clock: it is when the first run began")
         for body in self.bodies:
-            if not isinstance(body, AppointmentCreate):  # pyright: ignore[reportUnnecessaryIsInstance] # no type checker
-                raise TypeError(f"each body is an AppointmentCreate, not {type(body).__name__}")
+            checked_instance("each of the appointments", body, AppointmentCreate)
         plan_lookups(dict(enumerate(self.bodies)))  # raises for a body that cannot be looked for
 
     async def look(self) -> CreateResult:

@@ -9,6 +9,7 @@ from operator import itemgetter
 import attrs
 
 from coaching_async._api.accepted import read_until_found
+from coaching_async._refusals.arguments import checked_instance, checked_several
 from coaching_async._resources.base import Resource, build_listing
 from coaching_async._resources.filters import AppointmentFilters, split_queries
 from coaching_async.models.appointments import Appointment, AppointmentCreate, IntervalCondition
@@ -54,7 +55,7 @@ class AppointmentCreation(Resource):
             "appointments.create",
             "POST",
             "appointments",
-            body=appointment,
+            body=checked_instance("appointment", appointment, AppointmentCreate),
             resolve_accepted=read_until_found,
         )
 
@@ -76,7 +77,7 @@ class AppointmentCreation(Resource):
         Permission: coaching:appointment:view
         Raises: `BadRequest`, `Forbidden`.
         """
-        (lookup,) = plan_lookups({0: appointment})
+        (lookup,) = plan_lookups({0: checked_instance("appointment", appointment, AppointmentCreate)})
         return tuple(each for each in await self._find(lookup, require_aware(since)) if is_match(appointment, each))
 
     async def _find(self, lookup: Lookup, since: datetime) -> Sequence[Appointment]:
@@ -170,7 +171,7 @@ class AppointmentCreation(Resource):
         on_progress: OnCreate | None = None,
     ) -> CreateRun:
         return CreateRun(
-            appointments,
+            checked_several("appointments", appointments, AppointmentCreate),
             operation,
             self._find,
             since,
