@@ -60,7 +60,9 @@ def validate_http_client(name: str, client: HttpClient | None) -> None:
 
 def validate_on_event(on_event: Emit | None) -> None:
     """Raise `ConfigurationError` unless `on_event` is a plain function, or None."""
-    if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
+    if on_event is not None and (
+        isinstance(on_event, type) or not callable(on_event) or inspect.iscoroutinefunction(on_event)
+    ):
         raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
 
 

@@ -214,10 +214,10 @@ class Listing(AsyncOnly, Value, Generic[T]):
         It does not know how many items there are, how they are spread over the parts of a split list, whether the service
         limits the page size, and what else is sent in the meantime.
 
-        Raises `ValueError` if `items` is negative.
+        Raises `ValueError` unless `items` is a whole number, at least 0, or None.
         """
-        if items is not None and items < 0:
-            raise ValueError("items must not be negative")
+        if items is not None:
+            _validate_count("items", items, at_least=0)
         chunks, limit = len(self._fetchers), self._rate_limit
         requests = max(chunks, math.ceil((items or 0) / self._page_size))
         return Plan(requests, chunks, bulk_seconds(limit, requests))

@@ -24,6 +24,7 @@ from coaching_async import (
     SharedState,
     Unauthorized,
 )
+from coaching_async._refusals.arguments import checked_instance
 from coaching_async._refusals.suggestions import choices
 
 from ._advice import is_proxys, network_advice
@@ -71,11 +72,12 @@ async def examine(
     """Examine a client, or the one that `environ` (by default `os.environ`) configures if none is given.
 
     `needs` names the operations that the program calls ("appointments.list"). A missing permission for one of them is a
-    problem. A given client stays open, and its own shared state is examined; `shared_state` is for the client of `environ`. The examination sends some 20 requests, and takes less than a minute if a host does
-    not respond. Proxies and certificates are those of the process.
+    problem. A given client stays open, and its own shared state is examined; `shared_state` is for the client of `environ`. The
+    examination sends some 20 requests, and takes less than a minute if a host does not respond. Proxies and certificates are
+    those of the process.
 
     Permission: none
-    Raises: `ValueError` for an unknown operation, or a shared state beside a client; `ConfigurationError` for a `shared_state`
+    Raises: `TypeError` for what is no client; `ValueError` for an unknown operation, or a shared state beside a client; `ConfigurationError` for a `shared_state`
     that is none; `ClientMisuse` if the client is closed or belongs to another event loop.
     All other failures are results of the checks.
     """
@@ -85,7 +87,7 @@ async def examine(
     if client is not None:
         if shared_state is not None:
             raise ValueError("a client has a shared state of its own: leave out shared_state, or the client")
-        view = client.with_options(timeout=DEADLINE, retry=ONE_RETRY)
+        view = checked_instance("client", client, CoachingClient).with_options(timeout=DEADLINE, retry=ONE_RETRY)
         checks = await _check_service(view, needed)
         return _examination(check_proxies(None), *await check_shared_state(view), *checks)
     CoachingClient(AccessToken("none"), shared_state=shared_state)  # refuses what is no shared state

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, cast
 import attrs
 
 from coaching_async import CoachingClient, CoachingError, DecodeError, ResponseError, RetryPolicy
+from coaching_async._refusals.arguments import checked_instance
 
 from ._examine import TOKEN
 from ._operations import entities
@@ -116,7 +117,7 @@ async def probe(
     sent, under the client's rate limit. The report contains no ids, names or hosts, and no counts of the org's data.
 
     Permission: coaching:appointment:view, without which most questions stay open
-    Raises: `ValueError` for an invalid id; before the first response what every method raises. Later failures are reported.
+    Raises: `TypeError` for what is no client; `ValueError` for an invalid id; before the first response what every method raises. Later failures are reported.
     """
     given = tuple(map(str, (user_ids,) if isinstance(user_ids, str | uuid.UUID) else user_ids))
     if len(given) > MOST_USERS:
@@ -124,7 +125,7 @@ async def probe(
     foreign = () if foreign_appointment_id is None else (str(foreign_appointment_id),)
     if not all(ID.fullmatch(id_) for id_ in (*given, *foreign)):
         raise ValueError("an id has letters, digits and dashes only")
-    view = client.with_options(timeout=30.0, retry=RetryPolicy(attempts=2))
+    view = checked_instance("client", client, CoachingClient).with_options(timeout=30.0, retry=RetryPolicy(attempts=2))
     prober = _Prober(view, given, next(iter(foreign), None))
     token = await prober.get(TOKEN, preserveIdleTTL=True)
     prober.is_user = (await prober.get(f"{APPOINTMENTS}/me", pageSize=1)).status == 200

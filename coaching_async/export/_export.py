@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing
+from coaching_async._refusals.arguments import checked_flag, checked_instance
 from coaching_async.types import (
     AppointmentStatusLike,
     Consistency,
@@ -108,19 +109,22 @@ async def export(
     invalid arguments, before a request is sent; `ExportRefused` (a `ValueError`) if the export cannot be started or resumed,
     or if a library is missing.
     """
+    checked_instance("client", client, CoachingClient)
+    details = {
+        "annotations": checked_flag("with_annotations", with_annotations),
+        "statuses": checked_flag("with_statuses", with_statuses),
+    }
     layout = layout_of(
         path,
         form,
         spreadsheet=spreadsheet,
         columns=columns,
-        names=names,
-        emails=emails,
-        details=[
-            name for name, is_wanted in (("annotations", with_annotations), ("statuses", with_statuses)) if is_wanted
-        ],
+        names=checked_flag("names", names),
+        emails=checked_flag("emails", emails),
+        details=[name for name, is_wanted in details.items() if is_wanted],
         tz=tz,
     )
-    if resume not in (True, False, "auto"):
+    if not isinstance(resume, bool) and resume != "auto":
         raise ValueError('resume is True, False or "auto"')
     if resume and is_stream(path):
         raise ExportRefused("an export to a stream cannot be resumed: give the name of a file")

@@ -7,6 +7,7 @@ from typing import IO, Any, Final, Literal, TypeAlias
 
 import attrs
 
+from coaching_async._refusals.arguments import checked_flag
 from coaching_async._refusals.suggestions import choices
 
 from ._checkpoint import ExportRefused
@@ -113,9 +114,12 @@ def layout_of(
     tz: tzinfo | None,
 ) -> Layout:
     """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid ones."""
-    form = form or ("jsonl" if is_stream(path) else form_of(Path(path)))
-    if form not in FORMS:
+    if form is None:
+        form = "jsonl" if is_stream(path) else form_of(Path(path))
+    if form not in tuple(FORMS):  # which may be of any type
         raise ValueError(f"form {form!r} does not exist: {choices(form, FORMS)}")
+    if spreadsheet is not None:
+        checked_flag("spreadsheet", spreadsheet)
     if spreadsheet is not None and form != "csv":
         raise ValueError(f"spreadsheet is about files of the form csv, not {form}")
     if tz is not None and not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers

@@ -1,10 +1,12 @@
 """The client of an application, with a view for each of its users."""
 
 import functools
+import inspect
 
 from coaching_async import AccessToken, CoachingClient
+from coaching_async._refusals.arguments import kind_of
 
-__all__ = ["ClientViews"]
+__all__ = ["ClientViews", "check_functions"]
 
 MAX_VIEWS = 1000
 """Number of views that are cached, some kilobytes each."""
@@ -19,3 +21,17 @@ class ClientViews:
 
     def _view(self, token: str) -> CoachingClient:
         return self.client.with_auth(AccessToken(token))
+
+
+def check_functions(make: object, listen: object, application: type, usage: str) -> None:
+    """Raise `TypeError` unless `make` is a function that makes a client, and `listen` one that listens, or None.
+
+    A framework that was given the function itself, and not what it returns, has called it with the application.
+    """
+    if isinstance(make, application):
+        raise TypeError(f"it is called without the application: {usage}")
+    if not callable(make) or inspect.iscoroutinefunction(make):
+        found = "an async function" if callable(make) else kind_of(make)
+        raise TypeError(f"make is a plain function that makes a client, such as CoachingClient.from_env, not {found}")
+    if listen is not None and not callable(listen):
+        raise TypeError(f"listen is an async function that is given the client, not {kind_of(listen)}")

@@ -29,7 +29,7 @@ import anyio
 from coaching_async import CoachingClient, CoachingError, Notification
 from coaching_async.fanout import Hub
 
-from ._client_views import ClientViews
+from ._client_views import ClientViews, check_functions
 from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
 from ._extras import extra
 from ._ndjson import NDJSON_TYPE, ndjson_lines
@@ -66,7 +66,10 @@ def cleanup_ctx(
     With `listen` the application has a `Hub`, too, which `hub` returns. `listen` is an async function that returns its stream,
     without entering it. Add `close_event_streams` to `app.on_shutdown`, because aiohttp waits up to a minute for open
     responses.
+
+    Raises `TypeError` if `make` or `listen` is no function.
     """
+    check_functions(make, listen, web.Application, "app.cleanup_ctx.append(cleanup_ctx())")
 
     async def client_context(app: web.Application) -> AsyncGenerator[None]:
         async with make() as client:

@@ -32,7 +32,7 @@ import anyio
 from coaching_async import CoachingClient, CoachingError, Notification
 from coaching_async.fanout import Hub
 
-from ._client_views import ClientViews
+from ._client_views import ClientViews, check_functions
 from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
 from ._extras import extra
 from ._ndjson import NDJSON_TYPE, ndjson_lines
@@ -73,7 +73,10 @@ def lifespan(
 
     To open more than these, use it in a lifespan of your own, and yield its state with yours:
     `async with lifespan()(app) as state: yield {**state, "mine": ...}`.
+
+    Raises `TypeError` if `make` or `listen` is no function.
     """
+    check_functions(make, listen, FastAPI, "FastAPI(lifespan=lifespan())")
 
     @asynccontextmanager
     async def client_lifespan(_: FastAPI) -> AsyncGenerator[Mapping[str, object]]:

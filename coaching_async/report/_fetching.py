@@ -15,6 +15,7 @@ from coaching_async import (
     Listing,
     Relationship,
 )
+from coaching_async._refusals.arguments import checked_instance
 
 from ._figures import NEXT_DAYS, figures_of, weeks_of
 from ._report import Report
@@ -59,7 +60,7 @@ async def report(
     `ConfigurationError` if the extra `report` is missing, before a request is sent.
     """
     given = (user_ids,) if isinstance(user_ids, str | UUID) else tuple(user_ids)
-    listing = client.appointments.list(
+    listing = checked_instance("client", client, CoachingClient).appointments.list(
         given,
         interval=interval,
         interval_condition="StartsIn",

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 import attrs
 
 from coaching_async import Interval, OpenEnum, UserReference
+from coaching_async._refusals.arguments import checked_flag, kind_of
 from coaching_async._refusals.suggestions import suggestion
 
 __all__ = ["Cell", "Column", "Kind", "chosen_names", "columns"]
@@ -68,7 +69,8 @@ def columns(
     by that of their names (`facilitator_name`, `attendee_names`) and e-mail addresses. `only` names the columns to return, in
     its order, those of names and addresses included.
 
-    Raises `TypeError` for a class that is no model, or that is no row because it has a list of objects, and `ValueError` if
+    Raises `TypeError` for a class that is no model, or that is no row because it has a list of objects, or for arguments of a wrong
+    kind, and `ValueError` if
     `only` names no column, one that does not exist, or one twice.
     """
     if only is not None:
@@ -76,6 +78,8 @@ def columns(
         return tuple(known[name] for name in chosen_names(only, tuple(known)))
     if not (isinstance(model, type) and attrs.has(model)):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
         raise TypeError(f"a model is needed, for example Appointment, not {model!r}")
+    checked_flag("names", names)
+    checked_flag("emails", emails)
     found: list[Column] = []
     for column in _columns_of(model):
         found.append(column)
@@ -89,11 +93,13 @@ def columns(
 def chosen_names(chosen: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
     """Return the names of columns that a caller has chosen of the `known` ones.
 
-    Raises `TypeError` for a single text, and `ValueError` for no column, for one that does not exist, and for one that is there
+    Raises `TypeError` for what is not several, and `ValueError` for no column, for one that does not exist, and for one that is there
     twice.
     """
     if isinstance(chosen, str):
         raise TypeError("columns are several names, and not one text")
+    if not isinstance(chosen, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f"columns are several names, not {kind_of(chosen)}")
     found = tuple(chosen)
     for name in found:
         if name not in known:

@@ -64,6 +64,7 @@ class SynchronousTokenStore:
         ({"socket_client": httpx.AsyncHTTPTransport()}, "socket_client is .*, not an AsyncHTTPTransport"),
         ({"on_event": "print"}, "on_event is a plain function"),
         ({"on_event": anyio.sleep}, "on_event is a plain function"),
+        ({"on_event": TokenSource}, "on_event is a plain function"),
         ({"shared_state": "coaching.state"}, "shared_state is .*; a str is none of these"),
         ({"shared_state": FileSharedState}, "the class FileSharedState is none of these"),
         ({"shared_state": MemoryTokenStore()}, "a MemoryTokenStore is none of these"),
