@@ -38,8 +38,8 @@ def validate_auth(auth: Grant | TokenSource) -> None:
     """Raise `ConfigurationError` unless `auth` is a grant or a token source."""
     if not isinstance(auth, Grant) and not has_async_methods(auth, "token"):
         raise ConfigurationError(
-            "auth is a grant such as ClientCredentials(...), an AccessToken(...), or has an async method token; "
-            f"{kind_of(auth)} is none of these"
+            "auth is a grant such as ClientCredentials(...), an AccessToken(...), or an object with an async method token, "
+            f"not {kind_of(auth)}"
         )
 
 
@@ -47,8 +47,8 @@ def validate_shared_state(shared_state: SharedState | None) -> None:
     """Raise `ConfigurationError` unless `shared_state` is one, or None."""
     if shared_state is not None and not has_async_methods(shared_state, "load", "swap"):
         raise ConfigurationError(
-            "shared_state is a FileSharedState(...), a RedisSharedState(...), or has the async methods load and swap; "
-            f"{kind_of(shared_state)} is none of these"
+            "shared_state is a FileSharedState(...), a RedisSharedState(...), or an object with the async methods load and swap, "
+            f"not {kind_of(shared_state)}"
         )
 
 
@@ -63,7 +63,10 @@ def validate_on_event(on_event: Emit | None) -> None:
     if on_event is not None and (
         isinstance(on_event, type) or not callable(on_event) or inspect.iscoroutinefunction(on_event)
     ):
-        raise ConfigurationError("on_event is a plain function: it is called in the middle of a call, and not awaited")
+        found = "an async one" if callable(on_event) and not isinstance(on_event, type) else kind_of(on_event)
+        raise ConfigurationError(
+            f"on_event is a plain function, not {found}: it is called in the middle of a call, and not awaited"
+        )
 
 
 def validate_retry(retry: RetryPolicy) -> RetryPolicy:

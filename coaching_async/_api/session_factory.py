@@ -18,7 +18,7 @@ from coaching_async._exceptions import ConfigurationError
 from coaching_async._proxies import proxy_for
 from coaching_async._regions import Hosts
 from coaching_async._shared_state.connection import SharedStateConnection
-from coaching_async._shared_state.store import SharedState, require_open
+from coaching_async._shared_state.store import SharedState
 from coaching_async._transport.concurrency_limit import ConcurrencyLimiter
 from coaching_async._transport.http import HttpTransport
 from coaching_async._transport.http_client import (
@@ -67,8 +67,8 @@ class SessionFactory:
         )
 
         def new_pipeline(identity: Identity, state: IdentityState) -> Pipeline:
-            if self.shared_state is not None:
-                require_open(self.shared_state)
+            if shared is not None:
+                shared.require_open()
             login = RetryMiddleware(
                 NormalizeThrottlingMiddleware(login_host), state.login_cooldown, state.login_retry_budget
             )

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import attrs
 
 from coaching_async._exceptions import AuthError, ConfigurationError
+from coaching_async._refusals.arguments import kind_of
 from coaching_async._regions import resolve_hosts
 from coaching_async._value import Value
 
@@ -101,19 +102,27 @@ class AuthorizationRequest(Value):
             mine = client.with_auth(grant)
 
         Raises `AuthError` if the sign-in was refused, and if `state` is not that of this request, because then another
-        session started the sign-in.
+        session started the sign-in; `TypeError` for a URL that is no text; `ValueError` for a `store` that is none.
         """
-        code = self._parse_callback(callback_url)
+        is_text = isinstance(callback_url, str)  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        found = kind_of(callback_url)
+        code = self._parse_callback(callback_url) if is_text else None
         del callback_url  # an error's frames must not show it
+        if code is None:
+            del client_secret
+            raise TypeError(f"callback_url is a str, such as str(request.url), not {found}")
         if isinstance(code, AuthError):
             del client_secret
             raise code
-        return AuthorizationCode(
-            self.client_id,
-            client_secret,
-            code.reveal(),
-            self.redirect_uri,
-            code_verifier=self.code_verifier,
-            store=store,
-            on_rotated=on_rotated,
-        )
+        try:
+            return AuthorizationCode(
+                self.client_id,
+                client_secret,
+                code.reveal(),
+                self.redirect_uri,
+                code_verifier=self.code_verifier,
+                store=store,
+                on_rotated=on_rotated,
+            )
+        finally:
+            del client_secret

@@ -1,6 +1,7 @@
 """Credentials of a client: access tokens, the OAuth grants of Genesys Cloud, and stores of refresh tokens."""
 
 import functools
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
@@ -98,12 +99,12 @@ def token_store_or_none(_: object, attribute: "attrs.Attribute[Any]", store: Any
     # A store that is not awaited would lose the only refresh token that is valid, at the first refresh.
     if store is not None and not has_async_methods(store, "load", "save"):
         raise ValueError(
-            f"{attribute.name} is a MemoryTokenStore(...), or has the async methods load and save; {kind_of(store)} is none of these"
+            f"{attribute.name} is an object with the async methods load and save, as a MemoryTokenStore is, not {kind_of(store)}"
         )
 
 
 def function_or_none(_: object, attribute: "attrs.Attribute[Any]", function: Any) -> None:
-    if function is not None and not callable(function):
+    if function is not None and (isinstance(function, type) or not callable(function)):
         raise ValueError(f"{attribute.name} is an async function, not {kind_of(function)}")
 
 
@@ -229,7 +230,7 @@ class RefreshToken(OwnCopy, Value):
     store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=token_store_or_none)
     """Where new refresh tokens are kept; None keeps them in the client alone."""
     on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=function_or_none)
-    """Async function that is called with each new refresh token, after it was saved in `store`."""
+    """Async function that is called with each new refresh token, after it was saved in `store`. A plain one is called, too."""
 
     def form(self) -> Mapping[str, str]:
         """Return the form of the token request (RFC 6749 §6)."""
@@ -263,7 +264,7 @@ class AuthorizationCode(OwnCopy, Value):
     store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=token_store_or_none)
     """Where new refresh tokens are kept; None keeps them in the client alone."""
     on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=function_or_none)
-    """Async function that is called with each new refresh token, after it was saved in `store`."""
+    """Async function that is called with each new refresh token, after it was saved in `store`. A plain one is called, too."""
 
     def __attrs_post_init__(self) -> None:
         if self.client_secret is None and self.code_verifier is None:
@@ -308,7 +309,9 @@ async def save_refresh_token(grant: RotatingGrant, old: Secret | None, new: Secr
         if grant.store is not None and not await grant.store.save(None if old is None else old.reveal(), new.reveal()):
             logger.warning("the token store holds another refresh token than was renewed: is it shared?")
         if grant.on_rotated is not None:
-            await grant.on_rotated(new.reveal())
+            called = grant.on_rotated(new.reveal())
+            if inspect.isawaitable(called):  # a plain function has done its work
+                await called
     except Exception as error:  # noqa: BLE001 # its message may quote the token
         logger.error("a new refresh token could not be kept: %s", type(error).__name__)  # noqa: TRY400 # nor its frames
 

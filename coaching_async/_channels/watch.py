@@ -12,6 +12,7 @@ from coaching_async._api.client import ApiClient
 from coaching_async._concurrency.synchronization import SingleTaskGuard
 from coaching_async._events import FillFailed
 from coaching_async._exceptions import CoachingError, ResponseError
+from coaching_async._refusals.arguments import kind_of
 from coaching_async._refusals.async_only import AsyncOnly
 from coaching_async._value import summary
 from coaching_async.models.common import Page
@@ -173,7 +174,7 @@ class NotificationWatch(AsyncOnly, AsyncIterator[Notification]):
 
 def _check_interval(every: object) -> float:
     if isinstance(every, bool) or not isinstance(every, int | float):
-        raise TypeError(f"every is a number of seconds, not {type(every).__name__}")
+        raise TypeError(f"every is a number of seconds, not {kind_of(every)}")
     if not 0 < every < math.inf:
         raise ValueError("every has to be a number of seconds above 0")
     return float(every)

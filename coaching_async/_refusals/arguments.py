@@ -1,15 +1,19 @@
 """Arguments of a wrong kind: what they are instead, checks that return the argument, and validators for attrs classes."""
 
+import builtins
 import inspect
 from collections.abc import Callable, Iterable
+from datetime import tzinfo
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
 __all__ = [
     "checked_flag",
+    "checked_ids",
     "checked_instance",
     "checked_several",
+    "checked_zone",
     "has_async_methods",
     "kind_of",
     "number_of_seconds",
@@ -23,19 +27,24 @@ Validator: TypeAlias = "Callable[[object, attrs.Attribute[Any], Any], None]"
 
 
 def has_async_methods(value: object, *names: str) -> bool:
-    """Return whether a value is an object, not a class, with async methods of these names."""
-    return not isinstance(value, type) and all(
-        inspect.iscoroutinefunction(getattr(value, name, None)) for name in names
-    )
+    """Return whether a value is an object, not a class, with async methods of these names. They may be decorated."""
+    return not isinstance(value, type) and all(_is_async(getattr(value, name, None)) for name in names)
+
+
+def _is_async(function: object) -> bool:
+    candidates = (function, *(getattr(function, name, None) for name in ("__wrapped__", "__call__")))
+    return any(map(inspect.iscoroutinefunction, candidates))
 
 
 def kind_of(value: object) -> str:
-    """Return what a value is, without the value itself: it may be a secret. "an int", "the class RateLimit", "None"."""
+    """Return what a value is, and not the value, which may be a secret: "int", "numpy.bool", "the class RateLimit", "None"."""
     if value is None:
         return "None"
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    return _with_article(type(value).__name__)
+    kind = type(value)
+    is_mistakable = hasattr(builtins, kind.__name__) and kind.__module__ != "builtins"
+    return f"{kind.__module__}.{kind.__name__}" if is_mistakable else kind.__name__
 
 
 def checked_instance(name: str, value: T, kind: type[T]) -> T:
@@ -44,15 +53,30 @@ def checked_instance(name: str, value: T, kind: type[T]) -> T:
         of, found, hint = kind.__name__, kind_of(value), ""
         if isinstance(value, dict) and attrs.has(kind):
             hint = f": {of}(**fields) makes one, or from_dict({of}, fields) if the fields have their names in the API"
-        raise TypeError(f"{name} is {_with_article(of)}, not {found}{hint}")
+        raise TypeError(f"{name} is {'an' if of[0] in 'AEIOaeio' else 'a'} {of}, not {found}{hint}")
     return value
 
 
-def checked_several(name: str, values: Iterable[T], kind: type[T]) -> Iterable[T]:
-    """Return an argument. Raise `TypeError` unless it is iterable."""
+def checked_several(name: str, values: Iterable[T], kind: type[T]) -> tuple[T, ...]:
+    """Return several arguments. Raise `TypeError` unless they are iterable, and each of this class."""
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
         raise TypeError(f"{name} is a list of {kind.__name__} objects, or another iterable, not {kind_of(values)}")
-    return values
+    return tuple(checked_instance(f"each of {name}", value, kind) for value in values)
+
+
+def checked_ids(name: str, ids: Iterable[T]) -> tuple[T, ...]:
+    """Return several ids. Raise `TypeError` for one object in their place, of which the `id` may be wanted."""
+    if not isinstance(ids, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        hint = ": give its `id`" if hasattr(ids, "id") else ""
+        raise TypeError(f"{name} is a str or a UUID, or a list of them, not {kind_of(ids)}{hint}")
+    return tuple(ids)
+
+
+def checked_zone(tz: tzinfo) -> tzinfo:
+    """Return the argument `tz`. Raise `TypeError` unless it is a time zone."""
+    if not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+        raise TypeError(f'tz is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin"), not {kind_of(tz)}')
+    return tz
 
 
 def checked_flag(name: str, flag: bool) -> bool:
@@ -87,7 +111,3 @@ def _validator(kinds: tuple[type, ...], is_right: Callable[[Any], bool], expecte
             raise ValueError(f"{attribute.name} is {expected}, not {value}")
 
     return validate
-
-
-def _with_article(name: str) -> str:
-    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"

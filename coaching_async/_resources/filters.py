@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, Final, TypedDict, TypeVar, cast
 
+from coaching_async._refusals.arguments import checked_instance, kind_of
 from coaching_async._serialization.urls import QueryValue, encode_query
 from coaching_async.models.aggregates import (
     AggregateClause,
@@ -58,7 +59,7 @@ def to_query(filters: AppointmentFilters) -> dict[str, QueryValue]:
 
 def _boolean(value: object) -> str:
     if not isinstance(value, bool):
-        raise TypeError(f"overdue is True, False or None, not {type(value).__name__}")
+        raise TypeError(f"overdue is True, False or None, not {kind_of(value)}")
     return str(value)  # the API spells them as Python does
 
 
@@ -85,7 +86,9 @@ def aggregate_filter(
         raise ValueError(
             "filter stands instead of attendee_ids, facilitator_ids and statuses: give it, or some of them"
         )
-    return given or AggregateFilter(type=AggregateFilterType.AND, clauses=clauses)
+    if given is not None:
+        return checked_instance("filter", given, AggregateFilter)
+    return AggregateFilter(type=AggregateFilterType.AND, clauses=clauses)
 
 
 def _any_of(dimension: AggregateDimension, values: IdsLike) -> AggregateClause:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from coaching_async._channels.streams import TopicStream
-from coaching_async._refusals.arguments import checked_flag
+from coaching_async._refusals.arguments import checked_flag, kind_of
 from coaching_async.models.channels import AvailableTopic, Channel
 from coaching_async.models.coercion import has_blank_end
 from coaching_async.models.common import Page
@@ -112,7 +112,7 @@ def checked_topics(topics: Iterable[str]) -> tuple[str, ...]:
         )
     for topic in unique:
         if not isinstance(topic, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-            raise TypeError(f"a topic is a str, not {type(topic).__name__}")
+            raise TypeError(f"a topic is a str, not {kind_of(topic)}")
         if not topic or has_blank_end(topic):
             raise ValueError("a topic is empty, or begins or ends with a blank, a line end or an invisible character")
         if len(topic) > MAX_TOPIC_LENGTH:

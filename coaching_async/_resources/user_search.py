@@ -10,6 +10,7 @@ from coaching_async._exceptions import BadRequest, ResponseError
 from coaching_async._pagination.cursor_pager import CursorPager
 from coaching_async._pagination.listing import Listing
 from coaching_async._pagination.pages import ServiceCursor, last_page_of, set_next_cursor
+from coaching_async._refusals.arguments import checked_instance
 from coaching_async._serialization.rows import PartialPage, UnreadableRow
 from coaching_async.models.coercion import OneOrMany, has_blank_end, to_members
 from coaching_async.models.common import Page
@@ -29,10 +30,9 @@ MAX_USERS: Final = 10_000
 LETTERS: Final = re.compile(r"\w+")
 
 
-def checked_text(what: str, text: object) -> str:
+def checked_text(what: str, text: str) -> str:
     """Return a text to search for. It is personal data, so no error quotes it."""
-    if not isinstance(text, str):
-        raise TypeError(f"{what} is a str, not {type(text).__name__}")
+    checked_instance(what, text, str)
     if not text or has_blank_end(text):
         raise ValueError(f"{what} is empty, or begins or ends with a blank or an invisible character")
     if len(text) > MAX_CHARACTERS:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
+from coaching_async._refusals.arguments import kind_of
 from coaching_async.models.appointments import Appointment
 
 from .json import dumps, parse_json, parse_with_orjson
@@ -33,7 +34,7 @@ def to_dict(model: object, *, complete: bool = False) -> dict[str, Any]:
     Raises `TypeError` for anything but a model.
     """
     if not attrs.has(type(model)):
-        raise TypeError(f"a model is needed, not {type(model).__name__}")
+        raise TypeError(f"a model is needed, not {kind_of(model)}")
     converter = _complete_converter() if complete else _fast_converter()
     result: dict[str, Any] = converter.unstructure(model)
     return result

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 from uuid import UUID
 
+from coaching_async._refusals.arguments import kind_of
 from coaching_async.models.coercion import IdLike, to_id
 from coaching_async.models.types import Interval, format_interval
 
@@ -54,9 +55,9 @@ def request_target(path: str, parameters: Mapping[str, QueryArgument]) -> str:
     because either may be an id.
     """
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f"path is a str, not {type(path).__name__}")
+        raise TypeError(f"path is a str, not {kind_of(path)}")
     if not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] # as above
-        raise TypeError(f"query is a mapping of parameters, not {type(parameters).__name__}")
+        raise TypeError(f"query is a mapping of parameters, not {kind_of(parameters)}")
     if not ABSOLUTE_PATH.fullmatch(path):
         raise ValueError(
             "path starts with one slash, as in /api/v2/users/me, and has only quoted ids in it: urllib.parse.quote(id, "
@@ -93,7 +94,7 @@ def encode_path(*segments: str) -> str:
 
 def _segment(text: str) -> str:
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f"an id is a str, not {type(text).__name__}")
+        raise TypeError(f"an id is a str, not {kind_of(text)}")
     if text in DOT_SEGMENTS:
         raise ValueError(f"{text!r} is no id")
     return _quoted(text)

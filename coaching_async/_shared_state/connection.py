@@ -10,6 +10,7 @@ import attrs
 
 from coaching_async._concurrency.tasks import SpawnBackgroundTask, is_cancelled
 from coaching_async._events import Emit, SharedStateFound, SharedStateLost
+from coaching_async._exceptions import ClientMisuse
 from coaching_async._value import Secret
 
 from .store import SharedState
@@ -74,6 +75,7 @@ class SharedStateConnection:
         self._spawn = spawn
         self._suspect: tuple[str, Callable[[str | None], object]] | None = None
         """The text that could not be loaded or parsed last, and how it is parsed."""
+        self._was_open = False
         self._lost_at: float | None = None
         self._reason = ""
         """Why it was lost."""
@@ -82,6 +84,17 @@ class SharedStateConnection:
         self._operations = anyio.Semaphore(MAX_OPERATIONS, fast_acquire=True)
         self._is_probing = False
         self._closing = anyio.Event()
+
+    def require_open(self) -> None:
+        """Raise `ClientMisuse` for a place that was not opened yet: each process would go on by itself, and only log why."""
+        if not self._was_open and getattr(self._store, "is_open", True) is False:
+            how = (
+                ": enter it with `async with`, around the block of the client"
+                if hasattr(self._store, "__aenter__")
+                else ""
+            )
+            raise ClientMisuse(f"this {type(self._store).__name__} is not open{how}")
+        self._was_open = True
 
     @property
     def is_lost(self) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 import attrs
 
 from coaching_async._concurrency.tasks import ThreadSlots, run_in_thread
+from coaching_async._refusals.arguments import kind_of
 from coaching_async._value import Value
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _absolute_path(path: str | PathLike[str]) -> str:
     """Return the path of a file, so that it stays the same when the working directory changes."""
     name = cast("object", os.fspath(path) if isinstance(path, PathLike) else path)
     if not isinstance(name, str):
-        raise TypeError(f"the path of a FileSharedState is a str or a pathlib.Path, not {type(path).__name__}")
+        raise TypeError(f"the path of a FileSharedState is a str or a pathlib.Path, not {kind_of(path)}")
     if not name or "\0" in name:
         raise ValueError("the path of a FileSharedState is empty or contains a NUL character; give the path of a file")
     is_folder = name.endswith((os.sep, os.altsep or os.sep))

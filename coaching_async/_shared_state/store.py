@@ -2,9 +2,7 @@
 
 from typing import Protocol
 
-from coaching_async._exceptions import ClientMisuse
-
-__all__ = ["SharedState", "require_open"]
+__all__ = ["SharedState"]
 
 
 class SharedState(Protocol):
@@ -13,7 +11,8 @@ class SharedState(Protocol):
     Clients of one OAuth client that are given the same place use one access token and one rate limit together. The place
     decides nothing: it may forget, fail, or hang, and the clients go on, each with its share of the limit.
 
-    A place that has to be opened first may have a property `is_open`. A client whose first call finds it False raises `ClientMisuse`.
+    A place that has to be opened first may have a property `is_open`. Calls of a client raise `ClientMisuse` as long as it is
+    False. Once it was True the client looks at it no more: what is lost later is lost as by a failure.
 
     The texts hold the access token as it is. Whoever reads them may do what the OAuth client may, as long as the token lives.
     """
@@ -31,10 +30,3 @@ class SharedState(Protocol):
         `old` is None where there must be no text yet. After `keep` seconds the new text may be forgotten.
         """
         ...
-
-
-def require_open(shared_state: SharedState) -> None:
-    """Raise `ClientMisuse` for a place that says it is not open. Otherwise each process would go on by itself, and only log why."""
-    if getattr(shared_state, "is_open", True) is False:
-        name = type(shared_state).__name__
-        raise ClientMisuse(f"this {name} is not open: enter it with `async with`, around the block of the client")

@@ -24,7 +24,7 @@ from coaching_async import (
     SharedState,
     Unauthorized,
 )
-from coaching_async._refusals.arguments import checked_instance
+from coaching_async._refusals.arguments import checked_instance, checked_several
 from coaching_async._refusals.suggestions import choices
 
 from ._advice import is_proxys, network_advice
@@ -77,11 +77,12 @@ async def examine(
     those of the process.
 
     Permission: none
-    Raises: `TypeError` for what is no client; `ValueError` for an unknown operation, or a shared state beside a client; `ConfigurationError` for a `shared_state`
-    that is none; `ClientMisuse` if the client is closed or belongs to another event loop.
+    Raises: `TypeError` for what is no client; `ValueError` for an unknown operation, or a shared state beside a client;
+    `ConfigurationError` for a `shared_state` that is none; `ClientMisuse` if the client is closed or belongs to another event
+    loop, or a shared state is not open.
     All other failures are results of the checks.
     """
-    needed = frozenset((needs,) if isinstance(needs, str) else needs)
+    needed = frozenset((needs,) if isinstance(needs, str) else checked_several("needs", needs, str))
     if unknown := sorted(needed.difference(OPERATIONS)):
         raise ValueError(f"{unknown[0]!r} is no operation: {choices(unknown[0], OPERATIONS)}")
     if client is not None:

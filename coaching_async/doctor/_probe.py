@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, cast
 import attrs
 
 from coaching_async import CoachingClient, CoachingError, DecodeError, ResponseError, RetryPolicy
-from coaching_async._refusals.arguments import checked_instance
+from coaching_async._refusals.arguments import checked_ids, checked_instance
 
 from ._examine import TOKEN
 from ._operations import entities
@@ -117,9 +117,10 @@ async def probe(
     sent, under the client's rate limit. The report contains no ids, names or hosts, and no counts of the org's data.
 
     Permission: coaching:appointment:view, without which most questions stay open
-    Raises: `TypeError` for what is no client; `ValueError` for an invalid id; before the first response what every method raises. Later failures are reported.
+    Raises: `TypeError` for what is no client or no id, `ValueError` for an invalid id; before the first response what every method
+    raises. Later failures are reported.
     """
-    given = tuple(map(str, (user_ids,) if isinstance(user_ids, str | uuid.UUID) else user_ids))
+    given = tuple(map(str, (user_ids,) if isinstance(user_ids, str | uuid.UUID) else checked_ids("user_ids", user_ids)))
     if len(given) > MOST_USERS:
         raise ValueError(f"{MOST_USERS} users are enough")
     foreign = () if foreign_appointment_id is None else (str(foreign_appointment_id),)

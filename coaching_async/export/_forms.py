@@ -7,7 +7,7 @@ from typing import IO, Any, Final, Literal, TypeAlias
 
 import attrs
 
-from coaching_async._refusals.arguments import checked_flag
+from coaching_async._refusals.arguments import checked_flag, checked_zone
 from coaching_async._refusals.suggestions import choices
 
 from ._checkpoint import ExportRefused
@@ -122,8 +122,8 @@ def layout_of(
         checked_flag("spreadsheet", spreadsheet)
     if spreadsheet is not None and form != "csv":
         raise ValueError(f"spreadsheet is about files of the form csv, not {form}")
-    if tz is not None and not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError('tz is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
+    if tz is not None:
+        checked_zone(tz)
     is_plain = spreadsheet is False
     if form == "jsonl" and columns is None:
         return Layout(form, is_plain, (), tuple(details), names, emails, None)

@@ -1,4 +1,4 @@
-"""The client of an application, with a view for each of its users."""
+"""The client of an application: the functions that make it, and a view for each of its users."""
 
 import functools
 import inspect
@@ -29,7 +29,7 @@ def check_functions(make: object, listen: object, application: type, usage: str)
     A framework that was given the function itself, and not what it returns, has called it with the application.
     """
     if isinstance(make, application):
-        raise TypeError(f"it is called without the application: {usage}")
+        raise TypeError(f"the application takes what the function returns: {usage}")
     if not callable(make) or inspect.iscoroutinefunction(make):
         found = "an async function" if callable(make) else kind_of(make)
         raise TypeError(f"make is a plain function that makes a client, such as CoachingClient.from_env, not {found}")

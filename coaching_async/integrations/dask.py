@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, tzinfo
+from inspect import iscoroutinefunction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, Unpack, cast
@@ -17,6 +18,7 @@ import anyio
 import attrs
 
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Interval
+from coaching_async._refusals.arguments import checked_flag, checked_several, kind_of
 from coaching_async.export import ExportBusy, Exported, Form, check_form, export
 
 from ._extras import extra
@@ -48,6 +50,8 @@ class ExportOptions(AppointmentFilters, total=False):
 
 
 OF_THE_FORM: Final = ("spreadsheet", "columns", "tz")
+
+FLAGS: Final = {"names", "emails", "with_annotations", "with_statuses"}
 
 OF_THE_LIST: Final = {*AppointmentFilters.__optional_keys__, "consistency", "page_size"}
 
@@ -120,9 +124,9 @@ def submit_shards(
     Raises: `TypeError` or `ValueError` for invalid arguments.
     """
     if not isinstance(dask, Client):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError(f"a distributed.Client is needed, not {type(dask).__name__}")
-    if not callable(client):
-        raise TypeError("client is a function, which is called on the worker and returns a CoachingClient")
+        raise TypeError(f"a distributed.Client is needed, not {kind_of(dask)}")
+    if not callable(client) or iscoroutinefunction(client):
+        raise TypeError("client is a plain function, which is called on the worker and returns a CoachingClient")
     cluster: Any = dask  # some of its methods have no types
     shards = _shards(user_ids, folder, intervals, client, form, options)
     # A new key for each call, although a shard is the same one again: a key that is used twice may get the error, or the
@@ -180,6 +184,8 @@ def _shards(
         raise TypeError(f"the shards have their {' and '.join(sorted(chosen))} from intervals")
     if unknown := given.keys() - ExportOptions.__optional_keys__:
         raise TypeError(f"no such option of an export: {', '.join(sorted(unknown))}")
+    for name in FLAGS & given.keys():
+        checked_flag(name, given[name])
     users, place = _lasting(user_ids), Path(folder).absolute()
     check_form(place, form=form, **{name: given.get(name) for name in OF_THE_FORM})
     nobody = CoachingClient(AccessToken("unused"))  # which is never opened: its list checks users and filters
@@ -192,9 +198,7 @@ def _shards(
 
 def _disjoint(intervals: Iterable[Interval]) -> Sequence[Interval]:
     """Return the intervals. Raises `ValueError` if there are none, or if two of them overlap."""
-    found = tuple(intervals)
-    if wrong := [each for each in found if not isinstance(each, Interval)]:  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError(f"each of intervals is an Interval, not {type(wrong[0]).__name__}")
+    found = checked_several("intervals", intervals, Interval)
     if not found:
         raise ValueError("intervals is empty: an export has one shard or more")
     in_order = sorted(found, key=_start)

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
 from urllib.parse import urlsplit
 
+from coaching_async._refusals.arguments import kind_of
+
 from ._extras import extra
 
 __all__ = ["RedisSharedState"]
@@ -75,7 +77,7 @@ class RedisSharedState:
                 f"client of these libraries, not a {type(client).__module__}.{type(client).__qualname__}"
             )
         if not isinstance(cast("object", prefix), str):
-            raise TypeError(f"prefix is a str, not {type(prefix).__name__}")
+            raise TypeError(f"prefix is a str, not {kind_of(prefix)}")
         self._client: Final = client
         self._takes_numkeys: Final = "numkeys" in inspect.signature(client.eval).parameters
         self._prefix: Final = prefix
@@ -99,7 +101,7 @@ class RedisSharedState:
         with extra("redis"):
             import coredis
         if not isinstance(cast("object", url), str):
-            raise TypeError(f"the URL of a Redis is a str, not {type(url).__name__}")
+            raise TypeError(f"the URL of a Redis is a str, not {kind_of(url)}")
         if not url.casefold().startswith(SCHEMES):
             raise ValueError(f"the URL of a Redis begins with {', '.join(SCHEMES)}")
         try:
@@ -114,7 +116,7 @@ class RedisSharedState:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was entered. One with a borrowed client is always open."""
+        """Whether it is entered. Of a borrowed client that is not known, so it counts as open."""
         return self._is_open
 
     async def __aenter__(self) -> Self:

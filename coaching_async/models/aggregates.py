@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from coaching_async._refusals.arguments import checked_several
 from coaching_async._value import MissingField, Value
 
 from .coercion import EMPTY_MAPPING, FrozenDict, OneOrMany, to_id, to_interval, to_members
@@ -155,11 +156,11 @@ def _to_group_by(values: OneOrMany[AggregateGroupByLike]) -> tuple[AggregateGrou
 
 
 def _to_tuple_of_predicates(values: "Iterable[AggregatePredicate]") -> "tuple[AggregatePredicate, ...]":
-    return tuple(values)
+    return checked_several("predicates", values, AggregatePredicate)
 
 
 def _to_tuple_of_clauses(values: "Iterable[AggregateClause]") -> "tuple[AggregateClause, ...]":
-    return tuple(values)
+    return checked_several("clauses", values, AggregateClause)
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -5,17 +5,18 @@ is omitted. If a field of a request accepts `None`, null is sent, and the servic
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal, Self, TypeAlias
 
 import attrs
 
-from coaching_async._refusals.arguments import checked_flag, checked_instance, kind_of
+from coaching_async._refusals.arguments import checked_instance, kind_of
 from coaching_async._value import Value
 
 from .coercion import IdLike, IdsLike, to_id, to_ids, to_texts
 from .common import (
     AppointmentReference,
+    BusinessUnitReference,
     ConversationReference,
     DocumentReference,
     HasEnd,
@@ -185,6 +186,10 @@ def _with_ids(schedule: WfmScheduleReference | Unset | None) -> Any:
         return schedule
     checked_instance("wfm_schedule", schedule, WfmScheduleReference)
     unit = schedule.business_unit
+    if unit is not None:
+        checked_instance("business_unit", unit, BusinessUnitReference)
+    if schedule.week_date is not None:
+        checked_instance("week_date", schedule.week_date, date)
     return attrs.evolve(schedule, id=to_id(schedule.id), business_unit=unit and attrs.evolve(unit, id=to_id(unit.id)))
 
 
@@ -204,9 +209,13 @@ def _to_settable_or_unset(value: SettableStatusLike | Unset) -> AppointmentStatu
     return value if isinstance(value, Unset) else to_settable_status(value)
 
 
-def _validate_start(_: object, __: object, value: Any) -> None:
-    if value is not UNSET:
-        require_aware(value)
+def _validate_start(_: object, field: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is UNSET:
+        return
+    if not isinstance(value, datetime):
+        hint = ": datetime.fromisoformat(...) makes one of a text" if isinstance(value, str) else ""
+        raise TypeError(f"{field.name} is a datetime with a time zone, not {kind_of(value)}{hint}")
+    require_aware(value)
 
 
 def _text_or(*others: object) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
@@ -221,8 +230,8 @@ def _text_or(*others: object) -> Callable[[object, "attrs.Attribute[Any]", objec
 
 
 def _validate_flag(_: object, field: "attrs.Attribute[Any]", value: Any) -> None:
-    if value is not UNSET:
-        checked_flag(field.name, value)
+    if value is not UNSET and not isinstance(value, bool):
+        raise TypeError(f"{field.name} is True, False or UNSET, not {kind_of(value)}")
 
 
 def _validate_minutes(_: object, __: object, value: Any) -> None:
@@ -310,8 +319,7 @@ class AppointmentCreate(Value):
         Raises `ValueError` if `appointment` lacks a name, a start or a length, and none is given, and `TypeError` if it is no
         `Appointment`.
         """
-        if not isinstance(appointment, Appointment):  # pyright: ignore[reportUnnecessaryIsInstance] # no type checker
-            raise TypeError(f"an Appointment is needed, not {type(appointment).__name__}")
+        checked_instance("appointment", appointment, Appointment)
         schedule = appointment.wfm_schedule
         is_whole = schedule is not None and schedule.business_unit is not None and schedule.week_date is not None
         fields: dict[str, tuple[Any, Any]] = {

@@ -8,6 +8,8 @@ from reprlib import Repr
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID
 
+from coaching_async._refusals.arguments import kind_of
+
 from .types import PARSE_TEXT, Interval, OpenEnum
 
 __all__ = [
@@ -117,7 +119,7 @@ def _several(values: Iterable[T], what_one_is: str) -> Iterable[T]:
     """Return `values`. Raise `TypeError` for a single object. A list of the service says itself how it is read."""
     if not isinstance(values, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] # as below
         hint = ": give its `id`" if hasattr(values, "id") else ""
-        raise TypeError(f"{what_one_is}, and several are a list of them, not {type(values).__name__}{hint}")
+        raise TypeError(f"{what_one_is}, and several are a list of them, not {kind_of(values)}{hint}")
     return values
 
 
@@ -151,7 +153,7 @@ def to_interval(value: IntervalLike) -> Interval:
         case (start, end):
             return Interval(start, end)
         case _:  # pyright: ignore[reportUnnecessaryComparison] # callers without a type checker
-            raise TypeError(f"an interval is an Interval or two datetimes, not {type(value).__name__}: {PARSE_TEXT}")
+            raise TypeError(f"an interval is an Interval or two datetimes, not {kind_of(value)}: {PARSE_TEXT}")
 
 
 def to_intervals(value: IntervalLike | Iterable[IntervalLike]) -> tuple[Interval, ...]:

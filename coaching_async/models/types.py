@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import attrs
 
+from coaching_async._refusals.arguments import checked_instance, checked_zone, kind_of
 from coaching_async._refusals.suggestions import choices
 
 from .periods import in_zone, is_misplaced, midnight, months_after, parse_period
@@ -79,7 +80,7 @@ class OpenEnum(enum.StrEnum):
 def require_aware(moment: datetime) -> datetime:
     """Return `moment`. Raises `ValueError` if it has no time zone, and `TypeError` if it is no datetime."""
     if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f"a datetime is needed, not {type(moment).__name__}")
+        raise TypeError(f"a datetime is needed, not {kind_of(moment)}")
     if moment.utcoffset() is None:
         raise ValueError("the datetime has no time zone: give it one, for example tzinfo=datetime.UTC")
     if hasattr(moment.tzinfo, "localize") and is_misplaced(moment):
@@ -153,7 +154,7 @@ def _parse_rare_spelling(text: str) -> datetime:
 
 def _aware(_: object, __: object, moment: datetime) -> None:
     if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f"a datetime is needed, not {type(moment).__name__}: {PARSE_TEXT}")
+        raise TypeError(f"a datetime is needed, not {kind_of(moment)}: {PARSE_TEXT}")
     require_aware(moment)
 
 
@@ -182,8 +183,11 @@ class Interval:
             november = Interval.month(2026, 11)
             berlin = Interval.month(2026, 11, ZoneInfo("Europe/Berlin"))
 
-        `tz` is UTC by default.
+        `tz` is UTC by default. Raises `ValueError` for a month that there is not.
         """
+        checked_instance("year", year, int)
+        checked_instance("month", month, int)
+        checked_zone(tz)
         following = (year + 1, 1) if month == 12 else (year, month + 1)
         return cls(midnight(date(year, month, 1), tz), midnight(date(*following, 1), tz))
 
@@ -199,7 +203,9 @@ class Interval:
         interval, too. They are those of `tz` (default: UTC), and so is a time without a time zone; without `tz` it is refused.
         """
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-            raise TypeError(f"text is needed, not {type(text).__name__}: {PARSE_TEXT}")
+            raise TypeError(f"text is needed, not {kind_of(text)}: {PARSE_TEXT}")
+        if tz is not None:
+            checked_zone(tz)
         start, slash, end = (part.strip() for part in text.partition("/"))
         first = parse_period(start)
         if not slash and first is None:
@@ -222,7 +228,7 @@ class Interval:
         Each begins where the one before it ends, at a whole second, in the time zone of `start`.
         """
         if not isinstance(parts, int) or isinstance(parts, bool):  # pyright: ignore[reportUnnecessaryIsInstance] # as above
-            raise TypeError(f"parts is a whole number, not {type(parts).__name__}")
+            raise TypeError(f"parts is a whole number, not {kind_of(parts)}")
         if parts < 1:
             raise ValueError("an interval is split into 1 part or more")
         start, end = self.start.astimezone(UTC), self.end.astimezone(UTC)
@@ -243,8 +249,8 @@ class Interval:
         Each begins where the one before it ends, with the first moment of a month. The first part begins with the interval, and
         the last one ends with it.
         """
-        if tz is not None and not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # as above
-            raise TypeError('tz is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
+        if tz is not None:
+            checked_zone(tz)
         zone = tz or self.start.tzinfo or UTC
         start, end = format_timestamp(self.start), format_timestamp(self.end)
         following = months_after(_in_zone_of(self.start, zone), zone)

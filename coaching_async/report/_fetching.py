@@ -15,7 +15,7 @@ from coaching_async import (
     Listing,
     Relationship,
 )
-from coaching_async._refusals.arguments import checked_instance
+from coaching_async._refusals.arguments import checked_ids, checked_instance, checked_zone
 
 from ._figures import NEXT_DAYS, figures_of, weeks_of
 from ._report import Report
@@ -32,8 +32,7 @@ def check_report(interval: Interval, tz: tzinfo = UTC) -> None:
         raise ConfigurationError(
             f"a report needs {' and '.join(missing)}: install them with: pip install 'coaching_async[report]'"
         )
-    if not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        raise TypeError(f'tz is a time zone, for example ZoneInfo("Europe/Berlin"), not {type(tz).__name__}')
+    checked_zone(tz)
     weeks_of(interval, tz)
 
 
@@ -59,7 +58,7 @@ async def report(
     Raises: what iterating over the list and `users.names` raise; `ValueError` or `TypeError` for invalid arguments, and
     `ConfigurationError` if the extra `report` is missing, before a request is sent.
     """
-    given = (user_ids,) if isinstance(user_ids, str | UUID) else tuple(user_ids)
+    given = (user_ids,) if isinstance(user_ids, str | UUID) else checked_ids("user_ids", user_ids)
     listing = checked_instance("client", client, CoachingClient).appointments.list(
         given,
         interval=interval,

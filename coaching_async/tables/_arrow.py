@@ -5,8 +5,10 @@ from datetime import UTC, timedelta, tzinfo
 from importlib import import_module
 from typing import Any
 
+from coaching_async._refusals.arguments import checked_zone
+
 from ._columns import Column, Kind
-from ._rows import People, Table, check_zone, columns_of_table, to_rows
+from ._rows import People, Table, columns_of_table, to_rows
 
 __all__ = ["arrow_schema", "to_arrow"]
 
@@ -62,7 +64,7 @@ def _pyarrow() -> Any:
 
 
 def _zone_name(zone: tzinfo) -> str:
-    check_zone(zone)
+    checked_zone(zone)
     if name := getattr(zone, "key", None):
         return str(name)
     offset = zone.utcoffset(None)

@@ -69,15 +69,14 @@ def columns(
     by that of their names (`facilitator_name`, `attendee_names`) and e-mail addresses. `only` names the columns to return, in
     its order, those of names and addresses included.
 
-    Raises `TypeError` for a class that is no model, or that is no row because it has a list of objects, or for arguments of a wrong
-    kind, and `ValueError` if
-    `only` names no column, one that does not exist, or one twice.
+    Raises `TypeError` for a class that is no model, or that is no row because it has a list of objects, and for arguments of a
+    wrong kind; `ValueError` if `only` names no column, one that does not exist, or one twice.
     """
     if only is not None:
         known = {column.name: column for column in columns(model, names=True, emails=True)}
         return tuple(known[name] for name in chosen_names(only, tuple(known)))
     if not (isinstance(model, type) and attrs.has(model)):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError(f"a model is needed, for example Appointment, not {model!r}")
+        raise TypeError(f"a model is needed, for example Appointment, not {kind_of(model)}")
     checked_flag("names", names)
     checked_flag("emails", emails)
     found: list[Column] = []
@@ -93,8 +92,8 @@ def columns(
 def chosen_names(chosen: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
     """Return the names of columns that a caller has chosen of the `known` ones.
 
-    Raises `TypeError` for what is not several, and `ValueError` for no column, for one that does not exist, and for one that is there
-    twice.
+    Raises `TypeError` for what is not several, and `ValueError` for no column, for one that does not exist, and for one that is
+    there twice.
     """
     if isinstance(chosen, str):
         raise TypeError("columns are several names, and not one text")

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeAlias, cast
 
+from coaching_async._refusals.arguments import checked_zone, kind_of
+
 from ._columns import Cell, Column, columns
 
-__all__ = ["People", "Table", "check_zone", "columns_of_table", "to_rows", "user_ids"]
+__all__ = ["People", "Table", "columns_of_table", "to_rows", "user_ids"]
 
 MIN_INTEGER: Final = -(2**63)
 MAX_INTEGER: Final = 2**63 - 1
@@ -41,7 +43,7 @@ def to_rows(
     Raises `TypeError` if `table` is no model and no columns, and for items, names or a `tz` of another type.
     """
     read = columns_of_table(table, names, emails)
-    check_zone(tz)
+    checked_zone(tz)
     items = _checked(items, table)
     return [{column.name: _cell(column, item, names, emails, tz) for column in read} for item in items]
 
@@ -50,7 +52,7 @@ def columns_of_table(table: Table, names: People | None, emails: People | None) 
     """Return the columns of a table. Raises `TypeError` for what is none, and for names or addresses that are no mapping."""
     for argument, people in {"names": names, "emails": emails}.items():
         if not (people is None or isinstance(people, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-            raise TypeError(f"{argument} is a mapping of texts by the id of the user, not a {type(people).__name__}")
+            raise TypeError(f"{argument} is a mapping of texts by the id of the user, not {kind_of(people)}")
     if isinstance(table, type):
         return columns(table, names=names is not None, emails=emails is not None)
     several = tuple(table) if isinstance(table, Iterable) else None  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
@@ -136,12 +138,6 @@ def _checked(items: Iterable[Any], table: Table | None = None) -> Iterable[Any]:
         if not isinstance(item, table):
             raise TypeError(f"items are of the model {table.__name__}, and one of them is a {type(item).__name__}")
     return several
-
-
-def check_zone(tz: tzinfo) -> None:
-    """Raise `TypeError` for what is no time zone."""
-    if not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError('tz is a tzinfo, for example zoneinfo.ZoneInfo("Europe/Berlin")')
 
 
 def _in_zone(moment: datetime, tz: tzinfo) -> datetime:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import httpx
 import pytest
 
 from coaching_async import (
@@ -203,3 +204,20 @@ def test_a_callback_without_a_code_is_refused(query: dict[str, str]):
 
     with failing(AuthError, "the callback has no code"):
         request.grant(callback_url(request, **query))
+
+
+@pytest.mark.parametrize("wrong", [httpx.URL, str.encode, lambda _: None], ids=["URL", "bytes", "None"])
+def test_a_callback_is_a_text(wrong: Callable[[str], Any]):
+    request = new_request()
+    url = wrong(callback_url(request, code=CANARY))
+
+    with failing(TypeError, rf"callback_url is a str, such as str\(request.url\), not {type(url).__name__[:4]}"):
+        request.grant(url, client_secret=SECRET)
+
+
+@pytest.mark.parametrize("options", [{"store": "token.json"}, {"on_rotated": 5}])
+def test_a_place_for_refresh_tokens_that_is_none_is_refused_without_the_secrets(options: dict[str, Any]):
+    request = new_request()
+
+    with failing(ValueError, "store is an object with|on_rotated is an async function"):
+        request.grant(callback_url(request, code=CANARY), client_secret=SECRET, **options)

@@ -61,6 +61,15 @@ async def test_row_48_a_response_without_a_refresh_token_keeps_the_old_one():
     assert told == []
 
 
+async def test_a_plain_function_is_told_of_a_new_refresh_token_as_well(caplog: pytest.LogCaptureFixture):
+    platform, told = Platform(), list[str]()
+    async with client_of(platform, user(on_rotated=told.append)) as client:
+        await get(client)
+
+    assert len(told) == 1
+    assert not caplog.records
+
+
 @pytest.mark.real_time
 @on_one_backend
 async def test_row_49_many_calls_over_twenty_expiries_post_each_refresh_token_once():

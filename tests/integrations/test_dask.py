@@ -171,8 +171,11 @@ def test_shards_have_the_form_the_columns_and_the_filters_of_an_export(fleet: Fl
         ({"columns": ["nonsense"]}, ValueError, "nonsense"),
         ({"statuses": "nonsense"}, ValueError, "no AppointmentStatus"),
         ({"page_size": 0}, ValueError, "page_size"),
-        ({"client": 1}, TypeError, "client is a function"),
-        ({"client": CoachingClient(AccessToken("a"))}, TypeError, "client is a function"),
+        ({"names": "no"}, TypeError, "names is True or False, not str"),
+        ({"with_annotations": 1}, TypeError, "with_annotations is True or False, not int"),
+        ({"intervals": WEEK}, TypeError, "intervals is a list of Interval objects, or another iterable, not Interval"),
+        ({"client": 1}, TypeError, "client is a plain function"),
+        ({"client": CoachingClient(AccessToken("a"))}, TypeError, "client is a plain function"),
     ],
     ids=str,
 )

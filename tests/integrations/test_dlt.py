@@ -322,6 +322,7 @@ def test_parquet_files_have_the_rows_and_types_of_the_models(sandbox: Sandbox, c
         ([7], {}, ValueError, "id"),
         (None, {}, TypeError, "user_ids are ids"),
         ([{}], {}, ValueError, "id"),
+        ("a", {"with_annotations": "no"}, TypeError, "with_annotations is True or False, not str"),
         ("a", {"client": CoachingClient.from_env({"GENESYSCLOUD_ACCESS_TOKEN": "x"})}, TypeError, "function"),
         ("a", {"client": None}, TypeError, "function"),
         ("a", {"lookback": 30}, TypeError, "timedelta"),

@@ -93,7 +93,7 @@ def test_a_required_field_that_is_missing_is_named_unless_it_is_given():
 
 
 def test_another_model_and_another_field_are_refused():
-    with pytest.raises(TypeError, match="an Appointment is needed, not AppointmentReference"):
+    with pytest.raises(TypeError, match="appointment is an Appointment, not AppointmentReference"):
         AppointmentCreate.of(AppointmentReference(id="1"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="status"):
         AppointmentCreate.of(build(Appointment), status="Completed")  # type: ignore[call-arg]

@@ -168,8 +168,20 @@ def test_parts_that_an_interval_cannot_have_are_refused(parts: Any, error: type[
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", 1, datetime.now(UTC)])
 def test_a_zone_that_is_none_is_refused(zone: Any):
-    with pytest.raises(TypeError, match="tz is a tzinfo"):
-        Interval.parse("2026-11").months(zone)
+    for cut in (
+        lambda: Interval.parse("2026-11").months(zone),
+        lambda: Interval.parse("2026-11", zone),
+        lambda: Interval.month(2026, 11, zone),
+    ):
+        with pytest.raises(TypeError, match="tz is a tzinfo, for example zoneinfo"):
+            cut()
+
+
+def test_a_month_has_a_number():
+    with pytest.raises(TypeError, match="year is an int, not str"):
+        Interval.month("2026", 11)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="month is an int, not None"):
+        Interval.month(2026, None)  # type: ignore[arg-type]
 
 
 def test_months_of_a_zone_that_has_no_such_years_are_refused():

@@ -1,12 +1,22 @@
 """Bodies, texts and flags of a wrong kind are refused before anything is sent, in a sentence that says what to give."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
-from coaching_async import AppointmentCreate, AppointmentUpdate, CoachingClient, WfmScheduleReference, from_dict
+from coaching_async import (
+    AggregateClause,
+    AggregateFilter,
+    AggregatePredicate,
+    AppointmentCreate,
+    AppointmentUpdate,
+    CoachingClient,
+    Interval,
+    WfmScheduleReference,
+    from_dict,
+)
 from tests.support.doubles import Service
 
 pytestmark = pytest.mark.anyio
@@ -18,8 +28,9 @@ FIELDS: dict[str, Any] = {
     "length_in_minutes": 30,
     "attendee_ids": ["1"],
 }
+CLAUSE = AggregateClause(type="Or", predicates=[AggregatePredicate(dimension="status", value="Completed")])
 WRONG = [None, 3, "text", b"text", [], {"name": "Call opening"}, AppointmentCreate]
-MADE_OF_FIELDS = r"not a dict: Appointment\w+\(\*\*fields\) makes one, or from_dict\(Appointment\w+, fields\) if"
+MADE_OF_FIELDS = r"not dict: Appointment\w+\(\*\*fields\) makes one, or from_dict\(Appointment\w+, fields\) if"
 Call = Callable[[CoachingClient, Any], Any]
 
 
@@ -41,7 +52,7 @@ async def refused(call: Call, value: object, problem: str) -> None:
             lambda client, value: client.appointments.find_created(value, since=datetime.now(UTC)),
             "appointment is an AppointmentCreate, not ",
         ),
-        (lambda client, value: client.appointments.create_many([value]), "each of the appointments is an Appoint"),
+        (lambda client, value: client.appointments.create_many([value]), "each of appointments is an Appoint"),
         (lambda client, value: client.appointments.update("1", value), "changes is an AppointmentUpdate, not "),
     ],
 )
@@ -50,13 +61,11 @@ async def test_a_body_is_of_its_class(call: Call, problem: str, value: object):
 
 
 async def test_a_body_is_not_that_of_another_operation():
-    await refused(
-        lambda client, value: client.appointments.create(value), AppointmentUpdate(), "not an AppointmentUpdate"
-    )
+    await refused(lambda client, value: client.appointments.create(value), AppointmentUpdate(), "not AppointmentUpdate")
     await refused(
         lambda client, value: client.appointments.update("1", value),
         AppointmentCreate(**FIELDS),
-        "not an AppointmentCreate",
+        "not AppointmentCreate",
     )
 
 
@@ -115,10 +124,58 @@ async def test_what_is_no_interval_is_told_what_one_is(value: object):
 @pytest.mark.parametrize("field", ["share_insights_data", "add_to_schedule"])
 @pytest.mark.parametrize("value", [None, 0, 1, "false", []])
 async def test_a_flag_of_a_body_is_true_or_false(field: str, value: object):
-    with pytest.raises(TypeError, match=f"{field} is True or False, not "):
+    with pytest.raises(TypeError, match=f"{field} is True, False or UNSET, not "):
         AppointmentCreate(**FIELDS, **{field: value})
-    with pytest.raises(TypeError, match=f"{field} is True or False, not "):
+    with pytest.raises(TypeError, match=f"{field} is True, False or UNSET, not "):
         AppointmentUpdate(**{field: value})
+
+
+async def test_a_start_is_a_datetime():
+    for make in (
+        lambda value: AppointmentCreate(**{**FIELDS, "date_start": value}),
+        lambda value: AppointmentUpdate(date_start=value),
+    ):
+        with pytest.raises(TypeError, match=r"date_start is a datetime with a time zone, not str: datetime\.fromiso"):
+            make("2026-12-01T09:00:00Z")
+        with pytest.raises(TypeError, match=r"date_start is a datetime with a time zone, not date$"):
+            make(date(2026, 12, 1))
+
+
+@pytest.mark.parametrize(
+    "filter_, problem",
+    [
+        ({"type": "And"}, r"filter is an AggregateFilter, not dict: AggregateFilter\(\*\*fields\) makes one"),
+        (CLAUSE, "filter is an AggregateFilter, not AggregateClause"),
+    ],
+)
+async def test_a_filter_of_counts_is_of_its_class(filter_: object, problem: str):
+    interval = Interval.month(2026, 11)
+    await refused(
+        lambda client, value: client.appointments.aggregate(interval=interval, filter=value), filter_, problem
+    )
+
+
+async def test_the_parts_of_a_filter_are_of_their_classes():
+    with pytest.raises(
+        TypeError, match="clauses is a list of AggregateClause objects, or another iterable, not Aggreg"
+    ):
+        AggregateFilter(type="And", clauses=CLAUSE)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="each of clauses is an AggregateClause, not dict"):
+        AggregateFilter(type="And", clauses=[{}])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="predicates is a list of AggregatePredicate objects, or another iterable, not"):
+        AggregateClause(type="And", predicates=CLAUSE.predicates[0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "fields, problem",
+    [
+        ({"business_unit": {"id": "3"}}, "business_unit is a BusinessUnitReference, not dict"),
+        ({"week_date": "2026-11-30"}, "week_date is a date, not str"),
+    ],
+)
+async def test_the_parts_of_a_schedule_are_of_their_classes(fields: dict[str, Any], problem: str):
+    with pytest.raises(TypeError, match=problem):
+        AppointmentUpdate(wfm_schedule=WfmScheduleReference(id="1", **fields))
 
 
 @pytest.mark.parametrize("value", [3, "id", {"id": "1"}, WfmScheduleReference])

@@ -8,13 +8,14 @@ import pytest
 from aiohttp import web
 from fastapi import FastAPI
 
-from coaching_async import AccessToken, Appointment, CoachingClient, Interval
+from coaching_async import AccessToken, Appointment, CoachingClient, Interval, User
 from coaching_async.doctor import examine, probe
 from coaching_async.export import export
 from coaching_async.integrations.aiohttp import cleanup_ctx
 from coaching_async.integrations.fastapi import lifespan
 from coaching_async.report import report
 from coaching_async.tables import columns
+from coaching_async.testing import build
 from tests.support.doubles import TOKEN
 
 CLIENT = CoachingClient(AccessToken(TOKEN))
@@ -40,6 +41,18 @@ async def test_a_function_that_takes_a_client_refuses_anything_else(call: Callab
         await call(client)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "call",
+    [lambda ids: report(CLIENT, ids, interval=Interval.month(2026, 11)), lambda ids: probe(CLIENT, user_ids=ids)],
+)
+async def test_ids_are_texts_and_not_users(call: Callable[[Any], Any]):
+    with pytest.raises(TypeError, match="user_ids is a str or a UUID, or a list of them, not User: give its `id`"):
+        await call(build(User))
+    with pytest.raises(TypeError, match="user_ids is a str or a UUID, or a list of them, not None"):
+        await call(None)
+
+
 @pytest.mark.parametrize("opens", [lifespan, cleanup_ctx])
 @pytest.mark.parametrize("make", [None, CLIENT, "client", make_client])
 def test_a_framework_is_given_a_function_that_makes_its_client(opens: Callable[..., Any], make: Any):
@@ -49,7 +62,7 @@ def test_a_framework_is_given_a_function_that_makes_its_client(opens: Callable[.
 
 @pytest.mark.parametrize("opens", [lifespan, cleanup_ctx])
 def test_a_framework_is_given_a_function_that_listens(opens: Callable[..., Any]):
-    with pytest.raises(TypeError, match="listen is an async function that is given the client, not a CoachingClient"):
+    with pytest.raises(TypeError, match="listen is an async function that is given the client, not CoachingClient"):
         opens(listen=CLIENT)
 
 
@@ -69,5 +82,12 @@ def test_a_framework_is_given_what_the_function_returns(
 
 @pytest.mark.parametrize("flags", [{"names": {"1": "Ann"}}, {"emails": "yes"}])
 def test_whether_columns_have_names_is_a_flag(flags: dict[str, Any]):
-    with pytest.raises(TypeError, match="is True or False, not a "):
+    with pytest.raises(TypeError, match="is True or False, not "):
         columns(Appointment, **flags)
+
+
+def test_the_class_of_an_argument_is_shown_and_never_its_content():
+    with pytest.raises(TypeError) as raised:
+        columns(build(Appointment, name="Ann Smith"))  # type: ignore[arg-type]
+
+    assert str(raised.value) == "a model is needed, for example Appointment, not Appointment"

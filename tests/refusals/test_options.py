@@ -1,8 +1,10 @@
 """Options of a wrong kind are refused where they are given, before anything is sent, in a sentence that says what to give."""
 
+import functools
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import anyio
 import httpx
@@ -43,36 +45,36 @@ class SynchronousTokenStore:
 @pytest.mark.parametrize(
     "options, problem",
     [
-        ({"auth": "my-token"}, "auth is a grant such as .*; a str is none of these"),
-        ({"auth": None}, "auth is a grant such as .*; None is none of these"),
-        ({"auth": ClientCredentials}, "the class ClientCredentials is none of these"),
-        ({"auth": TokenSource}, "the class TokenSource is none of these"),
-        ({"auth": MemoryTokenStore()}, "a MemoryTokenStore is none of these"),
-        ({"retry": 3}, r"retry is a RetryPolicy\(\.\.\.\), not an int; with RetryPolicy\(attempts=1\)"),
+        ({"auth": "my-token"}, "auth is a grant such as .*, not str"),
+        ({"auth": None}, "auth is a grant such as .*, not None"),
+        ({"auth": ClientCredentials}, "not the class ClientCredentials"),
+        ({"auth": TokenSource}, "not the class TokenSource"),
+        ({"auth": MemoryTokenStore()}, "not MemoryTokenStore"),
+        ({"retry": 3}, r"retry is a RetryPolicy\(\.\.\.\), not int; with RetryPolicy\(attempts=1\)"),
         ({"retry": None}, "not None"),
-        ({"retry": False}, "not a bool"),
+        ({"retry": False}, "not bool"),
         ({"retry": RetryPolicy}, "not the class RetryPolicy"),
-        ({"rate_limit": 300}, r"rate_limit is a RateLimit\(\.\.\.\), such as RateLimit\(300, per=60\.0\), not an int"),
+        ({"rate_limit": 300}, r"rate_limit is a RateLimit\(\.\.\.\), such as RateLimit\(300, per=60\.0\), not int"),
         ({"rate_limit": None}, "not None"),
         ({"rate_limit": RateLimit}, "not the class RateLimit"),
         ({"timeout": "60"}, "timeout has to be a number of seconds"),
         ({"timeout": True}, "timeout has to be a number of seconds"),
         ({"timeout": httpx.Timeout(5)}, "timeout has to be a number of seconds"),
         ({"max_concurrency": True}, "max_concurrency has to be a whole number"),
-        ({"http_client": httpx.Client()}, "http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not a Client"),
+        ({"http_client": httpx.Client()}, "http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not Client"),
         ({"http_client": httpx.AsyncClient}, "not the class AsyncClient"),
-        ({"socket_client": httpx.AsyncHTTPTransport()}, "socket_client is .*, not an AsyncHTTPTransport"),
+        ({"socket_client": httpx.AsyncHTTPTransport()}, "socket_client is .*, not AsyncHTTPTransport"),
         ({"on_event": "print"}, "on_event is a plain function"),
         ({"on_event": anyio.sleep}, "on_event is a plain function"),
         ({"on_event": TokenSource}, "on_event is a plain function"),
-        ({"shared_state": "coaching.state"}, "shared_state is .*; a str is none of these"),
-        ({"shared_state": FileSharedState}, "the class FileSharedState is none of these"),
-        ({"shared_state": MemoryTokenStore()}, "a MemoryTokenStore is none of these"),
-        ({"strict": 1}, "strict is True or False, not an int"),
-        ({"allow_http": "no"}, "allow_http is True or False, not a str"),
-        ({"region": 5}, "region is a str, not an int"),
-        ({"base_url": httpx.URL("https://api.test")}, "base_url is a str, not a URL"),
-        ({"base_url": "https://api.test", "login_url": b"https://login.test"}, "login_url is a str, not a bytes"),
+        ({"shared_state": "coaching.state"}, "shared_state is .*, not str"),
+        ({"shared_state": FileSharedState}, "not the class FileSharedState"),
+        ({"shared_state": MemoryTokenStore()}, "not MemoryTokenStore"),
+        ({"strict": 1}, "strict is True or False, not int"),
+        ({"allow_http": "no"}, "allow_http is True or False, not str"),
+        ({"region": 5}, "region is a str, not int"),
+        ({"base_url": httpx.URL("https://api.test")}, "base_url is a str, not URL"),
+        ({"base_url": "https://api.test", "login_url": b"https://login.test"}, "login_url is a str, not bytes"),
     ],
 )
 def test_an_option_of_a_client_is_refused_when_the_client_is_made(options: dict[str, Any], problem: str):
@@ -87,7 +89,7 @@ def test_an_option_of_a_client_is_refused_when_the_client_is_made(options: dict[
         ({"rate_limit": None}, "rate_limit is a RateLimit"),
         ({"shared_state": MemorySharedState}, "the class MemorySharedState"),
         ({"allow_http": "no"}, "allow_http is True or False"),
-        ({"environ": ".env"}, "environ is a mapping such as os.environ, not a str"),
+        ({"environ": ".env"}, "environ is a mapping such as os.environ, not str"),
     ],
 )
 def test_an_option_beside_the_environment_is_refused(options: dict[str, Any], problem: str):
@@ -115,11 +117,11 @@ def test_an_option_of_a_view_is_refused_when_the_view_is_made(view: Callable[[Co
     "make, kind, problem",
     [
         (lambda: RateLimit(-1), ValueError, "requests is a whole number, at least 1, not -1"),
-        (lambda: RateLimit("300"), TypeError, "requests is a whole number, at least 1, not a str"),  # type: ignore[arg-type]
-        (lambda: RateLimit(0.5), TypeError, "requests is a whole number, at least 1, not a float"),  # type: ignore[arg-type]
-        (lambda: RateLimit(True), TypeError, "not a bool"),
+        (lambda: RateLimit("300"), TypeError, "requests is a whole number, at least 1, not str"),  # type: ignore[arg-type]
+        (lambda: RateLimit(0.5), TypeError, "requests is a whole number, at least 1, not float"),  # type: ignore[arg-type]
+        (lambda: RateLimit(True), TypeError, "not bool"),
         (lambda: RateLimit(0), ValueError, "requests is a whole number, at least 1, not 0"),
-        (lambda: RateLimit(per="60"), TypeError, "per is a number of seconds above 0, not a str"),  # type: ignore[arg-type]
+        (lambda: RateLimit(per="60"), TypeError, "per is a number of seconds above 0, not str"),  # type: ignore[arg-type]
         (lambda: RateLimit(per=0), ValueError, "per is a number of seconds above 0, not 0"),
         (lambda: RateLimit(per=float("nan")), ValueError, "per is a number of seconds above 0, not nan"),
         (lambda: RetryPolicy(None), TypeError, "attempts is a whole number, at least 1, not None"),  # type: ignore[arg-type]
@@ -129,7 +131,7 @@ def test_an_option_of_a_view_is_refused_when_the_view_is_made(view: Callable[[Co
         (lambda: RetryPolicy(max_backoff=Decimal(5)), TypeError, "max_backoff is a number of seconds"),  # type: ignore[arg-type]
         (lambda: RetryPolicy(max_backoff=-0.1), ValueError, "max_backoff is a number of seconds, at least 0, not -0.1"),
         (lambda: RetryPolicy(max_retry_after=float("nan")), ValueError, "max_retry_after is a number of seconds"),
-        (lambda: RetryPolicy(repeat_updates=1), TypeError, "repeat_updates is True or False, not an int"),  # type: ignore[arg-type]
+        (lambda: RetryPolicy(repeat_updates=1), TypeError, "repeat_updates is True or False, not int"),  # type: ignore[arg-type]
     ],
 )
 def test_a_number_of_a_limit_or_policy_is_refused_in_one_sentence(
@@ -148,11 +150,11 @@ def test_a_number_of_a_limit_or_policy_is_refused_in_one_sentence(
     [
         (
             {"store": SynchronousTokenStore()},
-            "store is .* async methods load and save; a SynchronousTokenStore is none",
+            "store is .* async methods load and save, as a MemoryTokenStore is, not SynchronousTokenStore",
         ),
-        ({"store": MemoryTokenStore}, "the class MemoryTokenStore is none of these"),
-        ({"store": "token.json"}, "a str is none of these"),
-        ({"on_rotated": "print"}, "on_rotated is an async function, not a str"),
+        ({"store": MemoryTokenStore}, "not the class MemoryTokenStore"),
+        ({"store": "token.json"}, "not str"),
+        ({"on_rotated": "print"}, "on_rotated is an async function, not str"),
     ],
 )
 def test_a_place_that_would_lose_the_refresh_token_is_refused(
@@ -164,6 +166,26 @@ def test_a_place_that_would_lose_the_refresh_token_is_refused(
 
     with pytest.raises(ValueError, match=problem):
         grant(*given, **options)
+
+
+def decorated(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any) -> Any:
+        return method(*args)
+
+    return call
+
+
+class DecoratedTokenStore:
+    load = decorated(MemoryTokenStore.load)
+    save = decorated(MemoryTokenStore.save)
+
+
+@pytest.mark.parametrize(
+    "store", [DecoratedTokenStore(), AsyncMock(), Mock(spec=MemoryTokenStore), Mock(load=AsyncMock(), save=AsyncMock())]
+)
+def test_a_token_store_may_be_decorated_or_a_double(store: Any):
+    assert RefreshToken("id", "secret", "token", store=store).store is store
 
 
 @pytest.mark.parametrize(
@@ -194,7 +216,7 @@ class Opened(MemorySharedState):
 
 @pytest.mark.anyio
 async def test_a_shared_state_that_is_not_open_is_refused_at_each_call_until_it_is_open():
-    service, shared_state = Service([answer({"id": "1"})]), Opened()
+    service, shared_state = Service([answer({"id": "1"})] * 2), Opened()
     async with service.client(shared_state=shared_state) as client:
         calls: list[Callable[[], Any]] = [
             lambda: client.appointments.get("1"),
@@ -203,9 +225,11 @@ async def test_a_shared_state_that_is_not_open_is_refused_at_each_call_until_it_
             client.sharing,
         ]
         for call in calls:
-            with pytest.raises(ClientMisuse, match="this Opened is not open: enter it with `async with`"):
+            with pytest.raises(ClientMisuse, match=r"this Opened is not open$"):
                 await call()
         assert not service.requests
 
         shared_state.is_open = True
         assert (await client.appointments.get("1")).id == "1"
+        shared_state.is_open = False
+        assert (await client.with_auth(AUTH).appointments.get("1")).id == "1", "what was open is looked at no more"

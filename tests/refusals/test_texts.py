@@ -29,7 +29,7 @@ ONE_OF_DAYS = r'Interval\.parse\("2026-11-01/2026-11-30", tz=\.\.\.\) makes one 
     "call, says",
     [
         (lambda: LIST(5), "an id is a str or a UUID, and several are a list of them, not int$"),
-        (lambda: LIST(None), "and several are a list of them, not NoneType$"),
+        (lambda: LIST(None), "and several are a list of them, not None$"),
         (lambda: LIST(USER), "a list of them, not User: give its `id`$"),
         (lambda: LIST([USER]), "a value of type User is no id: .*, such as the `id` of this object$"),
         (lambda: LIST(LIST("u")), "a Listing is not read with a plain `for`"),

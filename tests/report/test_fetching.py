@@ -122,7 +122,7 @@ async def test_invalid_arguments_are_refused_before_a_request_is_sent(people: An
 async def test_a_time_zone_is_no_text(tz: Any):
     org = Org()
 
-    with pytest.raises(TypeError, match="tz is a time zone"):
+    with pytest.raises(TypeError, match="tz is a tzinfo"):
         await org.report(tz=tz)
 
     assert org.service.requests == []

@@ -92,7 +92,7 @@ def locked(state: FileSharedState) -> Iterator[None]:
         ("state/", ValueError, "is a folder; add a file name"),
         ("/dev/null", ValueError, "/dev/null is none; choose another path"),
         (b"state", TypeError, "is a str or a pathlib.Path, not bytes"),
-        (None, TypeError, "is a str or a pathlib.Path, not NoneType"),
+        (None, TypeError, "is a str or a pathlib.Path, not None"),
         (3, TypeError, "is a str or a pathlib.Path, not int"),
     ],
 )

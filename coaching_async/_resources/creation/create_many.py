@@ -10,7 +10,6 @@ import attrs
 from coaching_async._bulk.results import BulkResult, Progress
 from coaching_async._bulk.runner import bulk, check_progress
 from coaching_async._exceptions import CoachingError, OutcomeUnknown
-from coaching_async._refusals.arguments import checked_instance
 from coaching_async.models.appointments import Appointment, AppointmentCreate
 from coaching_async.models.types import require_aware
 
@@ -55,8 +54,6 @@ class CreateRun:
         check_progress(self.on_progress)
         if self.since > datetime.now(UTC):
             raise ValueError("since is in the future by this machine's clock: it is when the first run began")
-        for body in self.bodies:
-            checked_instance("each of the appointments", body, AppointmentCreate)
         plan_lookups(dict(enumerate(self.bodies)))  # raises for a body that cannot be looked for
 
     async def look(self) -> CreateResult:

@@ -7,10 +7,12 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, Final
 from uuid import UUID
 
 from coaching_async import AccessToken, Appointment, AppointmentFilters, CoachingClient, Interval, User
+from coaching_async._refusals.arguments import checked_flag, kind_of
 from coaching_async.integrations._extras import extra
 from coaching_async.types import (
     AppointmentStatusLike,
@@ -90,10 +92,12 @@ def coaching(
     Raises: `ValueError` or `TypeError` for invalid arguments. What the client raises ends the run with dlt's
     `PipelineStepFailed`.
     """
-    if isinstance(client, CoachingClient) or not callable(client):
-        raise TypeError("client is a function that makes a client, because each run opens and closes one of its own")
+    if isinstance(client, CoachingClient) or not callable(client) or iscoroutinefunction(client):
+        raise TypeError(
+            "client is a plain function that makes a client, because each run opens and closes one of its own"
+        )
     if not isinstance(lookback, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-        raise TypeError(f"lookback is a timedelta, not a {type(lookback).__name__}")
+        raise TypeError(f"lookback is a timedelta, not {kind_of(lookback)}")
     if lookback < timedelta(0):
         raise ValueError("lookback must not be negative")
     if not (callable(user_ids) or isinstance(user_ids, UUID | Iterable)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -110,7 +114,11 @@ def coaching(
         interval_condition=interval_condition,
     )
     kept = {name: _several(value) if name in SETS else value for name, value in filters.items() if value is not None}
-    extras = {"annotations": with_annotations, "statuses": with_statuses, "users": with_users}
+    extras = {
+        "annotations": checked_flag("with_annotations", with_annotations),
+        "statuses": checked_flag("with_statuses", with_statuses),
+        "users": checked_flag("with_users", with_users),
+    }
     arguments = _digest_of(users, kept, extras)
     kept.pop("interval", None)
     reading = Reading(
