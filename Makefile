@@ -18,9 +18,11 @@ SEARCHES := tests/docs/test_searches.py
 # Tests of what waits, on a virtual clock or for a disk: apart from the other units, because one process uses one core.
 WAITING := $(addprefix tests/,channels export shared_state transport)
 ALL_UNITS := $(addprefix --ignore ,tests/faults $(COMMANDS) $(APPLICATIONS) $(PROGRAMS))
+# Slow tests that do the same for a long time, each time a little different.
+SOAKS := $(addsuffix .py,$(addprefix tests/slow/test_,fuzz soak walks warehouse watch writes))
 UNITS := $(ALL_UNITS) $(addprefix --ignore ,$(WAITING))
 
-.PHONY: demo test lint format types faults units waiting programs commands applications pythons docs coverage record long slow thorough bench bench-quick release-check release-snapshot clean
+.PHONY: demo test lint format types faults units waiting programs commands applications pythons docs coverage record long slow soaks scenarios thorough bench bench-quick release-check release-snapshot clean
 
 demo: $(INSTALLED)
 	$(BIN)/coaching-async demo
@@ -79,15 +81,20 @@ coverage: $(READY)
 	$(BIN)/coverage report
 
 # Never part of `make test`: see tests/slow/README.md. What mostly waits runs beside what computes.
-long slow thorough: export FULL := 1
+long slow soaks scenarios thorough: export FULL := 1
 long: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
 	sh tests/slow/programs.sh
-	$(MAKE) --no-print-directory --jobs=2 slow thorough
+	$(MAKE) --no-print-directory --jobs=3 soaks scenarios thorough
 	$(BIN)/python -m benchmarks --quick
 
-slow: $(READY)
-	$(BIN)/python -m pytest -rs tests/slow
+slow: soaks scenarios
+
+soaks: $(READY)
+	$(BIN)/python -m pytest -rs $(SOAKS)
+
+scenarios: $(READY)
+	$(BIN)/python -m pytest -rs tests/slow $(addprefix --ignore ,$(SOAKS))
 
 # All examples, all calls, both backends; then the tests are tested by planting faults.
 thorough: coverage

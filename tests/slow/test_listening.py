@@ -5,7 +5,6 @@ LISTEN_SECONDS the duration of the soak on both backends together. Times of the 
 is the number of worlds of each degree, of three days each, in which the state machine is alone.
 """
 
-import gc
 import logging
 import os
 import statistics
@@ -25,6 +24,7 @@ from tests.support.fast_machine import hurry
 from tests.support.fault_server import tasks_now
 from tests.support.leaving import WAYS, descriptors, leave_again_and_again
 from tests.support.listener_world import DEGREES, live_through
+from tests.support.memory import traced_memory
 
 COUNT = int(os.environ.get("LONG_NOTIFICATIONS", "10000"))
 LEAVES = int(os.environ.get("LONG_LEAVES", "300"))
@@ -103,10 +103,7 @@ async def test_what_a_listener_holds_does_not_grow(
                 received += 1
                 if anyio.current_time() >= next_:
                     next_ += SECONDS / SAMPLES
-                    gc.collect()
-                    samples.append(
-                        (anyio.current_time(), descriptors(), tasks_now(), tracemalloc.get_traced_memory()[0])
-                    )
+                    samples.append((anyio.current_time(), descriptors(), tasks_now(), traced_memory()))
     tracemalloc.stop()
 
     judged = samples[len(samples) // 4 :]

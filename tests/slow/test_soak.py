@@ -4,7 +4,6 @@ SOAK_SECONDS is the total duration, half of it on each backend. The service is i
 """
 
 import asyncio
-import gc
 import logging
 import os
 import random
@@ -36,6 +35,7 @@ from coaching_async import (
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET
 from tests.support.doubles import http_of
 from tests.support.fault_server import HANG, tasks_now
+from tests.support.memory import traced_memory
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1200")) / 2
 SEED = 20261124
@@ -206,11 +206,10 @@ class Sample:
 
     @classmethod
     def now(cls, client: CoachingClient) -> "Sample":
-        gc.collect()
+        traced = traced_memory()
         pool = http_of(client)._transport._pool.connections
         held = len(list(Path("/proc/self/fd").iterdir()))
-        at, traced = anyio.current_time(), tracemalloc.get_traced_memory()[0]
-        return cls(at, held - len(pool), len(pool), tasks_now(), threading.active_count(), traced)
+        return cls(anyio.current_time(), held - len(pool), len(pool), tasks_now(), threading.active_count(), traced)
 
 
 async def sampled(client: CoachingClient, before: Sample | None) -> Sample:
