@@ -85,7 +85,7 @@ long slow soaks scenarios thorough: export FULL := 1
 long: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --group long
 	sh tests/slow/programs.sh
-	$(MAKE) --no-print-directory --jobs=3 soaks scenarios thorough
+	$(MAKE) --no-print-directory --jobs=4 soaks scenarios coverage thorough
 	$(BIN)/python -m benchmarks --quick
 
 slow: soaks scenarios
@@ -96,8 +96,8 @@ soaks: $(READY)
 scenarios: $(READY)
 	$(BIN)/python -m pytest -rs tests/slow $(addprefix --ignore ,$(SOAKS))
 
-# All examples, all calls, both backends; then the tests are tested by planting faults.
-thorough: coverage
+# All calls, both backends; then the tests are tested by planting faults.
+thorough: $(READY)
 	$(BIN)/python -m pytest tests/faults -k "row_41 or row_49 or row_77 or row_78 or row_80 or row_96 or row_103" --timeout 1800
 	$(BIN)/python -m pytest tests/docs/test_pages.py tests/docs/test_everyday.py tests/sandbox/test_contract_fuzz.py
 	$(BIN)/python tests/slow/planted_faults.py
