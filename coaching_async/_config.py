@@ -60,10 +60,9 @@ def validate_http_client(name: str, client: HttpClient | None) -> None:
 
 def validate_on_event(on_event: Emit | None) -> None:
     """Raise `ConfigurationError` unless `on_event` is a plain function, or None."""
-    if on_event is not None and (
-        isinstance(on_event, type) or not callable(on_event) or inspect.iscoroutinefunction(on_event)
-    ):
-        found = "an async one" if callable(on_event) and not isinstance(on_event, type) else kind_of(on_event)
+    is_function = callable(on_event) and not isinstance(on_event, type)
+    if on_event is not None and (not is_function or inspect.iscoroutinefunction(on_event)):
+        found = "an async one" if is_function else kind_of(on_event)
         raise ConfigurationError(
             f"on_event is a plain function, not {found}: it is called in the middle of a call, and not awaited"
         )

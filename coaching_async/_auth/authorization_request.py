@@ -72,8 +72,10 @@ class AuthorizationRequest(Value):
         login = resolve_hosts(self.region, self.login_url, self.login_url).login
         return LoginHost(login, is_default=self.region is None and self.login_url is None)
 
-    def _parse_callback(self, callback_url: str) -> Secret | AuthError:
-        """Return the code, or the error if there is none."""
+    def _parse_callback(self, callback_url: str) -> Secret | AuthError | TypeError:
+        """Return the code, or the error if there is none: the frames of one that is raised would show the code."""
+        if not isinstance(callback_url, str):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
+            return TypeError(f"callback_url is a str, such as str(request.url), not {kind_of(callback_url)}")
         query = parse_qs(urlsplit(callback_url).query or callback_url.lstrip("?"))
         state, code, error = ((query.get(name) or [""])[0] for name in ("state", "code", "error"))
         if not hmac.compare_digest(state.encode(), self.state.encode()):
@@ -104,17 +106,11 @@ class AuthorizationRequest(Value):
         Raises `AuthError` if the sign-in was refused, and if `state` is not that of this request, because then another
         session started the sign-in; `TypeError` for a URL that is no text; `ValueError` for a `store` that is none.
         """
-        is_text = isinstance(callback_url, str)  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        found = kind_of(callback_url)
-        code = self._parse_callback(callback_url) if is_text else None
+        code = self._parse_callback(callback_url)
         del callback_url  # an error's frames must not show it
-        if code is None:
-            del client_secret
-            raise TypeError(f"callback_url is a str, such as str(request.url), not {found}")
-        if isinstance(code, AuthError):
-            del client_secret
-            raise code
         try:
+            if not isinstance(code, Secret):
+                raise code
             return AuthorizationCode(
                 self.client_id,
                 client_secret,

@@ -95,7 +95,7 @@ def non_empty_string(_: object, attribute: "attrs.Attribute[str]", text: str) ->
     text.encode()
 
 
-def token_store_or_none(_: object, attribute: "attrs.Attribute[Any]", store: Any) -> None:
+def _token_store_or_none(_: object, attribute: "attrs.Attribute[Any]", store: Any) -> None:
     # A store that is not awaited would lose the only refresh token that is valid, at the first refresh.
     if store is not None and not has_async_methods(store, "load", "save"):
         raise ValueError(
@@ -103,7 +103,7 @@ def token_store_or_none(_: object, attribute: "attrs.Attribute[Any]", store: Any
         )
 
 
-def function_or_none(_: object, attribute: "attrs.Attribute[Any]", function: Any) -> None:
+def _function_or_none(_: object, attribute: "attrs.Attribute[Any]", function: Any) -> None:
     if function is not None and (isinstance(function, type) or not callable(function)):
         raise ValueError(f"{attribute.name} is an async function, not {kind_of(function)}")
 
@@ -227,9 +227,9 @@ class RefreshToken(OwnCopy, Value):
     """Secret of the OAuth client; None for a public client (PKCE)."""
     refresh_token: Secret = attrs.field(converter=_secret)
     """The refresh token of the sign-in."""
-    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=token_store_or_none)
+    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=_token_store_or_none)
     """Where new refresh tokens are kept; None keeps them in the client alone."""
-    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=function_or_none)
+    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=_function_or_none)
     """Async function that is called with each new refresh token, after it was saved in `store`. A plain one is called, too."""
 
     def form(self) -> Mapping[str, str]:
@@ -261,9 +261,9 @@ class AuthorizationCode(OwnCopy, Value):
     """Address of the callback, as in the authorization request."""
     code_verifier: Secret | None = attrs.field(default=None, kw_only=True, converter=_secret_or_none)
     """Secret of the authorization request that proves who started it (PKCE). None if it had none."""
-    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=token_store_or_none)
+    store: TokenStore | None = attrs.field(default=None, kw_only=True, repr=False, validator=_token_store_or_none)
     """Where new refresh tokens are kept; None keeps them in the client alone."""
-    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=function_or_none)
+    on_rotated: OnRotated | None = attrs.field(default=None, kw_only=True, repr=False, validator=_function_or_none)
     """Async function that is called with each new refresh token, after it was saved in `store`. A plain one is called, too."""
 
     def __attrs_post_init__(self) -> None:

@@ -2,21 +2,23 @@
 
 import builtins
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from datetime import tzinfo
 from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
 
 import attrs
 
 __all__ = [
     "checked_flag",
-    "checked_ids",
     "checked_instance",
     "checked_several",
     "checked_zone",
     "has_async_methods",
     "kind_of",
     "number_of_seconds",
+    "require_several",
+    "several_ids",
     "true_or_false",
     "whole_number",
 ]
@@ -64,11 +66,18 @@ def checked_several(name: str, values: Iterable[T], kind: type[T]) -> tuple[T, .
     return tuple(checked_instance(f"each of {name}", value, kind) for value in values)
 
 
-def checked_ids(name: str, ids: Iterable[T]) -> tuple[T, ...]:
-    """Return several ids. Raise `TypeError` for one object in their place, of which the `id` may be wanted."""
-    if not isinstance(ids, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
-        hint = ": give its `id`" if hasattr(ids, "id") else ""
-        raise TypeError(f"{name} is a str or a UUID, or a list of them, not {kind_of(ids)}{hint}")
+def require_several(values: object, what_one_is: str) -> None:
+    """Raise `TypeError` for a single object, of which the `id` may be wanted. A list of the service says itself how it is read."""
+    if not isinstance(values, Iterable | AsyncIterable):
+        hint = ": give its `id`" if hasattr(values, "id") else ""
+        raise TypeError(f"{what_one_is}, and several are a list of them, not {kind_of(values)}{hint}")
+
+
+def several_ids(ids: "Iterable[str | UUID] | str | UUID") -> "tuple[str | UUID, ...]":
+    """Return ids as a tuple: a single one, or several. Raise `TypeError` if there is nothing to iterate over."""
+    if isinstance(ids, str | UUID):
+        return (ids,)
+    require_several(ids, "an id is a str or a UUID")
     return tuple(ids)
 
 

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, cast
 import attrs
 
 from coaching_async import CoachingClient, CoachingError, DecodeError, ResponseError, RetryPolicy
-from coaching_async._refusals.arguments import checked_ids, checked_instance
+from coaching_async._refusals.arguments import checked_instance, several_ids
 
 from ._examine import TOKEN
 from ._operations import entities
@@ -120,7 +120,7 @@ async def probe(
     Raises: `TypeError` for what is no client or no id, `ValueError` for an invalid id; before the first response what every method
     raises. Later failures are reported.
     """
-    given = tuple(map(str, (user_ids,) if isinstance(user_ids, str | uuid.UUID) else checked_ids("user_ids", user_ids)))
+    given = tuple(map(str, several_ids(user_ids)))
     if len(given) > MOST_USERS:
         raise ValueError(f"{MOST_USERS} users are enough")
     foreign = () if foreign_appointment_id is None else (str(foreign_appointment_id),)

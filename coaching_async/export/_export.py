@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from coaching_async import Appointment, AppointmentFilters, CoachingClient, Listing
-from coaching_async._refusals.arguments import checked_flag, checked_instance
+from coaching_async._refusals.arguments import checked_instance
 from coaching_async.types import (
     AppointmentStatusLike,
     Consistency,
@@ -110,18 +110,15 @@ async def export(
     or if a library is missing.
     """
     checked_instance("client", client, CoachingClient)
-    details = {
-        "annotations": checked_flag("with_annotations", with_annotations),
-        "statuses": checked_flag("with_statuses", with_statuses),
-    }
     layout = layout_of(
         path,
         form,
         spreadsheet=spreadsheet,
         columns=columns,
-        names=checked_flag("names", names),
-        emails=checked_flag("emails", emails),
-        details=[name for name, is_wanted in details.items() if is_wanted],
+        names=names,
+        emails=emails,
+        with_annotations=with_annotations,
+        with_statuses=with_statuses,
         tz=tz,
     )
     if not isinstance(resume, bool) and resume != "auto":
@@ -167,6 +164,10 @@ def check_form(
     form: Form | None = None,
     spreadsheet: bool | None = None,
     columns: Iterable[str] | None = None,
+    names: bool = False,
+    emails: bool = False,
+    with_annotations: bool = False,
+    with_statuses: bool = False,
     tz: tzinfo | None = None,
 ) -> None:
     """Raise what `export` would raise for these arguments, for a program that has requests to send before it.
@@ -174,7 +175,15 @@ def check_form(
     Raises: `ValueError` or `TypeError` for invalid arguments, `ExportRefused` (a `ValueError`) if a library is missing.
     """
     layout = layout_of(
-        path, form, spreadsheet=spreadsheet, columns=columns, names=False, emails=False, details=(), tz=tz
+        path,
+        form,
+        spreadsheet=spreadsheet,
+        columns=columns,
+        names=names,
+        emails=emails,
+        with_annotations=with_annotations,
+        with_statuses=with_statuses,
+        tz=tz,
     )
     layout.writer(People(), is_stream(path))
 

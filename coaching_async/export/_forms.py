@@ -110,10 +110,18 @@ def layout_of(
     columns: Iterable[str] | None,
     names: bool,
     emails: bool,
-    details: Sequence[str],
+    with_annotations: bool,
+    with_statuses: bool,
     tz: tzinfo | None,
 ) -> Layout:
     """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid ones."""
+    checked_flag("names", names)
+    checked_flag("emails", emails)
+    wanted = {
+        "annotations": checked_flag("with_annotations", with_annotations),
+        "statuses": checked_flag("with_statuses", with_statuses),
+    }
+    details = tuple(name for name, is_wanted in wanted.items() if is_wanted)
     if form is None:
         form = "jsonl" if is_stream(path) else form_of(Path(path))
     if form not in tuple(FORMS):  # which may be of any type
@@ -126,7 +134,7 @@ def layout_of(
         checked_zone(tz)
     is_plain = spreadsheet is False
     if form == "jsonl" and columns is None:
-        return Layout(form, is_plain, (), tuple(details), names, emails, None)
+        return Layout(form, is_plain, (), details, names, emails, None)
     shown = chosen_columns(columns, names=names, emails=emails, details=details)
     return Layout(
         form,

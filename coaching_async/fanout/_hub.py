@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from coaching_async import ClientMisuse, Gap, Notification, NotificationStream
-from coaching_async._refusals.arguments import checked_ids
+from coaching_async._refusals.arguments import several_ids
 
 from ._detached_task import DetachedTask
 from ._history import History
@@ -218,7 +218,7 @@ def _entered(stream: AsyncIterator[Item]) -> AbstractAsyncContextManager[AsyncIt
 
 
 def _to_user_ids(user_ids: str | UUID | Iterable[str | UUID]) -> frozenset[str]:
-    ids = [user_ids] if isinstance(user_ids, str | UUID) else checked_ids("user_ids", user_ids)
+    ids = several_ids(user_ids)
     if not all(isinstance(each, str | UUID) for each in ids):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError("a user id is text or a UUID")
     texts = frozenset(str(each).casefold() for each in ids)

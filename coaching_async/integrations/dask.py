@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, tzinfo
-from inspect import iscoroutinefunction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, Unpack, cast
@@ -18,9 +17,10 @@ import anyio
 import attrs
 
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Interval
-from coaching_async._refusals.arguments import checked_flag, checked_several, kind_of
+from coaching_async._refusals.arguments import checked_several, kind_of
 from coaching_async.export import ExportBusy, Exported, Form, check_form, export
 
+from ._clients import check_factory
 from ._extras import extra
 
 with extra("dask"):
@@ -49,9 +49,7 @@ class ExportOptions(AppointmentFilters, total=False):
     page_size: int
 
 
-OF_THE_FORM: Final = ("spreadsheet", "columns", "tz")
-
-FLAGS: Final = {"names", "emails", "with_annotations", "with_statuses"}
+OF_THE_FORM: Final = {"spreadsheet", "columns", "names", "emails", "with_annotations", "with_statuses", "tz"}
 
 OF_THE_LIST: Final = {*AppointmentFilters.__optional_keys__, "consistency", "page_size"}
 
@@ -125,8 +123,7 @@ def submit_shards(
     """
     if not isinstance(dask, Client):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
         raise TypeError(f"a distributed.Client is needed, not {kind_of(dask)}")
-    if not callable(client) or iscoroutinefunction(client):
-        raise TypeError("client is a plain function, which is called on the worker and returns a CoachingClient")
+    check_factory("client", client)
     cluster: Any = dask  # some of its methods have no types
     shards = _shards(user_ids, folder, intervals, client, form, options)
     # A new key for each call, although a shard is the same one again: a key that is used twice may get the error, or the
@@ -184,10 +181,8 @@ def _shards(
         raise TypeError(f"the shards have their {' and '.join(sorted(chosen))} from intervals")
     if unknown := given.keys() - ExportOptions.__optional_keys__:
         raise TypeError(f"no such option of an export: {', '.join(sorted(unknown))}")
-    for name in FLAGS & given.keys():
-        checked_flag(name, given[name])
     users, place = _lasting(user_ids), Path(folder).absolute()
-    check_form(place, form=form, **{name: given.get(name) for name in OF_THE_FORM})
+    check_form(place, form=form, **{name: given[name] for name in OF_THE_FORM & given.keys()})
     nobody = CoachingClient(AccessToken("unused"))  # which is never opened: its list checks users and filters
     nobody.appointments.list(users, **{name: given[name] for name in OF_THE_LIST & given.keys()})
     return [

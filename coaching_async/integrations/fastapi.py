@@ -32,7 +32,7 @@ import anyio
 from coaching_async import CoachingClient, CoachingError, Notification
 from coaching_async.fanout import Hub
 
-from ._client_views import ClientViews, check_functions
+from ._clients import ClientViews, check_functions
 from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
 from ._extras import extra
 from ._ndjson import NDJSON_TYPE, ndjson_lines

@@ -155,7 +155,7 @@ class RedisSharedState:
 
     async def _eval(self, script: str, name: str, *args: str) -> Any:
         if not self._is_open:
-            raise RuntimeError("this RedisSharedState is not open: enter it with `async with`")
+            raise RuntimeError("this RedisSharedState is not open")
         key = self._prefix + name
         encoded = [arg.encode() for arg in args]
         if self._takes_numkeys:

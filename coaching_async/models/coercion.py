@@ -1,14 +1,14 @@
 """Coercion of arguments: what a caller may pass into what a model holds."""
 
 import re
-from collections.abc import AsyncIterable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from reprlib import Repr
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from uuid import UUID
 
-from coaching_async._refusals.arguments import kind_of
+from coaching_async._refusals.arguments import kind_of, require_several, several_ids
 
 from .types import PARSE_TEXT, Interval, OpenEnum
 
@@ -101,7 +101,7 @@ def to_ids(value: IdsLike) -> tuple[str, ...]:
 
     Raises what `to_id` raises, and `TypeError` if there is nothing to iterate over.
     """
-    ids = tuple(map(to_id, (value,) if isinstance(value, str | UUID) else _several(value, "an id is a str or a UUID")))
+    ids = tuple(map(to_id, several_ids(value)))
     return tuple(sorted(ids)) if isinstance(value, AbstractSet) else ids
 
 
@@ -115,14 +115,6 @@ def to_user_ids(value: IdsLike) -> tuple[str, ...]:
     return ids
 
 
-def _several(values: Iterable[T], what_one_is: str) -> Iterable[T]:
-    """Return `values`. Raise `TypeError` for a single object. A list of the service says itself how it is read."""
-    if not isinstance(values, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] # as below
-        hint = ": give its `id`" if hasattr(values, "id") else ""
-        raise TypeError(f"{what_one_is}, and several are a list of them, not {kind_of(values)}{hint}")
-    return values
-
-
 def to_id_container(values: Container[IdLike]) -> Container[str]:
     """Return a container of ids as text. One that cannot be iterated over is returned unchanged."""
     if isinstance(values, Collection):
@@ -134,7 +126,9 @@ def to_id_container(values: Container[IdLike]) -> Container[str]:
 
 def to_texts(values: Iterable[str] | str) -> tuple[str, ...]:
     """Return texts as a tuple: a single one, or several. A set is sorted. Raises `ValueError` for an empty one."""
-    texts = (values,) if isinstance(values, str) else tuple(_several(values, "a value is a str"))
+    if not isinstance(values, str):
+        require_several(values, "a value is a str")
+    texts = (values,) if isinstance(values, str) else tuple(values)
     if not all(isinstance(text, str) and text for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError("every item has to be a non-empty str")
     return tuple(sorted(texts)) if isinstance(values, AbstractSet) else texts

@@ -15,7 +15,7 @@ from coaching_async import (
     Listing,
     Relationship,
 )
-from coaching_async._refusals.arguments import checked_ids, checked_instance, checked_zone
+from coaching_async._refusals.arguments import checked_instance, checked_zone, several_ids
 
 from ._figures import NEXT_DAYS, figures_of, weeks_of
 from ._report import Report
@@ -58,7 +58,7 @@ async def report(
     Raises: what iterating over the list and `users.names` raise; `ValueError` or `TypeError` for invalid arguments, and
     `ConfigurationError` if the extra `report` is missing, before a request is sent.
     """
-    given = (user_ids,) if isinstance(user_ids, str | UUID) else checked_ids("user_ids", user_ids)
+    given = several_ids(user_ids)
     listing = checked_instance("client", client, CoachingClient).appointments.list(
         given,
         interval=interval,

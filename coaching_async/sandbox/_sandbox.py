@@ -1,5 +1,6 @@
 """The `Sandbox`: validates its options, wires the parts together, and runs the server."""
 
+import math
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
@@ -101,18 +102,15 @@ class Sandbox:
         topic_limit: int = 1000,
         requests_kept: int = 10_000,
     ) -> None:
-        _require_whole(
-            seed=seed, appointments=appointments, port=port, job_reads=job_reads, users=users, page_cap=page_cap
-        )
-        _require_whole(requests_kept=requests_kept, channel_limit=channel_limit, topic_limit=topic_limit)
-        _require_at_least(0, appointments=appointments, port=port, job_reads=job_reads, latency=latency)
-        _require_at_least(1, users=users, page_cap=page_cap, token_life=token_life, requests_kept=requests_kept)
-        _require_at_least(1, channel_limit=channel_limit, topic_limit=topic_limit)
-        _require_at_least(0, closing_notice=closing_notice)
+        _require_whole(-math.inf, seed=seed)
+        _require_whole(0, appointments=appointments, port=port, job_reads=job_reads)
+        _require_whole(1, users=users, page_cap=page_cap, requests_kept=requests_kept)
+        _require_whole(1, channel_limit=channel_limit, topic_limit=topic_limit)
+        _require_at_least(0, latency=latency, closing_notice=closing_notice)
+        _require_at_least(1, token_life=token_life)
         for name, limit in (("rate_limit", rate_limit), ("login_rate_limit", login_rate_limit)):
             if limit is not None:
-                _require_whole(**{name: limit})
-                _require_at_least(1, **{name: limit})
+                _require_whole(1, **{name: limit})
         _require_positive(rate_window=rate_window, heartbeat=heartbeat, channel_life=channel_life)
         if port > 65535:
             raise ValueError(f"port must be 65535 at most, not {port!r}")
@@ -264,10 +262,11 @@ def _sliding_window(requests: int | None, window: float) -> SlidingWindow | None
     return SlidingWindow(requests, window, time.monotonic) if requests is not None else None
 
 
-def _require_whole(**values: int) -> None:
+def _require_whole(minimum: float, **values: int) -> None:
     for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"{name} must be a whole number, not {value!r}")
+    _require_at_least(minimum, **values)
 
 
 def _require_number(name: str, value: float) -> None:
@@ -282,7 +281,7 @@ def _require_positive(**values: float) -> None:
             raise ValueError(f"{name} must be more than 0, not {value!r}")
 
 
-def _require_at_least(minimum: int, **values: float) -> None:
+def _require_at_least(minimum: float, **values: float) -> None:
     for name, value in values.items():
         _require_number(name, value)
         if not value >= minimum:

@@ -327,7 +327,8 @@ def write(path: Path, names: list[str], **how: Any) -> None:
         columns=["name"],
         names=False,
         emails=False,
-        details=(),
+        with_annotations=False,
+        with_statuses=False,
         tz=None,
         **{"spreadsheet": None, **how},
     )

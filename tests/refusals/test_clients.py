@@ -47,9 +47,11 @@ async def test_a_function_that_takes_a_client_refuses_anything_else(call: Callab
     [lambda ids: report(CLIENT, ids, interval=Interval.month(2026, 11)), lambda ids: probe(CLIENT, user_ids=ids)],
 )
 async def test_ids_are_texts_and_not_users(call: Callable[[Any], Any]):
-    with pytest.raises(TypeError, match="user_ids is a str or a UUID, or a list of them, not User: give its `id`"):
+    with pytest.raises(
+        TypeError, match="an id is a str or a UUID, and several are a list of them, not User: give its `id`"
+    ):
         await call(build(User))
-    with pytest.raises(TypeError, match="user_ids is a str or a UUID, or a list of them, not None"):
+    with pytest.raises(TypeError, match="an id is a str or a UUID, and several are a list of them, not None"):
         await call(None)
 
 

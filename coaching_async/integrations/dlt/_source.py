@@ -7,12 +7,12 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any, Final
 from uuid import UUID
 
 from coaching_async import AccessToken, Appointment, AppointmentFilters, CoachingClient, Interval, User
 from coaching_async._refusals.arguments import checked_flag, kind_of
+from coaching_async.integrations._clients import check_factory
 from coaching_async.integrations._extras import extra
 from coaching_async.types import (
     AppointmentStatusLike,
@@ -92,10 +92,7 @@ def coaching(
     Raises: `ValueError` or `TypeError` for invalid arguments. What the client raises ends the run with dlt's
     `PipelineStepFailed`.
     """
-    if isinstance(client, CoachingClient) or not callable(client) or iscoroutinefunction(client):
-        raise TypeError(
-            "client is a plain function that makes a client, because each run opens and closes one of its own"
-        )
+    check_factory("client", client)
     if not isinstance(lookback, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
         raise TypeError(f"lookback is a timedelta, not {kind_of(lookback)}")
     if lookback < timedelta(0):

@@ -1,4 +1,4 @@
-"""The client of an application: the functions that make it, and a view for each of its users."""
+"""Clients of an application: the functions that make them, and a view for each user."""
 
 import functools
 import inspect
@@ -6,7 +6,7 @@ import inspect
 from coaching_async import AccessToken, CoachingClient
 from coaching_async._refusals.arguments import kind_of
 
-__all__ = ["ClientViews", "check_functions"]
+__all__ = ["ClientViews", "check_factory", "check_functions"]
 
 MAX_VIEWS = 1000
 """Number of views that are cached, some kilobytes each."""
@@ -23,6 +23,13 @@ class ClientViews:
         return self.client.with_auth(AccessToken(token))
 
 
+def check_factory(name: str, make: object) -> None:
+    """Raise `TypeError` unless it is a plain function, as that which makes a client is."""
+    if not callable(make) or inspect.iscoroutinefunction(make):
+        found = "an async function" if callable(make) else kind_of(make)
+        raise TypeError(f"{name} is a plain function that makes a client, such as CoachingClient.from_env, not {found}")
+
+
 def check_functions(make: object, listen: object, application: type, usage: str) -> None:
     """Raise `TypeError` unless `make` is a function that makes a client, and `listen` one that listens, or None.
 
@@ -30,8 +37,6 @@ def check_functions(make: object, listen: object, application: type, usage: str)
     """
     if isinstance(make, application):
         raise TypeError(f"the application takes what the function returns: {usage}")
-    if not callable(make) or inspect.iscoroutinefunction(make):
-        found = "an async function" if callable(make) else kind_of(make)
-        raise TypeError(f"make is a plain function that makes a client, such as CoachingClient.from_env, not {found}")
+    check_factory("make", make)
     if listen is not None and not callable(listen):
         raise TypeError(f"listen is an async function that is given the client, not {kind_of(listen)}")
