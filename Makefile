@@ -99,7 +99,7 @@ scenarios: $(READY)
 # All calls, both backends; then the tests are tested by planting faults.
 thorough: $(READY)
 	$(BIN)/python -m pytest tests/faults -k "row_41 or row_49 or row_77 or row_78 or row_80 or row_96 or row_103" --timeout 1800
-	$(BIN)/python -m pytest tests/docs/test_pages.py tests/docs/test_everyday.py tests/sandbox/test_contract_fuzz.py
+	$(BIN)/python -m pytest tests/cli tests/docs/test_pages.py tests/docs/test_everyday.py tests/sandbox/test_contract_fuzz.py
 	$(BIN)/python tests/slow/planted_faults.py
 	$(BIN)/python tests/slow/mutation.py
 

@@ -19,7 +19,6 @@ from jsonschema import Draft202012Validator
 from coaching_async import Appointment, AppointmentCreate, from_dict, to_dict
 from coaching_async.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, UserGrant
 from coaching_async.testing import build, fails
-from tests.support.effort import FULL
 from tests.support.example_servers import COMMANDS, EXAMPLES, USER, complaints, environment, serving
 from tests.support.fault_server import HANG, HOST
 from tests.support.ports import free_port
@@ -288,7 +287,7 @@ def notifications(lines: Iterable[str]) -> Iterator[str]:
 # A fleet
 
 
-@pytest.mark.parametrize("place", ["file", "redis"] if FULL else ["file"])
+@pytest.mark.parametrize("place", ["file", "redis"])
 def test_the_example_of_a_fleet_uses_one_token_and_meets_no_429(place: str):
     with contextlib.ExitStack() as stack:
         where = {"REDIS_URL": stack.enter_context(RedisServer()).url if place == "redis" else ""}
