@@ -10,7 +10,7 @@ from ._auth.token_source import TokenSource
 from ._events import Emit
 from ._exceptions import ConfigurationError
 from ._logging import LEVEL_NAMES
-from ._refusals.arguments import has_async_methods, kind_of
+from ._refusals.arguments import checked_count, has_async_methods, kind_of
 from ._refusals.suggestions import choices
 from ._regions import resolve_hosts
 from ._shared_state.store import SharedState
@@ -95,9 +95,7 @@ def validate_flag(name: str, flag: bool) -> bool:
 
 def validate_concurrency(max_concurrency: int) -> int:
     """Return `max_concurrency`. Raise `ConfigurationError` unless it is a whole number, at least 1."""
-    if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError("max_concurrency has to be a whole number, at least 1")
-    return max_concurrency
+    return checked_count("max_concurrency", max_concurrency, error=ConfigurationError)
 
 
 def validate_timeout(timeout: float) -> float:

@@ -105,7 +105,7 @@ def _token_store_or_none(_: object, attribute: "attrs.Attribute[Any]", store: An
 
 def _function_or_none(_: object, attribute: "attrs.Attribute[Any]", function: Any) -> None:
     if function is not None and (isinstance(function, type) or not callable(function)):
-        raise ValueError(f"{attribute.name} is an async function, not {kind_of(function)}")
+        raise ValueError(f"{attribute.name} is a function, not {kind_of(function)}")
 
 
 @hide_arguments

@@ -12,13 +12,14 @@ from coaching_async._api.responses import refuse_capture
 from coaching_async._concurrency.synchronization import Signal, SingleTaskGuard
 from coaching_async._concurrency.tasks import ErrorCollectingTaskGroup
 from coaching_async._exceptions import AuthError, ClientMisuse, CoachingError, Unauthorized
+from coaching_async._refusals.arguments import checked_awaitable, checked_count
 from coaching_async._refusals.async_only import AsyncContextOnly, AsyncOnly
 from coaching_async._transport.priority import bulk_priority
 from coaching_async._value import summary
 
 from .results import BulkResult, Outcome, Progress
 
-__all__ = ["BulkStream", "Items", "OnProgress", "bulk", "check_concurrency", "check_progress"]
+__all__ = ["BulkStream", "Items", "OnProgress", "bulk", "check_progress"]
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -66,12 +67,6 @@ async def bulk(
         return await bulk(function, items, concurrency, on_progress, default_concurrency=default_concurrency)
 
     return BulkResult(tuple(outcome for outcome in outcomes if outcome is not None), rerun)
-
-
-def check_concurrency(concurrency: object) -> None:
-    """Raise `ValueError` unless it is a whole number of at least 1."""
-    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
-        raise ValueError("concurrency has to be a whole number, at least 1")
 
 
 def check_progress(on_progress: object) -> None:
@@ -141,8 +136,7 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
             raise TypeError("function is an async function of one item, and is given without being called")
         if isinstance(items, str | bytes) or not isinstance(items, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"items is a list, or any other iterable, of items, and not one {type(items).__name__}")
-        check_concurrency(limit)
-        self.capacity = anyio.Semaphore(limit, fast_acquire=True)
+        self.capacity = anyio.Semaphore(checked_count("concurrency", limit), fast_acquire=True)
         self._function = function
         self._source = aiter(items) if isinstance(items, AsyncIterable) else SyncItems(items)
         self._started = 0
@@ -229,7 +223,7 @@ class BulkRunner(AsyncIterator[tuple[int, Outcome[K, T]]]):
         if not self._is_stopped:
             try:
                 with bulk_priority():
-                    outcome = Outcome[K, T](item, await self._function(item))
+                    outcome = Outcome[K, T](item, await checked_awaitable("function", self._function(item)))
             except CoachingError as error:
                 outcome = Outcome[K, T](item, error=_without_own_frame(error))
                 if isinstance(error, FATAL_ERRORS):

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeAlias, TypedDict, TypeVar, get_args
 import attrs
 
 from coaching_async._exceptions import CoachingError
+from coaching_async._refusals.arguments import checked_count
 from coaching_async._refusals.async_only import AsyncOnly
 from coaching_async._refusals.suggestions import choices
 from coaching_async._transport.priority import bulk_priority
@@ -84,7 +85,7 @@ class Listing(AsyncOnly, Value, Generic[T]):
     _start_positions: tuple[Position | None, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        _validate_count("page_size", self._page_size)
+        checked_count("page_size", self._page_size)
         if self._consistency not in get_args(Consistency):
             raise ValueError(
                 f"consistency {self._consistency!r} does not exist: {choices(self._consistency, get_args(Consistency))}"
@@ -149,7 +150,7 @@ class Listing(AsyncOnly, Value, Generic[T]):
 
         Raises `ValueError` if `concurrency` is below 1.
         """
-        _validate_count("concurrency", concurrency)
+        checked_count("concurrency", concurrency)
         return self._stream(concurrency, None)
 
     def _stream(self, concurrency: int, limit: int | None) -> Stream[T]:
@@ -189,8 +190,8 @@ class Listing(AsyncOnly, Value, Generic[T]):
         If a page cannot be read, the error's `partial` has the items before it, and its `cursor` the place to resume.
         """
         if limit is not None:
-            _validate_count("limit", limit, at_least=0)
-        _validate_count("concurrency", concurrency)
+            checked_count("limit", limit, at_least=0)
+        checked_count("concurrency", concurrency)
         items: list[T] = []
         if limit == 0:
             return items
@@ -217,7 +218,7 @@ class Listing(AsyncOnly, Value, Generic[T]):
         Raises `ValueError` unless `items` is a whole number, at least 0, or None.
         """
         if items is not None:
-            _validate_count("items", items, at_least=0)
+            checked_count("items", items, at_least=0)
         chunks, limit = len(self._fetchers), self._rate_limit
         requests = max(chunks, math.ceil((items or 0) / self._page_size))
         return Plan(requests, chunks, bulk_seconds(limit, requests))
@@ -252,8 +253,3 @@ def _with_bulk_priority(read_page: ReadPage[T]) -> ReadPage[T]:
 async def _collect_into(walk: ItemWalk[T], items: list[T], limit: int | None) -> None:
     while len(items) != limit and (more := await walk.take_batch(None if limit is None else limit - len(items))):
         items += more
-
-
-def _validate_count(name: str, value: int, at_least: int = 1) -> None:
-    if type(value) is not int or value < at_least:
-        raise ValueError(f"{name} has to be a whole number, at least {at_least}")

@@ -2,7 +2,7 @@
 
 import builtins
 import inspect
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from datetime import tzinfo
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -10,6 +10,8 @@ from uuid import UUID
 import attrs
 
 __all__ = [
+    "checked_awaitable",
+    "checked_count",
     "checked_flag",
     "checked_instance",
     "checked_several",
@@ -93,6 +95,22 @@ def checked_flag(name: str, flag: bool) -> bool:
     if not isinstance(flag, bool):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without a type checker
         raise TypeError(f"{name} is True or False, not {kind_of(flag)}")
     return flag
+
+
+def checked_count(name: str, number: int, *, at_least: int = 1, error: type[ValueError] = ValueError) -> int:
+    """Return an argument. Raise `error` unless it is a whole number that is not too low."""
+    is_whole = isinstance(number, int) and not isinstance(number, bool)  # pyright: ignore[reportUnnecessaryIsInstance] # as above
+    if not is_whole or number < at_least:
+        raise error(f"{name} is a whole number, at least {at_least}, not {number if is_whole else kind_of(number)}")
+    return number
+
+
+def checked_awaitable(name: str, returned: Awaitable[T]) -> Awaitable[T]:
+    """Return what a function of the user returned. Raise `TypeError` if it is not async."""
+    if not inspect.isawaitable(returned):
+        hint = ": its `collect()` can be awaited" if hasattr(returned, "collect") else ""
+        raise TypeError(f"{name} is an async function, and not one that returns {kind_of(returned)}{hint}")
+    return returned
 
 
 def whole_number(*, at_least: int) -> Validator:

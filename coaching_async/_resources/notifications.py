@@ -6,7 +6,7 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 
 from coaching_async._bulk.results import BulkResult
-from coaching_async._bulk.runner import bulk, check_concurrency
+from coaching_async._bulk.runner import bulk
 from coaching_async._channels.catch_up import Start
 from coaching_async._channels.frames import notification_topic
 from coaching_async._channels.notification_cursor import known_at_start
@@ -14,14 +14,14 @@ from coaching_async._channels.reports import Gap
 from coaching_async._channels.streams import NotificationStream
 from coaching_async._channels.watch import NotificationWatch
 from coaching_async._pagination.listing import Listing
-from coaching_async._refusals.arguments import checked_flag
+from coaching_async._refusals.arguments import checked_count, checked_flag
 from coaching_async._serialization.urls import QueryValue
 from coaching_async.models.coercion import IdLike, IdsLike, to_user_ids
 from coaching_async.models.common import Page
 from coaching_async.models.notifications import Notification
 
 from .base import Resource, build_listing
-from .topics import checked_buffer, checked_topics
+from .topics import checked_topics
 
 __all__ = ["Notifications"]
 
@@ -166,7 +166,7 @@ class Notifications(Resource):
             ids,
             known,
             begin,
-            checked_buffer(buffer),
+            checked_count("buffer", buffer),
             is_partial=checked_flag("partial", partial),
             on_gap=on_gap,
         )
@@ -185,7 +185,7 @@ class Notifications(Resource):
         Raises: `ValueError` for an invalid `concurrency`; `BadRequest` with code `not.a.user` with a token of client credentials.
         """
         if concurrency is not None:
-            check_concurrency(concurrency)
+            checked_count("concurrency", concurrency)
         unread = [notification for notification in await self.list().collect() if not notification.marked_as_read]
         return await bulk(
             lambda notification: self.mark_read(notification.id),

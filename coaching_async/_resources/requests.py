@@ -11,7 +11,7 @@ from coaching_async._api.responses import RawResponse, capture_response, to_raw_
 from coaching_async._pagination.cursor_pager import DetectingPager
 from coaching_async._pagination.listing import Listing
 from coaching_async._pagination.pages import ServiceCursor, next_cursor_in, next_cursor_of, set_next_cursor
-from coaching_async._refusals.arguments import checked_flag, checked_instance
+from coaching_async._refusals.arguments import checked_awaitable, checked_flag, checked_instance
 from coaching_async._serialization.json import dumps
 from coaching_async._serialization.rows import rows_of
 from coaching_async._serialization.urls import QueryArgument, encode_query, request_target
@@ -49,7 +49,7 @@ class Requests:
                 "raw() takes a method of this client's, which is given without being called, and its arguments"
             )
         with capture_response() as capture:
-            value = await function(*args, **kwargs)
+            value = await checked_awaitable("function", function(*args, **kwargs))
         if capture.call is None:
             raise TypeError("raw() takes a method of this client's that makes a call, and its arguments")
         return to_raw_response(capture.call, capture.elapsed, value)

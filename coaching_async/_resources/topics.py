@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from coaching_async._channels.streams import TopicStream
-from coaching_async._refusals.arguments import checked_flag, kind_of
+from coaching_async._refusals.arguments import checked_count, checked_flag, kind_of
 from coaching_async.models.channels import AvailableTopic, Channel
 from coaching_async.models.coercion import has_blank_end
 from coaching_async.models.common import Page
 
 from .base import Resource
 
-__all__ = ["Topics", "checked_buffer", "checked_topics"]
+__all__ = ["Topics", "checked_topics"]
 
 
 MAX_TOPICS: Final = 1000
@@ -97,7 +97,10 @@ class Topics(Resource):
         permissions, `ChannelTaken`.
         """
         return TopicStream(
-            self._api, checked_topics(topics), checked_buffer(buffer), is_partial=checked_flag("partial", partial)
+            self._api,
+            checked_topics(topics),
+            checked_count("buffer", buffer),
+            is_partial=checked_flag("partial", partial),
         )
 
 
@@ -122,10 +125,3 @@ def checked_topics(topics: Iterable[str]) -> tuple[str, ...]:
                 "the service sends channel.metadata and v2.system.* without a subscription: leave them out"
             )
     return unique
-
-
-def checked_buffer(buffer: int) -> int:
-    """Return the size of a buffer. Raises `ValueError` unless it is a whole number, at least 1."""
-    if not isinstance(buffer, int) or isinstance(buffer, bool) or buffer < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError("buffer has to be a whole number, at least 1")
-    return buffer

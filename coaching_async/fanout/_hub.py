@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from coaching_async import ClientMisuse, Gap, Notification, NotificationStream
-from coaching_async._refusals.arguments import several_ids
+from coaching_async._refusals.arguments import checked_count, several_ids
 
 from ._detached_task import DetachedTask
 from ._history import History
@@ -49,10 +49,8 @@ class Hub:
     def __init__(self, stream: AsyncIterator[Item], *, history: int = 1000) -> None:
         if not isinstance(stream, AsyncIterator):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("stream is an async iterator of notifications: client.notifications.listen(...)")
-        if not isinstance(history, int) or history < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError("history is a whole number of notifications, at least 0")
         self._stream: Final = stream
-        self._history: Final = History(history)
+        self._history: Final = History(checked_count("history", history, at_least=0))
         self._subscribers: Final[WeakKeyDictionary[SubscriberQueue, frozenset[str]]] = WeakKeyDictionary()
         self._name: Final = secrets.token_hex(4)
         self._created: Final = time.monotonic_ns()
@@ -112,8 +110,7 @@ class Hub:
         Raises: `ValueError` without a user id, with a blank one, or if `room` is not at least 1.
         """
         users = _to_user_ids(user_ids)
-        if not isinstance(room, int) or room < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError("room is a whole number of notifications, at least 1")
+        checked_count("room", room)
         position, missed = self._position_after(last_event_id)
         kept = [*missed, *self._history.since(position, users)]
         queue = SubscriberQueue(room + len(kept), position)

@@ -27,6 +27,7 @@ from uuid import UUID
 import anyio
 
 from coaching_async import CoachingClient, CoachingError, Notification
+from coaching_async._refusals.arguments import checked_awaitable
 from coaching_async.fanout import Hub
 
 from ._clients import ClientViews, check_functions
@@ -77,7 +78,7 @@ def cleanup_ctx(
             if listen is None:
                 yield
                 return
-            async with Hub(await listen(client)) as app[HUB]:
+            async with Hub(await checked_awaitable("listen", listen(client))) as app[HUB]:
                 yield
 
     return client_context

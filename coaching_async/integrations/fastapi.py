@@ -30,6 +30,7 @@ from uuid import UUID
 import anyio
 
 from coaching_async import CoachingClient, CoachingError, Notification
+from coaching_async._refusals.arguments import checked_awaitable
 from coaching_async.fanout import Hub
 
 from ._clients import ClientViews, check_functions
@@ -85,7 +86,7 @@ def lifespan(
             if listen is None:
                 yield state
                 return
-            async with Hub(await listen(client)) as hub:
+            async with Hub(await checked_awaitable("listen", listen(client))) as hub:
                 with closed_on_signals(hub):
                     yield {**state, HUB: hub}
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 import attrs
 
-from coaching_async._refusals.arguments import checked_instance, kind_of
+from coaching_async._refusals.arguments import checked_count, checked_instance, kind_of
 from coaching_async._value import Value
 
 from .coercion import IdLike, IdsLike, to_id, to_ids, to_texts
@@ -235,8 +235,8 @@ def _validate_flag(_: object, field: "attrs.Attribute[Any]", value: Any) -> None
 
 
 def _validate_minutes(_: object, __: object, value: Any) -> None:
-    if value is not UNSET and (type(value) is not int or value < 1):
-        raise ValueError("length_in_minutes has to be a whole number, at least 1")
+    if value is not UNSET:
+        checked_count("length_in_minutes", value)
 
 
 class _AsBefore:

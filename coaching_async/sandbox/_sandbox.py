@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import anyio
 
+from ._arguments import require_at_least, require_positive, require_whole
 from ._auth.oauth import OAuth
 from ._channels.channels import ChannelOptions, Channels
 from ._channels.connections import Connections
@@ -102,16 +103,16 @@ class Sandbox:
         topic_limit: int = 1000,
         requests_kept: int = 10_000,
     ) -> None:
-        _require_whole(-math.inf, seed=seed)
-        _require_whole(0, appointments=appointments, port=port, job_reads=job_reads)
-        _require_whole(1, users=users, page_cap=page_cap, requests_kept=requests_kept)
-        _require_whole(1, channel_limit=channel_limit, topic_limit=topic_limit)
-        _require_at_least(0, latency=latency, closing_notice=closing_notice)
-        _require_at_least(1, token_life=token_life)
+        require_whole(-math.inf, seed=seed)
+        require_whole(0, appointments=appointments, port=port, job_reads=job_reads)
+        require_whole(1, users=users, page_cap=page_cap, requests_kept=requests_kept)
+        require_whole(1, channel_limit=channel_limit, topic_limit=topic_limit)
+        require_at_least(0, latency=latency, closing_notice=closing_notice)
+        require_at_least(1, token_life=token_life)
         for name, limit in (("rate_limit", rate_limit), ("login_rate_limit", login_rate_limit)):
             if limit is not None:
-                _require_whole(1, **{name: limit})
-        _require_positive(rate_window=rate_window, heartbeat=heartbeat, channel_life=channel_life)
+                require_whole(1, **{name: limit})
+        require_positive(rate_window=rate_window, heartbeat=heartbeat, channel_life=channel_life)
         if port > 65535:
             raise ValueError(f"port must be 65535 at most, not {port!r}")
         midnight = _midnight_of(_today() if today is None else today)
@@ -260,29 +261,3 @@ def _midnight_of(day: date) -> datetime:
 
 def _sliding_window(requests: int | None, window: float) -> SlidingWindow | None:
     return SlidingWindow(requests, window, time.monotonic) if requests is not None else None
-
-
-def _require_whole(minimum: float, **values: int) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{name} must be a whole number, not {value!r}")
-    _require_at_least(minimum, **values)
-
-
-def _require_number(name: str, value: float) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"{name} must be a number, not {value!r}")
-
-
-def _require_positive(**values: float) -> None:
-    for name, value in values.items():
-        _require_number(name, value)
-        if not value > 0:
-            raise ValueError(f"{name} must be more than 0, not {value!r}")
-
-
-def _require_at_least(minimum: float, **values: float) -> None:
-    for name, value in values.items():
-        _require_number(name, value)
-        if not value >= minimum:
-            raise ValueError(f"{name} must be {minimum} or more, not {value!r}")

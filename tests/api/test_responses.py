@@ -87,6 +87,13 @@ async def test_raw_of_a_function_that_makes_no_call_is_a_type_error():
             await client.raw(nothing)
 
 
+async def test_raw_of_a_function_that_is_not_async_is_a_type_error():
+    async with Service([]).client() as client:
+        function: Any = client.appointments.list_mine
+        with pytest.raises(TypeError, match="not one that returns Listing: its `collect\\(\\)` can be awaited"):
+            await client.raw(function)
+
+
 @pytest.mark.parametrize("function", [None, "get", {}])
 async def test_raw_takes_a_method_that_is_not_called(function: Any):
     async with Service([]).client() as client:

@@ -219,5 +219,5 @@ def test_a_callback_is_a_text(wrong: Callable[[str], Any]):
 def test_a_place_for_refresh_tokens_that_is_none_is_refused_without_the_secrets(options: dict[str, Any]):
     request = new_request()
 
-    with failing(ValueError, "store is an object with|on_rotated is an async function"):
+    with failing(ValueError, "store is an object with|on_rotated is a function"):
         request.grant(callback_url(request, code=CANARY), client_secret=SECRET, **options)

@@ -435,8 +435,26 @@ async def test_items_that_are_not_an_iterable_of_items_raise_type_error(items: A
 
 @pytest.mark.parametrize("concurrency", [0, -1, 1.5, "3"])
 async def test_a_concurrency_that_is_not_a_positive_integer_raises_value_error(concurrency: Any):
-    with pytest.raises(ValueError, match="whole number, at least 1"):
+    with pytest.raises(ValueError, match=r"concurrency is a whole number, at least 1, not (0|-1|float|str)"):
         await make_client().bulk(Work(), [1], concurrency=concurrency)
+
+
+@pytest.mark.parametrize(
+    "function, returned",
+    [
+        (str, "str"),
+        (lambda _: None, "None"),
+        (lambda user: make_client().appointments.list(user_ids=user), "Listing: its `collect\\(\\)` can be awaited"),
+    ],
+)
+async def test_a_function_that_is_not_async_is_refused_with_what_it_returned(function: Any, returned: str):
+    client = make_client()
+    problem = f"^function is an async function, and not one that returns {returned}"
+    with pytest.raises(TypeError, match=problem):
+        await client.bulk(function, ["a", "b", "c"])
+    with pytest.raises(TypeError, match=problem):
+        async with client.bulk_stream(function, ["a", "b", "c"]) as stream:
+            await anext(stream)
 
 
 async def test_a_function_that_is_not_callable_raises_type_error():

@@ -533,10 +533,12 @@ async def test_other_arguments_are_checked():
     wrong: Any = [notification(1)]
     with pytest.raises(TypeError, match="async iterator"):
         Hub(wrong)
-    with pytest.raises(ValueError, match="history"):
-        Hub(FedStream(), history=-1)
-    with pytest.raises(ValueError, match="room"):
-        Hub(FedStream()).subscribe(ANN, room=0)
+    for number in (-1, 1.5, True, "1"):
+        count: Any = number
+        with pytest.raises(ValueError, match="history is a whole number, at least 0, not "):
+            Hub(FedStream(), history=count)
+        with pytest.raises(ValueError, match="room is a whole number, at least 1, not "):
+            Hub(FedStream()).subscribe(ANN, room=count)
 
 
 def test_missed_is_a_value():

@@ -141,7 +141,7 @@ async def test_without_counts_and_ids_a_page_equal_to_the_previous_one_ends_the_
 async def test_a_limit_that_is_not_a_whole_number_is_refused(limit: Any):
     fetch = Pages(*pages_of(users("1", "2"), users("3")))
 
-    with pytest.raises(ValueError, match="limit has to be a whole number, at least 0"):
+    with pytest.raises(ValueError, match="limit is a whole number, at least 0"):
         await Listing((fetch,), 2).collect(limit=limit)
 
     assert fetch.numbers == []
@@ -216,7 +216,7 @@ async def test_if_collect_fails_the_error_has_the_items_read_so_far():
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_page_size_below_one_is_refused(size: int):
-    with pytest.raises(ValueError, match="page_size has to be a whole number, at least 1"):
+    with pytest.raises(ValueError, match="page_size is a whole number, at least 1"):
         Listing((Pages(),), size)
 
 

@@ -268,5 +268,5 @@ async def test_collect_with_a_limit_prefetches_no_page_beyond_it(limit: int, rea
 
 @pytest.mark.parametrize("concurrency", [0, -1, 2.5])
 def test_a_concurrency_below_one_is_refused(concurrency: Any):
-    with pytest.raises(ValueError, match="concurrency has to be a whole number, at least 1"):
+    with pytest.raises(ValueError, match="concurrency is a whole number, at least 1"):
         listing(SlowList(1)).stream(concurrency)

@@ -68,6 +68,21 @@ def test_a_framework_is_given_a_function_that_listens(opens: Callable[..., Any])
         opens(listen=CLIENT)
 
 
+@pytest.mark.anyio
+async def test_a_function_that_listens_is_async():
+    def new_client() -> CoachingClient:
+        return CoachingClient(AccessToken(TOKEN))
+
+    def listen(client: CoachingClient) -> Any:
+        return client.notifications.listen("user")
+
+    with pytest.raises(TypeError, match="listen is an async function, and not one that returns "):
+        async with lifespan(new_client, listen=listen)(FastAPI()):
+            pass
+    with pytest.raises(TypeError, match="listen is an async function, and not one that returns "):
+        await anext(aiter(cleanup_ctx(new_client, listen=listen)(web.Application())))
+
+
 @pytest.mark.parametrize(
     "opens, application, usage",
     [

@@ -60,7 +60,7 @@ class SynchronousTokenStore:
         ({"timeout": "60"}, "timeout has to be a number of seconds"),
         ({"timeout": True}, "timeout has to be a number of seconds"),
         ({"timeout": httpx.Timeout(5)}, "timeout has to be a number of seconds"),
-        ({"max_concurrency": True}, "max_concurrency has to be a whole number"),
+        ({"max_concurrency": True}, "max_concurrency is a whole number"),
         ({"http_client": httpx.Client()}, "http_client is an httpx.AsyncClient or an httpx2.AsyncClient, not Client"),
         ({"http_client": httpx.AsyncClient}, "not the class AsyncClient"),
         ({"socket_client": httpx.AsyncHTTPTransport()}, "socket_client is .*, not AsyncHTTPTransport"),
@@ -154,7 +154,7 @@ def test_a_number_of_a_limit_or_policy_is_refused_in_one_sentence(
         ),
         ({"store": MemoryTokenStore}, "not the class MemoryTokenStore"),
         ({"store": "token.json"}, "not str"),
-        ({"on_rotated": "print"}, "on_rotated is an async function, not str"),
+        ({"on_rotated": "print"}, "on_rotated is a function, not str"),
     ],
 )
 def test_a_place_that_would_lose_the_refresh_token_is_refused(

@@ -137,9 +137,9 @@ async def test_a_plan_counts_requests_and_seconds_and_sends_nothing():
         assert client.appointments.list("u", page_size=50).plan(1_000) == Plan(requests=20, chunks=1, seconds=120.0)
         assert client.appointments.list(USERS).plan() == Plan(requests=3, chunks=3, seconds=18.0)
         assert client.appointments.list(USERS).plan(2_500).requests == 25
-        with pytest.raises(ValueError, match="items has to be a whole number, at least 0"):
+        with pytest.raises(ValueError, match="items is a whole number, at least 0"):
             client.appointments.list("u").plan(-1)
-        with pytest.raises(ValueError, match="items has to be a whole number, at least 0"):
+        with pytest.raises(ValueError, match="items is a whole number, at least 0"):
             client.appointments.list("u").plan("1000")  # type: ignore[arg-type]
 
     assert service.requests == []

@@ -12,6 +12,7 @@ import pytest
 from coaching_async.sandbox import Fault, Sandbox
 from coaching_async.sandbox._faults.fault import KINDS
 from coaching_async.sandbox._faults.handlers import HANDLERS
+from coaching_async.sandbox._faults.registry import Faults
 from tests.sandbox.api import APPOINTMENTS, MINIMAL, Api, token_of
 from tests.support.doubles import CUT
 from tests.support.fault_server import HANG, wait_until
@@ -234,6 +235,41 @@ def test_a_fault_skips_the_first_requests_and_applies_a_limited_number_of_times(
 def test_an_invalid_fault_is_refused(arguments: dict[str, Any]):
     with pytest.raises(ValueError):  # noqa: PT011
         Fault(**arguments)
+
+
+@pytest.mark.parametrize(
+    "make, problem",
+    [
+        (lambda: Fault("stall", times=None), "times must be a number, not None"),
+        (lambda: Fault("stall", times="2"), "times must be a number, not '2'"),
+        (lambda: Fault("stall", after=1.5), "after must be a whole number, not 1.5"),
+        (lambda: Fault("stall", path=5), "path must be a text, not 5"),
+        (lambda: Fault("stall", method=5), "method must be a text, not 5"),
+        (lambda: Fault("redirect", location=5), "location must be a text, not 5"),
+        (lambda: Fault("status", status="503"), "status must be a whole number, not '503'"),
+        (lambda: Fault("status", status=503, retry_after=[]), "retry_after must be a number, not []"),
+        (lambda: Fault("drip", delay=None), "delay must be a number, not None"),
+        (lambda: Fault("gzip_bomb", size=1e6), "size must be a whole number, not 1000000.0"),
+        (lambda: Faults().add("stall"), "add() takes Fault objects, not 'stall'"),
+        (lambda: Faults().add([Fault("stall")]), "add() takes Fault objects, not [Fault(kind='stall'"),
+    ],
+)
+def test_a_fault_with_a_value_of_a_wrong_kind_is_refused(make: Callable[[], object], problem: str):
+    with pytest.raises(TypeError) as raised:
+        make()
+
+    assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "kind, problem",
+    [(503, 'not 503; did you mean Fault("status", status=503)?'), (None, "not None"), ("stal", "did you mean stall?")],
+)
+def test_a_kind_that_there_is_not_is_refused_with_the_one_that_was_meant(kind: Any, problem: str):
+    with pytest.raises(ValueError, match="kind must be one of") as raised:
+        Fault(kind)
+
+    assert str(raised.value).endswith(problem)
 
 
 # list changes

@@ -554,7 +554,7 @@ def test_a_status_that_cannot_be_set_is_refused(status: str, says: str):
 
 @pytest.mark.parametrize("length", [float("nan"), 30.0, True, "30", 0, -1])
 def test_a_length_is_a_whole_number_of_minutes(length: Any):
-    with pytest.raises(ValueError, match="length_in_minutes has to be a whole number"):
+    with pytest.raises(ValueError, match="length_in_minutes is a whole number"):
         AppointmentUpdate(length_in_minutes=length)
 
 

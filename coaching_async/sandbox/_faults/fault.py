@@ -1,9 +1,12 @@
 """What a test orders: the kind of a fault, the requests that it applies to, and how often."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
+
+from coaching_async.sandbox._arguments import require_at_least, require_text, require_whole
 
 from .targets import Operation, Target, checked_method, did_you_mean, method_and_path, target_of
 
@@ -42,7 +45,9 @@ EFFECTIVE_ON: Mapping[str, tuple[Operation, ...]] = {
 
 def _validate_kind(_: object, __: object, kind: str) -> None:
     if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}{did_you_mean(kind, KINDS)}")
+        is_status = isinstance(kind, int)
+        near = f'; did you mean Fault("status", status={kind})?' if is_status else did_you_mean(kind, KINDS)
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}{near}")
 
 
 @attrs.frozen
@@ -77,7 +82,7 @@ class Fault:
     of one. Any other path is a regular expression, of which the path of the request, or its path and query, contains a match.
     Of these requests, the first `after` are skipped, and the fault applies to the next `times` (`math.inf` for all).
 
-    Raises `ValueError` for a request that there cannot be.
+    Raises `ValueError` for a request that there cannot be, and `TypeError` for a value of a wrong kind.
     """
 
     kind: FaultKind = attrs.field(validator=_validate_kind)
@@ -86,9 +91,9 @@ class Fault:
     """HTTP method of the requests. None for all."""
     path: str | None = None
     """A template of their path, or what their path, or path and query, matches. None for all."""
-    times: float = attrs.field(default=1, validator=attrs.validators.ge(1))
+    times: float = 1
     """Number of requests that it applies to; `math.inf` for all."""
-    after: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    after: int = 0
     """Number of matching requests that pass before the first one."""
     status: int | None = attrs.field(default=None, kw_only=True)
     """HTTP status, for the kind `status`."""
@@ -96,9 +101,9 @@ class Fault:
     """Header Retry-After, for the kind `status`: seconds, or the text of the header."""
     body: Any = attrs.field(default=None, kw_only=True)
     """Body as JSON, for the kind `status`. None for an error body of the API."""
-    delay: float = attrs.field(default=0.0, kw_only=True, validator=attrs.validators.ge(0))
+    delay: float = attrs.field(default=0.0, kw_only=True)
     """Seconds: between two bytes (`drip`), or until the work is done (`accepted`)."""
-    size: int = attrs.field(default=2**28, kw_only=True, validator=attrs.validators.ge(1))
+    size: int = attrs.field(default=2**28, kw_only=True)
     """Bytes of the body once it is decompressed, for `gzip_bomb`."""
     location: str | None = attrs.field(default=None, kw_only=True)
     """Header Location, for `redirect`."""
@@ -108,11 +113,20 @@ class Fault:
     _target: Target | None = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
+        require_text(path=self.path, location=self.location)
+        require_at_least(1, times=self.times)
+        require_at_least(0, delay=self.delay)
+        require_whole(0, after=self.after)
+        require_whole(1, size=self.size)
+        if not isinstance(self.retry_after, str | None):
+            require_at_least(-math.inf, retry_after=self.retry_after)
         for kind, name in (("status", "status"), ("redirect", "location")):
             if (self.kind == kind) is not (getattr(self, name) is not None):
                 raise ValueError(f"{name} belongs to the kind {kind!r}, and that needs it")
-        if self.status is not None and not 200 <= self.status <= 599:
-            raise ValueError(f"status must be between 200 and 599, not {self.status}")
+        if self.status is not None:
+            require_whole(200, status=self.status)
+            if self.status > 599:
+                raise ValueError(f"status must be 599 at most, not {self.status}")
         method, path = self.method, self.path
         if self.operation is not None:
             if method is not None or path is not None:

@@ -28,6 +28,10 @@ class Faults:
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     def add(self, *faults: Fault) -> None:
+        """Order faults. Raises `TypeError` for what is none."""
+        for fault in faults:
+            if not isinstance(fault, Fault):  # pyright: ignore[reportUnnecessaryIsInstance] # not all programs are type-checked
+                raise TypeError(f"add() takes Fault objects, not {fault!r}")
         with self._lock:
             self._entries.extend(OrderedFault(next(self._numbers), fault, fault.after, fault.times) for fault in faults)
 

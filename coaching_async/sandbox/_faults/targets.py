@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
+from coaching_async.sandbox._arguments import require_text
 from coaching_async.sandbox._wire.references import (
     APPOINTMENTS,
     AVAILABLE_TOPICS,
@@ -167,6 +168,7 @@ def method_and_path(operation: str) -> tuple[str, str]:
 
 def checked_method(method: str) -> str:
     """Return a method in upper case. Raise `ValueError` for an unknown one."""
+    require_text(method=method)
     if method.upper() not in METHODS:
         near = did_you_mean(method.upper(), METHODS)
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}{near}")
@@ -226,5 +228,5 @@ def _refuse_misspelled(path: str) -> None:
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """Return the end of an error about a misspelled word: the name that is nearest, or nothing."""
     known: Collection[str] = tuple(dict.fromkeys(names))
-    near = get_close_matches(word, known, 1)
+    near = get_close_matches(word, known, 1) if isinstance(word, str) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
     return f"; did you mean {near[0]}?" if near else ""
