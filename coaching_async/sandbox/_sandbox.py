@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import anyio
 
-from ._arguments import require_at_least, require_positive, require_whole
 from ._auth.oauth import OAuth
 from ._channels.channels import ChannelOptions, Channels
 from ._channels.connections import Connections
@@ -30,6 +29,7 @@ from ._server.socket_orders import SocketOrders
 from ._state.persistence import load, save
 from ._state.seed import seeded_state
 from ._state.state import State
+from ._wire.arguments import require_at_least, require_positive, require_whole
 from ._wire.errors import ApiError
 
 NotificationType: TypeAlias = Literal[

@@ -54,7 +54,7 @@ async def test_an_export_is_resumed_with_the_same_arguments_only(other: dict[str
         ({"tz": "Europe/Berlin"}, TypeError, "tz is a tzinfo"),
         ({"form": "xlsx", "spreadsheet": False}, ValueError, "spreadsheet is about files of the form csv, not xlsx"),
         ({"users": []}, ValueError, "user_ids is empty"),
-        ({"page_size": 0}, ValueError, "page_size has to be"),
+        ({"page_size": 0}, ValueError, "page_size is a whole number, at least 1, not 0"),
         ({"consistency": "maybe"}, ValueError, "consistency 'maybe' does not exist: choose one of default, verify"),
         ({"on_progress": exported}, TypeError, "on_progress is a plain function"),
         ({"on_progress": 5}, TypeError, "on_progress is a plain function"),

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
-from coaching_async.sandbox._arguments import require_at_least, require_text, require_whole
+from coaching_async.sandbox._wire.arguments import require_at_least, require_text, require_whole
 
 from .targets import Operation, Target, checked_method, did_you_mean, method_and_path, target_of
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
-from coaching_async.sandbox._arguments import require_text
+from coaching_async.sandbox._wire.arguments import require_text
 from coaching_async.sandbox._wire.references import (
     APPOINTMENTS,
     AVAILABLE_TOPICS,

@@ -1,1 +1,1 @@
-"""The conventions that all operations of the API share: JSON formats, query parameters, pages, errors, responses."""
+"""What all folders of the sandbox share: the conventions of the API (JSON formats, query parameters, pages, errors, responses), and checks of arguments."""
