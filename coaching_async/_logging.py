@@ -188,7 +188,10 @@ def _message(event: Event) -> tuple[str, *tuple[object, ...]]:
             return ("listening: a message cannot be read",)
         case SharedStateLost():
             return (
-                "the shared state cannot be used (%s): this process goes on with its share of the rate limit",
+                (
+                    "the shared state cannot be used (%s): this process goes on with its share of the rate limit; "
+                    "`coaching-async doctor --shared-state ...` tells more"
+                ),
                 event.reason,
             )
         case SharedStateFound():

@@ -139,7 +139,7 @@ async def test_the_lowest_limit_that_a_process_was_given_counts():
         assert (await sharing(one)).limit == RateLimit(20, per=60.0)
 
 
-async def test_a_lost_state_is_told_with_its_reason_and_what_was_seen_last():
+async def test_a_lost_state_is_told_with_its_reason_and_what_was_seen_last(caplog: pytest.LogCaptureFixture):
     store, events = MemorySharedState(), list[object]()
     async with clients(store, 2, on_event=events.append) as (one, two):
         await call(one)
@@ -152,6 +152,10 @@ async def test_a_lost_state_is_told_with_its_reason_and_what_was_seen_last():
             found = await sharing(two)
             assert (found.lost, found.processes, found.used) == ("ConnectionError", 2, 2)
         assert [event.reason for event in events if isinstance(event, SharedStateLost)] == ["ConnectionError"]
+        assert (
+            "cannot be used (ConnectionError): this process goes on with its share of the rate limit; `coaching-async doctor"
+            in caplog.text
+        )
 
         store.down = False
         await anyio.sleep(2)
