@@ -72,10 +72,7 @@ class RedisSharedState:
 
     def __init__(self, client: Coredis | RedisPy, *, prefix: str = PREFIX) -> None:
         if isinstance(client, type) or not inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
-            raise TypeError(
-                "RedisSharedState takes a client: a coredis.Redis, a redis.asyncio.Redis, a valkey.asyncio.Valkey, or a cluster "
-                f"client of these libraries, not a {type(client).__module__}.{type(client).__qualname__}"
-            )
+            raise _no_client(client)
         if not isinstance(cast("object", prefix), str):
             raise TypeError(f"prefix is a str, not {kind_of(prefix)}")
         self._client: Final = client
@@ -161,3 +158,18 @@ class RedisSharedState:
         if self._takes_numkeys:
             return await cast("RedisPy", self._client).eval(script, 1, key, *encoded)
         return await cast("Coredis", self._client).eval(script, keys=[key], args=encoded)
+
+
+def _no_client(found: object) -> TypeError:
+    kind = type(found)
+    # A `redis.Redis` is not async: with its class alone it would look like the right one.
+    what = (
+        kind_of(found)
+        if isinstance(found, type) or kind.__module__ == "builtins"
+        else f"a {kind.__module__}.{kind.__name__}"
+    )
+    hint = "; RedisSharedState.from_url(url) makes one" if isinstance(found, str) else ""
+    return TypeError(
+        "RedisSharedState takes a client: a coredis.Redis, a redis.asyncio.Redis, a valkey.asyncio.Valkey, or a cluster client of "
+        f"these libraries, not {what}{hint}"
+    )
