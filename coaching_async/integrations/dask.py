@@ -17,13 +17,14 @@ import anyio
 import attrs
 
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Interval
-from coaching_async._refusals.arguments import checked_several, kind_of
+from coaching_async._refusals.arguments import checked_count, checked_several, kind_of
 from coaching_async.export import ExportBusy, Exported, Form, check_form, export
 
 from ._clients import check_factory
 from ._extras import extra
 
 with extra("dask"):
+    import cloudpickle  # type: ignore[import-untyped]
     from distributed import Client, Future
 
 __all__ = ["ExportOptions", "export_shards", "submit_shards"]
@@ -77,7 +78,7 @@ def export_shards(
     continue after their last page. A shard that another task is at work on waits for that one.
 
     `client` is called on the worker, once for each shard, and returns a `CoachingClient`, or an async context manager that
-    yields one. Shards have one token and one rate limit only if it gives them a `shared_state`. Without it each shard has its
+    yields one. It is sent to the workers, and secrets are not, so it reads the credentials where it is called. Shards have one token and one rate limit only if it gives them a `shared_state`. Without it each shard has its
     own, which does not make the service faster: one process reads as much as one OAuth client may request.
 
     The first error of a shard ends the call, after `retries` further attempts at the shard. Then, and after Ctrl-C, shards that
@@ -124,6 +125,8 @@ def submit_shards(
     if not isinstance(dask, Client):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
         raise TypeError(f"a distributed.Client is needed, not {kind_of(dask)}")
     check_factory("client", client)
+    _check_sendable(client)
+    checked_count("retries", retries, at_least=0)
     cluster: Any = dask  # some of its methods have no types
     shards = _shards(user_ids, folder, intervals, client, form, options)
     # A new key for each call, although a shard is the same one again: a key that is used twice may get the error, or the
@@ -132,6 +135,18 @@ def submit_shards(
         cluster.submit(_export_shard, shard, key=f"export_shard-{shard.path.stem}-{uuid4().hex}", retries=retries)
         for shard in shards
     ]
+
+
+def _check_sendable(client: OpensClient) -> None:
+    """Raise `TypeError` unless it can be sent to workers. Dask's own error names neither the function nor what is wrong with it."""
+    pickler: Any = cloudpickle  # has no types
+    try:
+        pickler.dumps(client)
+    except Exception as error:
+        raise TypeError(
+            "client cannot be sent to the workers: give a function that reads credentials, and opens files, when a worker calls it, "
+            f"such as CoachingClient.from_env ({error})"
+        ) from error
 
 
 @attrs.frozen

@@ -6,7 +6,9 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -174,6 +176,14 @@ def test_shards_have_the_form_the_columns_and_the_filters_of_an_export(fleet: Fl
         ({"names": "no"}, TypeError, "names is True or False, not str"),
         ({"with_annotations": 1}, TypeError, "with_annotations is True or False, not int"),
         ({"intervals": WEEK}, TypeError, "intervals is a list of Interval objects, or another iterable, not Interval"),
+        ({"retries": -1}, ValueError, "retries is a whole number, at least 0, not -1"),
+        ({"retries": True}, ValueError, "retries is a whole number, at least 0, not bool"),
+        (
+            {"client": partial(CoachingClient, AccessToken("a"))},
+            TypeError,
+            r"sent to the workers: .* \(a Secret is not pickled",
+        ),
+        ({"client": partial(CoachingClient, Lock())}, TypeError, r"sent to the workers: .*from_env \(cannot pickle"),
         ({"client": 1}, TypeError, "client is a plain function"),
         ({"client": CoachingClient(AccessToken("a"))}, TypeError, "client is a plain function"),
     ],
