@@ -52,7 +52,7 @@ def _absolute_path(path: str | PathLike[str]) -> str:
         raise ValueError("the path of a FileSharedState is empty or contains a NUL character; give the path of a file")
     if name == ":memory:":  # SQLite's name of a database of one process
         raise ValueError(
-            "a FileSharedState is a file, not :memory:; the MemorySharedState of coaching_async.testing is none"
+            "a FileSharedState is a file: give its path, not :memory:; tests use coaching_async.testing.MemorySharedState"
         )
     is_folder = name.endswith((os.sep, os.altsep or os.sep))
     name = os.path.abspath(name)  # noqa: PTH100 # keeps what `..` means to a user; a Path resolves no dots

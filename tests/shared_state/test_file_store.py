@@ -88,7 +88,7 @@ def locked(state: FileSharedState) -> Iterator[None]:
             "a FileSharedState is made in a folder that exists, and .*missing is none; create it",
         ),
         ("~/state", ValueError, "made in a folder that exists"),
-        (":memory:", ValueError, "MemorySharedState of coaching_async.testing"),
+        (":memory:", ValueError, r"give its path, not :memory:; tests use .*\.MemorySharedState"),
         (".", ValueError, "is a folder; add a file name"),
         ("state/", ValueError, "is a folder; add a file name"),
         ("/dev/null", ValueError, "/dev/null is none; choose another path"),
