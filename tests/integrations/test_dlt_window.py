@@ -145,6 +145,39 @@ def test_after_each_run_the_warehouse_has_each_change_within_the_lookback(
         assert everything.items() <= warehouse.items()
 
 
+INTERVALS = st.none() | st.tuples(st.integers(-40, 40), st.integers(1, 40))
+
+
+@settings(max_examples=examples(600))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 20), st.lists(CHANGE, max_size=4), st.sets(st.sampled_from(USERS), min_size=1), INTERVALS
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_a_run_without_interval_goes_on_from_all_intervals_that_runs_have_read_before(
+    runs: list[tuple[int, list[tuple[str, int]], set[str], tuple[int, int] | None]],
+):
+    service, warehouse, coverage, now, first = Service(), dict[tuple[str, int], int](), None, 100, 0
+    for number, (days, changes, users, chosen) in enumerate(runs):
+        now += days
+        for user, ahead in changes:
+            service.rows[user, now + ahead] = number
+        start, end = (None, 0) if chosen is None else (now + chosen[0], now + sum(chosen))
+        first = (start or 0) if coverage is None else first
+        parts, coverage = read(coverage, now, start, end, users=tuple(sorted(users)), lookback=10)
+        for part in parts:
+            warehouse.update(service.of(part))
+        expected = service.of(Part(tuple(users), Interval(day(start or first), day(end or 1000))))
+        if start is None:
+            assert expected.items() <= warehouse.items()
+        else:
+            assert expected.keys() <= warehouse.keys()
+
+
 def test_requests_have_whole_seconds_and_clocks_that_are_turned_back_lose_nothing():
     berlin = ZoneInfo("Europe/Berlin")
     begin, end = (datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1))

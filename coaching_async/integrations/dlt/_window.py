@@ -39,7 +39,9 @@ class Coverage:
     end: datetime | None
     """None: to the last one."""
     read_at: datetime
-    """The time until which it is up to date: when the last run began, or `end`, if that is earlier."""
+    """Later runs read again what starts from `lookback` before that: when the last run began, or `end`, if that is earlier."""
+    run_at: datetime
+    """A time since which all of it was read, except for what starts earlier than `lookback` before `read_at`."""
     users: frozenset[str]
     """Digests of the ids of its users."""
 
@@ -47,6 +49,11 @@ class Coverage:
         """Whether it goes on where this coverage ends, or before."""
         starts_late = self.start is None or interval.start >= self.start
         return starts_late and (self.end is None or interval.start <= self.end)
+
+    def is_within(self, other: "Coverage") -> bool:
+        """Whether the other one has all of its appointments."""
+        starts_late = other.start is None or (self.start is not None and other.start <= self.start)
+        return starts_late and (other.end is None or (self.end is not None and self.end <= other.end))
 
 
 @attrs.frozen
@@ -68,14 +75,14 @@ def next_reads(
 ) -> tuple[Sequence[Part], Coverage]:
     """Return the parts that a run reads, and the coverage after it.
 
-    Without an earlier run that it goes on from, a run reads all of `interval`. Otherwise it reads from `lookback` before the
-    time until which the coverage is up to date. Users that are not in the coverage are read from its start.
+    Without an earlier run that it goes on from, a run reads all of `interval`. Otherwise it reads from `lookback` before
+    `read_at`. Users that are not in the coverage are read from its start.
     """
     now = now.replace(microsecond=0)  # the API documents no fractions of seconds
     if interval is not None:  # times of one zone compare by wall time, which repeats when clocks are turned back
         interval = Interval(interval.start.astimezone(UTC), interval.end.astimezone(UTC))
     if coverage is None or coverage.arguments != arguments or not (interval is None or coverage.joins(interval)):
-        return [Part(users, interval)], _newest(coverage, _first(arguments, users, interval, now))
+        return [Part(users, interval)], _widest(coverage, _first(arguments, users, interval, now))
     digests = {user: _digest(user) for user in users}
     known = [user for user in users if digests[user] in coverage.users]
     new = [user for user in users if digests[user] not in coverage.users]
@@ -86,20 +93,26 @@ def next_reads(
         *_part(known, _latest(start, _before(coverage.read_at, lookback)), end, now),
         *_part(new, coverage.start, furthest, now),
     ]
-    read_at = max(coverage.read_at, now if end is None else min(end, now))
-    return parts, Coverage(arguments, coverage.start, furthest, read_at, frozenset(digests.values()))
+    read_at, run_at = coverage.read_at, coverage.run_at
+    # What starts before the interval is not read. It may still have changed, and then later runs read from where this one would.
+    final_until = _latest(_before(coverage.read_at, lookback), _before(coverage.run_at, lookback))
+    if interval is None or (final_until is not None and interval.start <= final_until):
+        read_at = max(read_at, now if end is None else min(end, now))
+        if end == furthest:
+            run_at = now
+    return parts, Coverage(arguments, coverage.start, furthest, read_at, run_at, frozenset(digests.values()))
 
 
 def _first(arguments: str, users: Iterable[str], interval: Interval | None, now: datetime) -> Coverage:
     digests = frozenset(map(_digest, users))
     if interval is None:
-        return Coverage(arguments, None, None, now, digests)
-    return Coverage(arguments, interval.start, interval.end, min(interval.end, now), digests)
+        return Coverage(arguments, None, None, now, now, digests)
+    return Coverage(arguments, interval.start, interval.end, min(interval.end, now), now, digests)
 
 
-def _newest(old: Coverage | None, new: Coverage) -> Coverage:
-    """Return the coverage that later runs go on from. A single run over a time long past does not take its place."""
-    return old if old is not None and old.arguments == new.arguments and old.read_at > new.read_at else new
+def _widest(old: Coverage | None, new: Coverage) -> Coverage:
+    """Return the coverage that later runs go on from. One that lacks something of the old one does not take its place."""
+    return old if old is not None and old.arguments == new.arguments and not old.is_within(new) else new
 
 
 def _part(users: Sequence[str], start: datetime | None, end: datetime | None, now: datetime) -> Sequence[Part]:
@@ -130,6 +143,7 @@ def coverage_to_state(coverage: Coverage) -> Mapping[str, Any]:
         "start": coverage.start and coverage.start.isoformat(),
         "end": coverage.end and coverage.end.isoformat(),
         "read_at": coverage.read_at.isoformat(),
+        "run_at": coverage.run_at.isoformat(),
         "users": "".join(sorted(coverage.users)),
     }
 
@@ -144,6 +158,7 @@ def coverage_from_state(state: Mapping[str, Any]) -> Coverage | None:
         _time(state["start"]),
         _time(state["end"]),
         datetime.fromisoformat(state["read_at"]),
+        datetime.fromisoformat(state.get("run_at", state["read_at"])),  # 0.2.0 did not have it
         frozenset(users[place : place + DIGEST_LENGTH] for place in range(0, len(users), DIGEST_LENGTH)),
     )
 
