@@ -14,7 +14,7 @@ from coaching_async import RateLimit, RateLimited, SharedStateFound, SharedState
 from coaching_async._transport.priority import Priority
 from coaching_async.testing import MemorySharedState
 from tests.support.effort import FULL, on_one_backend
-from tests.support.fleet import NAME, Fleet, fleet_of
+from tests.support.fleet import NAME, Fleet, Process, fleet_of
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +95,37 @@ async def test_while_the_shared_state_is_away_each_process_takes_its_share(fault
             assert isinstance(lost, SharedStateLost)
             assert isinstance(found, SharedStateFound)
             assert 58 < found.lost_for < 63
+
+
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize("limit", [RateLimit(30, per=5.0), RateLimit(60, per=20.0), RateLimit(300, per=60.0)], ids=str)
+async def test_processes_that_wait_for_a_whole_window_count_when_the_shared_state_is_lost(
+    limit: RateLimit, priority: Priority
+):
+    store = Faulty()
+    async with fleet_of(limit, store=store) as fleet:
+
+        async def calls(process: Process) -> None:
+            while True:
+                await process.send(priority)
+
+        async with anyio.create_task_group() as group:
+            one, *others = (fleet.process() for _ in range(3))
+            async with anyio.create_task_group() as whole_window:
+                for _ in range(limit.requests):
+                    whole_window.start_soon(one.send)
+            for process in (one, *others):
+                for _ in range(limit.requests):
+                    group.start_soon(calls, process)
+                await anyio.sleep(0.01)
+            await anyio.sleep(limit.per - 1)
+            store.fault = hangs
+            await anyio.sleep(3)
+            store.fault = None
+            await anyio.sleep(2 * limit.per)
+            group.cancel_scope.cancel()
+
+        assert fleet.most() <= limit.requests
 
 
 @pytest.mark.parametrize("fault", FAULTS)

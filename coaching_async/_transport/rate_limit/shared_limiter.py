@@ -36,6 +36,10 @@ CONFLICT_PAUSE: Final = 0.01
 """Longest random pause in seconds before a text is swapped again that another process has swapped meanwhile."""
 
 
+LOOKS_PER_WINDOW: Final = 4
+"""A process that waits looks so often, because the others take one that has written nothing for a window for gone."""
+
+
 DEFAULT_COOLDOWN: Final = 1.0
 """Seconds of cooldown after a 429 whose Retry-After is 0."""
 
@@ -186,6 +190,7 @@ class SharedRateLimiter:
                 look_at = queue.looks_at
                 if priority is Priority.BULK:  # this counts as lateness, which the pace makes up for
                     look_at += look_spacing(self._membership.limit)
+                look_at = min(look_at, now + self._own.limit.per / LOOKS_PER_WINDOW)
             with anyio.CancelScope(deadline=look_at):
                 await self._changed.wait()
 
@@ -219,9 +224,9 @@ class SharedRateLimiter:
         own, now = self._own, anyio.current_time()
         self._is_alone, self._alone_since = True, min(self._alone_since, now)
         remembered, ahead = self._membership.remembered, self._membership.ahead
-        members = remembered.processes(now + ahead)
-        learned = remembered.union(now + ahead).current_limit(now + ahead) if members else own.limit.requests
-        share = max(1, min(learned, self._membership.limit.requests) // max(1, members))
+        learned = remembered.union(now + ahead).current_limit(now + ahead) if remembered.members else own.limit.requests
+        others = remembered.processes(now + ahead, but=self._membership.name)
+        share = max(1, min(learned, self._membership.limit.requests) // (others + 1))
         self._use(RateLimit(share, per=own.limit.per))
         self._write_soon(WRITE_DELAY)
 

@@ -242,9 +242,9 @@ class SharedWindow:
         """The longest period of the limits, in seconds: processes that were given another one may have counted by it."""
         return max((member.limit.per for member in self.members.values()), default=RateLimit().per)
 
-    def processes(self, now: float) -> int:
-        """Return how many processes have been heard of in the last window, or use permits."""
-        return sum(member.matters(now, self.longest_period) for member in self.members.values())
+    def processes(self, now: float, but: str | None = None) -> int:
+        """Return how many processes, but one, have been heard of in the last window, or use permits."""
+        return sum(member.matters(now, self.longest_period) for name, member in self.members.items() if name != but)
 
     def union(self, now: float) -> Window:
         """Return the window of all processes together."""
