@@ -2,11 +2,13 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from coaching_async import AccessToken, CoachingClient
 from coaching_async._refusals.arguments import kind_of
 
-__all__ = ["ClientViews", "check_factory", "check_functions"]
+__all__ = ["ClientViews", "check_factory", "check_functions", "made_by"]
 
 MAX_VIEWS = 1000
 """Number of views that are cached, some kilobytes each."""
@@ -28,6 +30,20 @@ def check_factory(name: str, make: object) -> None:
     if not callable(make) or inspect.iscoroutinefunction(make):
         found = "an async function" if callable(make) else kind_of(make)
         raise TypeError(f"{name} is a plain function that makes a client, such as CoachingClient.from_env, not {found}")
+
+
+def made_by(
+    name: str, make: Callable[[], AbstractAsyncContextManager[CoachingClient]]
+) -> AbstractAsyncContextManager[CoachingClient]:
+    """Return what the function makes. Raise `TypeError` unless it can be entered."""
+    made = make()
+    if not isinstance(made, AbstractAsyncContextManager):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
+        if inspect.iscoroutine(made):
+            made.close()  # Python warns of one that nobody awaits
+        raise TypeError(
+            f"{name} returns a CoachingClient, or an async context manager that yields one, not {kind_of(made)}"
+        )
+    return made
 
 
 def check_functions(make: object, listen: object, application: type, usage: str) -> None:

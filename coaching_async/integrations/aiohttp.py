@@ -30,7 +30,7 @@ from coaching_async import CoachingClient, CoachingError, Notification
 from coaching_async._refusals.arguments import checked_awaitable
 from coaching_async.fanout import Hub
 
-from ._clients import ClientViews, check_functions
+from ._clients import ClientViews, check_functions, made_by
 from ._event_stream import EVENT_STREAM_HEADERS, MAX_AGE, ROOM, EventTexts, last_event_id
 from ._extras import extra
 from ._ndjson import NDJSON_TYPE, ndjson_lines
@@ -73,7 +73,7 @@ def cleanup_ctx(
     check_functions(make, listen, web.Application, "app.cleanup_ctx.append(cleanup_ctx())")
 
     async def client_context(app: web.Application) -> AsyncGenerator[None]:
-        async with make() as client:
+        async with made_by("make", make) as client:
             app[VIEWS] = ClientViews(client)
             if listen is None:
                 yield

@@ -20,7 +20,7 @@ from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Inte
 from coaching_async._refusals.arguments import checked_count, checked_several, kind_of
 from coaching_async.export import ExportBusy, Exported, Form, check_form, export
 
-from ._clients import check_factory
+from ._clients import check_factory, made_by
 from ._extras import extra
 
 with extra("dask"):
@@ -169,7 +169,7 @@ class Shard:
                 await anyio.sleep(BUSY_PAUSE)
 
     async def _export(self) -> Exported:
-        async with self.client() as client:
+        async with made_by("client", self.client) as client:
             return await export(
                 client,
                 self.user_ids,

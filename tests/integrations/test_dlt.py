@@ -350,8 +350,18 @@ async def a_list(_: CoachingClient) -> list[str]:
     return ["a"]
 
 
+async def numbers(_: CoachingClient) -> AsyncIterator[Any]:
+    yield 5
+
+
 @pytest.mark.parametrize(
-    "user_ids, text", [(nobody, "no user"), (a_list, "async iterable"), (lambda _: ["a"], "async iterable")]
+    "user_ids, text",
+    [
+        (nobody, "no user"),
+        (a_list, "async iterable"),
+        (lambda _: ["a"], "async iterable"),
+        (numbers, "finds users or their ids, not int"),
+    ],
 )
 def test_a_function_that_finds_no_user_ends_the_run(user_ids: Any, text: str, warehouse: Warehouse, clients: Clients):
     with pytest.raises(PipelineStepFailed, match=text):
@@ -365,5 +375,5 @@ def test_a_function_may_find_users_as_the_client_lists_them(sandbox: Sandbox, cl
 
 
 def test_a_client_that_is_none_ends_the_run(warehouse: Warehouse):
-    with pytest.raises(PipelineStepFailed, match="client returns a CoachingClient, not a dict"):
+    with pytest.raises(PipelineStepFailed, match="client returns a CoachingClient, not dict"):
         warehouse.pipeline.extract(coaching("a", client=dict))  # type: ignore[arg-type]

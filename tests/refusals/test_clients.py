@@ -12,6 +12,7 @@ from coaching_async import AccessToken, Appointment, CoachingClient, Interval, U
 from coaching_async.doctor import examine, probe
 from coaching_async.export import export
 from coaching_async.integrations.aiohttp import cleanup_ctx
+from coaching_async.integrations.dask import _shards
 from coaching_async.integrations.fastapi import lifespan
 from coaching_async.report import report
 from coaching_async.tables import columns
@@ -66,6 +67,22 @@ def test_a_framework_is_given_a_function_that_makes_its_client(opens: Callable[.
 def test_a_framework_is_given_a_function_that_listens(opens: Callable[..., Any]):
     with pytest.raises(TypeError, match="listen is an async function that is given the client, not CoachingClient"):
         opens(listen=CLIENT)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "make, kind", [(lambda: None, "None"), (lambda: make_client(), "coroutine"), (lambda: "client", "str")]
+)
+async def test_what_the_function_makes_is_a_client(make: Any, kind: str, tmp_path: Path):
+    says = f"returns a CoachingClient, or an async context manager that yields one, not {kind}$"
+    with pytest.raises(TypeError, match="make " + says):
+        async with lifespan(make)(FastAPI()):
+            pass
+    with pytest.raises(TypeError, match="make " + says):
+        await anext(aiter(cleanup_ctx(make)(web.Application())))
+    (shard,) = _shards("user", tmp_path, [Interval.month(2026, 11)], make, "jsonl", {})
+    with pytest.raises(TypeError, match="client " + says):
+        await shard.export()
 
 
 @pytest.mark.anyio

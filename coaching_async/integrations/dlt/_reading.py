@@ -19,6 +19,7 @@ from coaching_async import (
     UserReference,
     Walk,
 )
+from coaching_async._refusals.arguments import kind_of
 from coaching_async.tables import to_rows, user_ids
 
 from ._tables import Row, appointment_rows, left_out_row, left_out_rows
@@ -66,7 +67,7 @@ class Reading:
         """Read, and hand over at least one batch. Update the state at the end, unless rows may be missing."""
         client = self.client()
         if not isinstance(client, CoachingClient):  # pyright: ignore[reportUnnecessaryIsInstance] # untyped callers
-            raise TypeError(f"client returns a CoachingClient, not a {type(client).__name__}")
+            raise TypeError(f"client returns a CoachingClient, not {kind_of(client)}")
         async with client:
             run = Run(client, self.details, self.with_users)
             now = _now()
@@ -118,7 +119,7 @@ class Run:
                 f"not a {type(found).__name__}"
             )
         walk = aiter(found)
-        ids = [str(each) if isinstance(each, str | UUID) else each.id async for each in walk]
+        ids = [_id_of(each) async for each in walk]
         if isinstance(walk, Walk):
             self._left_out += left_out_rows("users", None, walk.report.rows_left_out, walk.report.left_out)
         if not ids:
@@ -189,3 +190,10 @@ class Run:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _id_of(found: Any) -> str:
+    id_ = found if isinstance(found, str | UUID) else getattr(found, "id", None)
+    if not isinstance(id_, str | UUID):
+        raise TypeError(f"user_ids, if it is a function, finds users or their ids, not {kind_of(found)}")
+    return str(id_)
