@@ -2,9 +2,11 @@
 
 import builtins
 import inspect
+import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from datetime import tzinfo
-from typing import Any, TypeAlias, TypeVar
+from os import PathLike
+from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import attrs
@@ -14,6 +16,7 @@ __all__ = [
     "checked_count",
     "checked_flag",
     "checked_instance",
+    "checked_path",
     "checked_several",
     "checked_zone",
     "has_async_methods",
@@ -81,6 +84,14 @@ def several_ids(ids: "Iterable[str | UUID] | str | UUID") -> "tuple[str | UUID, 
         return (ids,)
     require_several(ids, "an id is a str or a UUID")
     return tuple(ids)
+
+
+def checked_path(name: str, path: str | PathLike[str]) -> str:
+    """Return an argument as a text. Raise `TypeError` unless it is a path."""
+    text = cast("object", os.fspath(path) if isinstance(path, PathLike) else path)
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is a str or a pathlib.Path, not {kind_of(path)}")
+    return text
 
 
 def checked_zone(tz: tzinfo) -> tzinfo:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
 from coaching_async._concurrency.tasks import ThreadSlots, run_in_thread
-from coaching_async._refusals.arguments import kind_of
+from coaching_async._refusals.arguments import checked_path
 from coaching_async._value import Value
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ CREATE: Final = f"""
 
 def _absolute_path(path: str | PathLike[str]) -> str:
     """Return the path of a file, so that it stays the same when the working directory changes."""
-    name = cast("object", os.fspath(path) if isinstance(path, PathLike) else path)
-    if not isinstance(name, str):
-        raise TypeError(f"the path of a FileSharedState is a str or a pathlib.Path, not {kind_of(path)}")
+    name = checked_path("the path of a FileSharedState", path)
     if not name or "\0" in name:
         raise ValueError("the path of a FileSharedState is empty or contains a NUL character; give the path of a file")
     if name == ":memory:":  # SQLite's name of a database of one process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import tzinfo
@@ -206,7 +207,12 @@ async def _opened(path: Any, layout: Layout, people: People) -> tuple[Unfinished
     if is_stream(path):
         return OutputStream(path), await in_thread(layout.writer, people, True)
     writer = await in_thread(layout.writer, people, False)
-    return UnfinishedFile(Path(path), writer.render), writer
+    return UnfinishedFile(await in_thread(_file_of, path), writer.render), writer
+
+
+def _file_of(path: str | os.PathLike[str]) -> Path:
+    """Return the path of the file that is written: of a link, the file that it names, because a complete file replaces its path."""
+    return Path(path).resolve() if Path(path).is_symlink() else Path(path)
 
 
 SETS: Final = frozenset({"statuses", "facilitator_ids", "relationships"})

@@ -7,7 +7,7 @@ from typing import IO, Any, Final, Literal, TypeAlias
 
 import attrs
 
-from coaching_async._refusals.arguments import checked_flag, checked_zone
+from coaching_async._refusals.arguments import checked_flag, checked_path, checked_zone
 from coaching_async._refusals.suggestions import choices
 
 from ._checkpoint import ExportRefused
@@ -115,6 +115,7 @@ def layout_of(
     tz: tzinfo | None,
 ) -> Layout:
     """Return the layout that the arguments of an export ask for. Raises `ValueError` or `TypeError` for invalid ones."""
+    name = None if is_stream(path) else checked_path("path, unless it is a binary stream,", path)
     checked_flag("names", names)
     checked_flag("emails", emails)
     wanted = {
@@ -123,7 +124,7 @@ def layout_of(
     }
     details = tuple(name for name, is_wanted in wanted.items() if is_wanted)
     if form is None:
-        form = "jsonl" if is_stream(path) else form_of(Path(path))
+        form = "jsonl" if name is None else form_of(Path(name))
     if form not in tuple(FORMS):  # which may be of any type
         raise ValueError(f"form {form!r} does not exist: {choices(form, FORMS)}")
     if spreadsheet is not None:

@@ -17,7 +17,7 @@ import anyio
 import attrs
 
 from coaching_async import AccessToken, AppointmentFilters, CoachingClient, Interval
-from coaching_async._refusals.arguments import checked_count, checked_several, kind_of
+from coaching_async._refusals.arguments import checked_count, checked_path, checked_several, kind_of
 from coaching_async.export import ExportBusy, Exported, Form, check_form, export
 
 from ._clients import check_factory, made_by
@@ -196,7 +196,7 @@ def _shards(
         raise TypeError(f"the shards have their {' and '.join(sorted(chosen))} from intervals")
     if unknown := given.keys() - ExportOptions.__optional_keys__:
         raise TypeError(f"no such option of an export: {', '.join(sorted(unknown))}")
-    users, place = _lasting(user_ids), Path(folder).absolute()
+    users, place = _lasting(user_ids), Path(checked_path("folder", folder)).absolute()
     check_form(place, form=form, **{name: given[name] for name in OF_THE_FORM & given.keys()})
     nobody = CoachingClient(AccessToken("unused"))  # which is never opened: its list checks users and filters
     nobody.appointments.list(users, **{name: given[name] for name in OF_THE_LIST & given.keys()})

@@ -83,6 +83,16 @@ async def test_invalid_arguments_are_refused_before_anything_is_sent_or_written(
     assert (org.pages, files(path)) == ([], set())
 
 
+@pytest.mark.parametrize("path", [None, 3, b"x.jsonl", ["x.jsonl"]])
+async def test_what_is_no_path_is_refused_before_anything_is_sent(path: Any):
+    org = Org(*SEVEN)
+
+    with pytest.raises(TypeError, match=r"path, unless it is a binary stream, is a str or a pathlib\.Path, not "):
+        await exported(org, path)
+
+    assert org.pages == []
+
+
 async def test_resuming_a_complete_export_is_refused(tmp_path: Path):
     org, path = Org(*SEVEN), tmp_path / "x.jsonl"
     await exported(org, path)

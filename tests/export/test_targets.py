@@ -20,6 +20,18 @@ pytestmark = pytest.mark.anyio
 GUID = "11111111-1111-4111-8111-111111111111"
 
 
+async def test_a_link_stays_a_link_and_the_file_that_it_names_is_written(tmp_path: Path):
+    org, link, target = Org(*SEVEN), tmp_path / "latest.jsonl", tmp_path / "volume" / "november.jsonl"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    await stopped(org, link)
+
+    await exported(org, link, resume="auto")
+
+    assert (link.is_symlink(), ids(target)) == (True, SEVEN)
+    assert (await exported(org, link, resume="auto")).pages == 0
+
+
 # Order
 
 

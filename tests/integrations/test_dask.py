@@ -184,6 +184,7 @@ def test_shards_have_the_form_the_columns_and_the_filters_of_an_export(fleet: Fl
             r"sent to the workers: .* \(a Secret is not pickled",
         ),
         ({"client": partial(CoachingClient, Lock())}, TypeError, r"sent to the workers: .*from_env \(cannot pickle"),
+        ({"folder": None}, TypeError, "folder is a str or a pathlib.Path, not None"),
         ({"client": 1}, TypeError, "client is a plain function"),
         ({"client": CoachingClient(AccessToken("a"))}, TypeError, "client is a plain function"),
     ],
@@ -193,7 +194,7 @@ def test_what_no_shard_can_do_is_refused_before_one_is_submitted(
     how: dict[str, Any], error: type[Exception], says: str, fleet: Fleet, tmp_path: Path
 ):
     with pytest.raises(error, match=says):
-        fleet.export(tmp_path, **how)
+        fleet.export(**{"folder": tmp_path, **how})
     with pytest.raises(TypeError, match=r"a distributed\.Client is needed, not LocalCluster"):
         fleet.submit(fleet.cluster, tmp_path)
 
