@@ -128,6 +128,30 @@ async def test_processes_that_wait_for_a_whole_window_count_when_the_shared_stat
         assert fleet.most() <= limit.requests
 
 
+async def test_what_comes_free_while_the_shared_state_is_away_is_not_taken_by_each_process():
+    limit, store = RateLimit(60, per=20.0), Faulty()
+    async with fleet_of(limit, store=store) as fleet:
+
+        async def calls(process: Process) -> None:
+            while True:
+                await process.send()
+
+        async with anyio.create_task_group() as group:
+            one, *others = (fleet.process() for _ in range(3))
+            for _ in range(limit.requests):
+                await one.send()
+                await anyio.sleep(0.1)
+            for process in (one, *others):
+                for _ in range(limit.requests):
+                    group.start_soon(calls, process)
+            await anyio.sleep(5)
+            store.fault = hangs
+            await anyio.sleep(30)
+            group.cancel_scope.cancel()
+
+        assert fleet.most() <= limit.requests
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_whatever_is_wrong_with_the_shared_state_a_call_goes_on_and_it_is_told_once(fault: str):
     store = Faulty()

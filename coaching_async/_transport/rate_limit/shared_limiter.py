@@ -244,15 +244,26 @@ class SharedRateLimiter:
     def _alone_at(self, priority: Priority, now: float) -> float:
         """Return when a request may take a permit of this process's share, and of what the others are known to have left."""
         at = self._own.next_permit_at(priority, now)
-        membership = self._membership
-        members = {name: one for name, one in membership.remembered.members.items() if name != membership.name}
-        if at > now or not members:
+        membership, ahead = self._membership, self._membership.ahead
+        others = {name: one for name, one in membership.remembered.members.items() if name != membership.name}
+        if at > now or not others:
             return at
-        known = attrs.evolve(
-            membership.remembered, members={**members, membership.name: self._member(membership.ahead)}
-        )
-        ahead = membership.ahead
+        own = self._member(ahead)
+        known = attrs.evolve(membership.remembered, members={**self._as_busy_as(own, others), membership.name: own})
         return known.union(now + ahead).next_permit_at(Priority.INTERACTIVE, now + ahead) - ahead
+
+    def _as_busy_as(self, own: Member, others: dict[str, Member]) -> dict[str, Member]:
+        """Return the others of the share as if each had used as much alone as this one: what comes free is for all of them."""
+        since, per = self._alone_since + self._membership.ahead, self._own.limit.per
+        in_flight = [permit for permit in own.in_flight if permit.granted_at >= since]
+        expiry_times = [time for time in own.expiry_times if time > since + per]
+        return {
+            name: attrs.evolve(
+                one, in_flight=[*one.in_flight, *in_flight], expiry_times=[*one.expiry_times, *expiry_times]
+            )
+            for name, one in others.items()
+            if one.matters(since, per)
+        }
 
     # Looking
 
