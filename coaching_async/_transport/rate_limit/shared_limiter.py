@@ -27,30 +27,23 @@ __all__ = ["SharedRateLimiter"]
 
 logger: Final = logging.getLogger("coaching_async")
 
-
 WRITE_DELAY: Final = 1.0
 """Seconds after which what was used is written, unless a process that asks for a permit has written it before."""
-
 
 CONFLICT_PAUSE: Final = 0.01
 """Longest random pause in seconds before a text is swapped again that another process has swapped meanwhile."""
 
-
 LOOKS_PER_WINDOW: Final = 4
 """A process that waits looks so often, because the others take one that has written nothing for a window for gone."""
-
 
 DEFAULT_COOLDOWN: Final = 1.0
 """Seconds of cooldown after a 429 whose Retry-After is 0."""
 
-
 KEEP_WINDOWS: Final = 30
 """Windows for which the text is kept. A lowered limit takes 20 of them to grow."""
 
-
 MAX_FORGOTTEN: Final = 5
 """Looks in a row for which something was forgotten, after which the shared state keeps nothing."""
-
 
 LATENESS_WEIGHT: Final = 10
 """The weight of a new permit in the mean lateness is a tenth."""
@@ -258,9 +251,7 @@ class SharedRateLimiter:
         in_flight = [permit for permit in own.in_flight if permit.granted_at >= since]
         expiry_times = [time for time in own.expiry_times if time > since + per]
         return {
-            name: attrs.evolve(
-                one, in_flight=[*one.in_flight, *in_flight], expiry_times=[*one.expiry_times, *expiry_times]
-            )
+            name: attrs.evolve(one, in_flight=one.in_flight + in_flight, expiry_times=one.expiry_times + expiry_times)
             for name, one in others.items()
             if one.matters(since, per)
         }
