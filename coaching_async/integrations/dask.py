@@ -78,8 +78,9 @@ def export_shards(
     continue after their last page. A shard that another task is at work on waits for that one.
 
     `client` is called on the worker, once for each shard, and returns a `CoachingClient`, or an async context manager that
-    yields one. It is sent to the workers, and secrets are not, so it reads the credentials where it is called. Shards have one token and one rate limit only if it gives them a `shared_state`. Without it each shard has its
-    own, which does not make the service faster: one process reads as much as one OAuth client may request.
+    yields one. It is sent to the workers, and secrets are not, so it reads the credentials where it is called. Shards have one
+    token and one rate limit only if it gives them a `shared_state`. Without it each shard has its own, which does not make the
+    service faster: one process reads as much as one OAuth client may request.
 
     The first error of a shard ends the call, after `retries` further attempts at the shard. Then, and after Ctrl-C, shards that
     have not begun are not started. Those at work continue on their workers, because Dask cannot stop them.

@@ -238,23 +238,12 @@ class SharedRateLimiter:
         """Return when a request may take a permit of this process's share, and of what the others are known to have left."""
         at = self._own.next_permit_at(priority, now)
         membership, ahead = self._membership, self._membership.ahead
-        others = {name: one for name, one in membership.remembered.members.items() if name != membership.name}
-        if at > now or not others:
+        if at > now or membership.remembered.members.keys() <= {membership.name}:
             return at
-        own = self._member(ahead)
-        known = attrs.evolve(membership.remembered, members={**self._as_busy_as(own, others), membership.name: own})
-        return known.union(now + ahead).next_permit_at(Priority.INTERACTIVE, now + ahead) - ahead
-
-    def _as_busy_as(self, own: Member, others: dict[str, Member]) -> dict[str, Member]:
-        """Return the others of the share as if each had used as much alone as this one: what comes free is for all of them."""
-        since, per = self._alone_since + self._membership.ahead, self._own.limit.per
-        in_flight = [permit for permit in own.in_flight if permit.granted_at >= since]
-        expiry_times = [time for time in own.expiry_times if time > since + per]
-        return {
-            name: attrs.evolve(one, in_flight=one.in_flight + in_flight, expiry_times=one.expiry_times + expiry_times)
-            for name, one in others.items()
-            if one.matters(since, per)
-        }
+        known = membership.remembered.while_lost(
+            membership.name, self._member(ahead), since=self._alone_since + ahead, now=now + ahead
+        )
+        return known.next_permit_at(Priority.INTERACTIVE, now + ahead) - ahead
 
     # Looking
 

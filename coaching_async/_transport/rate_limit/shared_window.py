@@ -267,6 +267,21 @@ class SharedWindow:
             ),
         )
 
+    def while_lost(self, name: str, own: Member, *, since: float, now: float) -> Window:
+        """Return the window of all processes together as one of them knows it that has been alone since then.
+
+        It takes the others for as busy as itself, because what comes free is for all of them.
+        """
+        per = self.longest_period
+        in_flight = [permit for permit in own.in_flight if permit.granted_at >= since]
+        expiry_times = [time for time in own.expiry_times if time > since + per]
+        others = {
+            other: attrs.evolve(one, in_flight=one.in_flight + in_flight, expiry_times=one.expiry_times + expiry_times)
+            for other, one in self.members.items()
+            if other != name and one.matters(since, per)
+        }
+        return attrs.evolve(self, members={**others, name: own}).union(now)
+
     def learn(self, window: Window, now: float) -> None:
         """Keep what a union has learned of the limit."""
         learned = window.current_limit(now)
